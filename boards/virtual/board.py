@@ -1,0 +1,93 @@
+# The virtual board: a process of MicroPython's unix port with the flash of a Pico in a file.
+#
+# The file is mapped, so that applications run in place as they do from real flash. The console is
+# standard input and output. The watchdog is the kernel's alarm, which ends the process as the real
+# one resets the chip; the supervisor that started it (hanboot.virtual) starts it again.
+
+import sys
+import time
+
+import ffi
+import uctypes
+from nor import SECTOR_BYTES, NorFlash, Partition
+
+_FLASH_BYTES = 2 * 1024 * 1024
+_WATCHDOG_S = 8  # an RP2040's lasts 8.3 s at most
+
+# first sector and sectors of each region
+_MAP = {
+    "anchors": (0, 16),
+    "journal": (16, 4),
+    "slot0": (20, 128),
+    "slot1": (148, 128),
+    "data": (276, 236),
+}
+
+# device type as in bootloader/policy.py, image type
+_ROLES = {"ppmid": (5, 0x0005), "ihd": (6, 0x0006)}
+
+RESET_EXIT = 64  # the supervisor takes any other end for a crash
+
+_libc = ffi.open(None)
+_alarm = _libc.func("I", "alarm", "I")
+
+
+def _mapped(path):
+    descriptor = _libc.func("i", "open", "si")(path, 2)  # O_RDWR
+    if descriptor < 0:
+        raise OSError(path)
+    # PROT_READ | PROT_WRITE, MAP_SHARED
+    address = _libc.func("p", "mmap", "pLiiil")(None, _FLASH_BYTES, 3, 1, descriptor, 0)
+    return uctypes.bytearray_at(address, _FLASH_BYTES)
+
+
+class Console:
+    # Standard input does not block: the supervisor made it so.
+    def readinto(self, buffer):
+        count = sys.stdin.buffer.readinto(buffer)
+        if count == 0:
+            # the supervisor is gone
+            sys.exit(0)
+        return count or 0
+
+    def write(self, octets):
+        sys.stdout.buffer.write(octets)
+
+
+class Board:
+    name = "virtual"
+    manufacturer_code = 0xFFF0
+    hardware_version = 0x0100
+
+    # path: the flash file. cause: of the last reset, 'watchdog' or another
+    def __init__(self, path, role, serial, cause, trial_ms):
+        self._flash = NorFlash(_mapped(path))
+        self.device_type, self.image_type = _ROLES[role]
+        self.serial = serial
+        self.hung = cause == "watchdog"
+        self.trial_ms = trial_ms
+        self.console = Console()
+        self.data = self._partition("data")
+
+    def _partition(self, name):
+        return Partition(self._flash, *_MAP[name])
+
+    def region(self, name):
+        partition = self._partition(name)
+        return partition, partition.view
+
+    def watchdog(self):
+        _alarm(_WATCHDOG_S)
+
+    def idle(self, duration_ms):
+        time.sleep_ms(duration_ms)
+
+    def display(self, lines):
+        for line in lines:
+            self.console.write(b"| " + line.encode() + b"\n")
+
+    def report(self, error):
+        sys.print_exception(error)
+
+    def reset(self):
+        sys.exit(RESET_EXIT)

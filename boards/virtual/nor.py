@@ -1,0 +1,76 @@
+# NOR flash, strictly: erasing sets a whole sector to ones, programming clears bits and takes whole
+# pages. Programming a one over a zero is a fault of the caller, and raises.
+#
+# The cells live in any writable buffer: a bytearray in tests, a mapped file on the virtual board.
+
+SECTOR_BYTES = 4096
+PAGE_BYTES = 256
+
+
+class NorFlash:
+    def __init__(self, cells):
+        self.cells = memoryview(cells)
+
+    def erase(self, sector):
+        start = sector * SECTOR_BYTES
+        self.cells[start : start + SECTOR_BYTES] = b"\xff" * SECTOR_BYTES
+
+    def program(self, offset, octets):
+        length = len(octets)
+        if offset % PAGE_BYTES or length % PAGE_BYTES:
+            raise ValueError("programs a part of a page at %d, %d octets" % (offset, length))
+        for at in range(0, length, PAGE_BYTES):
+            place = self.cells[offset + at : offset + at + PAGE_BYTES]
+            page = bytes(octets[at : at + PAGE_BYTES])
+            # as one big integer: much faster than octet by octet
+            cleared = int.from_bytes(place, "big") & int.from_bytes(page, "big")
+            result = cleared.to_bytes(PAGE_BYTES, "big")
+            if result != page and page != place:
+                self._check_clears(offset + at, page, result)
+            place[:] = result
+
+    def _check_clears(self, offset, page, result):
+        # FF leaves cells as they are; anything else has to read back as it was given
+        for at in range(PAGE_BYTES):
+            if page[at] != 0xFF and page[at] != result[at]:
+                raise ValueError("programs ones over zeros at %d" % (offset + at))
+
+
+class Partition:
+    # Sectors [first, first + count) as a MicroPython block device.
+    def __init__(self, flash, first, count):
+        self._flash = flash
+        self._first = first
+        self._count = count
+
+    @property
+    def view(self):
+        start = self._first * SECTOR_BYTES
+        return self._flash.cells[start : start + self._count * SECTOR_BYTES]
+
+    def _offset(self, block, within, length):
+        offset = block * SECTOR_BYTES + within
+        if block < 0 or offset + length > self._count * SECTOR_BYTES:
+            raise OSError(22)
+        return self._first * SECTOR_BYTES + offset
+
+    def readblocks(self, block, buffer, within=0):
+        offset = self._offset(block, within, len(buffer))
+        buffer[:] = self._flash.cells[offset : offset + len(buffer)]
+
+    def writeblocks(self, block, buffer, within=None):
+        offset = self._offset(block, within or 0, len(buffer))
+        if within is None:
+            for sector in range(len(buffer) // SECTOR_BYTES):
+                self._flash.erase(self._first + block + sector)
+        self._flash.program(offset, buffer)
+
+    def ioctl(self, operation, argument):
+        if operation == 4:
+            return self._count
+        if operation == 5:
+            return SECTOR_BYTES
+        if operation == 6:
+            self._offset(argument, 0, SECTOR_BYTES)
+            self._flash.erase(self._first + argument)
+        return 0

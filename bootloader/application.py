@@ -1,0 +1,69 @@
+# What an application gets from the bootloader: this object, and nothing to import.
+#
+#   async def main(services):  ...        in the module `app` of its ROMFS
+#
+# An application on trial has trial_ms to call confirm() after its self-test. One that raises,
+# ends, hangs or stays silent is started again, at most three times, and then replaced by the
+# firmware before it.
+
+from bootloader.device import Device
+from bootloader.install import IDLE, RECEIVING, Installer
+from bootloader.link.console import Console
+from bootloader.store import ledger
+
+
+class Services:
+    # data: path of the data region, which no upgrade touches
+    def __init__(
+        self, device: Device, installer: Installer, label: "str | None", data: str
+    ) -> None:
+        self._device = device
+        self._installer = installer
+        self._console: "Console | None" = None
+        self.file_version = device.ledger.slots[device.started].file_version
+        self.label = label
+        self.data = data
+
+    def attach(self, console: Console) -> None:
+        self._console = console
+
+    @property
+    def on_trial(self) -> bool:
+        return self._device.ledger.slots[self._device.started].state == ledger.TRIAL
+
+    # The self-test passed: this firmware is the device's from here on. False if it is not on
+    # trial and was confirmed before.
+    def confirm(self) -> bool:
+        if not self.on_trial:
+            return False
+        self._device.ledger.confirm(self._device.started)
+        return True
+
+    # (state, octets received, octets in all) of the update under way. state: idle, receiving,
+    # verifying, staged, pending
+    def update(self) -> "tuple[str, int, int]":
+        state, received, total = self._installer.progress()
+        if state == IDLE:
+            held = self._device.ledger.held()
+            if held < 0:
+                return "idle", 0, 0
+            staged = self._device.ledger.slots[held].state == ledger.STAGED
+            return ("staged" if staged else "pending"), 0, 0
+        return ("receiving" if state == RECEIVING else "verifying"), received, total
+
+    # The last verdict, None if there was none.
+    def verdict(self) -> "ledger.Verdict | None":
+        return self._device.ledger.verdict()
+
+    # The next line typed at the console, None if there is none.
+    def readline(self) -> "str | None":
+        return self._console.readline() if self._console else None
+
+    # Answers somebody at the console.
+    def say(self, text: str) -> None:
+        if self._console:
+            self._console.say(text)
+
+    # Shows `lines` on the display.
+    def show(self, lines: "tuple[str, ...]") -> None:
+        self._device.board.display(lines)

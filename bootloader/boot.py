@@ -1,0 +1,121 @@
+# The flow of every start: choose a slot, verify it, start its application under watch, and
+# confirm or revert.
+#
+#   image on trial, three starts used    -> revert
+#   image pending, or on trial           -> verify, decide again, count the start, start it
+#   confirmed image                      -> verify, start it
+#   confirmed image damaged              -> the one before it, if no point of no return was passed
+#   nothing                              -> stay here and serve the link
+
+from bootloader import policy, verify
+from bootloader.compat import const
+from bootloader.device import Device
+from bootloader.install import make_verdict
+from bootloader.reasons import SLOT_DAMAGED, TRIAL_HUNG, TRIAL_NOT_STARTED, Refused
+from bootloader.store import ledger
+
+_TRIAL_STARTS = const(3)
+
+
+# The manifest of slot `index` if its image verifies; Refused if not.
+def _verified(device: Device, index: int):  # type: ignore[no-untyped-def]
+    proofs = policy.Proofs()
+    image = device.image(index)
+    steps = verify.image_steps(image, device.anchors, proofs)
+    content = None
+    while content is None:
+        device.board.watchdog()
+        try:
+            next(steps)
+        except StopIteration as end:
+            content = end.value
+    reason = policy.judge_proofs(proofs, device.facts())
+    if reason:
+        raise Refused(reason)
+    return content
+
+
+def _revert(device: Device, index: int, reason: int) -> None:
+    slot = device.ledger.slots[index]
+    verdict = make_verdict(
+        reason, -1, slot.file_version, slot.image_hash, device.running(), None
+    )
+    device.ledger.revert(index, verdict)
+
+
+# The pending image, or the one on trial, if it may start (once more): (index, manifest).
+def _choose_new(device: Device):  # type: ignore[no-untyped-def]
+    store = device.ledger
+    index = store.find(ledger.TRIAL)
+    if index >= 0:
+        if device.board.hung:
+            store.note_trial(TRIAL_HUNG)
+        if store.attempts >= _TRIAL_STARTS:
+            _revert(device, index, store.trial_reason or TRIAL_NOT_STARTED)
+            return None
+    else:
+        index = store.find(ledger.PENDING)
+    if index < 0:
+        return None
+    try:
+        content = _verified(device, index)
+        reason = policy.judge_pathway(
+            content,
+            store.slots[index].image_hash,
+            device.running(),
+            store.security_counter,
+        )
+        if reason:
+            raise Refused(reason)
+    except Refused as refused:
+        _revert(device, index, refused.reason)
+        return None
+    store.count_attempt(index)
+    return index, content
+
+
+def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
+    store = device.ledger
+    index = store.find(ledger.CONFIRMED)
+    if index < 0:
+        return None
+    try:
+        return index, _verified(device, index)
+    except Refused:
+        pass
+    # revert is not an install: the pathway does not apply, point of no return and counter do
+    other = 1 - index
+    older, damaged = store.slots[other], store.slots[index]
+    verdict = make_verdict(
+        SLOT_DAMAGED, -1, damaged.file_version, damaged.image_hash, device.running(), None
+    )
+    store.record(verdict)
+    if older.state != ledger.PREVIOUS or older.security_counter < store.security_counter:
+        return None
+    try:
+        content = _verified(device, other)
+    except Refused:
+        return None
+    store.fall_back(other, verdict)
+    return other, content
+
+
+# The slot to start and its manifest; None where there is nothing that may start.
+def choose(device: Device):  # type: ignore[no-untyped-def]
+    if not device.anchors.is_provisioned:
+        return None
+    return _choose_new(device) or _choose_confirmed(device)
+
+
+# Never returns: ends in a reset of the board.
+def run(board) -> None:  # type: ignore[no-untyped-def]
+    # only here: what it needs of MicroPython is not there where the flow above is tested
+    from bootloader import start
+
+    device = Device(board)
+    chosen = choose(device)
+    if chosen is None:
+        start.stay(device)
+    else:
+        start.start(device, chosen[0], chosen[1])
+    board.reset()

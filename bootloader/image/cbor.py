@@ -1,0 +1,140 @@
+# The subset of CBOR (RFC 8949) that hanboot speaks: integers, octet and text strings, arrays,
+# maps, false, true and null, all of definite length.
+#
+# Manifests are read `strict`: only the deterministic encoding (RFC 8949 4.2.1) is taken, so one
+# content has one encoding. Requests on the link come from other people's encoders and are read
+# leniently: any order of keys, any length of an integer. A key may stand only once in either.
+
+from bootloader.compat import const
+from bootloader.reasons import ENCODING, Refused
+
+_DEPTH = const(6)  # deepest nesting taken; the manifest needs 3
+
+# major types, RFC 8949 3.1
+_UINT = const(0)
+_NINT = const(1)
+_BYTES = const(2)
+_TEXT = const(3)
+_ARRAY = const(4)
+_MAP = const(5)
+_SIMPLE = const(7)
+
+
+class Reader:
+    # octets: any buffer; octet strings come back as bytes, or as slices of a memoryview if `views`
+    def __init__(self, octets: "bytes | memoryview", strict: bool = True, views: bool = False):
+        self._octets = memoryview(octets)
+        self._strict = strict
+        self._views = views
+        self.position = 0
+
+    def take(self, count: int) -> memoryview:
+        start = self.position
+        if count > len(self._octets) - start:
+            raise Refused(ENCODING, start)
+        self.position = start + count
+        return self._octets[start : self.position]
+
+    def head(self) -> "tuple[int, int]":
+        # major type and argument, RFC 8949 3
+        at = self.position
+        first = self.take(1)[0]
+        major, argument = first >> 5, first & 0x1F
+        if argument < 24:
+            return major, argument
+        # 28..30 are reserved, 31 is an indefinite length
+        if argument > 27 or major == _SIMPLE:
+            raise Refused(ENCODING, at)
+        width = 1 << (argument - 24)
+        argument = int.from_bytes(self.take(width), "big")
+        # deterministic: the shortest form that holds the argument
+        if self._strict and argument < (24 if width == 1 else 1 << (4 * width)):
+            raise Refused(ENCODING, at)
+        return major, argument
+
+    def item(self, depth: int = _DEPTH) -> object:
+        at = self.position
+        if not depth:
+            raise Refused(ENCODING, at)
+        major, argument = self.head()
+        if major == _UINT:
+            return argument
+        if major == _NINT:
+            return -1 - argument
+        if major == _BYTES:
+            view = self.take(argument)
+            return view if self._views else bytes(view)
+        if major == _TEXT:
+            return self._text(argument, at)
+        if major == _ARRAY:
+            # an item is at least one octet: no list longer than what is left
+            if argument > len(self._octets) - self.position:
+                raise Refused(ENCODING, at)
+            return [self.item(depth - 1) for _ in range(argument)]
+        if major == _MAP:
+            return self._map(argument, depth)
+        if major == _SIMPLE and argument in (20, 21, 22):
+            return (False, True, None)[argument - 20]
+        raise Refused(ENCODING, at)
+
+    def _text(self, length: int, at: int) -> str:
+        try:
+            return str(self.take(length), "utf-8")
+        except UnicodeError:
+            raise Refused(ENCODING, at)
+
+    def _map(self, count: int, depth: int) -> "dict[object, object]":
+        result: "dict[object, object]" = {}
+        previous = b""
+        for _ in range(count):
+            at = self.position
+            key = self.item(1)
+            if not isinstance(key, (int, str)) or isinstance(key, bool) or key in result:
+                raise Refused(ENCODING, at)
+            # deterministic: keys in bytewise order of their encodings, RFC 8949 4.2.1
+            encoded = bytes(self._octets[at : self.position])
+            if self._strict and encoded <= previous:
+                raise Refused(ENCODING, at)
+            previous = encoded
+            result[key] = self.item(depth - 1)
+        return result
+
+
+# The one item that `octets` hold, all of them.
+def decode(octets: "bytes | memoryview", strict: bool = True, views: bool = False) -> object:
+    reader = Reader(octets, strict, views)
+    value = reader.item()
+    if reader.position != len(octets):
+        raise Refused(ENCODING, reader.position)
+    return value
+
+
+# Major type and argument in the shortest form.
+def encode_head(major: int, argument: int) -> bytes:
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    for code, width in ((24, 1), (25, 2), (26, 4), (27, 8)):
+        if argument >> (8 * width) == 0:
+            return bytes((major << 5 | code,)) + argument.to_bytes(width, "big")
+    raise ValueError
+
+
+# Deterministic encoding of ints, bytes, str, lists, dicts with int or str keys, bool and None.
+def encode(value: object) -> bytes:
+    if value is None:
+        return b"\xf6"
+    if isinstance(value, bool):
+        return b"\xf5" if value else b"\xf4"
+    if isinstance(value, int):
+        return encode_head(_UINT, value) if value >= 0 else encode_head(_NINT, -1 - value)
+    if isinstance(value, str):
+        octets = value.encode()
+        return encode_head(_TEXT, len(octets)) + octets
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return encode_head(_BYTES, len(value)) + bytes(value)
+    if isinstance(value, (list, tuple)):
+        return encode_head(_ARRAY, len(value)) + b"".join([encode(item) for item in value])
+    if isinstance(value, dict):
+        pairs = sorted([(encode(key), encode(value[key])) for key in value])
+        return encode_head(_MAP, len(pairs)) + b"".join([key + item for key, item in pairs])
+    raise TypeError

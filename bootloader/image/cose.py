@@ -1,0 +1,95 @@
+# The envelope: a tagged COSE_Sign1 (RFC 9052 4.2) at the front of our Manufacturer Images.
+#
+#   D2 84                     tag 18, array of 4
+#   43 A1 01 26               protected   {1: -7}, ES256
+#   A1 04 48 kid[8]           unprotected {4: kid}, an 8-octet subject key identifier
+#   58 nn | 59 nnnn content   the manifest
+#   58 40 signature[64]       r || s
+#
+# Deterministic encoding leaves no choice but kid, content and signature, so it is read as the
+# fixed template it is: its length is known from the first 20 octets.
+
+import hashlib
+
+from bootloader.compat import const
+from bootloader.reasons import ENVELOPE, Refused
+from bootloader.image.cbor import encode_head
+
+# fmt: off
+ENVELOPE_MAX_BYTES = const(2048)  # the whole envelope, signature included
+HEAD_BYTES         = const(20)    # enough to know the length
+KID_BYTES          = const(8)
+_KID_AT            = const(9)
+_CONTENT_AT        = const(17)    # octet string head of the content
+_SIGNATURE_BYTES   = const(66)    # 58 40 and 64 octets
+# fmt: on
+
+_PREFIX = b"\xd2\x84\x43\xa1\x01\x26\xa1\x04\x48"
+
+# Sig_structure up to the content: ["Signature1", protected, external_aad = '', ...], RFC 9052 4.4
+_SIG_STRUCTURE = b"\x84\x6aSignature1\x43\xa1\x01\x26\x40"
+
+
+# (where the content begins, octets of the whole envelope), from its first HEAD_BYTES octets.
+def _measure(head: "bytes | memoryview") -> "tuple[int, int]":
+    if bytes(head[:_KID_AT]) != _PREFIX:
+        raise Refused(ENVELOPE, 0)
+    code = head[_CONTENT_AT]
+    if code == 0x58 and head[_CONTENT_AT + 1] >= 24:
+        at, length = _CONTENT_AT + 2, head[_CONTENT_AT + 1]
+    elif code == 0x59 and head[_CONTENT_AT + 1]:
+        at, length = _CONTENT_AT + 3, head[_CONTENT_AT + 1] << 8 | head[_CONTENT_AT + 2]
+    else:
+        raise Refused(ENVELOPE, _CONTENT_AT)
+    total = at + length + _SIGNATURE_BYTES
+    if total > ENVELOPE_MAX_BYTES:
+        raise Refused(ENVELOPE, _CONTENT_AT)
+    return at, total
+
+
+# Octets of the envelope that begins with `head`; Refused(ENVELOPE) if it cannot be one of ours.
+def envelope_bytes(head: "bytes | memoryview") -> int:
+    return _measure(head)[1]
+
+
+class Envelope:
+    # octets: exactly one envelope; kept, not copied
+    def __init__(self, octets: "bytes | memoryview") -> None:
+        octets = memoryview(octets)
+        if len(octets) < HEAD_BYTES:
+            raise Refused(ENVELOPE, len(octets))
+        self.content_at, total = _measure(octets)
+        end = total - _SIGNATURE_BYTES
+        if len(octets) != total:
+            raise Refused(ENVELOPE, len(octets))
+        if octets[end] != 0x58 or octets[end + 1] != 0x40:
+            raise Refused(ENVELOPE, end)
+        self.kid = bytes(octets[_KID_AT:_CONTENT_AT])
+        self.content = octets[self.content_at : end]
+        self.signature = octets[end + 2 :]
+        self._octets = octets
+
+    # SHA-256 of the Sig_structure: what the manufacturer signed.
+    def digest(self) -> bytes:
+        sha = hashlib.sha256(_SIG_STRUCTURE)
+        sha.update(self._octets[_CONTENT_AT:-_SIGNATURE_BYTES])
+        return sha.digest()
+
+    # Whether `image` begins with this very envelope.
+    def stands_in(self, image: memoryview) -> bool:
+        return image[: len(self._octets)] == self._octets
+
+
+# The Sig_structure to sign for `content`.
+def to_be_signed(content: bytes) -> bytes:
+    return _SIG_STRUCTURE + encode_head(2, len(content)) + content
+
+
+# The envelope; ValueError if it would be longer than a device reads.
+def assemble(kid: bytes, content: bytes, signature: bytes) -> bytes:
+    if len(kid) != KID_BYTES or len(signature) != 64 or len(content) < 24:
+        raise ValueError
+    octets = _PREFIX + kid + encode_head(2, len(content)) + content + b"\x58\x40" + signature
+    if len(octets) > ENVELOPE_MAX_BYTES:
+        raise ValueError
+    return octets

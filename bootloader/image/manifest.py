@@ -1,0 +1,182 @@
+# The manifest: what an image is, which hardware it fits, and which firmware it may follow.
+#
+# A CBOR map with integer keys. Even keys must be understood, odd keys may be ignored; an even
+# key that is not known here is refused, so a later release can add rules that old devices must
+# not overlook, and remarks that they may.
+
+from bootloader.compat import const
+from bootloader.image import cbor
+from bootloader.reasons import MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY, Refused
+
+# fmt: off
+FORMAT               = const(0)
+OUR_FORMAT           = const(1)
+MANUFACTURER_CODE    = const(2)
+IMAGE_TYPE           = const(4)
+FILE_VERSION         = const(6)
+HARDWARE             = const(8)
+PAYLOAD              = const(10)
+PREDECESSORS         = const(12)
+MINIMUM_BASE_VERSION = const(14)
+SECURITY_COUNTER     = const(16)
+POINT_OF_NO_RETURN   = const(18)
+CPL_ENTRY_ID         = const(1)
+LABEL                = const(3)
+RELEASE_NOTES        = const(5)
+
+KIND_ROMFS           = const(0)     # a ROMFS application
+_LAST_EVEN           = const(18)
+_TEXT_MAX            = const(256)   # octets of a text
+ALIGNMENT            = const(16)    # the payload begins at a multiple of this
+# fmt: on
+
+
+class Manifest:
+    # hardware: (minimum, maximum). predecessors: tuple of (file_version, Manufacturer Image Hash
+    # or None, CPL Entry ID or None); empty is the register's 'N/A'.
+    def __init__(
+        self,
+        manufacturer_code: int,
+        image_type: int,
+        file_version: int,
+        hardware: "tuple[int, int]",
+        payload_kind: int,
+        payload_bytes: int,
+        payload_hash: bytes,
+        predecessors: "tuple[tuple[int, bytes | None, str | None], ...]",
+        minimum_base_version: int = 0,
+        security_counter: int = 0,
+        point_of_no_return: bool = False,
+        cpl_entry_id: "str | None" = None,
+        label: "str | None" = None,
+        release_notes: "str | None" = None,
+    ) -> None:
+        self.manufacturer_code = manufacturer_code
+        self.image_type = image_type
+        self.file_version = file_version
+        self.hardware = hardware
+        self.payload_kind = payload_kind
+        self.payload_bytes = payload_bytes
+        self.payload_hash = payload_hash
+        self.predecessors = predecessors
+        self.minimum_base_version = minimum_base_version
+        self.security_counter = security_counter
+        self.point_of_no_return = point_of_no_return
+        self.cpl_entry_id = cpl_entry_id
+        self.label = label
+        self.release_notes = release_notes
+
+    def encode(self) -> bytes:
+        content: "dict[int, object]" = {
+            FORMAT: OUR_FORMAT,
+            MANUFACTURER_CODE: self.manufacturer_code,
+            IMAGE_TYPE: self.image_type,
+            FILE_VERSION: self.file_version,
+            HARDWARE: self.hardware,
+            PAYLOAD: (self.payload_kind, self.payload_bytes, self.payload_hash),
+            PREDECESSORS: self.predecessors,
+            MINIMUM_BASE_VERSION: self.minimum_base_version,
+            SECURITY_COUNTER: self.security_counter,
+        }
+        if self.point_of_no_return:
+            content[POINT_OF_NO_RETURN] = True
+        for key, text in (
+            (CPL_ENTRY_ID, self.cpl_entry_id),
+            (LABEL, self.label),
+            (RELEASE_NOTES, self.release_notes),
+        ):
+            if text is not None:
+                content[key] = text
+        return cbor.encode(content)
+
+
+# Octets of the zero padding that follows an envelope of `envelope_bytes`.
+def padding_bytes(envelope_bytes: int) -> int:
+    return -envelope_bytes % ALIGNMENT
+
+
+def _malformed(key: int) -> Refused:
+    # the offset of a fault in a well-formed CBOR map is the key it concerns
+    return Refused(MANIFEST_MALFORMED, key)
+
+
+def _uint(value: object, bits: int, key: int) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0 or value >> bits:
+        raise _malformed(key)
+    return value
+
+
+def _text(value: object, key: int) -> "str | None":
+    if value is not None and (not isinstance(value, str) or len(value.encode()) > _TEXT_MAX):
+        raise _malformed(key)
+    return value
+
+
+def _list(value: object, length: int, key: int) -> "list[object]":
+    if not isinstance(value, list) or (length >= 0 and len(value) != length):
+        raise _malformed(key)
+    return value
+
+
+def _hash(value: object, key: int) -> bytes:
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise _malformed(key)
+    return value
+
+
+def _predecessor(value: object) -> "tuple[int, bytes | None, str | None]":
+    version, digest, entry = _list(value, 3, PREDECESSORS)
+    return (
+        _uint(version, 32, PREDECESSORS),
+        None if digest is None else _hash(digest, PREDECESSORS),
+        _text(entry, PREDECESSORS),
+    )
+
+
+# The manifest in `content`. ENCODING carries the offset of the octet, MANIFEST_MALFORMED and
+# UNKNOWN_EVEN_KEY the key of the value that is wrong.
+def parse(content: "bytes | memoryview") -> Manifest:
+    fields = cbor.decode(content)
+    if not isinstance(fields, dict):
+        raise _malformed(FORMAT)
+
+    # even keys must be understood; keys are unsigned integers
+    for key in fields:
+        if not isinstance(key, int) or key < 0:
+            raise _malformed(FORMAT)
+        if not key & 1 and key > _LAST_EVEN:
+            raise Refused(UNKNOWN_EVEN_KEY, key)
+
+    # a later format may mean something else by every key that follows
+    if _uint(fields.get(FORMAT), 32, FORMAT) != OUR_FORMAT:
+        raise _malformed(FORMAT)
+
+    low, high = _list(fields.get(HARDWARE), 2, HARDWARE)
+    hardware = (_uint(low, 16, HARDWARE), _uint(high, 16, HARDWARE))
+    if hardware[0] > hardware[1]:
+        raise _malformed(HARDWARE)
+
+    kind, length, digest = _list(fields.get(PAYLOAD), 3, PAYLOAD)
+    if _uint(kind, 8, PAYLOAD) != KIND_ROMFS or not _uint(length, 32, PAYLOAD):
+        raise _malformed(PAYLOAD)
+
+    # point_of_no_return is true or absent: one meaning has one encoding
+    if fields.get(POINT_OF_NO_RETURN, True) is not True:
+        raise _malformed(POINT_OF_NO_RETURN)
+
+    return Manifest(
+        _uint(fields.get(MANUFACTURER_CODE), 16, MANUFACTURER_CODE),
+        _uint(fields.get(IMAGE_TYPE), 16, IMAGE_TYPE),
+        _uint(fields.get(FILE_VERSION), 32, FILE_VERSION),
+        hardware,
+        KIND_ROMFS,
+        _uint(length, 32, PAYLOAD),
+        _hash(digest, PAYLOAD),
+        tuple([_predecessor(p) for p in _list(fields.get(PREDECESSORS), -1, PREDECESSORS)]),
+        _uint(fields.get(MINIMUM_BASE_VERSION), 32, MINIMUM_BASE_VERSION),
+        _uint(fields.get(SECURITY_COUNTER), 32, SECURITY_COUNTER),
+        POINT_OF_NO_RETURN in fields,
+        _text(fields.get(CPL_ENTRY_ID), CPL_ENTRY_ID),
+        _text(fields.get(LABEL), LABEL),
+        _text(fields.get(RELEASE_NOTES), RELEASE_NOTES),
+    )

@@ -1,0 +1,114 @@
+# The GBCS OTA Upgrade Image (GBCS 11.2.2, 11.2.3):
+#
+#   OTA Header (60) || Manufacturer Image [ || Force Replace (1) || 0x40 (1) || signature (64) ]
+#
+# There is no ZCL sub-element around the Manufacturer Image. The signature is the Authorising
+# Remote Party's, over the Manufacturer Image alone: the header is *not* covered by it, so nothing
+# is decided from the header unless the signed manifest says the same.
+
+import struct
+
+from bootloader.compat import const
+from bootloader.reasons import (
+    FIELD_CONTROL,
+    FILE_IDENTIFIER,
+    HEADER_VERSION,
+    TRAILER,
+    Refused,
+)
+
+# fmt: off
+HEADER_BYTES          = const(60)          # hardware versions present, nothing optional
+TRAILER_BYTES         = const(66)
+_FILE_IDENTIFIER      = const(0x0BEEF11E)  # ZCL OTA upgrade file identifier
+_HEADER_VERSION       = const(0x0100)
+_HEADER_FIELD_CONTROL = const(0x0004)      # bit 2 alone: hardware versions present
+_STACK_VERSION        = const(0x0002)      # ZigBee PRO
+_SIGNATURE_BYTES      = const(0x40)
+# fmt: on
+
+# file identifier, header version, header length, field control, manufacturer code, image type,
+# file version, ZigBee stack version, header string, Total Image size, hardware versions
+_LAYOUT = "<IHHHHHIH32sIHH"
+
+
+class Header:
+    # header_string: 32 octets, free text. total_bytes: the whole file, header and trailer included
+    def __init__(
+        self,
+        manufacturer_code: int,
+        image_type: int,
+        file_version: int,
+        total_bytes: int,
+        hardware: "tuple[int, int]",
+        header_string: bytes = bytes(32),
+        stack_version: int = _STACK_VERSION,
+    ) -> None:
+        self.manufacturer_code = manufacturer_code
+        self.image_type = image_type
+        self.file_version = file_version
+        self.total_bytes = total_bytes
+        self.hardware = hardware
+        self.header_string = header_string
+        self.stack_version = stack_version
+
+    def encode(self) -> bytes:
+        return struct.pack(
+            _LAYOUT,
+            _FILE_IDENTIFIER,
+            _HEADER_VERSION,
+            HEADER_BYTES,
+            _HEADER_FIELD_CONTROL,
+            self.manufacturer_code,
+            self.image_type,
+            self.file_version,
+            self.stack_version,
+            self.header_string,
+            self.total_bytes,
+            self.hardware[0],
+            self.hardware[1],
+        )
+
+
+# The header in the first HEADER_BYTES octets; Refused with the offset of the field at fault.
+def parse_header(octets: "bytes | memoryview") -> Header:
+    if len(octets) < HEADER_BYTES:
+        raise Refused(FILE_IDENTIFIER, len(octets))
+    fields = struct.unpack_from(_LAYOUT, octets, 0)
+    identifier, version, length, control, manufacturer, image_type, file_version = fields[:7]
+    stack_version, header_string, total_bytes, hardware_low, hardware_high = fields[7:]
+    if identifier != _FILE_IDENTIFIER:
+        raise Refused(FILE_IDENTIFIER, 0)
+    if version != _HEADER_VERSION:
+        raise Refused(HEADER_VERSION, 4)
+    if control != _HEADER_FIELD_CONTROL:
+        raise Refused(FIELD_CONTROL, 8)
+    if length != HEADER_BYTES:
+        raise Refused(HEADER_VERSION, 6)
+    return Header(
+        manufacturer,
+        image_type,
+        file_version,
+        total_bytes,
+        (hardware_low, hardware_high),
+        header_string,
+        stack_version,
+    )
+
+
+class Trailer:
+    # signature: r || s, each 32 octets big-endian
+    def __init__(self, force_replace: int, signature: "bytes | memoryview") -> None:
+        self.force_replace = force_replace
+        self.signature = signature
+
+    def encode(self) -> bytes:
+        return bytes((self.force_replace, _SIGNATURE_BYTES)) + self.signature
+
+
+# The trailer in exactly TRAILER_BYTES octets. Any Force Replace is taken: only a Communications
+# Hub acts on it.
+def parse_trailer(octets: "bytes | memoryview") -> Trailer:
+    if len(octets) != TRAILER_BYTES or octets[1] != _SIGNATURE_BYTES:
+        raise Refused(TRAILER, 1)
+    return Trailer(octets[0], octets[2:])

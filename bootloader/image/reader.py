@@ -1,0 +1,138 @@
+# Reads an OTA Upgrade Image as it arrives, in pieces of any size, in constant memory.
+#
+#   OTA Header -> envelope -> padding -> payload -> nothing, or the trailer
+#
+# The reader knows the format and nothing else: it refuses what cannot be read, and hands what it
+# has read to a sink, where the decision (policy.py) and the flash stand.
+
+import hashlib
+
+from bootloader.compat import const
+from bootloader.image import cose, manifest, ota
+from bootloader.reasons import LAYOUT, SIZE_MISMATCH, Refused
+
+_HEADER = const(0)
+_ENVELOPE_HEAD = const(1)
+_ENVELOPE = const(2)
+_PADDING = const(3)
+_PAYLOAD = const(4)
+_TRAILER = const(5)
+_END = const(6)
+
+
+# What the reader calls. Each call may raise Refused, which ends the reading.
+class Sink:
+    def on_header(self, header: ota.Header) -> None:
+        pass
+
+    def on_manifest(self, envelope: cose.Envelope, content: manifest.Manifest) -> None:
+        pass
+
+    # octets of the Manufacturer Image, in order; a view that is good only during the call
+    def on_image(self, octets: memoryview) -> None:
+        pass
+
+
+class ImageReader:
+    # total_bytes: what the sender says that the whole file holds
+    def __init__(self, total_bytes: int, sink: Sink) -> None:
+        self.total_bytes = total_bytes
+        self.position = 0
+        self.header: "ota.Header | None" = None
+        self.envelope: "cose.Envelope | None" = None
+        self.manifest: "manifest.Manifest | None" = None
+        self.image_bytes = 0
+        self.padding_is_zero = True
+        self.trailer: "bytes | None" = None
+        self._sink = sink
+        self._image_sha = hashlib.sha256()
+        self._payload_sha = hashlib.sha256()
+        self._gathered = bytearray()
+        self._state = _HEADER
+        self._wanted = ota.HEADER_BYTES
+
+    @property
+    def complete(self) -> bool:
+        return self._state == _END
+
+    # Takes the next octets of the file.
+    def feed(self, octets: "bytes | memoryview") -> None:
+        octets = memoryview(octets)
+        if self.position + len(octets) > self.total_bytes:
+            raise Refused(SIZE_MISMATCH, self.total_bytes)
+        at = 0
+        while at < len(octets):
+            piece = octets[at : at + self._wanted]
+            at += len(piece)
+            self.position += len(piece)
+            self._wanted -= len(piece)
+            self._take(piece)
+            # a step may want nothing more: padding of no octets, no trailer
+            while not self._wanted and self._state != _END:
+                self._step()
+
+    def _take(self, piece: memoryview) -> None:
+        if self._state == _PADDING or self._state == _PAYLOAD:
+            if self._state == _PAYLOAD:
+                self._payload_sha.update(piece)
+            elif any(piece):
+                self.padding_is_zero = False
+            self._pass_on(piece)
+        else:
+            self._gathered.extend(piece)
+
+    def _pass_on(self, piece: memoryview) -> None:
+        self._image_sha.update(piece)
+        self._sink.on_image(piece)
+
+    def _step(self) -> None:
+        if self._state == _HEADER:
+            self.header = ota.parse_header(self._gathered)
+            self._sink.on_header(self.header)
+            self._begin(_ENVELOPE_HEAD, cose.HEAD_BYTES)
+            self._gathered = bytearray()
+        elif self._state == _ENVELOPE_HEAD:
+            envelope_bytes = cose.envelope_bytes(self._gathered)
+            self._begin(_ENVELOPE, envelope_bytes - cose.HEAD_BYTES)
+        elif self._state == _ENVELOPE:
+            self._read_envelope()
+        elif self._state == _PADDING:
+            assert self.manifest is not None
+            self._begin(_PAYLOAD, self.manifest.payload_bytes)
+        elif self._state == _PAYLOAD:
+            self._gathered = bytearray()
+            trailer = self.total_bytes - ota.HEADER_BYTES - self.image_bytes
+            self._begin(_TRAILER, trailer)
+        elif self._state == _TRAILER:
+            if self._gathered:
+                self.trailer = bytes(self._gathered)
+            self._begin(_END, 0)
+
+    def _begin(self, state: int, wanted: int) -> None:
+        self._state = state
+        self._wanted = wanted
+
+    def _read_envelope(self) -> None:
+        octets = memoryview(self._gathered)
+        self.envelope = cose.Envelope(octets)
+        self.manifest = manifest.parse(self.envelope.content)
+        padding = manifest.padding_bytes(len(octets))
+        self.image_bytes = len(octets) + padding + self.manifest.payload_bytes
+        # exactly nothing or exactly a trailer may follow
+        if self.total_bytes - ota.HEADER_BYTES - self.image_bytes not in (0, ota.TRAILER_BYTES):
+            raise Refused(LAYOUT, ota.HEADER_BYTES + self.image_bytes)
+        self._sink.on_manifest(self.envelope, self.manifest)
+        self._pass_on(octets)
+        self._begin(_PADDING, padding)
+
+    # To be called when the sender has no more.
+    def finish(self) -> None:
+        if self._state != _END:
+            raise Refused(SIZE_MISMATCH, self.position)
+
+    # Manufacturer Image Hash (GBCS 11.2.4): SHA-256 of the Manufacturer Image. Once, at the end.
+    def image_hash(self) -> bytes:
+        return self._image_sha.digest()
+
+    def payload_hash(self) -> bytes:
+        return self._payload_sha.digest()

@@ -1,0 +1,155 @@
+# SMP group 65, ours: what the standard groups lack.
+#
+#   0  identity      1  last verdict with its remedy   2  upgrade history
+#   3  progress      4  trust anchor: begin (write) and cells (read)
+#   5  trust anchor: table octets                      6  trust anchor: commit
+#
+# Refusals are reason codes (bootloader/reasons.py), as errors of this group: rc = 256 + reason.
+
+from bootloader.compat import const
+from bootloader.device import Device
+from bootloader.install import IDLE, RECEIVING, Installer
+from bootloader.link.smp import EINVAL, Request, SmpError
+from bootloader.reasons import Refused
+from bootloader.store import ledger
+from bootloader.store.ledger import Slot
+
+GROUP = const(65)
+REASON_BASE = const(256)  # SMP leaves error codes from here on to their groups
+_EVENTS_PER_REPLY = const(4)
+
+_SLOT_STATES = ("empty", "staged", "pending", "trial", "confirmed", "previous", "reverted")
+
+
+def _firmware(version: int, image_hash: "bytes | None") -> "dict[str, object] | None":
+    return None if image_hash is None else {"version": version, "hash": image_hash}
+
+
+class HanGroup:
+    def __init__(self, device: Device, installer: Installer) -> None:
+        self._device = device
+        self._installer = installer
+
+    def commands(self) -> "dict[int, tuple[object, object]]":
+        return {
+            0: (self._identity, None),
+            1: (self._verdict, None),
+            2: (self._history, None),
+            3: (self._progress, None),
+            4: (self._anchors, self._anchor_begin),
+            5: (None, self._anchor_table),
+            6: (None, self._anchor_commit),
+        }
+
+    def _identity(self, request: Request) -> "dict[str, object]":
+        device = self._device
+        facts, board = device.facts(), device.board
+        return {
+            "board": board.name,
+            "serial": board.serial,
+            "manufacturer_code": facts.manufacturer_code,
+            "image_type": facts.image_type,
+            "hardware_version": facts.hardware_version,
+            "device_type": facts.device_type,
+            "slot_bytes": facts.slot_bytes,
+            "security_counter": facts.security_counter,
+            "provisioned": device.anchors.is_provisioned,
+            "started": device.started,
+            "attempts": device.ledger.attempts,
+            "slots": [self._slot(slot) for slot in device.ledger.slots],
+        }
+
+    def _slot(self, slot: Slot) -> "dict[str, object]":
+        if slot.state == ledger.EMPTY:
+            return {"state": _SLOT_STATES[slot.state]}
+        return {
+            "state": _SLOT_STATES[slot.state],
+            "version": slot.file_version,
+            "hash": slot.image_hash,
+            "bytes": slot.image_bytes,
+        }
+
+    def _verdict(self, request: Request) -> "dict[str, object]":
+        verdict = self._device.ledger.verdict()
+        if verdict is None:
+            return {}
+        return {
+            "reason": verdict.reason,
+            "offset": verdict.offset,
+            "offered": {"version": verdict.offered_version, "hash": verdict.offered_hash},
+            "running": _firmware(verdict.running_version, verdict.running_hash),
+            "minimum_base_version": verdict.minimum_base_version,
+            "accepts": [{"version": v, "hash": digest} for v, digest in verdict.accepts],
+            "accepts_total": verdict.accepts_total,
+        }
+
+    def _history(self, request: Request) -> "dict[str, object]":
+        first = request.uint("from", 0)
+        events = [event for event in self._device.ledger.history() if event.index >= first]
+        return {
+            "events": [
+                {
+                    "index": event.index,
+                    "event": event.event,
+                    "reason": event.reason,
+                    "from": _firmware(event.from_version, event.from_hash),
+                    "to": _firmware(event.to_version, event.to_hash),
+                    "chain": event.chain,
+                }
+                for event in events[:_EVENTS_PER_REPLY]
+            ],
+            "more": len(events) > _EVENTS_PER_REPLY,
+        }
+
+    def _progress(self, request: Request) -> "dict[str, object]":
+        state, received, total = self._installer.progress()
+        name = "idle" if state == IDLE else "receiving" if state == RECEIVING else "verifying"
+        return {"state": name, "received": received, "total": total}
+
+    def _anchors(self, request: Request) -> "dict[str, object]":
+        return {
+            "cells": [
+                {
+                    "role": cell.role,
+                    "kid": cell.kid,
+                    "sequence": cell.sequence,
+                    "development": cell.is_development,
+                    "label": cell.label.rstrip(b"\0"),
+                }
+                for cell in self._device.anchors.cells()
+            ]
+        }
+
+    def _anchor_begin(self, request: Request) -> "dict[str, object]":
+        head, signature = request.octets("head"), request.octets("signature")
+        if head is None:
+            raise SmpError(EINVAL)
+        try:
+            for _ in self._device.anchors.begin_steps(
+                bytes(head), None if signature is None else bytes(signature)
+            ):
+                self._device.board.watchdog()
+        except Refused as refused:
+            raise _error(refused)
+        return {}
+
+    def _anchor_table(self, request: Request) -> "dict[str, object]":
+        octets = request.octets("data")
+        if octets is None:
+            raise SmpError(EINVAL)
+        try:
+            self._device.anchors.write(request.uint("off"), octets)
+        except Refused as refused:
+            raise _error(refused)
+        return {}
+
+    def _anchor_commit(self, request: Request) -> "dict[str, object]":
+        try:
+            self._device.anchors.commit()
+        except Refused as refused:
+            raise _error(refused)
+        return {}
+
+
+def _error(refused: Refused) -> SmpError:
+    return SmpError(REASON_BASE + refused.reason, GROUP)

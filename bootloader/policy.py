@@ -1,0 +1,230 @@
+# The decision: may this image be installed on this device, over what it runs now?
+#
+# Pure functions of plain values. The device asks them before it erases anything, again when all
+# octets have arrived, and again at activation; host tools and planner ask the same functions, so
+# they cannot disagree with the device. Each check is one paragraph, in the order of the design,
+# and has its own reason. The parsers in image/ have refused before this what cannot be read.
+
+from bootloader.compat import const
+from bootloader.image import ota
+from bootloader.image.manifest import Manifest
+from bootloader.reasons import (
+    ACCEPTED,
+    ALREADY_RUNNING,
+    BELOW_MINIMUM_BASE,
+    HARDWARE_VERSION,
+    HASH_MISMATCH,
+    HEADER_MISMATCH,
+    IMAGE_TYPE,
+    MANUFACTURER_CODE,
+    MANUFACTURER_SIGNATURE,
+    NO_IMAGE_HELD,
+    NO_LONGER_ALLOWED,
+    NOT_A_PREDECESSOR,
+    PADDING,
+    PAYLOAD_HASH,
+    SECURITY_COUNTER,
+    SIZE_MISMATCH,
+    SUPPLIER_MISSING,
+    SUPPLIER_SIGNATURE,
+    TOO_LARGE,
+    UNKNOWN_SIGNER,
+)
+
+# fmt: off
+# device types, as GBCS numbers them
+ESME   = const(1)
+GSME   = const(0)
+HCALCS = const(4)
+PPMID  = const(5)
+IHD    = const(6)  # 'type 2' device
+# fmt: on
+
+# Images for these are distributed without the Authorising Remote Party Signature (SR 11.4); one
+# that is there must be right all the same.
+_SUPPLIER_OPTIONAL = (PPMID, IHD)
+
+
+class Firmware:
+    # Identity of a firmware: the register holds equal versions with different hashes, so the
+    # Manufacturer Image Hash is part of it.
+    def __init__(self, file_version: int, image_hash: bytes) -> None:
+        self.file_version = file_version
+        self.image_hash = image_hash
+
+
+class DeviceFacts:
+    # What an image must fit. hardware_version: version in the high octet, revision in the low.
+    # security_counter: the counter of the last confirmed image that raised it.
+    def __init__(
+        self,
+        manufacturer_code: int,
+        image_type: int,
+        hardware_version: int,
+        device_type: int,
+        slot_bytes: int,
+        security_counter: int,
+    ) -> None:
+        self.manufacturer_code = manufacturer_code
+        self.image_type = image_type
+        self.hardware_version = hardware_version
+        self.device_type = device_type
+        self.slot_bytes = slot_bytes
+        self.security_counter = security_counter
+
+
+class Proofs:
+    # What verification found. Everything counts as failed until it has been shown.
+    # supplier_valid: None where the image carries no supplier signature.
+    def __init__(self) -> None:
+        self.padding_is_zero = False
+        self.payload_hash_matches = False
+        self.signer_known = False
+        self.manufacturer_valid = False
+        self.supplier_valid: "bool | None" = False
+
+
+# Whether `manifest` names `running` as a version that it may follow.
+def names_predecessor(manifest: Manifest, running: Firmware) -> bool:
+    for version, digest, _ in manifest.predecessors:
+        if version == running.file_version and (digest is None or digest == running.image_hash):
+            return True
+    return False
+
+
+# First, on the 60 octets of the OTA Header. file_bytes: what the sender says it will send.
+def judge_header(header: ota.Header, file_bytes: int, device: DeviceFacts) -> int:
+    # the declared size must be the size that arrives
+    if header.total_bytes != file_bytes:
+        return SIZE_MISMATCH
+
+    # the Manufacturer Image must fit a slot; whether a trailer follows is not known yet
+    if file_bytes - ota.HEADER_BYTES > device.slot_bytes + ota.TRAILER_BYTES:
+        return TOO_LARGE
+
+    if header.manufacturer_code != device.manufacturer_code:
+        return MANUFACTURER_CODE
+
+    if header.image_type != device.image_type:
+        return IMAGE_TYPE
+
+    if not header.hardware[0] <= device.hardware_version <= header.hardware[1]:
+        return HARDWARE_VERSION
+
+    return ACCEPTED
+
+
+# Then on the manifest, before anything is erased. image_hash: None while it is not known yet.
+def judge_manifest(
+    header: ota.Header,
+    manifest: Manifest,
+    image_bytes: int,
+    image_hash: "bytes | None",
+    running: "Firmware | None",
+    device: DeviceFacts,
+) -> int:
+    # no signature covers the header: it must say what the signed manifest says
+    if (
+        header.manufacturer_code != manifest.manufacturer_code
+        or header.image_type != manifest.image_type
+        or header.file_version != manifest.file_version
+        or header.hardware != manifest.hardware
+    ):
+        return HEADER_MISMATCH
+
+    if image_bytes > device.slot_bytes:
+        return TOO_LARGE
+
+    return judge_pathway(manifest, image_hash, running, device.security_counter)
+
+
+# The upgrade pathway alone: may `manifest` follow `running`?
+def judge_pathway(
+    manifest: Manifest,
+    image_hash: "bytes | None",
+    running: "Firmware | None",
+    security_counter: int,
+) -> int:
+    if running is not None and image_hash == running.image_hash:
+        return ALREADY_RUNNING
+
+    # a device without an application counts as version 0
+    base = 0 if running is None else running.file_version
+    if base < manifest.minimum_base_version:
+        return BELOW_MINIMUM_BASE
+
+    # an empty list is 'N/A': a first version, only for a device that holds no application;
+    # an image that names predecessors may follow those and nothing else
+    if running is None:
+        if manifest.predecessors:
+            return NOT_A_PREDECESSOR
+    elif not names_predecessor(manifest, running):
+        return NOT_A_PREDECESSOR
+
+    if manifest.security_counter < security_counter:
+        return SECURITY_COUNTER
+
+    return ACCEPTED
+
+
+# Last, when all octets have arrived and the signatures have been checked.
+def judge_proofs(proofs: Proofs, device: DeviceFacts) -> int:
+    if not proofs.padding_is_zero:
+        return PADDING
+
+    if not proofs.payload_hash_matches:
+        return PAYLOAD_HASH
+
+    if not proofs.signer_known:
+        return UNKNOWN_SIGNER
+
+    if not proofs.manufacturer_valid:
+        return MANUFACTURER_SIGNATURE
+
+    # required, or right if present, by device type
+    if proofs.supplier_valid is None:
+        return ACCEPTED if device.device_type in _SUPPLIER_OPTIONAL else SUPPLIER_MISSING
+    if not proofs.supplier_valid:
+        return SUPPLIER_SIGNATURE
+
+    return ACCEPTED
+
+
+# The whole decision on a complete image.
+def decide(
+    header: ota.Header,
+    manifest: Manifest,
+    file_bytes: int,
+    image_bytes: int,
+    image_hash: bytes,
+    proofs: Proofs,
+    running: "Firmware | None",
+    device: DeviceFacts,
+) -> int:
+    return (
+        judge_header(header, file_bytes, device)
+        or judge_manifest(header, manifest, image_bytes, image_hash, running, device)
+        or judge_proofs(proofs, device)
+    )
+
+
+# Activation of the image that is held; staged_hash: None where none is held.
+def judge_activation(
+    wanted_hash: bytes,
+    staged_hash: "bytes | None",
+    manifest: "Manifest | None",
+    running: "Firmware | None",
+    device: DeviceFacts,
+) -> int:
+    # GBCS CS06 asks in this order: an image held, the right one
+    if staged_hash is None or manifest is None:
+        return NO_IMAGE_HELD
+
+    if wanted_hash != staged_hash:
+        return HASH_MISMATCH
+
+    # what runs may have changed since it was staged
+    if judge_pathway(manifest, staged_hash, running, device.security_counter):
+        return NO_LONGER_ALLOWED
+
+    return ACCEPTED

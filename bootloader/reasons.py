@@ -1,0 +1,73 @@
+# Why an image was refused, as one small integer.
+#
+# The numbers are part of the formats: the journal keeps them and the link sends them, so a
+# number is never given a second meaning. Meanings, remedies and the GBCS outcome that a supplier
+# would see stand in docs/decisions.md; their texts live in the host tools, not in flash.
+
+from bootloader.compat import const
+
+# fmt: off
+ACCEPTED               = const(0)
+
+# the OTA Header, judged on the first 60 octets
+FILE_IDENTIFIER        = const(1)   # not an OTA upgrade file
+HEADER_VERSION         = const(2)   # OTA Header version or length is not GBCS's
+FIELD_CONTROL          = const(3)   # OTA Header field control is not 'hardware versions present'
+SIZE_MISMATCH          = const(4)   # Total Image size is not the size that arrives
+TOO_LARGE              = const(5)   # the Manufacturer Image does not fit a slot
+MANUFACTURER_CODE      = const(6)
+IMAGE_TYPE             = const(7)
+HARDWARE_VERSION       = const(8)
+
+# the manifest, judged before anything is erased
+ENVELOPE               = const(9)   # no COSE_Sign1 envelope of ours at the front
+ENCODING               = const(10)  # not deterministic CBOR
+MANIFEST_MALFORMED     = const(11)  # a key is missing, or a value of the wrong type or range
+UNKNOWN_EVEN_KEY       = const(12)
+HEADER_MISMATCH        = const(13)  # OTA Header and manifest do not say the same
+LAYOUT                 = const(14)  # what follows the payload is neither nothing nor a trailer
+ALREADY_RUNNING        = const(15)
+BELOW_MINIMUM_BASE     = const(16)
+NOT_A_PREDECESSOR      = const(17)
+SECURITY_COUNTER       = const(18)
+
+# the octets and the signatures, judged once all have arrived
+PADDING                = const(19)  # octets between envelope and payload are not zero
+PAYLOAD_HASH           = const(20)
+UNKNOWN_SIGNER         = const(21)
+MANUFACTURER_SIGNATURE = const(22)
+SUPPLIER_SIGNATURE     = const(23)
+SUPPLIER_MISSING       = const(24)  # this device type needs a supplier signature
+TRAILER                = const(25)  # the signature's length octet is not 0x40
+
+# activation
+NO_IMAGE_HELD          = const(32)
+HASH_MISMATCH          = const(33)
+NO_LONGER_ALLOWED      = const(34)
+
+# trial
+TRIAL_CRASHED          = const(40)  # the application ended or raised before it confirmed
+TRIAL_HUNG             = const(41)  # the watchdog had to reset it
+TRIAL_UNCONFIRMED      = const(42)  # it ran, and did not confirm in time
+TRIAL_NOT_STARTED      = const(43)  # three starts, none of which left word of how it ended
+
+# boot
+SLOT_DAMAGED           = const(48)  # an installed image no longer verifies
+
+# the device cannot take an image now
+NOT_PROVISIONED        = const(56)
+TRIAL_RUNNING          = const(57)  # both slots are needed until the trial ends
+FLASH_FAULT            = const(58)  # a program or erase did not take
+VERIFIER_FAULT         = const(59)  # the known-answer tests of the arithmetic failed
+ANCHORS_LOCKED         = const(60)  # trust anchors are written once
+ANCHOR_MALFORMED       = const(61)
+ANCHOR_SIGNATURE       = const(62)  # an update is not signed by an anchor that is held
+# fmt: on
+
+
+class Refused(Exception):
+    # offset: octet of the file, envelope or cell where the reason was found; -1 where none applies
+    def __init__(self, reason: int, offset: int = -1) -> None:
+        super().__init__(reason, offset)
+        self.reason = reason
+        self.offset = offset

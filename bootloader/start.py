@@ -1,0 +1,107 @@
+# Starts the application of a verified slot and serves the link beside it; or serves the link
+# alone, where there is nothing to start.
+
+import asyncio
+import sys
+
+import vfs
+
+from bootloader.application import Services
+from bootloader.compat import const, ticks_diff, ticks_ms
+from bootloader.device import Device
+from bootloader.install import Installer
+from bootloader.link.console import Console
+from bootloader.reasons import TRIAL_CRASHED, TRIAL_UNCONFIRMED
+from bootloader.store.flash import PAGE_BYTES
+
+# fmt: off
+_IDLE_MS      = const(2)      # between two looks at a quiet line
+_GRACE_MS     = const(10000)  # how long the link is served alone after a crash or a hang
+_APPLICATION  = "/app"
+_DATA         = "/data"
+# fmt: on
+
+
+def _mount_data(device: Device) -> None:
+    # formatted once, before any application was confirmed; never again, whatever is found there
+    try:
+        vfs.mount(vfs.VfsLfs2(device.board.data, progsize=PAGE_BYTES), _DATA)
+    except OSError:
+        if device.ledger.history():
+            return
+        vfs.VfsLfs2.mkfs(device.board.data, progsize=PAGE_BYTES)
+        vfs.mount(vfs.VfsLfs2(device.board.data, progsize=PAGE_BYTES), _DATA)
+
+
+def _import_application(device: Device, index: int, content):  # type: ignore[no-untyped-def]
+    image = device.image(index)
+    payload = image[len(image) - content.payload_bytes :]
+    vfs.mount(vfs.VfsRom(payload), _APPLICATION)
+    # behind our own modules: an application cannot stand in for one of them
+    sys.path.append(_APPLICATION)
+    return __import__("app")
+
+
+# Runs the application and serves the link beside it. Returns when the board is to be reset.
+async def _supervise(device: Device, console: Console, services: Services, app) -> int:  # type: ignore[no-untyped-def]
+    crashes: "list[object]" = []
+    asyncio.get_event_loop().set_exception_handler(lambda loop, context: crashes.append(context))
+    task = asyncio.create_task(app.main(services))
+    started_ms = ticks_ms()
+    while not console.reset_due:
+        device.board.watchdog()
+        busy = console.poll()
+        if task.done():
+            try:
+                await task
+            except Exception as error:
+                device.board.report(error)
+            return TRIAL_CRASHED
+        if crashes:
+            device.board.report(crashes[0]["exception"])  # type: ignore[index]
+            return TRIAL_CRASHED
+        if services.on_trial and ticks_diff(ticks_ms(), started_ms) > device.board.trial_ms:
+            return TRIAL_UNCONFIRMED
+        await asyncio.sleep_ms(0 if busy else _IDLE_MS)  # type: ignore[attr-defined]
+    return 0
+
+
+def start(device: Device, index: int, content) -> None:  # type: ignore[no-untyped-def]
+    device.started = index
+    installer = Installer(device)
+    services = Services(device, installer, content.label, _DATA)
+    console = Console(device, installer, services.confirm)
+    services.attach(console)
+    # a confirmed application that hangs must leave a way in for its successor
+    if device.board.hung and not services.on_trial:
+        _serve(device, console, _GRACE_MS)
+    try:
+        _mount_data(device)
+        app = _import_application(device, index, content)
+        reason = asyncio.run(_supervise(device, console, services, app))
+    except Exception as error:
+        device.board.report(error)
+        reason = TRIAL_CRASHED
+    if not reason:
+        return
+    if services.on_trial:
+        device.ledger.note_trial(reason)
+        return
+    # nor must one that crashes
+    _serve(device, console, _GRACE_MS)
+
+
+# Serves the link until a reset is due; for_ms: or for so long. 0 is for ever.
+def _serve(device: Device, console: Console, for_ms: int) -> None:
+    started_ms = ticks_ms()
+    while not console.reset_due:
+        device.board.watchdog()
+        if not console.poll():
+            if for_ms and ticks_diff(ticks_ms(), started_ms) > for_ms:
+                return
+            device.board.idle(_IDLE_MS)
+
+
+# Serves the link alone until a client resets the board.
+def stay(device: Device) -> None:
+    _serve(device, Console(device, Installer(device), lambda: False), 0)

@@ -1,0 +1,303 @@
+# What the device remembers of its firmware: the state of each slot, trial attempts, security
+# counter, last verdict and upgrade history. Every transition is one journal record, so a power
+# cut leaves the state before it or the state after it.
+#
+#   EMPTY -> STAGED -> PENDING -> TRIAL -> CONFIRMED -> PREVIOUS
+#                                  `-> REVERTED
+#
+# EMPTY also stands for a slot that is being written. At most one slot is CONFIRMED: what runs,
+# unless the other is on TRIAL. The store knows nothing of images: it keeps what it is told.
+
+import hashlib
+import struct
+
+from bootloader.compat import const
+from bootloader.reasons import Refused
+from bootloader.store.journal import HISTORY, Journal
+
+# fmt: off
+# states of a slot
+EMPTY      = const(0)
+STAGED     = const(1)  # verified, allowed, waiting for activation
+PENDING    = const(2)  # activated, starts at the next boot
+TRIAL      = const(3)  # started, not confirmed
+CONFIRMED  = const(4)
+PREVIOUS   = const(5)  # was confirmed before the one that is now
+REVERTED   = const(6)  # its trial failed
+
+# events of the history
+EVENT_CONFIRMED = const(1)
+EVENT_REVERTED  = const(2)
+EVENT_FELL_BACK = const(3)  # a damaged slot: back to the previous image
+
+# journal keys
+_STATE     = const(1)
+_VERDICT   = const(2)
+
+ACCEPTS_KEPT = const(8)  # predecessors that a stored verdict names
+# fmt: on
+
+_SLOT = "<BBIII32s"  # state, point of no return, file version, image octets, counter, image hash
+_SLOT_BYTES = const(46)
+_TAIL = "<BBI"  # trial attempts, how the last one ended, security counter
+_EVENT = "<IBBBI32sI32s32s"  # index, event, reason, from known, from, to, hash of the one before
+_VERDICT_HEAD = "<BiIB32sBI32sIB"
+_ACCEPT = "<IB32s"
+_ACCEPT_BYTES = const(37)
+_NO_HASH = bytes(32)
+
+
+class Slot:
+    # image_hash: Manufacturer Image Hash, all zero while the slot is EMPTY
+    def __init__(
+        self,
+        state: int = EMPTY,
+        point_of_no_return: bool = False,
+        file_version: int = 0,
+        image_bytes: int = 0,
+        security_counter: int = 0,
+        image_hash: bytes = _NO_HASH,
+    ) -> None:
+        self.state = state
+        self.point_of_no_return = point_of_no_return
+        self.file_version = file_version
+        self.image_bytes = image_bytes
+        self.security_counter = security_counter
+        self.image_hash = image_hash
+
+    def pack(self) -> bytes:
+        return struct.pack(
+            _SLOT,
+            self.state,
+            self.point_of_no_return,
+            self.file_version,
+            self.image_bytes,
+            self.security_counter,
+            self.image_hash,
+        )
+
+
+def _unpack_slot(octets: memoryview) -> Slot:
+    fields = struct.unpack_from(_SLOT, octets, 0)
+    return Slot(fields[0], bool(fields[1]), *fields[2:])
+
+
+class Verdict:
+    # The last word on an offered image, with the remedy. offered_hash and running_hash: None where
+    # not known, or nothing runs. accepts: (file_version, hash or None), the first ACCEPTS_KEPT of
+    # accepts_total; what would be accepted in place of what runs.
+    def __init__(
+        self,
+        reason: int,
+        offset: int,
+        offered_version: int,
+        offered_hash: "bytes | None",
+        running_version: int,
+        running_hash: "bytes | None",
+        minimum_base_version: int = 0,
+        accepts: "tuple[tuple[int, bytes | None], ...]" = (),
+        accepts_total: int = 0,
+    ) -> None:
+        self.reason = reason
+        self.offset = offset
+        self.offered_version = offered_version
+        self.offered_hash = offered_hash
+        self.running_version = running_version
+        self.running_hash = running_hash
+        self.minimum_base_version = minimum_base_version
+        self.accepts = accepts
+        self.accepts_total = accepts_total
+
+    def pack(self) -> bytes:
+        head = struct.pack(
+            _VERDICT_HEAD,
+            self.reason,
+            self.offset,
+            self.offered_version,
+            self.offered_hash is not None,
+            self.offered_hash or _NO_HASH,
+            self.running_hash is not None,
+            self.running_version,
+            self.running_hash or _NO_HASH,
+            self.minimum_base_version,
+            min(self.accepts_total, 255),
+        )
+        return head + b"".join(
+            [
+                struct.pack(_ACCEPT, version, digest is not None, digest or _NO_HASH)
+                for version, digest in self.accepts[:ACCEPTS_KEPT]
+            ]
+        )
+
+
+def _unpack_verdict(octets: memoryview) -> Verdict:
+    fields = struct.unpack_from(_VERDICT_HEAD, octets, 0)
+    accepts = []
+    for at in range(struct.calcsize(_VERDICT_HEAD), len(octets), _ACCEPT_BYTES):
+        version, known, digest = struct.unpack_from(_ACCEPT, octets, at)
+        accepts.append((version, digest if known else None))
+    return Verdict(
+        fields[0],
+        fields[1],
+        fields[2],
+        fields[4] if fields[3] else None,
+        fields[6],
+        fields[7] if fields[5] else None,
+        fields[8],
+        tuple(accepts),
+        fields[9],
+    )
+
+
+class Event:
+    # One entry of the upgrade history. chain: SHA-256 of the entry before, zeros for the first.
+    def __init__(self, octets: "bytes | memoryview") -> None:
+        fields = struct.unpack_from(_EVENT, octets, 0)
+        self.index, self.event, self.reason = fields[0], fields[1], fields[2]
+        self.from_version = fields[4]
+        self.from_hash = fields[5] if fields[3] else None
+        self.to_version, self.to_hash, self.chain = fields[6], fields[7], fields[8]
+
+
+class Ledger:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._load()
+
+    def _load(self) -> None:
+        self.slots = [Slot(), Slot()]
+        self.attempts = 0
+        self.security_counter = 0
+        self.trial_reason = 0  # how the last start of the image on trial ended, if known
+        state = self._journal.latest(_STATE)
+        if state is not None:
+            self.slots = [_unpack_slot(state), _unpack_slot(state[_SLOT_BYTES:])]
+            tail = struct.unpack_from(_TAIL, state, 2 * _SLOT_BYTES)
+            self.attempts, self.trial_reason, self.security_counter = tail
+
+    # --- questions
+
+    # Index of the slot in `state`, -1 if none is.
+    def find(self, state: int) -> int:
+        for index in (0, 1):
+            if self.slots[index].state == state:
+                return index
+        return -1
+
+    # The slot that the next image is written to; -1 while a trial needs both.
+    def free_slot(self) -> int:
+        if self.find(TRIAL) >= 0:
+            return -1
+        return 1 if self.find(CONFIRMED) == 0 else 0
+
+    # The slot that holds an image waiting for activation, or activated; -1 if there is none.
+    def held(self) -> int:
+        staged = self.find(STAGED)
+        return staged if staged >= 0 else self.find(PENDING)
+
+    def verdict(self) -> "Verdict | None":
+        octets = self._journal.latest(_VERDICT)
+        return None if octets is None else _unpack_verdict(octets)
+
+    # The events that are kept, oldest first.
+    def history(self) -> "list[Event]":
+        return [Event(octets) for _, octets in self._journal.history()]
+
+    # --- transitions, each one record
+
+    def empty(self, index: int) -> None:
+        if self.slots[index].state != EMPTY:
+            self.slots[index] = Slot()
+            self._save([])
+
+    def stage(self, index: int, slot: Slot, verdict: Verdict) -> None:
+        slot.state = STAGED
+        self.slots[index] = slot
+        self._save([(_VERDICT, verdict.pack())])
+
+    def activate(self, index: int) -> None:
+        self.slots[index].state = PENDING
+        self._save([])
+
+    # One more start of the image in `index`, counted before it happens.
+    def count_attempt(self, index: int) -> None:
+        if self.slots[index].state != TRIAL:
+            self.slots[index].state = TRIAL
+            self.attempts = 0
+            self.trial_reason = 0
+        self.attempts += 1
+        self._save([])
+
+    # Keeps how a start of the image on trial ended, for the verdict if it is reverted.
+    def note_trial(self, reason: int) -> None:
+        if self.trial_reason != reason:
+            self.trial_reason = reason
+            self._save([])
+
+    # The image on trial is the device's firmware from here on. Only now does the counter rise.
+    def confirm(self, index: int) -> None:
+        confirmed = self.slots[index]
+        older = self.slots[1 - index]
+        source = older if older.state == CONFIRMED else Slot()
+        event = self._event(EVENT_CONFIRMED, 0, source, confirmed)
+        confirmed.state = CONFIRMED
+        if older.state == CONFIRMED:
+            older.state = PREVIOUS
+        # behind a point of no return nothing older may start again
+        if confirmed.point_of_no_return or older.state != PREVIOUS:
+            self.slots[1 - index] = Slot()
+        self.security_counter = max(self.security_counter, confirmed.security_counter)
+        self.attempts = 0
+        self._save([event])
+
+    # The image in `index` failed its trial, or may not start: back to the confirmed one.
+    def revert(self, index: int, verdict: Verdict) -> None:
+        failed = self.slots[index]
+        event = self._event(EVENT_REVERTED, verdict.reason, failed, self.slots[1 - index])
+        failed.state = REVERTED
+        self.attempts = 0
+        self._save([event, (_VERDICT, verdict.pack())])
+
+    # The confirmed image no longer verifies; the one before it takes its place.
+    def fall_back(self, index: int, verdict: Verdict) -> None:
+        damaged = self.slots[1 - index]
+        event = self._event(EVENT_FELL_BACK, verdict.reason, damaged, self.slots[index])
+        self.slots[1 - index] = Slot()
+        self.slots[index].state = CONFIRMED
+        self._save([event, (_VERDICT, verdict.pack())])
+
+    # Keeps the verdict; the same one twice costs no flash.
+    def record(self, verdict: Verdict) -> None:
+        octets = verdict.pack()
+        if self._journal.latest(_VERDICT) != octets:
+            self._journal.append([(_VERDICT, octets)])
+
+    def _save(self, entries: "list[tuple[int, bytes]]") -> None:
+        state = self.slots[0].pack() + self.slots[1].pack()
+        state += struct.pack(_TAIL, self.attempts, self.trial_reason, self.security_counter)
+        try:
+            self._journal.append([(_STATE, state)] + entries)
+        except Refused:
+            # what could not be written did not happen
+            self._load()
+            raise
+
+    def _event(self, event: int, reason: int, source: Slot, target: Slot) -> "tuple[int, bytes]":
+        history = self._journal.history()
+        chain, index = _NO_HASH, 0
+        if history:
+            chain = hashlib.sha256(history[-1][1]).digest()
+            index = Event(history[-1][1]).index + 1
+        octets = struct.pack(
+            _EVENT,
+            index,
+            event,
+            reason,
+            source.state != EMPTY,
+            source.file_version,
+            source.image_hash,
+            target.file_version,
+            target.image_hash,
+            chain,
+        )
+        return (HISTORY, octets)

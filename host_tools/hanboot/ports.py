@@ -1,0 +1,81 @@
+"""From what `--port` says to an open serial port.
+
+A port is a path, a pyserial URL (`socket://…`, `rfc2217://…`), or `virtual:DIR`: the virtual board
+whose state lies in DIR.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+from pathlib import Path
+
+import serial
+
+from hanboot.errors import NoDevice
+
+BAUD = 115200
+VIRTUAL = "virtual:"
+
+#: A running virtual board leaves the path of its console in the one, and keeps the other locked.
+PORT_FILE = "port"
+LOCK_FILE = "lock"
+
+
+def resolve(port: str) -> str:
+    """The path or URL behind `port`.
+
+    Raises:
+        NoDevice: no virtual board runs on that folder.
+    """
+    if not port.startswith(VIRTUAL):
+        return port
+    folder = Path(port[len(VIRTUAL) :])
+    try:
+        with (folder / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # nobody holds it: a port file that is left over may name somebody else's terminal by now
+    except BlockingIOError:
+        with contextlib.suppress(OSError):
+            return (folder / PORT_FILE).read_text().strip()
+    except OSError:
+        pass
+    raise NoDevice(
+        f"no virtual board runs on {folder}",
+        "nobody has its state open" if folder.exists() else "there is no such folder",
+        f"start one: hanboot board run virtual --state {folder}",
+    )
+
+
+def open_port(port: str) -> serial.SerialBase:
+    """Opens `port` for this process alone, with short reads.
+
+    Raises:
+        NoDevice: missing, in use, or not to be opened.
+    """
+    address = resolve(port)
+    local = "://" not in address
+    try:
+        # an exclusive lock: two programs on one line take each other's replies
+        options = {"exclusive": True} if local else {}
+        return serial.serial_for_url(address, baudrate=BAUD, timeout=0.02, **options)
+    except (serial.SerialException, ValueError, OSError) as error:
+        raise _no_device(port, address, error) from None
+
+
+def _no_device(port: str, address: str, error: Exception) -> NoDevice:
+    text = str(error)
+    if "exclusively lock" in text or "busy" in text.lower():
+        return NoDevice(f"{port} is in use", text, "close the program that holds it, and try again")
+    if port.startswith(VIRTUAL):
+        folder = port[len(VIRTUAL) :]
+        return NoDevice(
+            f"the virtual board on {folder} has stopped",
+            f"{address} is gone",
+            f"start it again: hanboot board run virtual --state {folder}",
+        )
+    if "Permission" in text:
+        remedy = "add yourself to the port's group (often dialout), and log in again"
+    else:
+        remedy = "check the cable and the name: hanboot board list shows what is there"
+    return NoDevice(f"cannot open {port}", text, remedy)
