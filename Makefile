@@ -1,0 +1,61 @@
+# `make help` lists the targets; each does all the set-up it needs.
+#   PYTHON=python3.12       the Python that .venv is made from
+#   MICROPYTHON=path        a MicroPython 1.25 unix binary, instead of building one
+#   MICROPYTHON_DIR=path    a MicroPython 1.25 source tree to build from
+PYTHON ?= python3
+
+BIN := .venv/bin
+VENV := .venv/.installed
+UNITTEST := .toolchain/lib/unittest.py
+TOOLCHAIN := boards/toolchain
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-rp2 demo test test-fast test-device lint format clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+
+setup: $(VENV) $(UNITTEST) ## Make .venv and bring MicroPython
+	@$(BIN)/python $(TOOLCHAIN) unix
+
+setup-rp2: $(VENV) ## Bring what building RP2040 firmware needs
+	@$(BIN)/python $(TOOLCHAIN) rp2-setup
+
+$(VENV): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
+		"hanboot needs Python 3.10 or newer; set PYTHON=python3.x")'
+	@$(PYTHON) $(TOOLCHAIN) venv
+	@echo "Installing Python packages into .venv ..."
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@$(BIN)/pip install -qq --editable '.[dev]'
+	@touch $@
+
+# MicroPython's unittest, which must not shadow CPython's in .venv
+$(UNITTEST): $(VENV)
+	@$(BIN)/pip install -qq --no-deps --upgrade --target $(@D) micropython-unittest==0.2
+	@touch $@
+
+demo: setup ## Watch a virtual PPMID refuse the wrong upgrade
+	@$(BIN)/python -m hanboot.demo
+
+test: lint ## Lint, then every test
+	@$(BIN)/pytest
+
+test-fast: setup ## Tests without the slow ones and the foreign SMP clients
+	@$(BIN)/pytest -m 'not slow and not clients'
+
+test-device: setup ## Device tests, on CPython and on MicroPython
+	@$(BIN)/pytest tests/device
+
+lint: setup ## ruff and mypy
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: setup ## Let ruff format and mend
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+clean: ## Remove outputs, .venv and .toolchain
+	rm -rf build hanboot.egg-info .venv .toolchain .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +

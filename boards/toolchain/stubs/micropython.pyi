@@ -1,0 +1,3 @@
+# What mypy must know of MicroPython's own modules, as far as bootloader/ uses them.
+
+def const(value: int) -> int: ...

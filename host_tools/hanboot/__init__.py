@@ -1,0 +1,1 @@
+"""hanboot: build, sign, send and prove firmware images for GBCS devices."""
