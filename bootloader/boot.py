@@ -37,9 +37,7 @@ def _verified(device: Device, index: int):  # type: ignore[no-untyped-def]
 
 def _revert(device: Device, index: int, reason: int) -> None:
     slot = device.ledger.slots[index]
-    verdict = make_verdict(
-        reason, -1, slot.file_version, slot.image_hash, device.running(), None
-    )
+    verdict = make_verdict(reason, -1, slot.file_version, slot.image_hash, device.running(), None)
     device.ledger.revert(index, verdict)
 
 

@@ -6,11 +6,11 @@
 # Nothing is erased before the manifest is allowed, and every refusal leaves a verdict with the
 # remedy. Verification is done in steps: `step` is called whenever the link has nothing to do.
 
+from bootloader import policy, verify
 from bootloader.compat import const
+from bootloader.device import Device
 from bootloader.image import cose, manifest, ota
 from bootloader.image.reader import ImageReader, Sink
-from bootloader import policy, verify
-from bootloader.device import Device
 from bootloader.reasons import (
     ACCEPTED,
     BELOW_MINIMUM_BASE,

@@ -3,7 +3,6 @@
 
 import asyncio
 import sys
-
 import vfs
 
 from bootloader.application import Services

@@ -39,7 +39,7 @@ def signature_steps(envelope: cose.Envelope, held: anchors.Anchors, proofs: Proo
 
 # Checks the Authorising Remote Party Signature over the Manufacturer Image into `proofs`.
 def supplier_steps(  # type: ignore[no-untyped-def]
-    image_hash: bytes, signature: "memoryview | None", held: anchors.Anchors, proofs: Proofs
+    image_hash: bytes, signature: "bytes | memoryview | None", held: anchors.Anchors, proofs: Proofs
 ):
     if signature is None:
         proofs.supplier_valid = None

@@ -4,12 +4,12 @@
 # standard input and output. The watchdog is the kernel's alarm, which ends the process as the real
 # one resets the chip; the supervisor that started it (hanboot.virtual) starts it again.
 
+import ffi
 import sys
 import time
-
-import ffi
 import uctypes
-from nor import SECTOR_BYTES, NorFlash, Partition
+
+from nor import NorFlash, Partition
 
 _FLASH_BYTES = 2 * 1024 * 1024
 _WATCHDOG_S = 8  # an RP2040's lasts 8.3 s at most

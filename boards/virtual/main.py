@@ -4,7 +4,6 @@ import sys
 from binascii import unhexlify
 
 from board import Board
-
 from bootloader import boot
 
 path, role, serial, cause, trial_ms = sys.argv[1:]

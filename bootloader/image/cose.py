@@ -12,8 +12,8 @@
 import hashlib
 
 from bootloader.compat import const
-from bootloader.reasons import ENVELOPE, Refused
 from bootloader.image.cbor import encode_head
+from bootloader.reasons import ENVELOPE, Refused
 
 # fmt: off
 ENVELOPE_MAX_BYTES = const(2048)  # the whole envelope, signature included
@@ -31,7 +31,7 @@ _SIG_STRUCTURE = b"\x84\x6aSignature1\x43\xa1\x01\x26\x40"
 
 
 # (where the content begins, octets of the whole envelope), from its first HEAD_BYTES octets.
-def _measure(head: "bytes | memoryview") -> "tuple[int, int]":
+def _measure(head: "bytes | bytearray | memoryview") -> "tuple[int, int]":
     if bytes(head[:_KID_AT]) != _PREFIX:
         raise Refused(ENVELOPE, 0)
     code = head[_CONTENT_AT]
@@ -48,7 +48,7 @@ def _measure(head: "bytes | memoryview") -> "tuple[int, int]":
 
 
 # Octets of the envelope that begins with `head`; Refused(ENVELOPE) if it cannot be one of ours.
-def envelope_bytes(head: "bytes | memoryview") -> int:
+def envelope_bytes(head: "bytes | bytearray | memoryview") -> int:
     return _measure(head)[1]
 
 

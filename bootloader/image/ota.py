@@ -71,7 +71,7 @@ class Header:
 
 
 # The header in the first HEADER_BYTES octets; Refused with the offset of the field at fault.
-def parse_header(octets: "bytes | memoryview") -> Header:
+def parse_header(octets: "bytes | bytearray | memoryview") -> Header:
     if len(octets) < HEADER_BYTES:
         raise Refused(FILE_IDENTIFIER, len(octets))
     fields = struct.unpack_from(_LAYOUT, octets, 0)

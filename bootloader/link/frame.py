@@ -30,7 +30,7 @@ except ImportError:
         0x8108, 0x9129, 0xA14A, 0xB16B, 0xC18C, 0xD1AD, 0xE1CE, 0xF1EF,
     )  # fmt: skip
 
-    def crc_hqx(octets: "bytes | memoryview", crc: int) -> int:
+    def crc_hqx(octets: "bytes | memoryview", crc: int) -> int:  # type: ignore[misc]
         table = _CRC
         for octet in octets:
             crc = (crc << 4 & 0xFFFF) ^ table[crc >> 12 ^ octet >> 4]

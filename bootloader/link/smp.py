@@ -53,9 +53,7 @@ class Header:
 
     def encode(self) -> bytes:
         first = self.version << 3 | self.operation
-        return struct.pack(
-            _HEADER, first, 0, self.length, self.group, self.sequence, self.command
-        )
+        return struct.pack(_HEADER, first, 0, self.length, self.group, self.sequence, self.command)
 
 
 # The header of `message`; None if it is not an SMP message.

@@ -269,7 +269,8 @@ class Ledger:
     # Keeps the verdict; the same one twice costs no flash.
     def record(self, verdict: Verdict) -> None:
         octets = verdict.pack()
-        if self._journal.latest(_VERDICT) != octets:
+        kept = self._journal.latest(_VERDICT)
+        if kept is None or bytes(kept) != octets:
             self._journal.append([(_VERDICT, octets)])
 
     def _save(self, entries: "list[tuple[int, bytes]]") -> None:

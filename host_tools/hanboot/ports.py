@@ -9,12 +9,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 from pathlib import Path
+from typing import Any
 
 import serial
 
 from hanboot.errors import NoDevice
 
 BAUD = 115200
+_READ_S = 0.02
 VIRTUAL = "virtual:"
 
 #: A running virtual board leaves the path of its console in the one, and keeps the other locked.
@@ -47,7 +49,7 @@ def resolve(port: str) -> str:
     )
 
 
-def open_port(port: str) -> serial.SerialBase:
+def open_port(port: str) -> serial.Serial:
     """Opens `port` for this process alone, with short reads.
 
     Raises:
@@ -57,8 +59,8 @@ def open_port(port: str) -> serial.SerialBase:
     local = "://" not in address
     try:
         # an exclusive lock: two programs on one line take each other's replies
-        options = {"exclusive": True} if local else {}
-        return serial.serial_for_url(address, baudrate=BAUD, timeout=0.02, **options)
+        options: dict[str, Any] = {"exclusive": True} if local else {}
+        return serial.serial_for_url(address, baudrate=BAUD, timeout=_READ_S, **options)
     except (serial.SerialException, ValueError, OSError) as error:
         raise _no_device(port, address, error) from None
 

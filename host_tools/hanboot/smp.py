@@ -50,7 +50,7 @@ class SmpClient:
     """
 
     def __init__(
-        self, port: serial.SerialBase, on_text: Callable[[str], None] = lambda line: None
+        self, port: serial.Serial, on_text: Callable[[str], None] = lambda line: None
     ) -> None:
         self._port = port
         self._on_text = on_text
@@ -150,7 +150,9 @@ class SmpClient:
         except (serial.SerialException, OSError, TypeError) as error:
             raise self._gone(error) from None
         # a message is good until the next octets are taken
-        return [f if isinstance(f, str) else memoryview(bytes(f)) for f in self._frames.feed(octets)]
+        return [
+            f if isinstance(f, str) else memoryview(bytes(f)) for f in self._frames.feed(octets)
+        ]
 
     def _gone(self, error: Exception) -> LinkError:
         return LinkError(

@@ -197,7 +197,7 @@ class VirtualBoard:
         ]
         self._process = subprocess.Popen(
             command,
-            stdin=theirs,
+            stdin=theirs.fileno(),
             stdout=out_write,
             stderr=out_write,
             env={"MICROPYPATH": f".frozen:{self._code}", "PATH": os.environ.get("PATH", "")},
@@ -209,7 +209,8 @@ class VirtualBoard:
         self.starts += 1
 
     def _end_process(self) -> None:
-        assert self._process is not None and self._board_side is not None
+        assert self._process is not None
+        assert self._board_side is not None
         if self._stopping.is_set():
             self._process.kill()
         code = self._process.wait()
@@ -251,7 +252,7 @@ class VirtualBoard:
         self._text = bytearray(rest[-1024:])
         for line in lines:
             # lines of SMP begin with a control character
-            if line[:1] not in (b"\x06", b"\x04"):
+            if not line.startswith((b"\x06", b"\x04")):
                 self._on_text(line.decode(errors="replace"))
         return bool(octets)
 

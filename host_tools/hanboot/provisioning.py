@@ -1,0 +1,60 @@
+"""Gives a device its trust anchors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from bootloader.trust import anchors
+from hanboot import comb
+from hanboot.device import Device
+
+_LABEL_BYTES = 24
+
+
+@dataclass(frozen=True)
+class AnchorKey:
+    """A public key that a device is to believe.
+
+    Attributes:
+        role: `anchors.SUPPLIER` or `anchors.MANUFACTURER`.
+        kid: subject key identifier, 8 octets.
+        key: x || y, 64 octets.
+        development: its private half is a file on somebody's machine.
+        label: what people call it; cut to 24 octets.
+    """
+
+    role: int
+    kid: bytes
+    key: bytes
+    development: bool
+    label: str
+
+
+def encode_cell(anchor: AnchorKey, sequence: int = 1) -> tuple[bytes, bytes]:
+    """Head and comb table of the cell for `anchor`."""
+    table = comb.build_table(anchor.key)
+    head = anchors.encode_head(
+        anchor.role,
+        anchors.DEVELOPMENT if anchor.development else 0,
+        anchor.kid,
+        anchor.key,
+        sequence,
+        table,
+        anchor.label.encode()[:_LABEL_BYTES],
+    )
+    return head, table
+
+
+def provision(
+    device: Device, keys: list[AnchorKey], on_cell: Callable[[AnchorKey], None] = lambda key: None
+) -> None:
+    """Writes the cells of `keys`; the manufacturer's last, for it locks the region.
+
+    Raises:
+        DeviceRefused: the device is provisioned already, or takes a cell for malformed.
+    """
+    for anchor in sorted(keys, key=lambda key: key.role == anchors.MANUFACTURER):
+        head, table = encode_cell(anchor)
+        device.provision(head, table)
+        on_cell(anchor)
