@@ -105,6 +105,9 @@ class Installer(Sink):
         self._index = self._device.ledger.free_slot()
         if self._index < 0:
             self._refuse(Refused(TRIAL_RUNNING))
+        # shorter than a header: no octet would ever bring this to an end
+        if length < ota.HEADER_BYTES:
+            self._refuse(Refused(SIZE_MISMATCH, length))
         self._reader = ImageReader(length, self)
         self._sha = sha
         self.state = RECEIVING

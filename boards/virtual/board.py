@@ -4,11 +4,10 @@
 # standard input and output. The watchdog is the kernel's alarm, which ends the process as the real
 # one resets the chip; the supervisor that started it (hanboot.virtual) starts it again.
 
-import ffi
 import sys
 import time
-import uctypes
 
+from mapped import libc, mapped
 from nor import NorFlash, Partition
 
 _FLASH_BYTES = 2 * 1024 * 1024
@@ -28,17 +27,7 @@ _ROLES = {"ppmid": (5, 0x0005), "ihd": (6, 0x0006)}
 
 RESET_EXIT = 64  # the supervisor takes any other end for a crash
 
-_libc = ffi.open(None)
-_alarm = _libc.func("I", "alarm", "I")
-
-
-def _mapped(path):
-    descriptor = _libc.func("i", "open", "si")(path, 2)  # O_RDWR
-    if descriptor < 0:
-        raise OSError(path)
-    # PROT_READ | PROT_WRITE, MAP_SHARED
-    address = _libc.func("p", "mmap", "pLiiil")(None, _FLASH_BYTES, 3, 1, descriptor, 0)
-    return uctypes.bytearray_at(address, _FLASH_BYTES)
+_alarm = libc.func("I", "alarm", "I")
 
 
 class Console:
@@ -61,7 +50,7 @@ class Board:
 
     # path: the flash file. cause: of the last reset, 'watchdog' or another
     def __init__(self, path, role, serial, cause, trial_ms):
-        self._flash = NorFlash(_mapped(path))
+        self._flash = NorFlash(mapped(path, _FLASH_BYTES))
         self.device_type, self.image_type = _ROLES[role]
         self.serial = serial
         self.hung = cause == "watchdog"
@@ -82,9 +71,10 @@ class Board:
     def idle(self, duration_ms):
         time.sleep_ms(duration_ms)
 
+    # A picture is a rule and a line for each of its own.
     def display(self, lines):
-        for line in lines:
-            self.console.write(b"| " + line.encode() + b"\n")
+        picture = ["+" + "-" * 31] + ["| " + line for line in lines]
+        self.console.write(("\n".join(picture) + "\n").encode())
 
     def report(self, error):
         sys.print_exception(error)

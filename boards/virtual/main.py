@@ -1,10 +1,20 @@
-# micropython main.py FLASH ROLE SERIAL CAUSE TRIAL_MS, as the supervisor starts it.
+# micropython main.py CODE FLASH ROLE SERIAL CAUSE TRIAL_MS, as the supervisor starts it.
+#
+# CODE is the ROMFS with everything that is frozen on a real board; this file only mounts it.
 
+import os
 import sys
+import vfs
 from binascii import unhexlify
 
-from board import Board
-from bootloader import boot
+from mapped import mapped
 
-path, role, serial, cause, trial_ms = sys.argv[1:]
+code, path, role, serial, cause, trial_ms = sys.argv[1:]
+vfs.mount(vfs.VfsRom(memoryview(mapped(code, os.stat(code)[6]))), "/device")
+# nothing but the device's own code may be imported
+sys.path[:] = ["/device", ".frozen"]
+
+from board import Board  # noqa: E402
+from bootloader import boot  # noqa: E402
+
 boot.run(Board(path, role, unhexlify(serial), cause, int(trial_ms)))

@@ -5,6 +5,7 @@
 
 SECTOR_BYTES = 4096
 PAGE_BYTES = 256
+_ERASED_PAGE = b"\xff" * PAGE_BYTES
 
 
 class NorFlash:
@@ -12,8 +13,9 @@ class NorFlash:
         self.cells = memoryview(cells)
 
     def erase(self, sector):
-        start = sector * SECTOR_BYTES
-        self.cells[start : start + SECTOR_BYTES] = b"\xff" * SECTOR_BYTES
+        # by page: on a small heap there may be no whole sector in one piece
+        for start in range(sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES, PAGE_BYTES):
+            self.cells[start : start + PAGE_BYTES] = _ERASED_PAGE
 
     def program(self, offset, octets):
         length = len(octets)

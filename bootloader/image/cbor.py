@@ -19,6 +19,9 @@ _ARRAY = const(4)
 _MAP = const(5)
 _SIMPLE = const(7)
 
+# lead octets of UTF-8 that leave their second octet less than 80..BF, RFC 3629 4
+_SECOND_OCTET = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
+
 
 class Reader:
     # octets: any buffer; octet strings come back as bytes, or as slices of a memoryview if `views`
@@ -78,10 +81,15 @@ class Reader:
         raise Refused(ENCODING, at)
 
     def _text(self, length: int, at: int) -> str:
+        octets = self.take(length)
         try:
-            return str(self.take(length), "utf-8")
+            text = str(octets, "utf-8")
         except UnicodeError:
             raise Refused(ENCODING, at)
+        # MicroPython lets more pass: a device must not take what its maker's tools refuse
+        if not _is_utf8(octets):
+            raise Refused(ENCODING, at)
+        return text
 
     def _map(self, count: int, depth: int) -> "dict[object, object]":
         result: "dict[object, object]" = {}
@@ -98,6 +106,16 @@ class Reader:
             previous = encoded
             result[key] = self.item(depth - 1)
         return result
+
+
+# Whether octets that look like UTF-8 are: no overlong form, no surrogate, nothing above 10FFFF.
+def _is_utf8(octets: memoryview) -> bool:
+    for at, lead in enumerate(octets):
+        if lead >= 0xC0:
+            low, high = _SECOND_OCTET.get(lead, (0x80, 0xBF))
+            if not (0xC2 <= lead <= 0xF4 and low <= octets[at + 1] <= high):
+                return False
+    return True
 
 
 # The one item that `octets` hold, all of them.

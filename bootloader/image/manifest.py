@@ -106,10 +106,14 @@ def _uint(value: object, bits: int, key: int) -> int:
     return value
 
 
-def _text(value: object, key: int) -> "str | None":
-    if value is not None and (not isinstance(value, str) or len(value.encode()) > _TEXT_MAX):
+def _text(value: object, key: int) -> str:
+    if not isinstance(value, str) or len(value.encode()) > _TEXT_MAX:
         raise _malformed(key)
     return value
+
+
+def _optional_text(fields: "dict[object, object]", key: int) -> "str | None":
+    return _text(fields[key], key) if key in fields else None
 
 
 def _list(value: object, length: int, key: int) -> "list[object]":
@@ -129,7 +133,7 @@ def _predecessor(value: object) -> "tuple[int, bytes | None, str | None]":
     return (
         _uint(version, 32, PREDECESSORS),
         None if digest is None else _hash(digest, PREDECESSORS),
-        _text(entry, PREDECESSORS),
+        None if entry is None else _text(entry, PREDECESSORS),
     )
 
 
@@ -140,12 +144,10 @@ def parse(content: "bytes | memoryview") -> Manifest:
     if not isinstance(fields, dict):
         raise _malformed(FORMAT)
 
-    # even keys must be understood; keys are unsigned integers
+    # keys are unsigned integers
     for key in fields:
         if not isinstance(key, int) or key < 0:
             raise _malformed(FORMAT)
-        if not key & 1 and key > _LAST_EVEN:
-            raise Refused(UNKNOWN_EVEN_KEY, key)
 
     # a later format may mean something else by every key that follows
     if _uint(fields.get(FORMAT), 32, FORMAT) != OUR_FORMAT:
@@ -164,7 +166,7 @@ def parse(content: "bytes | memoryview") -> Manifest:
     if fields.get(POINT_OF_NO_RETURN, True) is not True:
         raise _malformed(POINT_OF_NO_RETURN)
 
-    return Manifest(
+    found = Manifest(
         _uint(fields.get(MANUFACTURER_CODE), 16, MANUFACTURER_CODE),
         _uint(fields.get(IMAGE_TYPE), 16, IMAGE_TYPE),
         _uint(fields.get(FILE_VERSION), 32, FILE_VERSION),
@@ -176,7 +178,13 @@ def parse(content: "bytes | memoryview") -> Manifest:
         _uint(fields.get(MINIMUM_BASE_VERSION), 32, MINIMUM_BASE_VERSION),
         _uint(fields.get(SECURITY_COUNTER), 32, SECURITY_COUNTER),
         POINT_OF_NO_RETURN in fields,
-        _text(fields.get(CPL_ENTRY_ID), CPL_ENTRY_ID),
-        _text(fields.get(LABEL), LABEL),
-        _text(fields.get(RELEASE_NOTES), RELEASE_NOTES),
+        _optional_text(fields, CPL_ENTRY_ID),
+        _optional_text(fields, LABEL),
+        _optional_text(fields, RELEASE_NOTES),
     )
+
+    # even keys must be understood; the lowest is named, for not every interpreter keeps an order
+    unknown = [k for k in fields if isinstance(k, int) and k > _LAST_EVEN and not k & 1]
+    if unknown:
+        raise Refused(UNKNOWN_EVEN_KEY, min(unknown))
+    return found

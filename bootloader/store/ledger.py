@@ -44,6 +44,7 @@ _EVENT = "<IBBBI32sI32s32s"  # index, event, reason, from known, from, to, hash 
 _VERDICT_HEAD = "<BiIB32sBI32sIB"
 _ACCEPT = "<IB32s"
 _ACCEPT_BYTES = const(37)
+_OFFSET_MAX = const(0x7FFFFFFF)
 _NO_HASH = bytes(32)
 
 
@@ -112,7 +113,8 @@ class Verdict:
         head = struct.pack(
             _VERDICT_HEAD,
             self.reason,
-            self.offset,
+            # an image may name keys and lengths that no file has
+            min(self.offset, _OFFSET_MAX),
             self.offered_version,
             self.offered_hash is not None,
             self.offered_hash or _NO_HASH,

@@ -126,19 +126,19 @@ def _verify_steps(  # type: ignore[no-untyped-def]
 
 # 1 / value mod n for 0 < value < n, by the extended Euclidean algorithm. Generator.
 def _inverse_steps(value: int):  # type: ignore[no-untyped-def]
-    # each remainder is its factor times value (mod n); n is prime, so they come down to 1
+    # each remainder is its factor times value (mod n); n is prime, so the last above 0 is 1
     older, newer = ORDER, value
     older_factor, factor = 0, 1
-    while newer > 1:
-        # about 150 divisions in all
-        for _ in range(32):
-            quotient, remainder = divmod(older, newer)
-            older, newer = newer, remainder
-            older_factor, factor = factor, older_factor - quotient * factor
-            if newer <= 1:
-                break
-        yield
-    return factor % ORDER
+    divisions = 0
+    while newer:
+        quotient, remainder = divmod(older, newer)
+        older, newer = newer, remainder
+        older_factor, factor = factor, older_factor - quotient * factor
+        # about 150 in all
+        divisions += 1
+        if not divisions & 31:
+            yield
+    return older_factor % ORDER
 
 
 # u1 * G + u2 * Q, with Q's table. Generator.
@@ -180,13 +180,13 @@ def _combine_steps(  # type: ignore[no-untyped-def]
 # The columns of a scalar's comb: 256 octets, lowest column first, zeros above the highest.
 def _comb_digits(scalar: int, rows: int) -> bytes:
     columns = -(-_BITS // rows)
-    above = 1 << columns
+    mask = (1 << columns) - 1
     ones = int.from_bytes(b"\x01" * columns, "big")
     digits = 0
     for row in range(rows - 1, -1, -1):
-        # a row as text: one octet for each bit, of which the lowest bit counts ("0" is 0x30)
-        bits = bin(((scalar >> row * columns) & (above - 1)) | above)[3:]
-        digits = digits << 1 | int.from_bytes(bits.encode(), "big") & ones
+        # as text a row has an octet for each bit, and "0" is 0x30, "1" is 0x31
+        text = bin(scalar >> row * columns & mask)[2:]
+        digits = digits << 1 | int.from_bytes(text.encode(), "big") & ones
     return digits.to_bytes(_BITS, "little")
 
 
@@ -212,14 +212,12 @@ def double(point: "tuple[int, int, int] | None") -> "tuple[int, int, int] | None
     gamma2 = y2 * y % p  # 2 Y^2
     beta4 = (x + x) * gamma2 % p  # 4 X Y^2
     alpha = 3 * (x - delta) * (x + delta) % p
-    x3 = (alpha * alpha - beta4 - beta4) % p
+    x3 = (alpha * alpha - (beta4 + beta4)) % p
     return x3, (alpha * (beta4 - x3) - (gamma2 + gamma2) * gamma2) % p, y2 * z % p
 
 
 # point + (x2, y2): add-1998-cmo-2 with Z2 = 1; 10 reductions.
-def add(
-    point: "tuple[int, int, int] | None", x2: int, y2: int
-) -> "tuple[int, int, int] | None":
+def add(point: "tuple[int, int, int] | None", x2: int, y2: int) -> "tuple[int, int, int] | None":
     if point is None:
         return x2, y2, 1
     p = PRIME
@@ -233,7 +231,7 @@ def add(
     hh = h * h % p
     hhh = h * hh % p
     v = x1 * hh % p
-    x3 = (r * r - hhh - v - v) % p
+    x3 = (r * r - (hhh + v + v)) % p
     return x3, (r * (v - x3) - y1 * hhh) % p, z1 * h % p
 
 
@@ -255,7 +253,7 @@ def _double_add_add(
     hh2 = h2 * h2 % p
     hhh2 = h2 * hh2 % p
     v = x1 * hh2 % p
-    xt = (r * r - hhh2 - v - v) % p
+    xt = (r * r - (hhh2 + v + v)) % p
     yt = (r * (v - xt) - y1 * hhh2) % p
 
     # P + T
@@ -275,11 +273,11 @@ def _double_add_add(
 
     # (P + T) + P
     y = y * (hz * hhzz % p) % p
-    r = (r * t + y + y) % p
+    r = (r * t + (y + y)) % p
     tt = t * t % p
     ttt = t * tt % p
     v = v * tt % p
-    x3 = (r * r - ttt - v - v) % p
+    x3 = (r * r - (ttt + v + v)) % p
     return x3, (r * (x3 - v) - y * ttt) % p, z * hz % p * t % p
 
 
@@ -305,3 +303,69 @@ def self_test() -> bool:
     if _passed is None:
         _passed = _arithmetic_is_right() and _verdicts_are_right()
     return _passed
+
+
+def _arithmetic_is_right() -> bool:
+    wide = int.from_bytes(b"\xff" * 28 + bytes(4), "big")  # 2^256 - 2^32
+    if wide * wide // wide != wide or wide * wide % wide:
+        return False
+    if (PRIME - 2) * (PRIME - 3) % PRIME != 6 or (ORDER - 2) * (ORDER - 3) % ORDER != 6:
+        return False
+    x, y = _G
+    return x * y // PRIME == _GX_GY_QUOTIENT and x * y % PRIME == _GX_GY_REMAINDER
+
+
+_G = (
+    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
+    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
+)
+_GX_GY_QUOTIENT = 0x216B6BE458BA6D2B977C8D19B08F1DE68E6E00EC323D85F8A1AB09A3F320E930
+_GX_GY_REMAINDER = 0x823CD15F6DD3C71933565064513A6B2BD183E554C6A08622F713EBBBFACE98BE
+
+# A signature whose numbers are all of full size, but cheap to verify:
+#   1 / s = _TEST_INVERSE    few steps of Euclid's algorithm
+#   u2 = r / s = 6           columns 2 and 1 of the key
+#   u1 = e / s               columns 1 and 0 of G's six rows are 0b101101 and 0b010011, others 0
+# Column 1 takes the path that most columns take, column 0 the other one. It was made the other
+# way round: s from the first inverse above 2^16 for which r = 6 * s is the x of a point R, then
+# the key as (R - u1 * G) / 6. Nobody knows its private half.
+_TEST_INVERSE = const(65538)
+_TEST_KEY = (
+    0x6D2BE4C09910315EA92800082BEA3D2F8F857ED27EE718E7B1B7283C03D6E395,
+    0x4DFAF5364B67240AC43A742058930256C0CE168DF2F9B58AC807BB40BB57BCDD,
+)
+_TEST_E = 0x0C88E6EE259AB5CAA0F3BE1893CED8624BF6536FA3E43FC9910001EEAA50622E
+_TEST_R = 0x9598D4CDC0CA7E6B98C2CE7A630B39E964F748EB4CE0A9B76A66EBF99E3E4BE0
+_TEST_S = 0x6E4423774ACC6A679975CD1465D734517A76350BC482A6758DA46AEA992B6E6B
+
+
+def _verdicts_are_right() -> bool:
+    e, r, s = _TEST_E, _TEST_R, _TEST_S
+    key = _octets(_TEST_KEY)
+    table = key + bytes(_PAIR_BYTES * 14)  # four rows; only the first entry is looked up
+
+    if _drain(_inverse_steps(s)) != _TEST_INVERSE:
+        return False
+
+    if not (_verdict(key, e, r, s, table) and _verdict(key, e, r, s, None)):
+        return False
+
+    # u1 - 1; u2 - 1; both doubled
+    if _verdict(key, (e - s) % ORDER, r, s, table):
+        return False
+    if _verdict(key, e, (r - s) % ORDER, s, None):
+        return False
+    if _verdict(key, e, r, (s + ORDER) // 2, table):
+        return False
+
+    # u1 * G + u2 * Q is infinity: anyone can forge this for the key -G, and a verifier that
+    # inverts s to 0 is there with every signature
+    return not _verdict(_octets((_G[0], PRIME - _G[1])), s, s, s, None)
+
+
+def _verdict(key: bytes, e: int, r: int, s: int, table: "bytes | None") -> int:
+    return _drain(_verify_steps(key, e.to_bytes(_NUMBER_BYTES, "big"), _octets((r, s)), table))
+
+
+def _octets(pair: "tuple[int, int]") -> bytes:
+    return pair[0].to_bytes(_NUMBER_BYTES, "big") + pair[1].to_bytes(_NUMBER_BYTES, "big")
