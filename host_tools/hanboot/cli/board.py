@@ -1,0 +1,97 @@
+"""Commands about boards themselves: run one here, give one its trust anchors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from bootloader.trust import anchors
+from hanboot import keys, virtual
+from hanboot.cli.device import refusal_as_json
+from hanboot.cli.output import Out, json_option
+from hanboot.cli.settings import option, port_option
+from hanboot.device import Device
+from hanboot.provisioning import AnchorKey, provision
+
+
+@click.group()
+def board() -> None:
+    """Run a virtual board; provision a board."""
+
+
+@board.group()
+def run() -> None:
+    """Start a board on this machine and print its port; Ctrl-C stops it."""
+
+
+@run.command("virtual")
+@click.option("--role", type=click.Choice(virtual.ROLES), help="What it plays. Default: ppmid.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/boards/virtual"),
+    show_default=True,
+    help="Folder with its flash; made if it is not there.",
+)
+@click.option(
+    "--trial-ms",
+    type=click.IntRange(min=100),
+    default=30_000,
+    show_default=True,
+    help="How long an application may take to confirm itself.",
+)
+@click.option("--quiet", is_flag=True, help="Do not show what the device writes and displays.")
+@json_option
+def run_virtual(role: str | None, state: Path, trial_ms: int, quiet: bool, as_json: bool) -> None:
+    """The bootloader in a MicroPython process, its flash in a file."""
+    out = Out(as_json)
+    show = (lambda line: None) if quiet or as_json else out.line
+    machine = virtual.VirtualBoard(state, role, trial_ms, show)
+
+    def announce(port: str) -> None:
+        out.document({"port": port, "role": machine.role, "state": str(state)})
+        out.line(port)
+        out.note(f"a virtual {machine.role.upper()}; also --port virtual:{state}; Ctrl-C stops it")
+
+    virtual.run_until_stopped(machine, announce)
+
+
+@board.command("provision")
+@option(
+    "manufacturer_key",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Public key (PEM) or certificate that signs envelopes.",
+)
+@option(
+    "supplier_key",
+    type=click.Path(path_type=Path),
+    help="Public key (PEM) or certificate of the Authorising Remote Party.",
+)
+@port_option
+@json_option
+def provision_command(
+    manufacturer_key: Path, supplier_key: Path | None, port: str, as_json: bool
+) -> None:
+    """Write the trust anchors, once. From then on the device takes images signed by them."""
+    out = Out(as_json)
+    wanted = [anchor_key(anchors.MANUFACTURER, manufacturer_key)]
+    if supplier_key:
+        wanted.append(anchor_key(anchors.SUPPLIER, supplier_key))
+    with Device(port) as device, refusal_as_json(out):
+        provision(device, wanted, lambda key: out.note(f"{key.label}: written"))
+    out.document({"provisioned": [{"label": key.label, "kid": key.kid.hex()} for key in wanted]})
+    out.line(f"provisioned: {', '.join(f'{key.label} {key.kid.hex()}' for key in wanted)}")
+
+
+def anchor_key(role: int, file: Path) -> AnchorKey:
+    """The key in `file`, for a cell of `role`."""
+    public = keys.load_public(file)
+    return AnchorKey(
+        role,
+        public.kid,
+        public.point,
+        keys.is_development(file),
+        file.name.removesuffix(".pem").removesuffix(".pub"),
+    )

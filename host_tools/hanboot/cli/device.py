@@ -1,0 +1,263 @@
+"""Commands that talk to a device: status, upload, activate, upgrade, verdict and so on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hanboot import explain, image
+from hanboot.cli.output import Out, json_option, progress
+from hanboot.cli.settings import port_option
+from hanboot.device import Device, DeviceRefused, FirmwareId, Identity, Verdict
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _device_command(command: _Command) -> _Command:
+    """--port and --json, which every command here takes."""
+    return port_option(json_option(command))
+
+
+def _name(firmware: FirmwareId | None) -> str:
+    if firmware is None:
+        return "nothing"
+    digest = firmware.image_hash
+    return explain.version_text(firmware.file_version) + (
+        f" ({digest.hex()[:16]}…)" if digest else ""
+    )
+
+
+@click.command()
+@_device_command
+def status(port: str, as_json: bool) -> None:
+    """What the device is, runs and holds."""
+    out = Out(as_json)
+    with Device(port) as device:
+        identity, cells, verdict = device.identity(), device.anchors(), device.verdict()
+    document = identity_json(identity)
+    document["anchors"] = [
+        {
+            "role": cell.role,
+            "kid": cell.kid.hex(),
+            "development": cell.development,
+            "label": cell.label,
+        }
+        for cell in cells
+    ]
+    document["verdict"] = verdict.as_json() if verdict else None
+    out.document(document)
+    out.pairs(
+        [
+            ("device", f"{explain.device_type(identity.device_type)} {identity.serial.hex('-')}"),
+            ("board", identity.board),
+            (
+                "accepts",
+                f"manufacturer {identity.manufacturer_code:04X}, image type "
+                f"{identity.image_type:04X}, hardware {identity.hardware_version:04X}, "
+                f"{identity.slot_bytes // 1024} KiB",
+            ),
+            ("running", _name(identity.running.firmware) if identity.running else "bootloader"),
+            *[
+                (
+                    f"slot {index}",
+                    f"{slot.state:<10}{_name(slot.firmware) if slot.firmware else ''}",
+                )
+                for index, slot in enumerate(identity.slots)
+            ],
+            ("counter", str(identity.security_counter)),
+            *[
+                (
+                    "anchor",
+                    f"{cell.role} {cell.kid.hex()} {cell.label}{_development(cell.development)}",
+                )
+                for cell in cells
+            ],
+            ("verdict", explain.verdict_lines(verdict)[0] if verdict else "none yet"),
+        ]
+    )
+    if not identity.provisioned:
+        out.note(
+            "not provisioned: it takes no image. Give it trust anchors: hanboot board provision"
+        )
+
+
+def _development(is_development: bool) -> str:
+    return "  DEVELOPMENT KEY: not for the field" if is_development else ""
+
+
+def identity_json(identity: Identity) -> dict[str, Any]:
+    """`hanboot status --json`, as far as the identity goes."""
+    return {
+        "board": identity.board,
+        "serial": identity.serial.hex(),
+        "manufacturer_code": identity.manufacturer_code,
+        "image_type": identity.image_type,
+        "hardware_version": identity.hardware_version,
+        "device_type": explain.device_type(identity.device_type),
+        "slot_bytes": identity.slot_bytes,
+        "security_counter": identity.security_counter,
+        "provisioned": identity.provisioned,
+        "running": identity.running.firmware.as_json()
+        if identity.running and identity.running.firmware
+        else None,
+        "slots": [
+            {"state": slot.state, "firmware": slot.firmware.as_json() if slot.firmware else None}
+            for slot in identity.slots
+        ],
+    }
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@_device_command
+def upload(file: Path, port: str, as_json: bool) -> None:
+    """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped."""
+    out = Out(as_json)
+    octets = image.read(file)
+    with Device(port) as device, refusal_as_json(out):
+        send(device, octets, file.name, out)
+        verdict = device.wait_verified()
+    out.document(verdict.as_json())
+    out.line(f"{file.name} is staged: hanboot activate starts it")
+
+
+def send(device: Device, octets: bytes, name: str, out: Out) -> None:
+    """Uploads with a progress bar on a terminal, plain lines elsewhere."""
+    with progress(out, name, len(octets)) as advance:
+        device.upload(octets, advance)
+
+
+class refusal_as_json:  # noqa: N801 - used as a function
+    """With --json a refusal is a document on stdout; the three lines go to stderr as ever."""
+
+    def __init__(self, out: Out) -> None:
+        self._out = out
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, DeviceRefused):
+            self._out.document(error.verdict.as_json())
+
+
+@click.command()
+@click.argument("image_hash", metavar="[HASH]", required=False)
+@click.option("--reset/--no-reset", default=True, help="Reset at once (the default), or later.")
+@_device_command
+def activate(image_hash: str | None, reset: bool, port: str, as_json: bool) -> None:
+    """Start the staged image: the one with Manufacturer Image HASH, or whichever is held."""
+    out = Out(as_json)
+    with Device(port) as device, refusal_as_json(out):
+        wanted = bytes.fromhex(image_hash) if image_hash else _held_hash(device.identity())
+        device.activate(wanted)
+        if reset:
+            device.reset()
+    out.document({"activated": wanted.hex(), "reset": reset})
+    out.line(f"{wanted.hex()[:16]}… starts {'now' if reset else 'at the next reset'}, on trial")
+
+
+def _held_hash(identity: Identity) -> bytes:
+    held = identity.slot("staged") or identity.slot("pending")
+    if held and held.firmware and held.firmware.image_hash:
+        return held.firmware.image_hash
+    # let the device refuse it, with its own reason
+    return bytes(32)
+
+
+@click.command()
+@_device_command
+def confirm(port: str, as_json: bool) -> None:
+    """Confirm the image on trial, in the place of the application's own self-test."""
+    out = Out(as_json)
+    with Device(port) as device:
+        device.confirm()
+    out.document({"confirmed": True})
+    out.line("confirmed")
+
+
+@click.command()
+@_device_command
+def verdict(port: str, as_json: bool) -> None:
+    """The device's last word on an image, with the remedy."""
+    out = Out(as_json)
+    with Device(port) as device:
+        last = device.verdict()
+    out.document(last.as_json() if last else None)
+    for line in explain.verdict_lines(last) if last else ("no image was offered yet",):
+        out.line(line)
+
+
+@click.command()
+@_device_command
+def history(port: str, as_json: bool) -> None:
+    """The upgrade history that the device keeps, oldest first."""
+    out = Out(as_json)
+    with Device(port) as device:
+        events = device.history()
+    out.document(
+        [
+            {
+                "index": event.index,
+                "event": event.event,
+                "reason": explain.explain(event.reason).name,
+                "from": event.source.as_json() if event.source else None,
+                "to": event.target.as_json() if event.target else None,
+                "chain": event.chain.hex(),
+            }
+            for event in events
+        ]
+    )
+    for event in events:
+        why = f": {explain.explain(event.reason).meaning}" if event.reason else ""
+        out.line(
+            f"{event.index:>4}  {event.event:<10} {_name(event.source)} -> {_name(event.target)}{why}"
+        )
+    if not events:
+        out.line("nothing was ever installed")
+
+
+@click.command()
+@_device_command
+def reset(port: str, as_json: bool) -> None:
+    """Reset the device; a verification under way is finished first."""
+    out = Out(as_json)
+    with Device(port) as device:
+        device.reset()
+    out.document({"reset": True})
+    out.line("resetting")
+
+
+@click.command()
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@_device_command
+def upgrade(files: tuple[Path, ...], port: str, as_json: bool) -> None:
+    """Upload, activate and wait for confirmation; several FILES are a path, taken in order."""
+    out = Out(as_json)
+    images = [(file, image.read(file)) for file in files]
+    done = []
+    with Device(port) as device, refusal_as_json(out):
+        for file, octets in images:
+            outcome = upgrade_one(device, octets, file.name, out)
+            done.append(outcome.as_json())
+            out.line(f"{file.name}: running and confirmed")
+    out.document({"confirmed": done})
+
+
+def upgrade_one(device: Device, octets: bytes, name: str, out: Out) -> FirmwareId:
+    """One step of a path: returns the firmware that is confirmed at its end."""
+    send(device, octets, name, out)
+    staged: Verdict = device.wait_verified()
+    wanted = staged.offered.image_hash
+    assert wanted is not None
+    out.note(f"{name}: staged, starting it on trial")
+    device.activate(wanted)
+    device.reset()
+    device.wait_outcome(wanted)
+    return staged.offered
+
+
+COMMANDS = (status, upload, activate, confirm, verdict, history, reset, upgrade)

@@ -1,0 +1,98 @@
+"""Options that can be set once: flag before environment (HANBOOT_...) before hanboot.toml.
+
+hanboot.toml lies in the current folder; paths in it count from there:
+
+    port = "/dev/ttyACM0"
+    manufacturer_key = "keys/manufacturer.pub.pem"
+    supplier_key = "keys/supplier.pub.pem"
+    passphrase_file = "keys/passphrase"
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from hanboot import files, toml_file
+from hanboot.errors import BadFile
+from hanboot.keys import AskPassphrase, no_passphrase
+
+FILE_NAME = "hanboot.toml"
+NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file")
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def configured(name: str) -> str | None:
+    """What hanboot.toml says about `name`, if it says anything.
+
+    Raises:
+        BadFile: it cannot be read, or holds something unknown.
+    """
+    file = Path(FILE_NAME)
+    if not file.exists():
+        return None
+    table = toml_file.load(file)
+    values = {known: table.text(known, None) for known in NAMES}
+    table.end()
+    return values[name]
+
+
+def option(name: str, required: bool = False, **attributes: Any) -> Callable[[_Command], _Command]:
+    """A click option that can also be set in the environment and in hanboot.toml."""
+    flag, variable = f"--{name.replace('_', '-')}", f"HANBOOT_{name.upper()}"
+
+    def check(ctx: click.Context, parameter: click.Parameter, value: Any) -> Any:
+        if value is None and required and not ctx.resilient_parsing:
+            hint = f"'{flag}' (or {variable}, or {name} in {FILE_NAME})"
+            raise click.MissingParameter(ctx=ctx, param_hint=hint, param_type="option")
+        return value
+
+    return click.option(
+        flag, envvar=variable, default=lambda: configured(name), callback=check, **attributes
+    )
+
+
+def is_flag_given(ctx: click.Context, parameter: str) -> bool:
+    """Whether a parameter is on the command line itself."""
+    return ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
+
+
+port_option = option(
+    "port",
+    required=True,
+    metavar="PORT",
+    help="A path, a pyserial URL, or virtual:DIR.",
+)
+
+passphrase_option = option(
+    "passphrase_file",
+    type=click.Path(path_type=Path),
+    help="File with the passphrase of an encrypted key; else you are asked for it.",
+)
+
+
+def passphrase_asker(file: Path | None) -> AskPassphrase:
+    """Finds the passphrase in a file, or asks for it where a person is; never in the arguments."""
+
+    def ask(key: Path) -> bytes:
+        if file:
+            lines = files.read(file, files.TEXT_MAX_BYTES).splitlines()
+            if not lines or not lines[0]:
+                raise BadFile(
+                    f"no passphrase for {key}",
+                    f"the first line of {file} is empty",
+                    "write the passphrase there",
+                )
+            return lines[0]
+        if not sys.stdin.isatty():
+            return no_passphrase(key)
+        text: str = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
+        return text.encode()
+
+    return ask

@@ -1,0 +1,104 @@
+"""Local files: read whole and bounded, written as a whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from hanboot.errors import BadFile
+
+#: DUIS takes firmware images of at most 10,240,000 octets (schema facet of FirmwareImage).
+IMAGE_MAX_BYTES = 10_240_000
+#: Keys, certificates and TOML files are far smaller.
+TEXT_MAX_BYTES = 256 * 1024
+
+
+def read(path: Path, max_bytes: int = IMAGE_MAX_BYTES) -> bytes:
+    """All octets of a file.
+
+    Raises:
+        BadFile: it cannot be read, or holds more than `max_bytes`.
+    """
+    try:
+        with path.open("rb") as file:
+            octets = file.read(max_bytes + 1)
+    except OSError as error:
+        raise BadFile(
+            f"cannot read {path}", _cause(error), _remedy(error, "check the name")
+        ) from None
+    if len(octets) > max_bytes:
+        raise BadFile(
+            f"cannot read {path}",
+            f"it holds more than {max_bytes} octets",
+            "check that it is the right file",
+        )
+    return octets
+
+
+def write(path: Path, octets: bytes) -> None:
+    """Writes a file, in place of one that is there; on an error nothing is left behind.
+
+    Raises:
+        BadFile: it cannot be written.
+    """
+    with writing(path, octets):
+        pass
+
+
+@contextlib.contextmanager
+def writing(path: Path, octets: bytes) -> Iterator[None]:
+    """Writes a file beside its place, and moves it there if the body ends without an error."""
+    # through a link to what it names
+    target = Path(os.path.realpath(path))
+    if target.exists() and not target.is_file():
+        _write_special(path, target, octets)
+        yield
+        return
+    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        with _explained(path):
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+            with open(descriptor, "wb") as file:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+        yield
+        with _explained(path):
+            partial.replace(target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_special(path: Path, target: Path, octets: bytes) -> None:
+    """A pipe or /dev/null is written to, never replaced."""
+    with _explained(path):
+        target.write_bytes(octets)
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise BadFile(
+            f"cannot write {path}",
+            _cause(error),
+            _remedy(error, "check the name; folders are not made"),
+        ) from None
+
+
+def _cause(error: OSError) -> str:
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]
+
+
+def _remedy(error: OSError, if_missing: str) -> str:
+    if isinstance(error, FileNotFoundError):
+        return if_missing
+    if isinstance(error, IsADirectoryError):
+        return "give the name of a file"
+    if isinstance(error, PermissionError):
+        return "check the file's permissions, and who you are"
+    return "check the disk, then try again"

@@ -1,0 +1,319 @@
+"""P-256 keys: made, loaded, signed and verified with.
+
+A key identifier (kid) is what SMKI certificates carry as subject key identifier: RFC 5280 4.2.1.2
+method 2, that is 0100 and the low 60 bits of the SHA-1 of the public key.
+
+Keys made here are for development: both files say so in a line above the PEM block, which every
+PEM reader passes over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+from hanboot import files
+from hanboot.errors import BadFile, Refused
+
+KID_BYTES = 8
+SIGNATURE_BYTES = 64
+
+_DEVELOPMENT = b"hanboot development key: not for devices in the field\n"
+
+_log = logging.getLogger(__name__)
+
+#: Asked for the passphrase of an encrypted key file.
+AskPassphrase = Callable[[Path], bytes]
+
+
+@dataclass(frozen=True)
+class PublicKey:
+    """A P-256 public key.
+
+    Attributes:
+        point: x || y, 64 octets, big-endian.
+        valid: (first, last) instant of the certificate that it came in, if it did.
+    """
+
+    point: bytes
+    valid: tuple[datetime.datetime, datetime.datetime] | None = None
+
+    @property
+    def kid(self) -> bytes:
+        """Subject key identifier, 8 octets (RFC 5280 4.2.1.2 method 2)."""
+        low = int.from_bytes(hashlib.sha1(b"\x04" + self.point).digest()[-8:], "big")
+        return (low & (1 << 60) - 1 | 0b0100 << 60).to_bytes(KID_BYTES, "big")
+
+    def is_signature(self, message: bytes, signature: bytes) -> bool:
+        """Whether `signature` (r || s, 64 octets) is this key's over the SHA-256 of `message`."""
+        encoded = encode_dss_signature(
+            int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        )
+        key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + self.point)
+        try:
+            key.verify(encoded, message, ec.ECDSA(hashes.SHA256()))
+        except InvalidSignature:
+            return False
+        return True
+
+
+class PrivateKey:
+    """A P-256 key pair."""
+
+    def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
+        self._key = key
+        self.public = PublicKey(_point(key.public_key()))
+
+    def sign(self, message: bytes) -> bytes:
+        """r || s, 64 octets, over the SHA-256 of `message`; by RFC 6979 where OpenSSL has it."""
+        try:
+            encoded = self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+        except UnsupportedAlgorithm:
+            encoded = self._key.sign(message, ec.ECDSA(hashes.SHA256()))
+        return signature_from_der(encoded)
+
+    def pem(self) -> bytes:
+        return self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+
+    def public_pem(self) -> bytes:
+        return self._key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+
+
+def _point(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(
+        serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
+    )[1:]
+
+
+def signature_from_der(octets: bytes) -> bytes:
+    """r || s of an ECDSA-Sig-Value as OpenSSL makes it.
+
+    Raises:
+        ValueError: it is none, or not of P-256.
+    """
+    r, s = decode_dss_signature(octets)
+    if r >> 256 or s >> 256:
+        raise ValueError
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def matching_signature(octets: bytes, key: PublicKey, message: bytes, name: str) -> bytes:
+    """r || s of a signature made elsewhere, once it is shown to be `key`'s over `message`.
+
+    Args:
+        octets: 64 octets r || s, or DER as OpenSSL makes it.
+        key: who must have made it.
+        message: what was to be signed.
+        name: what to call the signature in messages.
+
+    Raises:
+        BadFile: it is no signature.
+        Refused: it is another key's, or over something else.
+    """
+    candidates = [octets] if len(octets) == SIGNATURE_BYTES else []
+    with contextlib.suppress(ValueError):
+        candidates.append(signature_from_der(octets))
+    if not candidates:
+        raise BadFile(
+            f"{name} is not an ECDSA signature on P-256",
+            f"its {len(octets)} octets are neither r || s (64 octets) nor DER",
+            "sign by: openssl dgst -sha256 -sign KEY -out SIGNATURE FILE",
+        )
+    for signature in candidates:
+        if key.is_signature(message, signature):
+            return signature
+    raise Refused(
+        f"{name} does not match",
+        f"it is not a signature by the key {key.kid.hex()} over this image",
+        "sign the octets that --to-sign wrote for this very image, with the key's private half",
+    )
+
+
+def generate() -> PrivateKey:
+    return PrivateKey(ec.generate_private_key(ec.SECP256R1()))
+
+
+# --- files
+
+
+def new(name: Path) -> tuple[Path, Path, PublicKey]:
+    """Makes a development key pair: `name`.pem, for its owner alone, and `name`.pub.pem.
+
+    Raises:
+        BadFile: one of them is there already, or cannot be written.
+    """
+    stem = name.with_suffix("") if name.suffix == ".pem" else name
+    private, public = (stem.with_name(stem.name + ending) for ending in (".pem", ".pub.pem"))
+    key = generate()
+    _create(private, _DEVELOPMENT + key.pem(), 0o600)
+    try:
+        _create(public, _DEVELOPMENT + key.public_pem(), 0o644)
+    except BadFile:
+        private.unlink()
+        raise
+    return private, public, key.public
+
+
+def _create(path: Path, octets: bytes, mode: int) -> None:
+    """Writes a file that must not be there yet; it never has wider permissions than `mode`."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "wb") as file:
+            file.write(octets)
+    except FileExistsError:
+        raise BadFile(
+            f"{path} is there already", "keys are never overwritten", "give another name"
+        ) from None
+    except OSError as error:
+        raise BadFile(
+            f"cannot write {path}",
+            (error.strerror or str(error)).lower(),
+            "check that the folder is there, and yours to write to",
+        ) from None
+
+
+def is_development(path: Path) -> bool:
+    """Whether `new` made the key in this file."""
+    return _DEVELOPMENT in files.read(path, files.TEXT_MAX_BYTES)
+
+
+def no_passphrase(path: Path) -> bytes:
+    """For callers that have nobody to ask."""
+    raise BadFile(
+        f"{path} is encrypted",
+        "there is no passphrase for it",
+        "put the passphrase in a file and name it with --passphrase-file",
+    )
+
+
+def load_private(path: Path, ask: AskPassphrase = no_passphrase) -> PrivateKey:
+    """A private key from a PEM file (PKCS #8 or SEC 1).
+
+    Args:
+        path: the file; a warning is logged if others may read it.
+        ask: called if the key is encrypted.
+
+    Raises:
+        BadFile: no private P-256 key is in it, or the passphrase is wrong.
+    """
+    octets = _read_pem(path)
+    if b"PRIVATE KEY-----" not in octets:
+        raise BadFile(
+            f"{path} holds no private key",
+            f"it holds {_contents(octets)}",
+            "give the file with the private key: hanboot keys new calls it NAME.pem",
+        )
+    if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        _log.warning("%s can be read by others than its owner: chmod 600 %s", path, path)
+    return PrivateKey(_private(path, octets, ask))
+
+
+def load_public(path: Path, ask: AskPassphrase = no_passphrase) -> PublicKey:
+    """A public key from a PEM file: a public key, an X.509 certificate, or a private key.
+
+    Raises:
+        BadFile: none is in it, or not of P-256.
+    """
+    octets = _read_pem(path)
+    try:
+        if b"-----BEGIN CERTIFICATE-----" in octets:
+            certificate = x509.load_pem_x509_certificate(octets)
+            _warn_of_key_usage(path, certificate)
+            valid = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+            return PublicKey(_point(_p256_public(path, certificate.public_key())), valid)
+        if b"PRIVATE KEY-----" in octets:
+            return PrivateKey(_private(path, octets, ask)).public
+        return PublicKey(_point(_p256_public(path, serialization.load_pem_public_key(octets))))
+    except (ValueError, UnsupportedAlgorithm):
+        raise _malformed(path, octets) from None
+
+
+def _p256_public(path: Path, key: object) -> ec.EllipticCurvePublicKey:
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _wrong_kind(path, key)
+    return key
+
+
+def _private(path: Path, octets: bytes, ask: AskPassphrase) -> ec.EllipticCurvePrivateKey:
+    encrypted = b"ENCRYPTED" in octets
+    passphrase = ask(path) if encrypted else None
+    try:
+        key = serialization.load_pem_private_key(octets, passphrase)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        if encrypted:
+            raise BadFile(
+                f"cannot decrypt {path}",
+                "the passphrase is wrong, or the file is damaged",
+                "try again with the right passphrase",
+            ) from None
+        raise _malformed(path, octets) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise _wrong_kind(path, key)
+    return key
+
+
+def _read_pem(path: Path) -> bytes:
+    octets = files.read(path, files.TEXT_MAX_BYTES)
+    if b"-----BEGIN " not in octets:
+        raise BadFile(
+            f"{path} is not PEM",
+            "it holds no -----BEGIN line",
+            "if it is DER: openssl x509, or openssl pkey, -inform DER makes PEM of it",
+        )
+    return octets
+
+
+def _contents(octets: bytes) -> str:
+    label = octets.split(b"-----BEGIN ", 1)[1].split(b"-----", 1)[0]
+    text = label[:32].decode("ascii", "replace").lower()
+    return f"an {text}" if text[:1] in tuple("aeiou") else f"a {text}"
+
+
+def _malformed(path: Path, octets: bytes) -> BadFile:
+    return BadFile(
+        f"{path} holds no key that can be read",
+        f"it looks like {_contents(octets)}, but cannot be decoded",
+        "fetch or make it again; openssl pkey -in FILE -noout -text shows what is in it",
+    )
+
+
+def _wrong_kind(path: Path, key: object) -> BadFile:
+    kind = getattr(getattr(key, "curve", None), "name", None)
+    kind = f"on the curve {kind}" if kind else "not an elliptic curve key"
+    return BadFile(
+        f"{path} holds a key of the wrong kind",
+        f"it is {kind}; GBCS signs with ECDSA on P-256",
+        "give a P-256 (prime256v1, secp256r1) key: hanboot keys new NAME makes one",
+    )
+
+
+def _warn_of_key_usage(path: Path, certificate: x509.Certificate) -> None:
+    # SMKI gives an organisation one certificate for signatures and one for key agreement
+    try:
+        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        return
+    if not usage.digital_signature:
+        _log.warning("%s is not for digital signatures, says its key usage", path)

@@ -1,0 +1,256 @@
+"""A release as its RELEASE.toml describes it, and the image that is built from it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootloader import policy, reasons
+from bootloader.image import cose, manifest
+from bootloader.image.manifest import KIND_ROMFS, Manifest
+from hanboot import explain, image, romfs, toml_file
+from hanboot.errors import BadFile
+from hanboot.image import Image
+from hanboot.toml_file import Table
+
+_log = logging.getLogger(__name__)
+
+FILE_NAME = "RELEASE.toml"
+
+_HEADER_STRING_BYTES = 32  # GBCS 11.2.2
+
+
+@dataclass(frozen=True)
+class Predecessor:
+    """A firmware that a release may follow. image_hash: None for any image of that version."""
+
+    file_version: int
+    image_hash: bytes | None = None
+    cpl_entry_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Release:
+    """What RELEASE.toml says; names and values as there.
+
+    Attributes:
+        file: RELEASE.toml.
+        sources: folders of the application, the first counts most.
+        predecessors: empty is 'N/A', a first version.
+    """
+
+    file: Path
+    manufacturer_code: int
+    image_type: int
+    file_version: int
+    label: str | None
+    hardware: tuple[int, int]
+    header_string: str
+    minimum_base_version: int
+    security_counter: int
+    point_of_no_return: bool
+    cpl_entry_id: str | None
+    release_notes: str | None
+    sources: tuple[Path, ...]
+    predecessors: tuple[Predecessor, ...]
+
+    def manifest(self, payload: bytes) -> Manifest:
+        return Manifest(
+            self.manufacturer_code,
+            self.image_type,
+            self.file_version,
+            self.hardware,
+            KIND_ROMFS,
+            len(payload),
+            hashlib.sha256(payload).digest(),
+            tuple((p.file_version, p.image_hash, p.cpl_entry_id) for p in self.predecessors),
+            self.minimum_base_version,
+            self.security_counter,
+            self.point_of_no_return,
+            self.cpl_entry_id,
+            self.label,
+            self.release_notes,
+        )
+
+
+def load(path: Path) -> Release:
+    """Reads a RELEASE.toml.
+
+    Args:
+        path: the file, or the folder with it.
+
+    Raises:
+        BadFile: it cannot be read, or what it says cannot be built; names the key.
+    """
+    file = path / FILE_NAME if path.is_dir() else path
+    document = toml_file.load(file)
+    fields, application = document.table("image"), document.table("application")
+    predecessors = tuple(_predecessor(entry) for entry in document.tables("predecessors"))
+    document.end()
+
+    low, high = fields.uints("hardware", 16, 2)
+    if low > high:
+        raise fields.wrong("hardware", "must be [minimum, maximum]", [low, high])
+    header_string = fields.text("header_string", None) or ""
+    if not header_string.isascii() or len(header_string) > _HEADER_STRING_BYTES:
+        raise fields.wrong("header_string", "must be at most 32 ASCII characters", header_string)
+    release = Release(
+        file,
+        fields.uint("manufacturer_code", 16),
+        fields.uint("image_type", 16),
+        fields.uint("file_version", 32),
+        fields.text("label", None),
+        (low, high),
+        header_string,
+        fields.uint("minimum_base_version", 32, 0),
+        fields.uint("security_counter", 32, 0),
+        fields.flag("point_of_no_return", False),
+        fields.text("cpl_entry_id", None),
+        fields.text("release_notes", None),
+        _sources(application),
+        predecessors,
+    )
+    fields.end()
+    _check(release)
+    return release
+
+
+def _predecessor(entry: Table) -> Predecessor:
+    predecessor = Predecessor(
+        entry.uint("file_version", 32), entry.octets("hash", 32), entry.text("cpl_entry_id", None)
+    )
+    entry.end()
+    return predecessor
+
+
+def _sources(application: Table) -> tuple[Path, ...]:
+    folders = tuple(application.file.parent / source for source in application.texts("sources"))
+    entry = application.text("entry")
+    application.end()
+    modules = romfs.collect(folders)
+    if entry != romfs.ENTRY:
+        raise application.wrong("entry", f'must be "{romfs.ENTRY}", which a device starts', entry)
+    if entry not in modules:
+        raise application.wrong("entry", f"names {entry}.py, which is in none of the sources")
+    return folders
+
+
+def _check(release: Release) -> None:
+    """Refuses a release that no device could ever take."""
+    # whatever the device's own parser refuses
+    try:
+        manifest.parse(release.manifest(b"?").encode())
+    except reasons.Refused as refused:
+        name, rule = explain.MANIFEST_FIELDS[refused.offset]
+        place = name if name == "predecessors" else f"image.{name}"
+        raise _cannot_be_built(release, f"{place} must be {rule}", f"mend {place}") from None
+
+    seen = [(p.file_version, p.image_hash) for p in release.predecessors]
+    for version, digest in seen:
+        if seen.count((version, digest)) > 1:
+            raise _cannot_be_built(
+                release,
+                f"predecessors names {explain.version_text(version)} twice",
+                "remove one, or give each its hash",
+            )
+    below = [p for p in release.predecessors if p.file_version < release.minimum_base_version]
+    if below and len(below) == len(release.predecessors):
+        raise _cannot_be_built(
+            release,
+            "every predecessor is below image.minimum_base_version, so nothing can ever take it",
+            "name other predecessors, or lower image.minimum_base_version",
+        )
+    for entry in below:
+        _log.warning(
+            "%s: the predecessor %s is below image.minimum_base_version and will be refused",
+            release.file,
+            explain.version_text(entry.file_version),
+        )
+    if not release.predecessors and policy.judge_pathway(release.manifest(b"?"), None, None, 0):
+        raise _cannot_be_built(
+            release,
+            "image.minimum_base_version wants firmware before it, and no predecessors are named",
+            "name the predecessors, or remove image.minimum_base_version",
+        )
+
+
+def with_predecessors(release: Release, images: Iterable[Image]) -> Release:
+    """The release with the Manufacturer Image Hashes of `images` among its predecessors.
+
+    An image gives its hash to the entry of its version; where that has another hash already, or
+    there is none, it becomes an entry of its own.
+
+    Raises:
+        BadFile: an image is for another model, or below the minimum base version.
+    """
+    entries = list(release.predecessors)
+    for built in images:
+        header = built.header
+        if (header.manufacturer_code, header.image_type) != (
+            release.manufacturer_code,
+            release.image_type,
+        ):
+            raise BadFile(
+                f"{built.name} cannot be a predecessor",
+                f"it is for manufacturer code 0x{header.manufacturer_code:04X}, image type "
+                f"0x{header.image_type:04X}",
+                "give images of the same model",
+            )
+        entry = Predecessor(
+            header.file_version,
+            built.image_hash,
+            built.manifest.cpl_entry_id if built.manifest else None,
+        )
+        same = [i for i, e in enumerate(entries) if e.file_version == entry.file_version]
+        if any(entries[i].image_hash == entry.image_hash for i in same):
+            continue
+        unhashed = [i for i in same if entries[i].image_hash is None]
+        if unhashed:
+            entries[unhashed[0]] = dataclasses.replace(
+                entries[unhashed[0]], image_hash=entry.image_hash
+            )
+        else:
+            entries.append(entry)
+    extended = dataclasses.replace(release, predecessors=tuple(entries))
+    _check(extended)
+    return extended
+
+
+def unsigned(to_be_signed: bytes) -> bytes:
+    """Stands for a signature that is made elsewhere, see `hanboot.image.UNSIGNED`."""
+    return image.UNSIGNED
+
+
+def build(release: Release, kid: bytes, signer: Callable[[bytes], bytes] = unsigned) -> Image:
+    """Builds the image; the same octets for the same sources, kid and signature.
+
+    Args:
+        release: what to build.
+        kid: key identifier of the manufacturer's key, 8 octets.
+        signer: gives r || s over the SHA-256 of what it is called with.
+
+    Raises:
+        BadFile: the application does not compile, or the manifest is too long.
+    """
+    payload = romfs.build(release.sources)
+    content = release.manifest(payload)
+    encoded = content.encode()
+    try:
+        envelope = cose.assemble(kid, encoded, signer(cose.to_be_signed(encoded)))
+    except ValueError:
+        raise _cannot_be_built(
+            release,
+            f"its manifest is {len(encoded)} octets, and the envelope around it may have "
+            f"{cose.ENVELOPE_MAX_BYTES} (RFC 9052 4.2)",
+            "name fewer predecessors, or shorten the texts",
+        ) from None
+    octets = image.assemble(content, envelope, payload, release.header_string.encode())
+    return dataclasses.replace(image.load(octets), name=str(release.file))
+
+
+def _cannot_be_built(release: Release, why: str, what_to_do: str) -> BadFile:
+    return BadFile(f"{release.file} cannot be built", why, what_to_do)
