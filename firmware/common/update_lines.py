@@ -4,6 +4,7 @@
 # Reason codes are the bootloader's (docs/decisions.md). An application stands alone, so it repeats
 # those that it has words for; the tests compare them with the bootloader's own list.
 # fmt: off
+FILE_IDENTIFIER        = 1
 TOO_LARGE              = 5
 MANUFACTURER_CODE      = 6
 IMAGE_TYPE             = 7
@@ -26,6 +27,7 @@ TRIAL_NOT_STARTED      = 43
 # fmt: on
 
 _WORDS = {
+    FILE_IDENTIFIER: "it is none",
     TOO_LARGE: "too large for this device",
     MANUFACTURER_CODE: "made for another manufacturer",
     IMAGE_TYPE: "made for another kind of device",
@@ -73,7 +75,10 @@ def verdict_lines(verdict: "object | None") -> "tuple[str, ...]":
     if verdict is None or not verdict.reason:
         return ()
     reason = verdict.reason
-    offered = "Update " + version_text(verdict.offered_version)
+    # refused before its version could be read
+    offered = "Update"
+    if verdict.offered_version:
+        offered += " " + version_text(verdict.offered_version)
     if reason in _TRIAL:
         return ("%s undone: %s" % (offered, _TRIAL[reason]),)
     words = _pathway_words(verdict) if reason in _PATHWAY else _WORDS.get(reason)

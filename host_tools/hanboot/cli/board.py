@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+from serial.tools import list_ports
 
 from bootloader.trust import anchors
 from hanboot import keys, virtual
@@ -18,6 +19,29 @@ from hanboot.provisioning import AnchorKey, provision
 @click.group()
 def board() -> None:
     """Run a virtual board; provision a board."""
+
+
+@board.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """The serial ports of this machine, with the USB device behind each."""
+    out = Out(as_json)
+    ports = sorted(list_ports.comports())
+    out.document(
+        [
+            {
+                "port": port.device,
+                "usb_id": f"{port.vid:04x}:{port.pid:04x}" if port.vid is not None else None,
+                "serial": port.serial_number,
+                "description": port.description,
+            }
+            for port in ports
+        ]
+    )
+    for port in ports:
+        out.line(f"{port.device}  {port.description}  {port.hwid}")
+    if not ports:
+        out.line("no serial port is there; a virtual board: hanboot board run virtual")
 
 
 @board.group()
