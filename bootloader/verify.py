@@ -8,7 +8,7 @@ import hashlib
 from bootloader.compat import const
 from bootloader.image import cose, manifest
 from bootloader.policy import Proofs
-from bootloader.reasons import LAYOUT, VERIFIER_FAULT, Refused
+from bootloader.reasons import ENVELOPE, LAYOUT, VERIFIER_FAULT, Refused
 from bootloader.trust import anchors, p256
 
 _HASH_STEP_BYTES = const(8192)  # about 10 ms on an RP2040
@@ -16,6 +16,8 @@ _HASH_STEP_BYTES = const(8192)  # about 10 ms on an RP2040
 
 # (envelope, manifest) at the front of a Manufacturer Image; its length must be the manifest's.
 def read_front(image: memoryview) -> "tuple[cose.Envelope, manifest.Manifest]":
+    if len(image) < cose.HEAD_BYTES:
+        raise Refused(ENVELOPE, len(image))
     length = cose.envelope_bytes(image)
     envelope = cose.Envelope(image[:length])
     content = manifest.parse(envelope.content)

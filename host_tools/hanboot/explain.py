@@ -474,9 +474,11 @@ def _why(verdict: Verdict, words: Explanation) -> str:
             return f"{running}, and the image needs at least {minimum}"
         if verdict.reason == reasons.NO_LONGER_ALLOWED:
             return f"{running}: {words.meaning}"
+        if verdict.running is None:
+            return f"{running}, and the image may only follow firmware that it names"
         return f"{running}, which the image does not name as firmware that it may follow"
     where = place(verdict.reason, verdict.offset)
-    return f"{words.meaning}: {where}" if where else words.meaning
+    return f"{where}: {words.meaning}" if where else words.meaning
 
 
 def _remedy(verdict: Verdict, words: Explanation) -> str:

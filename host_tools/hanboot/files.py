@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def read(path: Path, max_bytes: int = IMAGE_MAX_BYTES) -> bytes:
     try:
         with path.open("rb") as file:
             octets = file.read(max_bytes + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BadFile(
             f"cannot read {path}", _cause(error), _remedy(error, "check the name")
         ) from None
@@ -51,19 +52,20 @@ def write(path: Path, octets: bytes) -> None:
 def writing(path: Path, octets: bytes) -> Iterator[None]:
     """Writes a file beside its place, and moves it there if the body ends without an error."""
     # through a link to what it names
-    target = Path(os.path.realpath(path))
-    if target.exists() and not target.is_file():
+    with _explained(path):
+        target = Path(os.path.realpath(path))
+    if os.path.exists(target) and not os.path.isfile(target):
         _write_special(path, target, octets)
         yield
         return
-    partial = target.with_name(f".{target.name}.{os.getpid()}")
+    partial = target.with_name(f".hanboot-{secrets.token_hex(4)}")
+    with _explained(path):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
-        with _explained(path):
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-            with open(descriptor, "wb") as file:
-                file.write(octets)
-                file.flush()
-                os.fsync(file.fileno())
+        with _explained(path), open(descriptor, "wb") as file:
+            file.write(octets)
+            file.flush()
+            os.fsync(file.fileno())
         yield
         with _explained(path):
             partial.replace(target)
@@ -81,7 +83,7 @@ def _write_special(path: Path, target: Path, octets: bytes) -> None:
 def _explained(path: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise BadFile(
             f"cannot write {path}",
             _cause(error),
@@ -89,16 +91,16 @@ def _explained(path: Path) -> Iterator[None]:
         ) from None
 
 
-def _cause(error: OSError) -> str:
-    text = error.strerror or str(error)
+def _cause(error: Exception) -> str:
+    text = getattr(error, "strerror", None) or str(error)
     return text[:1].lower() + text[1:]
 
 
-def _remedy(error: OSError, if_missing: str) -> str:
+def _remedy(error: Exception, if_missing: str) -> str:
     if isinstance(error, FileNotFoundError):
         return if_missing
     if isinstance(error, IsADirectoryError):
         return "give the name of a file"
     if isinstance(error, PermissionError):
         return "check the file's permissions, and who you are"
-    return "check the disk, then try again"
+    return "check the name and the disk, then try again"

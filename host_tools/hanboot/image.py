@@ -75,6 +75,21 @@ def read(path: Path) -> bytes:
     return files.read(path)
 
 
+def read_to_send(path: Path) -> bytes:
+    """The octets of a file for a device to judge.
+
+    Raises:
+        BadFile: it cannot be read, or is no OTA upgrade file at all.
+    """
+    octets = read(path)
+    try:
+        ota.parse_header(octets)
+    except reasons.Refused as refused:
+        if refused.reason == reasons.FILE_IDENTIFIER:
+            raise _malformed(path.name, octets, refused) from None
+    return octets
+
+
 def load(source: Path | bytes, layout: Layout | None = None) -> Image:
     """Reads an OTA Upgrade Image.
 

@@ -287,7 +287,7 @@ def _read_pem(path: Path) -> bytes:
 
 def _contents(octets: bytes) -> str:
     label = octets.split(b"-----BEGIN ", 1)[1].split(b"-----", 1)[0]
-    text = label[:32].decode("ascii", "replace").lower()
+    text = "".join(filter(str.isprintable, label[:32].decode("ascii", "replace"))).lower()
     return f"an {text}" if text[:1] in tuple("aeiou") else f"a {text}"
 
 

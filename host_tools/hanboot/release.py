@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -86,7 +87,7 @@ def load(path: Path) -> Release:
     Raises:
         BadFile: it cannot be read, or what it says cannot be built; names the key.
     """
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / FILE_NAME if os.path.isdir(path) else path
     document = toml_file.load(file)
     fields, application = document.table("image"), document.table("application")
     predecessors = tuple(_predecessor(entry) for entry in document.tables("predecessors"))

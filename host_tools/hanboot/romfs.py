@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -24,7 +25,7 @@ def collect(folders: Sequence[Path]) -> dict[str, Path]:
     """
     modules: dict[str, Path] = {}
     for folder in folders:
-        if not folder.is_dir():
+        if not os.path.isdir(folder):
             raise BadFile(
                 f"no application in {folder}",
                 "there is no such folder",

@@ -29,7 +29,9 @@ MODULES = {
     " units update_lines",
     "ppmid/2.0.0": "app appliance credit_record days_left meter prepayment record2 records units"
     " update_lines",
-    "ppmid/2.1.0-faulty": "app",
+    # made as large as a real release: an upload of it takes several messages
+    "ppmid/2.1.0-faulty": "app appliance credit_record meter prepayment record2 records units"
+    " update_lines",
     "ppmid/2.1.0-hangs": "app",
     "ihd/1.0.0": "app appliance data_region meter records units update_lines usage",
     "ihd/1.1.0": "app appliance carbon data_region meter records target units update_lines usage",

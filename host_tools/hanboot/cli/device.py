@@ -116,7 +116,7 @@ def identity_json(identity: Identity) -> dict[str, Any]:
 def upload(file: Path, port: str, as_json: bool) -> None:
     """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped."""
     out = Out(as_json)
-    octets = image.read(file)
+    octets = image.read_to_send(file)
     with Device(port) as device, refusal_as_json(out):
         send(device, octets, file.name, out)
         verdict = device.wait_verified()
@@ -213,9 +213,8 @@ def history(port: str, as_json: bool) -> None:
     )
     for event in events:
         why = f": {explain.explain(event.reason).meaning}" if event.reason else ""
-        out.line(
-            f"{event.index:>4}  {event.event:<10} {_name(event.source)} -> {_name(event.target)}{why}"
-        )
+        step = f"{_name(event.source)} -> {_name(event.target)}"
+        out.line(f"{event.index:>4}  {event.event:<10} {step}{why}")
     if not events:
         out.line("nothing was ever installed")
 
@@ -237,7 +236,7 @@ def reset(port: str, as_json: bool) -> None:
 def upgrade(files: tuple[Path, ...], port: str, as_json: bool) -> None:
     """Upload, activate and wait for confirmation; several FILES are a path, taken in order."""
     out = Out(as_json)
-    images = [(file, image.read(file)) for file in files]
+    images = [(file, image.read_to_send(file)) for file in files]
     done = []
     with Device(port) as device, refusal_as_json(out):
         for file, octets in images:

@@ -10,6 +10,7 @@ hanboot.toml lies in the current folder; paths in it count from there:
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -35,7 +36,7 @@ def configured(name: str) -> str | None:
         BadFile: it cannot be read, or holds something unknown.
     """
     file = Path(FILE_NAME)
-    if not file.exists():
+    if not os.path.exists(file):
         return None
     table = toml_file.load(file)
     values = {known: table.text(known, None) for known in NAMES}

@@ -1,0 +1,134 @@
+"""Reason codes in words."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+from conftest import ROOT
+
+from bootloader import reasons
+from bootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PREDECESSOR
+from hanboot import explain
+
+
+@dataclasses.dataclass
+class Firmware:
+    file_version: int
+    image_hash: bytes | None = None
+
+
+@dataclasses.dataclass
+class Verdict:
+    reason: int
+    offered: Firmware
+    running: Firmware | None
+    offset: int = -1
+    minimum_base_version: int = 0
+    accepts: tuple[Firmware, ...] = ()
+    accepts_total: int = 0
+
+
+def test_every_reason_is_explained():
+    codes = {value for name, value in vars(reasons).items() if name.isupper()}
+    assert set(explain.REASONS) == codes
+    assert len({entry.name for entry in explain.REASONS.values()}) == len(codes)
+    for entry in explain.REASONS.values():
+        for text in (entry.meaning, entry.remedy, entry.outcome):
+            assert text
+            assert not set(text) & set("\n|")
+            assert len(text) < 120
+    assert explain.explain(NOT_A_PREDECESSOR).name == "not-a-predecessor"
+
+
+def test_reason_of_a_newer_device():
+    assert explain.explain(9999).name == "reason-9999"
+
+
+def test_documentation_has_the_table():
+    page = ROOT / "docs" / "decisions.md"
+    if not page.exists():
+        pytest.skip("docs/decisions.md is not written yet")
+    assert explain.reasons_markdown() in page.read_text()
+
+
+def test_values():
+    assert explain.version_text(0x01020304) == "01020304 (1.2.3.4)"
+    assert explain.version_text(0xACDCACDC) == "ACDCACDC (172.220.172.220)"
+    assert explain.hardware_text(0x01FF) == "0x01FF (1.255)"
+    assert explain.device_type(5) == "PPMID"
+    assert explain.device_type(99) == "device type 99"
+
+
+V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware(0x02000000)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "lines"),
+    [
+        (
+            Verdict(NOT_A_PREDECESSOR, V2, V1, accepts=(V11,), accepts_total=1),
+            (
+                "02000000 (2.0.0.0) was refused: not-a-predecessor",
+                "01000000 (1.0.0.0) with hash abababababababab… runs, which the image does not "
+                "name as firmware that it may follow",
+                "install 01010000 (1.1.0.0) first",
+            ),
+        ),
+        (
+            Verdict(BELOW_MINIMUM_BASE, V2, V1, -1, 0x01010000, (V11, V1), 9),
+            (
+                "02000000 (2.0.0.0) was refused: below-minimum-base",
+                "01000000 (1.0.0.0) with hash abababababababab… runs, and the image needs at "
+                "least 01010000 (1.1.0.0)",
+                "install 01010000 (1.1.0.0) or 01000000 (1.0.0.0) with hash abababababababab… "
+                "(or one of 7 more) first",
+            ),
+        ),
+        (
+            Verdict(NOT_A_PREDECESSOR, V1, V2),
+            (
+                "01000000 (1.0.0.0) was refused: not-a-predecessor",
+                "02000000 (2.0.0.0) runs, which the image does not name as firmware that it "
+                "may follow",
+                "the image names no firmware that it may follow: take another release",
+            ),
+        ),
+        (
+            Verdict(NOT_A_PREDECESSOR, V2, None, accepts=(V11,), accepts_total=1),
+            (
+                "02000000 (2.0.0.0) was refused: not-a-predecessor",
+                "no application runs, and the image may only follow firmware that it names",
+                "install 01010000 (1.1.0.0) first",
+            ),
+        ),
+        (
+            Verdict(HARDWARE_VERSION, V2, V1, 56),
+            (
+                "02000000 (2.0.0.0) was refused: hardware-version",
+                "octet 56, Minimum hardware version (GBCS 11.2.2): the device's hardware version "
+                "is outside the image's range",
+                "take the image that is made for this hardware version",
+            ),
+        ),
+        (
+            Verdict(reasons.ACCEPTED, V2, V1),
+            (
+                "02000000 (2.0.0.0) was accepted",
+                "the image verifies and may follow what runs",
+                "activate it",
+            ),
+        ),
+    ],
+)
+def test_verdict_lines(verdict, lines):
+    assert explain.verdict_lines(verdict) == lines
+
+
+def test_verdicts_of_every_reason_are_three_lines():
+    for reason in [*explain.REASONS, 9999]:
+        for offered in (V2, Firmware(0)):
+            for offset in (-1, 0, 8, 0x7FFFFFFF):
+                lines = explain.verdict_lines(Verdict(reason, offered, None, offset))
+                assert len(lines) == 3
+                assert all(line and "\n" not in line for line in lines)
