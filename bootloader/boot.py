@@ -11,7 +11,13 @@ from bootloader import policy, verify
 from bootloader.compat import const
 from bootloader.device import Device
 from bootloader.install import make_verdict
-from bootloader.reasons import SLOT_DAMAGED, TRIAL_HUNG, TRIAL_NOT_STARTED, Refused
+from bootloader.reasons import (
+    SLOT_DAMAGED,
+    TRIAL_HUNG,
+    TRIAL_NOT_STARTED,
+    VERIFIER_FAULT,
+    Refused,
+)
 from bootloader.store import ledger
 
 _TRIAL_STARTS = const(3)
@@ -35,10 +41,20 @@ def _verified(device: Device, index: int):  # type: ignore[no-untyped-def]
     return content
 
 
+# Writes to the journal; False where it takes nothing more, which must not keep the device from
+# starting what it has.
+def _kept(transition, *arguments) -> bool:  # type: ignore[no-untyped-def]
+    try:
+        transition(*arguments)
+        return True
+    except Refused:
+        return False
+
+
 def _revert(device: Device, index: int, reason: int) -> None:
     slot = device.ledger.slots[index]
     verdict = make_verdict(reason, -1, slot.file_version, slot.image_hash, device.running(), None)
-    device.ledger.revert(index, verdict)
+    _kept(device.ledger.revert, index, verdict)
 
 
 # The pending image, or the one on trial, if it may start (once more): (index, manifest).
@@ -47,7 +63,7 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
     index = store.find(ledger.TRIAL)
     if index >= 0:
         if device.board.hung:
-            store.note_trial(TRIAL_HUNG)
+            _kept(store.note_trial, TRIAL_HUNG)
         if store.attempts >= _TRIAL_STARTS:
             _revert(device, index, store.trial_reason or TRIAL_NOT_STARTED)
             return None
@@ -68,34 +84,41 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
     except Refused as refused:
         _revert(device, index, refused.reason)
         return None
-    store.count_attempt(index)
+    # a start that cannot be counted might be repeated for ever
+    if not _kept(store.count_attempt, index):
+        return None
     return index, content
 
 
 def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
     store = device.ledger
-    index = store.find(ledger.CONFIRMED)
+    index = store.confirmed()
     if index < 0:
         return None
     try:
-        return index, _verified(device, index)
-    except Refused:
-        pass
+        content = _verified(device, index)
+        _kept(store.mark_damaged, index, False)
+        return index, content
+    except Refused as refused:
+        # an image is not damaged because the verifier is
+        if refused.reason == VERIFIER_FAULT:
+            return None
     # revert is not an install: the pathway does not apply, point of no return and counter do
     other = 1 - index
     older, damaged = store.slots[other], store.slots[index]
     verdict = make_verdict(
         SLOT_DAMAGED, -1, damaged.file_version, damaged.image_hash, device.running(), None
     )
-    store.record(verdict)
-    if older.state != ledger.PREVIOUS or older.security_counter < store.security_counter:
-        return None
-    try:
-        content = _verified(device, other)
-    except Refused:
-        return None
-    store.fall_back(other, verdict)
-    return other, content
+    if older.state == ledger.PREVIOUS and older.security_counter >= store.security_counter:
+        try:
+            content = _verified(device, other)
+            _kept(store.fall_back, other, verdict)
+            return other, content
+        except Refused:
+            pass
+    _kept(store.record, verdict)
+    _kept(store.mark_damaged, index, True)
+    return None
 
 
 # The slot to start and its manifest; None where there is nothing that may start.

@@ -12,6 +12,7 @@
 #   display(lines)      show them, in whatever way the board can
 
 from bootloader.policy import DeviceFacts, Firmware
+from bootloader.reasons import Refused
 from bootloader.store import ledger
 from bootloader.store.flash import Region
 from bootloader.store.journal import Journal
@@ -26,6 +27,17 @@ class Device:
         self.ledger = ledger.Ledger(Journal(Region(*board.region("journal"))))
         # slot that was started; -1 in the bootloader
         self.started = -1
+        # what was locked once stays locked, even if its cells cannot be read any more
+        self.lock_anchors()
+
+    # Remembers that this device was provisioned.
+    def lock_anchors(self) -> None:
+        if self.anchors.is_provisioned and not self.ledger.is_locked:
+            try:
+                self.ledger.lock()
+            except Refused:
+                pass  # a journal that takes nothing more is no reason not to start
+        self.anchors.is_locked = self.ledger.is_locked
 
     def facts(self) -> DeviceFacts:
         board = self.board
@@ -40,11 +52,11 @@ class Device:
 
     # The firmware that an offered image would follow: the confirmed one, also during a trial.
     def running(self) -> "Firmware | None":
-        index = self.ledger.find(ledger.CONFIRMED)
+        index = self.ledger.confirmed()
         if index < 0:
             return None
         slot = self.ledger.slots[index]
-        return Firmware(slot.file_version, slot.image_hash)
+        return Firmware(slot.file_version, slot.image_hash, slot.state == ledger.DAMAGED)
 
     # The Manufacturer Image in slot `index`, in place.
     def image(self, index: int) -> memoryview:

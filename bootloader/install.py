@@ -1,10 +1,10 @@
 # The flow of an image onto the device:
 #
-#   receive -> decide on the header -> decide on the manifest -> erase and write
-#           -> verify -> decide on the whole -> staged -> (activate) -> pending
+#   receive -> decide on the header -> decide on the manifest -> verify its signature
+#           -> erase and write -> verify -> decide on the whole -> staged -> (activate) -> pending
 #
-# Nothing is erased before the manifest is allowed, and every refusal leaves a verdict with the
-# remedy. Verification is done in steps: `step` is called whenever the link has nothing to do.
+# Nothing is erased before the manifest is allowed and signed, and every refusal leaves a verdict
+# with the remedy. Long work is done in steps, so that link and application go on beside it.
 
 from bootloader import policy, verify
 from bootloader.compat import const
@@ -82,6 +82,7 @@ class Installer(Sink):
         self._header: "ota.Header | None" = None
         self._index = -1
         self._writer: "SlotWriter | None" = None
+        self._proofs = policy.Proofs()
         self._image_hash: "bytes | None" = None
         self._activate_hash: "bytes | None" = None
         self._job = None  # generator that verifies
@@ -103,7 +104,8 @@ class Installer(Sink):
         if not self._device.anchors.is_provisioned:
             self._refuse(Refused(NOT_PROVISIONED))
         self._index = self._device.ledger.free_slot()
-        if self._index < 0:
+        # the slot that runs is not written, even if the journal did not take that it was started
+        if self._index < 0 or self._index == self._device.started:
             self._refuse(Refused(TRIAL_RUNNING))
         # shorter than a header: no octet would ever bring this to an end
         if length < ota.HEADER_BYTES:
@@ -113,9 +115,9 @@ class Installer(Sink):
         self.state = RECEIVING
         return 0
 
-    # The next octets of the file, at `offset`. Returns the offset of the next octet wanted:
-    # octets that came before are passed over, octets that come too early are not taken.
-    def write(self, offset: int, octets: memoryview) -> int:
+    # The next octets of the file, at `offset`. Generator; returns the offset of the next octet
+    # wanted: octets that came before are passed over, octets that come too early are not taken.
+    def write_steps(self, offset: int, octets: memoryview):  # type: ignore[no-untyped-def]
         reader = self._reader
         if reader is None:
             # its last octets once more, because the answer to them was lost
@@ -124,7 +126,10 @@ class Installer(Sink):
         if self.state != RECEIVING or fresh < 0 or fresh >= len(octets):
             return reader.position
         try:
-            reader.feed(octets[fresh:])
+            while fresh < len(octets):
+                fresh += reader.read(octets[fresh:])
+                if reader.manifest is not None and self._writer is None:
+                    yield from self._believe_steps(reader)
             if reader.position == reader.total_bytes:
                 self._received(reader)
         except Refused as refused:
@@ -151,7 +156,15 @@ class Installer(Sink):
         )
         if reason:
             raise Refused(reason)
-        # from here on the slot does not hold what it held
+
+    # The manifest may be followed if it is signed: only then does the slot lose what it held.
+    def _believe_steps(self, reader: ImageReader):  # type: ignore[no-untyped-def]
+        device = self._device
+        assert reader.envelope is not None
+        yield from verify.signature_steps(reader.envelope, device.anchors, self._proofs)
+        reason = policy.judge_signature(self._proofs)
+        if reason:
+            raise Refused(reason)
         device.ledger.empty(self._index)
         self._writer = SlotWriter(device.slots[self._index])
 
@@ -161,7 +174,7 @@ class Installer(Sink):
 
     # The running image's hash if `envelope` is its envelope: what it signs is then the same image.
     def _hash_if_running(self, envelope: cose.Envelope) -> "bytes | None":
-        index = self._device.ledger.find(ledger.CONFIRMED)
+        index = self._device.ledger.confirmed()
         running = self._device.running()
         if running is None or not envelope.stands_in(self._device.image(index)):
             return None
@@ -201,12 +214,11 @@ class Installer(Sink):
         assert reader.manifest is not None and reader.envelope is not None
         content, image_hash = reader.manifest, self._image_hash
         assert self._header is not None and image_hash is not None
-        proofs = policy.Proofs()
+        proofs = self._proofs
         proofs.padding_is_zero = reader.padding_is_zero
         proofs.payload_hash_matches = reader.payload_hash() == content.payload_hash
-        # no need to check who signed octets that are not the signed ones
+        # no need to check who sent octets that are not the signed ones
         if proofs.payload_hash_matches:
-            yield from verify.signature_steps(reader.envelope, device.anchors, proofs)
             signature = None
             if reader.trailer is not None:
                 signature = ota.parse_trailer(reader.trailer).signature
@@ -311,6 +323,7 @@ class Installer(Sink):
         self._reader = None
         self._sha = None
         self._header = None
+        self._proofs = policy.Proofs()
         self._writer = None
         self._image_hash = None
         self._activate_hash = None

@@ -47,10 +47,12 @@ _SUPPLIER_OPTIONAL = (PPMID, IHD)
 
 class Firmware:
     # Identity of a firmware: the register holds equal versions with different hashes, so the
-    # Manufacturer Image Hash is part of it.
-    def __init__(self, file_version: int, image_hash: bytes) -> None:
+    # Manufacturer Image Hash is part of it. is_damaged: it is what the device should run, but
+    # its octets no longer verify; it may be installed once more over itself.
+    def __init__(self, file_version: int, image_hash: bytes, is_damaged: bool = False) -> None:
         self.file_version = file_version
         self.image_hash = image_hash
+        self.is_damaged = is_damaged
 
 
 class DeviceFacts:
@@ -145,8 +147,13 @@ def judge_pathway(
     running: "Firmware | None",
     security_counter: int,
 ) -> int:
-    if running is not None and image_hash == running.image_hash:
-        return ALREADY_RUNNING
+    if running is not None:
+        if image_hash == running.image_hash:
+            return ACCEPTED if running.is_damaged else ALREADY_RUNNING
+        # perhaps the cure of a damaged image: the hash will tell
+        if running.is_damaged and image_hash is None:
+            if manifest.file_version == running.file_version:
+                return ACCEPTED
 
     # a device without an application counts as version 0
     base = 0 if running is None else running.file_version
@@ -167,19 +174,28 @@ def judge_pathway(
     return ACCEPTED
 
 
-# Last, when all octets have arrived and the signatures have been checked.
-def judge_proofs(proofs: Proofs, device: DeviceFacts) -> int:
-    if not proofs.padding_is_zero:
-        return PADDING
-
-    if not proofs.payload_hash_matches:
-        return PAYLOAD_HASH
-
+# Then on the signature over the manifest: what is not signed does not erase anything, either.
+def judge_signature(proofs: Proofs) -> int:
     if not proofs.signer_known:
         return UNKNOWN_SIGNER
 
     if not proofs.manufacturer_valid:
         return MANUFACTURER_SIGNATURE
+
+    return ACCEPTED
+
+
+# Last, when all octets have arrived and all signatures have been checked.
+def judge_proofs(proofs: Proofs, device: DeviceFacts) -> int:
+    reason = judge_signature(proofs)
+    if reason:
+        return reason
+
+    if not proofs.padding_is_zero:
+        return PADDING
+
+    if not proofs.payload_hash_matches:
+        return PAYLOAD_HASH
 
     # required, or right if present, by device type
     if proofs.supplier_valid is None:

@@ -78,7 +78,10 @@ def start(device: Device, index: int, content) -> None:  # type: ignore[no-untyp
         _mount_data(device)
         app = _import_application(device, index, content)
         reason = asyncio.run(_supervise(device, console, services, app))
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise  # somebody wants the prompt of development firmware
+    except BaseException as error:
+        # also SystemExit: an application has no way out
         device.board.report(error)
         reason = TRIAL_CRASHED
     if not reason:
@@ -95,7 +98,10 @@ def _serve(device: Device, console: Console, for_ms: int) -> None:
     started_ms = ticks_ms()
     while not console.reset_due:
         device.board.watchdog()
-        if not console.poll():
+        if console.poll():
+            # somebody is at work
+            started_ms = ticks_ms()
+        else:
             if for_ms and ticks_diff(ticks_ms(), started_ms) > for_ms:
                 return
             device.board.idle(_IDLE_MS)

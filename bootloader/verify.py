@@ -57,14 +57,12 @@ def image_steps(image: memoryview, held: anchors.Anchors, proofs: Proofs):  # ty
     envelope, content = read_front(image)
     start = len(image) - content.payload_bytes
     length = cose.envelope_bytes(image)
+    yield from signature_steps(envelope, held, proofs)
     proofs.padding_is_zero = not any(image[length:start])
     sha = hashlib.sha256()
     for at in range(start, len(image), _HASH_STEP_BYTES):
         sha.update(image[at : at + _HASH_STEP_BYTES])
         yield
     proofs.payload_hash_matches = sha.digest() == content.payload_hash
-    # no need to check who signed octets that are not the signed ones
-    if proofs.payload_hash_matches:
-        yield from signature_steps(envelope, held, proofs)
     proofs.supplier_valid = True
     return content

@@ -8,12 +8,16 @@
 #
 # Deterministic encoding leaves no choice but kid, content and signature, so it is read as the
 # fixed template it is: its length is known from the first 20 octets.
+#
+# Whoever has seen a signature (r, s) can write its twin (r, n - s), which verifies as well and
+# gives the same image another Manufacturer Image Hash. So s must be the lower of the two: a
+# signed manifest and payload have one hash, and a predecessor named by hash is that image alone.
 
 import hashlib
 
 from bootloader.compat import const
 from bootloader.image.cbor import encode_head
-from bootloader.reasons import ENVELOPE, Refused
+from bootloader.reasons import ENVELOPE, SIGNATURE_HAS_TWIN, Refused
 
 # fmt: off
 ENVELOPE_MAX_BYTES = const(2048)  # the whole envelope, signature included
@@ -25,6 +29,12 @@ _SIGNATURE_BYTES   = const(66)    # 58 40 and 64 octets
 # fmt: on
 
 _PREFIX = b"\xd2\x84\x43\xa1\x01\x26\xa1\x04\x48"
+
+# n / 2, rounded down; n is the order of P-256
+_HALF_ORDER = (
+    b"\x7f\xff\xff\xff\x80\x00\x00\x00\x7f\xff\xff\xff\xff\xff\xff\xff"
+    b"\xde\x73\x7d\x56\xd3\x8b\xcf\x42\x79\xdc\xe5\x61\x7e\x31\x92\xa8"
+)
 
 # Sig_structure up to the content: ["Signature1", protected, external_aad = '', ...], RFC 9052 4.4
 _SIG_STRUCTURE = b"\x84\x6aSignature1\x43\xa1\x01\x26\x40"
@@ -67,6 +77,8 @@ class Envelope:
         self.kid = bytes(octets[_KID_AT:_CONTENT_AT])
         self.content = octets[self.content_at : end]
         self.signature = octets[end + 2 :]
+        if bytes(self.signature[32:]) > _HALF_ORDER:
+            raise Refused(SIGNATURE_HAS_TWIN, end + 34)
         self._octets = octets
 
     # SHA-256 of the Sig_structure: what the manufacturer signed.

@@ -14,10 +14,11 @@ from bootloader.reasons import LAYOUT, SIZE_MISMATCH, Refused
 _HEADER = const(0)
 _ENVELOPE_HEAD = const(1)
 _ENVELOPE = const(2)
-_PADDING = const(3)
-_PAYLOAD = const(4)
-_TRAILER = const(5)
-_END = const(6)
+_MANIFEST = const(3)
+_PADDING = const(4)
+_PAYLOAD = const(5)
+_TRAILER = const(6)
+_END = const(7)
 
 
 # What the reader calls. Each call may raise Refused, which ends the reading.
@@ -58,9 +59,18 @@ class ImageReader:
     # Takes the next octets of the file.
     def feed(self, octets: "bytes | memoryview") -> None:
         octets = memoryview(octets)
+        at = 0
+        while at < len(octets):
+            at += self.read(octets[at:])
+
+    # The same, but stops once the manifest is read, before any of the Manufacturer Image is
+    # passed on: what follows can wait until the manifest is believed. Returns the octets taken.
+    def read(self, octets: memoryview) -> int:
         if self.position + len(octets) > self.total_bytes:
             raise Refused(SIZE_MISMATCH, self.total_bytes)
         at = 0
+        if self._state == _MANIFEST:
+            self._step()
         while at < len(octets):
             piece = octets[at : at + self._wanted]
             at += len(piece)
@@ -70,6 +80,9 @@ class ImageReader:
             # a step may want nothing more: padding of no octets, no trailer
             while not self._wanted and self._state != _END:
                 self._step()
+                if self._state == _MANIFEST:
+                    return at
+        return at
 
     def _take(self, piece: memoryview) -> None:
         if self._state == _PADDING or self._state == _PAYLOAD:
@@ -96,6 +109,9 @@ class ImageReader:
             self._begin(_ENVELOPE, envelope_bytes - cose.HEAD_BYTES)
         elif self._state == _ENVELOPE:
             self._read_envelope()
+        elif self._state == _MANIFEST:
+            self._pass_on(memoryview(self._gathered))
+            self._begin(_PADDING, manifest.padding_bytes(len(self._gathered)))
         elif self._state == _PADDING:
             assert self.manifest is not None
             self._begin(_PAYLOAD, self.manifest.payload_bytes)
@@ -122,8 +138,7 @@ class ImageReader:
         if self.total_bytes - ota.HEADER_BYTES - self.image_bytes not in (0, ota.TRAILER_BYTES):
             raise Refused(LAYOUT, ota.HEADER_BYTES + self.image_bytes)
         self._sink.on_manifest(self.envelope, self.manifest)
-        self._pass_on(octets)
-        self._begin(_PADDING, padding)
+        self._begin(_MANIFEST, 0)
 
     # To be called when the sender has no more.
     def finish(self) -> None:

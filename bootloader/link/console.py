@@ -1,7 +1,7 @@
 # The console of the device: SMP requests are answered, typed lines go to the application.
 #
-# `poll` never waits. It takes what has arrived, answers at most the requests in it, and does one
-# step of verification where the line is quiet, so that no reply is ever late.
+# `poll` never waits and takes some milliseconds at most: it takes what has arrived, or does one
+# step of the answer to a request, or one of a verification that nobody waits for.
 
 from bootloader.compat import const
 from bootloader.device import Device
@@ -21,6 +21,8 @@ class Console:
         self._frames = frame.FrameReader()
         self._buffer = bytearray(_READ_BYTES)
         self._lines: "list[str]" = []
+        self._found = None  # what is left of the octets read last: generator of frames
+        self._answering = None  # generator of the reply that is being worked out
         self._os = os_group.OsGroup("hanboot on " + self._board.name)
         groups = {
             0: self._os.commands(),
@@ -37,17 +39,34 @@ class Console:
 
     # Serves the line once. True if there was something to do.
     def poll(self) -> bool:
-        count = self._board.console.readinto(self._buffer)
-        if not count:
-            return self._installer.step()
-        for found in self._frames.feed(memoryview(self._buffer)[:count]):
-            if isinstance(found, str):
-                self._lines.append(found)
-                del self._lines[:-_LINES_KEPT]
-                continue
-            reply = self._dispatcher.answer(found)
-            if reply is not None:
-                self._board.console.write(frame.encode(reply))
+        # one request at a time: the line waits while its answer is worked out
+        taken = self._answering is None and self._take()
+        if self._answering is None:
+            return self._installer.step() or taken
+        try:
+            next(self._answering)
+        except StopIteration as end:
+            self._answering = None
+            if end.value is not None:
+                self._board.console.write(frame.encode(end.value))
+            # however busy the line, a verification comes to its end
+            self._installer.step()
+        return True
+
+    # Takes what has arrived, up to the end of a request. False if there was nothing.
+    def _take(self) -> bool:
+        if self._found is None:
+            count = self._board.console.readinto(self._buffer)
+            if not count:
+                return False
+            self._found = self._frames.feed(memoryview(self._buffer)[:count])
+        for found in self._found:  # type: ignore[attr-defined]
+            if not isinstance(found, str):
+                self._answering = self._dispatcher.answer_steps(found)
+                return True
+            self._lines.append(found)
+            del self._lines[:-_LINES_KEPT]
+        self._found = None
         return True
 
     # The next typed line; None if there is none.

@@ -15,7 +15,6 @@ BUF_BYTES    = const(1024)  # decoded: length, message and CRC; what parameters 
 _LINE_BYTES  = const(512)   # longest line taken; some clients send lines of 500 octets
 _CHUNK_BYTES = const(93)    # decoded octets of a line sent: 124 in base64, 127 as a line
 _TEXT_BYTES  = const(80)    # longest typed line kept
-_NEWLINE     = const(0x0A)
 # fmt: on
 
 _FIRST = b"\x06\x09"
@@ -24,17 +23,13 @@ _NEXT = b"\x04\x14"
 try:
     from binascii import crc_hqx
 except ImportError:
-    # CRC-16/XMODEM by half octets: a small table, and no need for a C module
-    _CRC = (
-        0x0000, 0x1021, 0x2042, 0x3063, 0x4084, 0x50A5, 0x60C6, 0x70E7,
-        0x8108, 0x9129, 0xA14A, 0xB16B, 0xC18C, 0xD1AD, 0xE1CE, 0xF1EF,
-    )  # fmt: skip
-
+    # CRC-16/XMODEM, an octet at a time: high octet and octet are x, reduced by
+    # x^16 + x^12 + x^5 + 1
     def crc_hqx(octets: "bytes | memoryview", crc: int) -> int:  # type: ignore[misc]
-        table = _CRC
         for octet in octets:
-            crc = (crc << 4 & 0xFFFF) ^ table[crc >> 12 ^ octet >> 4]
-            crc = (crc << 4 & 0xFFFF) ^ table[crc >> 12 ^ octet & 15]
+            x = crc >> 8 ^ octet
+            x ^= x >> 4
+            crc = (crc << 8 ^ x << 12 ^ x << 5 ^ x) & 0xFFFF
         return crc
 
 
@@ -48,6 +43,11 @@ def encode(message: bytes) -> bytes:
         # b2a_base64 ends the line
         lines.extend(b2a_base64(packet[at : at + _CHUNK_BYTES]))
     return bytes(lines)
+
+
+# Where the last marker in `octets` stands, -1 if there is none: no text and no base64 holds one.
+def _marker_at(octets: bytes) -> int:
+    return max(octets.rfind(_FIRST), octets.rfind(_NEXT))
 
 
 class FrameReader:
@@ -64,39 +64,53 @@ class FrameReader:
     # Takes octets from the line. Yields each complete message as a memoryview, good until the
     # next octets are taken, and each typed line as a str.
     def feed(self, octets: "bytes | memoryview"):  # type: ignore[no-untyped-def]
-        for octet in octets:
-            if octet != _NEWLINE:
-                if self._line_bytes < _LINE_BYTES:
-                    self._line[self._line_bytes] = octet
-                    self._line_bytes += 1
-                else:
-                    self._overlong = True
-                continue
-            line = memoryview(self._line)[: self._line_bytes]
+        octets = bytes(octets)
+        at = 0
+        while at < len(octets):
+            end = octets.find(b"\n", at)
+            self._gather(octets[at:] if end < 0 else octets[at:end])
+            if end < 0:
+                return
+            at = end + 1
+            line = bytes(self._line[: self._line_bytes])
             overlong = self._overlong
             self._line_bytes, self._overlong = 0, False
-            if overlong:
-                self._drop()
-                continue
-            found = self._take_line(line)
+            found = self._take_line(line, overlong)
             if found is not None:
                 yield found
+
+    def _gather(self, piece: bytes) -> None:
+        if self._line_bytes + len(piece) > _LINE_BYTES:
+            # too long for a line, but one may begin in it; or with its last octet
+            piece = bytes(self._line[: self._line_bytes]) + piece
+            at = _marker_at(piece)
+            piece = piece[at:] if 0 <= at >= len(piece) - _LINE_BYTES else piece[-1:]
+            self._line_bytes, self._overlong = 0, True
+        end = self._line_bytes + len(piece)
+        self._line[self._line_bytes : end] = piece
+        self._line_bytes = end
 
     def _drop(self) -> None:
         self._expected = 0
         self.dropped += 1
 
-    def _take_line(self, line: memoryview) -> "memoryview | str | None":
-        marker = bytes(line[:2])
-        if marker == _FIRST:
+    def _take_line(self, line: bytes, overlong: bool) -> "memoryview | str | None":
+        at = _marker_at(line)
+        if at > 0:
+            # noise, or half a line, without an end of its own: the message behind it is whole
+            self.dropped += 1
+        if at < 0:
+            if overlong:
+                self._drop()
+                return None
+            return self._text(line[:_TEXT_BYTES])
+        if line[at : at + 2] == _FIRST:
             if self._expected:
                 self._drop()
-            return self._take_piece(line[2:], True)
-        if marker == _NEXT:
-            return self._take_piece(line[2:], False) if self._expected else None
-        return self._text(bytes(line[:_TEXT_BYTES]))
+            return self._take_piece(line[at + 2 :], True)
+        return self._take_piece(line[at + 2 :], False) if self._expected else None
 
-    def _take_piece(self, line: memoryview, first: bool) -> "memoryview | None":
+    def _take_piece(self, line: bytes, first: bool) -> "memoryview | None":
         try:
             piece = a2b_base64(line)
         except ValueError:

@@ -18,11 +18,23 @@ GROUP = const(65)
 REASON_BASE = const(256)  # SMP leaves error codes from here on to their groups
 _EVENTS_PER_REPLY = const(4)
 
-_SLOT_STATES = ("empty", "staged", "pending", "trial", "confirmed", "previous", "reverted")
+_SLOT_STATES = (
+    "empty",
+    "staged",
+    "pending",
+    "trial",
+    "confirmed",
+    "previous",
+    "reverted",
+    "damaged",
+)
 
 
+# A firmware; None where there is none, which stored events write as zeros.
 def _firmware(version: int, image_hash: "bytes | None") -> "dict[str, object] | None":
-    return None if image_hash is None else {"version": version, "hash": image_hash}
+    if image_hash is None or not any(image_hash):
+        return None
+    return {"version": version, "hash": image_hash}
 
 
 class HanGroup:
@@ -120,15 +132,14 @@ class HanGroup:
             ]
         }
 
-    def _anchor_begin(self, request: Request) -> "dict[str, object]":
+    def _anchor_begin(self, request: Request):  # type: ignore[no-untyped-def]
         head, signature = request.octets("head"), request.octets("signature")
         if head is None:
             raise SmpError(EINVAL)
         try:
-            for _ in self._device.anchors.begin_steps(
+            yield from self._device.anchors.begin_steps(
                 bytes(head), None if signature is None else bytes(signature)
-            ):
-                self._device.board.watchdog()
+            )
         except Refused as refused:
             raise _error(refused)
         return {}
@@ -146,6 +157,7 @@ class HanGroup:
     def _anchor_commit(self, request: Request) -> "dict[str, object]":
         try:
             self._device.anchors.commit()
+            self._device.lock_anchors()
         except Refused as refused:
             raise _error(refused)
         return {}

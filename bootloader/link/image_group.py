@@ -69,7 +69,7 @@ class ImageGroup:
 
     def _state(self, request: "Request | None") -> "dict[str, object]":
         device, images = self._device, []
-        running = device.started if device.started >= 0 else device.ledger.find(ledger.CONFIRMED)
+        running = device.started if device.started >= 0 else device.ledger.confirmed()
         for slot, index in ((0, running), (1, 1 - running if running >= 0 else 0)):
             if index >= 0:
                 entry = self._entry(slot, index)
@@ -90,7 +90,7 @@ class ImageGroup:
             "slot": slot,
             "version": version_text(version),
             "hash": image_hash,
-            "bootable": record.state not in (ledger.EMPTY, ledger.REVERTED),
+            "bootable": record.state not in (ledger.EMPTY, ledger.REVERTED, ledger.DAMAGED),
         }
         if index == self._device.started:
             entry["active"] = True
@@ -117,7 +117,7 @@ class ImageGroup:
         started = self._device.started
         return started >= 0 and self._device.ledger.slots[started].image_hash == wanted
 
-    def _upload(self, request: Request) -> "dict[str, object]":
+    def _upload(self, request: Request):  # type: ignore[no-untyped-def]
         offset = request.uint("off")
         octets = request.octets("data")
         if octets is None:
@@ -128,7 +128,7 @@ class ImageGroup:
                 start = self._installer.begin(request.uint("len"), bytes(sha) if sha else None)
                 if start:
                     return {"off": start}
-            return {"off": self._installer.write(offset, octets)}
+            return {"off": (yield from self._installer.write_steps(offset, octets))}
         except reasons.Refused as refused:
             raise to_error(refused)
 

@@ -19,6 +19,7 @@ WRITE        = const(2)
 
 # errors of SMP itself, MGMT_ERR
 UNKNOWN      = const(1)
+NOMEM        = const(2)
 EINVAL       = const(3)
 ENOENT       = const(5)
 BADSTATE     = const(6)
@@ -101,18 +102,25 @@ class Request:
 
 
 class Dispatcher:
-    # groups: group number -> {command: (read handler or None, write handler or None)};
-    # a handler takes a Request and returns the fields of the reply
+    # groups: group number -> {command: (read handler or None, write handler or None)}; a handler
+    # takes a Request and returns the fields of the reply, or a generator that does so in steps
     def __init__(self, groups: "dict[int, dict[int, tuple[object, object]]]") -> None:
         self._groups = groups
 
-    # The reply to `message`; None where it is not a request.
-    def answer(self, message: memoryview) -> "bytes | None":
+    # Generator; returns the reply to `message`, None where it is not a request.
+    def answer_steps(self, message: memoryview):  # type: ignore[no-untyped-def]
         header = parse_header(message)
         if header is None or header.operation not in (READ, WRITE):
             return None
         try:
             body = self._run(header, message[HEADER_BYTES:])
+            if not isinstance(body, dict):
+                body = yield from body
+        except MemoryError:
+            body = {"rc": NOMEM}
+        except Refused:
+            # flash that does not take what it is given, where no command expects it
+            body = {"rc": UNKNOWN}
         except SmpError as error:
             if header.version == 0 or error.group == _SMP_GROUP:
                 body = {"rc": error.rc if error.group == _SMP_GROUP else UNKNOWN}
@@ -127,7 +135,7 @@ class Dispatcher:
             body,
         )
 
-    def _run(self, header: Header, body: memoryview) -> "dict[object, object]":
+    def _run(self, header: Header, body: memoryview):  # type: ignore[no-untyped-def]
         handlers = self._groups.get(header.group, {}).get(header.command)
         handler = handlers and handlers[header.operation >> 1]
         if not handler:
@@ -139,4 +147,4 @@ class Dispatcher:
             raise SmpError(EINVAL)
         if not isinstance(fields, dict):
             raise SmpError(EINVAL)
-        return handler(Request(header.operation, fields))  # type: ignore[operator,no-any-return]
+        return handler(Request(header.operation, fields))  # type: ignore[operator]

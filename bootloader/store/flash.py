@@ -56,6 +56,17 @@ class Region:
         if self.view[offset : offset + len(octets)] != octets:
             raise Refused(FLASH_FAULT, offset)
 
+    # Programs octets that count as a whole or not at all: the first of them, then all. Power that
+    # fails in between or later leaves a first octet that tells of it. Power that fails before
+    # leaves nothing that could ever read as the whole, not even on weak cells.
+    def commit(self, offset: int, octets: bytes) -> None:
+        self.program(offset, octets[:1])
+        self.program(offset, octets)
+
+    # Whether a commit at `offset` has begun.
+    def is_begun(self, offset: int) -> bool:
+        return self.view[offset] != 0xFF
+
     def _program_page(self, start: int, within: int, piece: memoryview) -> None:
         page: "bytearray | memoryview" = piece
         if len(piece) < PAGE_BYTES:

@@ -13,9 +13,13 @@
 # HISTORY on are kept, the last HISTORY_KEPT of them.
 #
 # A torn record does not check, and ends its sector: what was meant never happened, and the live
-# entries move to a fresh sector before anything else is done. A record torn so late that it
-# reads well may rest on weak cells, so opening programs the last record and the sector record
-# once more (the same bits: NOR flash takes that without an erase).
+# entries move to a fresh sector before anything else is done.
+#
+# A record that power failed in may rest on weak cells: it reads well now and not the next time, or
+# the other way round. So what opening finds is made to stay as it was read just then. The last
+# record and the sector record are programmed once more (the same bits: NOR flash takes that without
+# an erase), and a sector record that does not check is programmed to zeros. The first octet of a
+# record is programmed before the rest, so that where it is erased there is no rest, either.
 
 import struct
 from binascii import crc32
@@ -45,32 +49,35 @@ class Journal:
         self._sector = -1  # current; -1 while the journal was never written
         self._generation = 0
         self._end = 0  # offset in the region where the next record goes
-        self._latest: "dict[int, memoryview]" = {}
-        self._history: "list[tuple[int, memoryview]]" = []
+        self._latest: "dict[int, bytes]" = {}
+        self._history: "list[tuple[int, bytes]]" = []
         self._open()
 
-    # The value last written under `key`, in place in flash; None if there is none.
-    def latest(self, key: int) -> "memoryview | None":
+    # The value last written under `key`; None if there is none.
+    def latest(self, key: int) -> "bytes | None":
         return self._latest.get(key)
 
     # (key, value) of the history entries that are kept, oldest first.
-    def history(self) -> "list[tuple[int, memoryview]]":
+    def history(self) -> "list[tuple[int, bytes]]":
         return list(self._history)
 
     # Writes the entries (key, value) as one record: all of them hold afterwards, or none.
     def append(self, entries: "list[tuple[int, bytes]]") -> None:
-        record = self._record(_RECORD, _pack(entries), self._generation)
-        if self._sector < 0 or self._end + len(record) > self._limit():
+        length = _record_bytes(entries)
+        if self._sector < 0 or self._end + length > self._limit():
             self._move(entries)
             return
+        record = self._record(_RECORD, _pack(entries), self._generation)
         try:
-            self._region.program(self._end, record)
+            self._region.commit(self._end, record)
         except Refused:
             # the program did not take: the sector is closed, a fresh one may do better
+            self._end = self._limit()
             self._move(entries)
             return
-        self._apply(self._end)
-        self._end += len(record)
+        self._end += length
+        for key, value in entries:
+            self._keep(key, value)
 
     def _limit(self) -> int:
         return (self._sector + 1) * self._region.sector_bytes
@@ -83,74 +90,82 @@ class Journal:
     # --- reading
 
     def _open(self) -> None:
-        for sector in range(self._region.sectors):
-            generation = self._generation_of(sector)
+        region = self._region
+        heads = [self._read(s * region.sector_bytes, _SECTOR) for s in range(region.sectors)]
+        for sector, head in enumerate(heads):
+            generation = int.from_bytes(head[4:8], "little")
             if generation > self._generation:
                 self._sector, self._generation = sector, generation
-        if self._sector < 0:
-            return
-        start = self._sector * self._region.sector_bytes
-        end, last = start + _SECTOR_BYTES, start
-        while end < self._limit():
-            length = self._checked(end, _RECORD)
-            if not length:
+        at, last = 0, b""
+        if self._sector >= 0:
+            at, last = self._sector * region.sector_bytes, heads[self._sector]
+            self._end = at + len(last)
+        while self._end < self._limit():
+            record = self._read(self._end, _RECORD)
+            if not record:
                 break
-            last = end
-            self._apply(end)
-            end += length
-        self._end = end
-        if end < self._limit() and not self._region.is_erased(end, self._limit()):
-            self._move([])
-            return
-        for at in (start, last):
-            self._refresh(at)
+            self._apply(record)
+            at, last = self._end, record
+            self._end += len(record)
+        try:
+            self._settle(heads, at, last)
+        except Refused:
+            # nothing more goes into this sector, even if no other takes its place: what it holds
+            # can still be read, and the device starts. The next one outranks every other
+            self._generation += 1
+            self._end = self._limit()
+            try:
+                self._move([])
+            except Refused:
+                pass
 
-    # Programs a record that reads well once more, so that it does on every later read, too.
-    def _refresh(self, at: int) -> None:
-        length = _padded(_HEAD_BYTES + self._body_bytes(at) + _CRC_BYTES)
-        self._region.program(at, bytes(self._region.view[at : at + length]))
+    # Makes what was read stay as it was read. heads: the sector records, b"" for one that does
+    # not check. last: the record at `at`, after which the journal goes on.
+    def _settle(self, heads: "list[bytes]", at: int, last: bytes) -> None:
+        region = self._region
+        for sector, head in enumerate(heads):
+            start = sector * region.sector_bytes
+            if sector == self._sector:
+                region.program(start, head)
+            elif not head and region.is_begun(start):
+                region.program(start, bytes(_SECTOR_BYTES))
+        region.program(at, last)
+        if last and not region.is_erased(self._end, self._limit()):
+            raise Refused(FLASH_FAULT, self._end)
 
-    def _generation_of(self, sector: int) -> int:
-        start = sector * self._region.sector_bytes
-        if self._checked(start, _SECTOR) != _SECTOR_BYTES:
-            return 0
-        return int.from_bytes(self._region.view[start + 4 : start + 8], "little")
-
-    def _body_bytes(self, at: int) -> int:
-        view = self._region.view
-        return view[at + 2] | view[at + 3] << 8
-
-    # Octets of the record at `at`, padding included; 0 if there is no whole one.
-    def _checked(self, at: int, kind: int) -> int:
-        view = self._region.view
+    # The record at `at`; b"" if there is no whole one. A copy: flash that is read again may read
+    # otherwise.
+    def _read(self, at: int, kind: int) -> bytes:
         limit = (at // self._region.sector_bytes + 1) * self._region.sector_bytes
-        if at + _HEAD_BYTES + _CRC_BYTES > limit or view[at] != kind:
-            return 0
-        crc_at = at + _HEAD_BYTES + self._body_bytes(at)
-        if crc_at + _CRC_BYTES > limit:
-            return 0
-        stored = int.from_bytes(view[crc_at : crc_at + _CRC_BYTES], "little")
-        if crc32(view[at:crc_at]) != stored:
-            return 0
+        record = bytes(self._region.view[at : at + _HEAD_BYTES])
+        if record[0] != kind:
+            return b""
+        crc_at = _HEAD_BYTES + (record[2] | record[3] << 8)
+        if at + crc_at + _CRC_BYTES > limit:
+            return b""
+        record = bytes(self._region.view[at : at + _padded(crc_at + _CRC_BYTES)])
+        stored = int.from_bytes(record[crc_at : crc_at + _CRC_BYTES], "little")
+        if crc32(record[:crc_at]) != stored:
+            return b""
         # a record left over from an earlier use of the sector has another generation
-        if kind == _RECORD and view[at + 1] != self._generation & 0xFF:
-            return 0
-        return _padded(crc_at + _CRC_BYTES - at)
+        if kind == _RECORD and record[1] != self._generation & 0xFF:
+            return b""
+        return record
 
-    def _apply(self, at: int) -> None:
-        view = self._region.view
-        start = at + _HEAD_BYTES
-        end = start + self._body_bytes(at)
+    def _apply(self, record: bytes) -> None:
+        start = _HEAD_BYTES
+        end = start + (record[2] | record[3] << 8)
         while start + 3 <= end:
-            key = view[start]
-            length = view[start + 1] | view[start + 2] << 8
-            value = view[start + 3 : start + 3 + length]
+            length = record[start + 1] | record[start + 2] << 8
+            self._keep(record[start], record[start + 3 : start + 3 + length])
             start += 3 + length
-            if key < HISTORY:
-                self._latest[key] = value
-            else:
-                self._history.append((key, value))
-                del self._history[:-HISTORY_KEPT]
+
+    def _keep(self, key: int, value: bytes) -> None:
+        if key < HISTORY:
+            self._latest[key] = value
+        else:
+            self._history.append((key, value))
+            del self._history[:-HISTORY_KEPT]
 
     # --- moving on to a fresh sector
 
@@ -170,23 +185,31 @@ class Journal:
         generation = self._generation + 1
         # what `entries` replace is not copied: the move itself is what makes them hold
         replaced = [key for key, _ in entries]
-        live = [(key, bytes(v)) for key, v in self._latest.items() if key not in replaced]
+        live = [(key, value) for key, value in self._latest.items() if key not in replaced]
         fresh = [key for key in replaced if key >= HISTORY]
         kept = self._history[max(0, len(self._history) + len(fresh) - HISTORY_KEPT) :]
+        groups = [[entry] for entry in live + kept]
+        if entries:
+            groups.append(entries)
+        if _SECTOR_BYTES + sum([_record_bytes(group) for group in groups]) > region.sector_bytes:
+            raise Refused(FLASH_FAULT)
         region.erase(sector)
         end = start + _SECTOR_BYTES
-        for group in [[entry] for entry in live + [(k, bytes(v)) for k, v in kept]] + [entries]:
-            if group:
-                record = self._record(_RECORD, _pack(group), generation)
-                region.program(end, record)
-                end += len(record)
-        region.program(start, self._record(_SECTOR, struct.pack("<I", generation), generation))
+        for group in groups:
+            record = self._record(_RECORD, _pack(group), generation)
+            region.program(end, record)
+            end += len(record)
+        region.commit(start, self._record(_SECTOR, struct.pack("<I", generation), generation))
         self._sector, self._generation, self._end = sector, generation, end
         self._latest, self._history = {}, []
-        at = start + _SECTOR_BYTES
-        while at < end:
-            self._apply(at)
-            at += self._checked(at, _RECORD)
+        for group in groups:
+            for key, value in group:
+                self._keep(key, value)
+
+
+# Octets of the record of `entries`.
+def _record_bytes(entries: "list[tuple[int, bytes]]") -> int:
+    return _padded(_HEAD_BYTES + sum([3 + len(value) for _, value in entries]) + _CRC_BYTES)
 
 
 def _pack(entries: "list[tuple[int, bytes]]") -> bytes:

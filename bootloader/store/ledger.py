@@ -3,10 +3,12 @@
 # cut leaves the state before it or the state after it.
 #
 #   EMPTY -> STAGED -> PENDING -> TRIAL -> CONFIRMED -> PREVIOUS
+#                                  |           `-> DAMAGED
 #                                  `-> REVERTED
 #
-# EMPTY also stands for a slot that is being written. At most one slot is CONFIRMED: what runs,
-# unless the other is on TRIAL. The store knows nothing of images: it keeps what it is told.
+# EMPTY also stands for a slot that is being written. At most one slot is CONFIRMED (or DAMAGED):
+# what runs, unless the other is on TRIAL. The store knows nothing of images: it keeps what it is
+# told.
 
 import hashlib
 import struct
@@ -24,6 +26,7 @@ TRIAL      = const(3)  # started, not confirmed
 CONFIRMED  = const(4)
 PREVIOUS   = const(5)  # was confirmed before the one that is now
 REVERTED   = const(6)  # its trial failed
+DAMAGED    = const(7)  # confirmed, but it verifies no longer
 
 # events of the history
 EVENT_CONFIRMED = const(1)
@@ -39,7 +42,7 @@ ACCEPTS_KEPT = const(8)  # predecessors that a stored verdict names
 
 _SLOT = "<BBIII32s"  # state, point of no return, file version, image octets, counter, image hash
 _SLOT_BYTES = const(46)
-_TAIL = "<BBI"  # trial attempts, how the last one ended, security counter
+_TAIL = "<BBIB"  # trial attempts, how the last one ended, security counter, anchors locked
 _EVENT = "<IBBBI32sI32s32s"  # index, event, reason, from known, from, to, hash of the one before
 _VERDICT_HEAD = "<BiIB32sBI32sIB"
 _ACCEPT = "<IB32s"
@@ -171,11 +174,13 @@ class Ledger:
         self.attempts = 0
         self.security_counter = 0
         self.trial_reason = 0  # how the last start of the image on trial ended, if known
+        self.is_locked = False  # the trust anchors were provisioned
         state = self._journal.latest(_STATE)
         if state is not None:
             self.slots = [_unpack_slot(state), _unpack_slot(state[_SLOT_BYTES:])]
             tail = struct.unpack_from(_TAIL, state, 2 * _SLOT_BYTES)
-            self.attempts, self.trial_reason, self.security_counter = tail
+            self.attempts, self.trial_reason, self.security_counter = tail[:3]
+            self.is_locked = bool(tail[3])
 
     # --- questions
 
@@ -190,7 +195,12 @@ class Ledger:
     def free_slot(self) -> int:
         if self.find(TRIAL) >= 0:
             return -1
-        return 1 if self.find(CONFIRMED) == 0 else 0
+        return 1 if self.confirmed() == 0 else 0
+
+    # The slot of the device's firmware, damaged or not; -1 if it has none.
+    def confirmed(self) -> int:
+        index = self.find(CONFIRMED)
+        return index if index >= 0 else self.find(DAMAGED)
 
     # The slot that holds an image waiting for activation, or activated; -1 if there is none.
     def held(self) -> int:
@@ -206,6 +216,12 @@ class Ledger:
         return [Event(octets) for _, octets in self._journal.history()]
 
     # --- transitions, each one record
+
+    # The trust anchors are written: nobody provisions this device again.
+    def lock(self) -> None:
+        if not self.is_locked:
+            self.is_locked = True
+            self._save([])
 
     def empty(self, index: int) -> None:
         if self.slots[index].state != EMPTY:
@@ -240,7 +256,7 @@ class Ledger:
     def confirm(self, index: int) -> None:
         confirmed = self.slots[index]
         older = self.slots[1 - index]
-        source = older if older.state == CONFIRMED else Slot()
+        source = older if older.state in (CONFIRMED, DAMAGED) else Slot()
         event = self._event(EVENT_CONFIRMED, 0, source, confirmed)
         confirmed.state = CONFIRMED
         if older.state == CONFIRMED:
@@ -268,6 +284,14 @@ class Ledger:
         self.slots[index].state = CONFIRMED
         self._save([event, (_VERDICT, verdict.pack())])
 
+    # The confirmed image no longer verifies, and nothing may take its place but itself; or it
+    # does verify, after all.
+    def mark_damaged(self, index: int, is_damaged: bool) -> None:
+        state = DAMAGED if is_damaged else CONFIRMED
+        if self.slots[index].state != state:
+            self.slots[index].state = state
+            self._save([])
+
     # Keeps the verdict; the same one twice costs no flash.
     def record(self, verdict: Verdict) -> None:
         octets = verdict.pack()
@@ -277,7 +301,9 @@ class Ledger:
 
     def _save(self, entries: "list[tuple[int, bytes]]") -> None:
         state = self.slots[0].pack() + self.slots[1].pack()
-        state += struct.pack(_TAIL, self.attempts, self.trial_reason, self.security_counter)
+        state += struct.pack(
+            _TAIL, self.attempts, self.trial_reason, self.security_counter, self.is_locked
+        )
         try:
             self._journal.append([(_STATE, state)] + entries)
         except Refused:

@@ -7,6 +7,11 @@
 #   0  "HBAC"  4  format  5  role  6  flags  7  zero  8  key identifier (8)  16  public key (64)
 #   80  sequence (4, little-endian)  84  table octets (4, little-endian)  88  SHA-256 of the table
 #   120  label (24, UTF-8, zero padded)  144  SHA-256 of the 144 octets before
+#   255  seal: programmed once the head stands on settled cells
+#
+# A head that power failed in may rest on weak cells: it reads well now and not the next time, or
+# the other way round. As long as there is no seal, what loading finds is made to stay as it was
+# read, and sealed. A sealed head that does not check any more is passed over, and left alone.
 #
 # The manufacturer's cell comes last and locks the region: from then on a cell is only taken with
 # the signature of a cell that is held, and with a higher sequence than the one it replaces.
@@ -19,6 +24,7 @@ from bootloader.reasons import (
     ANCHOR_MALFORMED,
     ANCHOR_SIGNATURE,
     ANCHORS_LOCKED,
+    FLASH_FAULT,
     Refused,
 )
 from bootloader.store.flash import Region
@@ -30,11 +36,14 @@ MANUFACTURER      = const(127)  # 'other': GBCS has no role for it
 DEVELOPMENT       = const(0x01) # flag: the private key is a development key
 HEAD_BYTES        = const(176)
 _SIGNED_BYTES     = const(144)
+_SEAL_AT          = const(255)
 _TABLE_AT         = const(256)
-_TABLE_MAX_BYTES  = const(16320)  # 8 rows
 _CELL_SECTORS     = const(5)      # head page and the largest table, in sectors of 4096
 _FORMAT           = const(1)
 # fmt: on
+
+# no table, or a comb of 4 to 8 rows: what p256 can use
+_TABLE_BYTES = (0, 960, 1984, 4032, 8128, 16320)
 
 _MAGIC = b"HBAC"
 _UPDATE = b"hanboot anchor update\0"  # keeps this signature apart from every other
@@ -55,7 +64,7 @@ class Cell:
         self.kid = bytes(head[8:16])
         self.key = bytes(head[16:80])
         self.sequence, self.table_bytes = struct.unpack_from("<II", head, 80)
-        if self.table_bytes > _TABLE_MAX_BYTES:
+        if self.table_bytes not in _TABLE_BYTES:
             raise Refused(ANCHOR_MALFORMED, 84)
         self.table_hash = bytes(head[88:120])
         self.label = bytes(head[120:_SIGNED_BYTES])
@@ -104,6 +113,9 @@ class Anchors:
         self._places: "dict[int, int]" = {}  # role -> index of its place in the region
         self._incoming: "memoryview | None" = None
         self._incoming_place = 0
+        self._committed = False
+        # set by who remembers it: also a region whose cells cannot be read any more is locked
+        self.is_locked = False
         for place in range(region.sectors // _CELL_SECTORS):
             self._load(place)
 
@@ -123,13 +135,14 @@ class Anchors:
     # Takes the head of a new cell. signature: needed once the region is locked. Generator.
     def begin_steps(self, head: bytes, signature: "bytes | None"):  # type: ignore[no-untyped-def]
         self._incoming = None
+        self._committed = False
         cell = Cell(head)
         if not p256.is_public_key(cell.key):
             raise Refused(ANCHOR_MALFORMED, 16)
         held = self._cells.get(cell.role)
         if held is not None and cell.sequence <= held.sequence:
             raise Refused(ANCHORS_LOCKED, 80)
-        if self.is_provisioned:
+        if self.is_provisioned or self.is_locked:
             yield from self._check_update(cell.role, head, signature)
         self._incoming_place = self._free_place()
         for sector in range(_CELL_SECTORS):
@@ -143,12 +156,22 @@ class Anchors:
             raise Refused(ANCHOR_MALFORMED, -1)
         if offset + len(octets) > Cell(self._incoming).table_bytes:
             raise Refused(ANCHOR_MALFORMED, 84)
-        self._region.program(self._start(self._incoming_place) + _TABLE_AT + offset, octets)
+        start = self._start(self._incoming_place) + _TABLE_AT + offset
+        end = start + len(octets)
+        # a piece that comes again is there; another one cannot go over it
+        if self._region.view[start:end] == octets:
+            return
+        if not self._region.is_erased(start, end):
+            raise Refused(FLASH_FAULT, offset)
+        self._region.program(start, octets)
 
     # The table is complete: the cell counts from here on.
     def commit(self) -> None:
         head = self._incoming
         self._incoming = None
+        if head is None and self._committed:
+            # asked again, because the answer was lost
+            return
         if head is None:
             raise Refused(ANCHOR_MALFORMED, -1)
         cell = Cell(head)
@@ -156,10 +179,14 @@ class Anchors:
         if not self._attach_table(cell, start):
             raise Refused(ANCHOR_MALFORMED, 88)
         old = self._places.get(cell.role)
-        self._region.program(start, head)
+        self._region.commit(start, bytes(head))
         self._load(self._incoming_place)
+        self._committed = True
         if old is not None and old != self._places[cell.role]:
-            self._region.erase(old * _CELL_SECTORS)
+            try:
+                self._region.erase(old * _CELL_SECTORS)
+            except Refused:
+                pass  # what stays there is older, and never counts again
 
     def _check_update(self, role: int, head: bytes, signature: "bytes | None"):  # type: ignore[no-untyped-def]
         if signature is None or len(signature) != 64:
@@ -196,14 +223,28 @@ class Anchors:
 
     def _load(self, place: int) -> None:
         start = self._start(place)
+        # a copy: flash that is read again may read otherwise
+        head = bytes(self._region.view[start : start + HEAD_BYTES])
+        cell = None
         try:
-            cell = Cell(self._region.view[start : start + HEAD_BYTES])
+            found = Cell(head)
+            if self._attach_table(found, start):
+                cell = found
         except Refused:
-            return
-        if not self._attach_table(cell, start):
+            pass
+        if self._region.is_begun(start) and not self._region.is_begun(start + _SEAL_AT):
+            self._settle(start, bytes(HEAD_BYTES) if cell is None else head)
+        if cell is None:
             return
         held = self._cells.get(cell.role)
         # a cut between programming a successor and erasing the old one leaves both
         if held is None or cell.sequence > held.sequence:
             self._cells[cell.role] = cell
             self._places[cell.role] = place
+
+    def _settle(self, start: int, head: bytes) -> None:
+        try:
+            self._region.program(start, head)
+            self._region.program(start + _SEAL_AT, b"\0")
+        except Refused:
+            pass  # the next start tries again

@@ -75,6 +75,8 @@ class BoardProcess(ABC):
         self._ended_after = 0.0
         #: Starts since `start`: one, and one more for every reset.
         self.starts = 0
+        #: Causes of the resets since `start`, in order.
+        self.resets: list[str] = []
         #: Path of the console.
         self.port = os.ttyname(self._slave)
 
@@ -188,10 +190,8 @@ class BoardProcess(ABC):
 
     def power_cycle(self) -> None:
         """Cuts the supply at this very instant, and gives it back."""
-        process = self._process
-        if process:
-            self.cause = "power"
-            process.kill()
+        if self._process:
+            self._process.kill()
 
     def _wake(self) -> None:
         os.write(self._wake_write, b"!")
@@ -230,10 +230,9 @@ class BoardProcess(ABC):
         code = self._process.wait()
         self._board_side.close()
         os.close(self._board_output)
-        if code == -signal.SIGKILL:
-            return
-        cause = self._cause_of(code)
+        cause = "power" if code == -signal.SIGKILL else self._cause_of(code)
         self.cause = cause or "crash"
+        self.resets.append(self.cause)
         if cause is None:
             # the device's own code must never end otherwise; do not spin if it does
             self._stopping.wait(1.0)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from bootloader import policy
 from bootloader.link import han_group, smp
 from bootloader.trust import anchors
-from hanboot import explain, ports
+from hanboot import explain, image, ports
 from hanboot.deadline import Deadline
-from hanboot.errors import LinkError, Refused
-from hanboot.smp import MESSAGE_BYTES, Fields, SmpClient, SmpRefusal
+from hanboot.errors import BadFile, LinkError, Refused
+from hanboot.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
 
 _OS, _IMAGE, _HAN = 0, 1, han_group.GROUP
 
@@ -159,6 +160,31 @@ class DeviceRefused(Refused):
         super().__init__(*explain.verdict_lines(verdict))
 
 
+_Given = ParamSpec("_Given")
+_Answer = TypeVar("_Answer")
+
+
+def _question(
+    ask: Callable[Concatenate[Device, _Given], _Answer],
+) -> Callable[Concatenate[Device, _Given], _Answer]:
+    """Whatever a device of another kind answers, it is a LinkError."""
+
+    @functools.wraps(ask)
+    def asked(self: Device, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer:
+        try:
+            return ask(self, *args, **kwargs)
+        except SmpRefusal as refusal:
+            raise self._explained(refusal) from None
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise LinkError(
+                "the device answers in a way that is not hanboot's",
+                f"{type(error).__name__}: {error}",
+                "check that the port is a hanboot device of this version",
+            ) from None
+
+    return asked
+
+
 class Device:
     """Talks to the device on `port`.
 
@@ -178,6 +204,8 @@ class Device:
         self._on_text = on_text
         self._patience = ports.patience(port) if patience is None else patience
         self._client = self._open()
+        #: Manufacturer Image Hash of what was uploaded last.
+        self._uploaded: bytes | None = None
 
     def _open(self) -> SmpClient:
         return SmpClient(ports.open_port(self._port), self._on_text, self._patience)
@@ -200,11 +228,13 @@ class Device:
     def identity(self) -> Identity:
         return self._identity()
 
-    def _identity(self, **patience: float) -> Identity:
-        fields = self._client.request(smp.READ, _HAN, 0, {}, **patience)  # type: ignore[arg-type]
+    @_question
+    def _identity(self, tries: int = TRIES, reply_s: float = REPLY_S) -> Identity:
+        fields = self._client.request(smp.READ, _HAN, 0, {}, tries, reply_s)
         slots = tuple(_slot(entry) for entry in fields.pop("slots"))
         return Identity(slots=slots, **fields)
 
+    @_question
     def verdict(self) -> Verdict | None:
         """The last verdict; None if the device never gave one."""
         fields = self._client.read(_HAN, 1)
@@ -220,6 +250,7 @@ class Device:
             fields["accepts_total"],
         )
 
+    @_question
     def history(self) -> list[Event]:
         """The events that the device keeps, oldest first."""
         events: list[Event] = []
@@ -231,6 +262,7 @@ class Device:
             more = fields["more"]
         return events
 
+    @_question
     def anchors(self) -> list[AnchorCell]:
         return [
             AnchorCell(
@@ -243,6 +275,7 @@ class Device:
             for cell in self._client.read(_HAN, 4)["cells"]
         ]
 
+    @_question
     def progress(self) -> tuple[str, int, int]:
         """State of an upload (idle, receiving, verifying), octets received and in all."""
         fields = self._client.read(_HAN, 3)
@@ -250,35 +283,36 @@ class Device:
 
     # --- upgrading
 
-    def upload(self, image: bytes, progress: Progress = lambda done, total: None) -> None:
+    def upload(self, octets: bytes, progress: Progress = lambda done, total: None) -> None:
         """Sends an OTA Upgrade Image; returns once the device has received all of it.
 
         Args:
-            image: the whole file.
+            octets: the whole file.
             progress: called with octets taken so far and in all.
 
         Raises:
             DeviceRefused: with the verdict.
             LinkError: the link broke; the same call again goes on where it stopped.
         """
-        sha = hashlib.sha256(image).digest()
+        sha = hashlib.sha256(octets).digest()
+        self._uploaded = hash_in(octets)
         offset = 0
         while True:
             request: Fields = {"off": offset}
             if offset == 0:
-                request |= {"len": len(image), "sha": sha}
-            request["data"] = image[offset : offset + _room(request)]
+                request |= {"len": len(octets), "sha": sha}
+            request["data"] = octets[offset : offset + _room(request)]
             reply = self._ask(_IMAGE, 1, request)
-            taken = reply["off"]
-            if not 0 <= taken <= len(image):
+            taken = reply.get("off")
+            if not isinstance(taken, int) or not 0 <= taken <= len(octets):
                 raise LinkError(
                     "the device wants octets that the image does not have",
-                    f"it asked for offset {taken} of {len(image)}",
+                    f"it asked for offset {taken} of {len(octets)}",
                     "check that the device runs hanboot",
                 )
             offset = taken
-            progress(offset, len(image))
-            if offset == len(image):
+            progress(offset, len(octets))
+            if offset == len(octets):
                 return
 
     def wait_verified(self) -> Verdict:
@@ -286,6 +320,7 @@ class Device:
 
         Raises:
             DeviceRefused: it was not accepted.
+            LinkError: there is none: the device was reset before it came to one.
         """
         deadline = Deadline(VERIFY_S * self._patience)
         while self.progress()[0] == "verifying":
@@ -295,11 +330,28 @@ class Device:
                     f"it has been verifying for {VERIFY_S:.0f} s",
                     "reset it and upload again",
                 )
-            self._client.texts(_POLL_S)
-        verdict = self.verdict()
-        if verdict is None or verdict.reason:
-            raise DeviceRefused(verdict or _NO_VERDICT)
-        return verdict
+            self._client.texts(_POLL_S * self._patience)
+        verdict, wanted = self.verdict(), self._uploaded
+        if wanted is None:
+            if verdict is None or verdict.reason:
+                raise DeviceRefused(verdict or _NO_VERDICT)
+            return verdict
+        # the last verdict may be on another image, from before a power cut
+        on_it = verdict is not None and verdict.offered.image_hash == wanted
+        identity = self.identity()
+        for slot in identity.slots:
+            held = slot.firmware
+            if slot.state in ("staged", "pending") and held and held.image_hash == wanted:
+                if verdict is not None and on_it and not verdict.reason:
+                    return verdict
+                return Verdict(0, -1, held, identity.confirmed, 0, (), 0)
+        if verdict is not None and on_it and verdict.reason:
+            raise DeviceRefused(verdict)
+        raise LinkError(
+            "the device does not hold the image",
+            "it was reset before it came to a verdict",
+            "upload the image again",
+        )
 
     def activate(self, image_hash: bytes) -> None:
         """Has the image with this Manufacturer Image Hash start at the next reset.
@@ -315,17 +367,17 @@ class Device:
         Raises:
             Refused: nothing is on trial.
         """
-        try:
-            self._client.write(_IMAGE, 0, {"confirm": True})
-        except SmpRefusal:
+        running = self.identity().running
+        if running is None or running.state != "trial":
             raise Refused(
                 "nothing to confirm",
-                "the running image is not on trial",
+                "no image is on trial",
                 "hanboot status shows what runs",
-            ) from None
+            )
+        self._client.write(_IMAGE, 0, {"confirm": True})
 
     def reset(self) -> None:
-        self._client.write(_OS, 5)
+        self._ask(_OS, 5, {})
 
     def wait_outcome(self, wanted: bytes) -> Identity:
         """Waits after a reset until the image with hash `wanted` is confirmed.
@@ -422,6 +474,14 @@ class Device:
 
 
 _NO_VERDICT = Verdict(0, -1, FirmwareId(0, None), None, 0, (), 0)
+
+
+def hash_in(octets: bytes) -> bytes | None:
+    """Manufacturer Image Hash of the OTA Upgrade Image `octets`; None if they are no such."""
+    try:
+        return image.load(octets).image_hash
+    except BadFile:
+        return None
 
 
 def _room(request: Fields) -> int:

@@ -113,7 +113,7 @@ _TEXTS = {
     ),
     "UNKNOWN_EVEN_KEY": (
         "the manifest holds a rule (an even key) that this version does not know",
-        "install a firmware with a newer bootloader first, or build without the rule",
+        "build it without the rule: a device's bootloader learns no new ones",
         _FAILED,
     ),
     "HEADER_MISMATCH": (
@@ -181,6 +181,11 @@ _TEXTS = {
         "have the supplier sign it again: hanboot image sign",
         _FAILED,
     ),
+    "SIGNATURE_HAS_TWIN": (
+        "the envelope's signature has the higher s of the two that verify (s above n / 2)",
+        "replace s by n - s: hanboot image attach does it",
+        _FAILED,
+    ),
     "NO_IMAGE_HELD": (
         "the device holds no image to activate",
         "upload one first",
@@ -213,12 +218,12 @@ _TEXTS = {
     ),
     "TRIAL_NOT_STARTED": (
         "three starts of the image left no word of how they ended",
-        "check the device's power supply, then activate the image again",
+        "check the device's power supply, then upload the image again",
         _ACTIVATION_FAILURE,
     ),
     "SLOT_DAMAGED": (
         "an installed image no longer verifies",
-        "the device fell back to an image that does, if it had one; upload a good one",
+        "upload the same image again, unless the device fell back to the one before",
         _FAILED_AT_POWER_ON,
     ),
     "NOT_PROVISIONED": (

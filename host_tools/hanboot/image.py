@@ -19,7 +19,7 @@ from bootloader.image.manifest import OUR_FORMAT, Manifest, padding_bytes
 from bootloader.image.reader import ImageReader, Sink
 from hanboot import explain, files
 from hanboot.errors import BadFile, Refused
-from hanboot.keys import PrivateKey
+from hanboot.keys import PrivateKey, canonical_signature
 
 #: How an image that is not ours ends: with a trailer (GBCS 11.2.3) or without.
 Layout = Literal["signed", "unsigned"]
@@ -314,7 +314,8 @@ def with_manufacturer_signature(image: Image, signature: bytes) -> bytes:
             "it has a supplier's signature, which covers the manufacturer's",
             "take the image as it was built, and have the supplier sign it last",
         )
-    signed = cose.assemble(envelope.kid, bytes(envelope.content), signature)
+    canonical = canonical_signature(signature)
+    signed = cose.assemble(envelope.kid, bytes(envelope.content), canonical)
     return image.octets[: ota.HEADER_BYTES] + signed + image.manufacturer_image[len(signed) :]
 
 

@@ -28,6 +28,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
+from bootloader.trust import p256
 from hanboot import files
 from hanboot.errors import BadFile, Refused
 
@@ -86,7 +87,7 @@ class PrivateKey:
             encoded = self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
         except UnsupportedAlgorithm:
             encoded = self._key.sign(message, ec.ECDSA(hashes.SHA256()))
-        return signature_from_der(encoded)
+        return canonical_signature(signature_from_der(encoded))
 
     def pem(self) -> bytes:
         return self._key.private_bytes(
@@ -149,6 +150,15 @@ def matching_signature(octets: bytes, key: PublicKey, message: bytes, name: str)
         f"it is not a signature by the key {key.kid.hex()} over this image",
         "sign the octets that --to-sign wrote for this very image, with the key's private half",
     )
+
+
+def canonical_signature(signature: bytes) -> bytes:
+    """Of the two signatures (r, s) and (r, n - s), which verify alike, the one with the lower s.
+
+    An envelope must carry this one (docs/formats.md).
+    """
+    s = int.from_bytes(signature[32:], "big")
+    return signature[:32] + min(s, p256.ORDER - s).to_bytes(32, "big") if s else signature
 
 
 def generate() -> PrivateKey:

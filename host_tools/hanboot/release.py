@@ -13,7 +13,7 @@ from pathlib import Path
 from bootloader import policy, reasons
 from bootloader.image import cose, manifest
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain, image, romfs, toml_file
+from hanboot import explain, image, keys, romfs, toml_file
 from hanboot.errors import BadFile
 from hanboot.image import Image
 from hanboot.toml_file import Table
@@ -241,7 +241,8 @@ def build(release: Release, kid: bytes, signer: Callable[[bytes], bytes] = unsig
     content = release.manifest(payload)
     encoded = content.encode()
     try:
-        envelope = cose.assemble(kid, encoded, signer(cose.to_be_signed(encoded)))
+        signature = keys.canonical_signature(signer(cose.to_be_signed(encoded)))
+        envelope = cose.assemble(kid, encoded, signature)
     except ValueError:
         raise _cannot_be_built(
             release,

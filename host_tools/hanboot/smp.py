@@ -60,6 +60,7 @@ class SmpClient:
         self._on_text = on_text
         self._patience = patience
         self._sequence = 0
+        self._is_fresh = True
         self._frames = frame.FrameReader(4096)
         #: Requests that had to be sent again.
         self.repeats = 0
@@ -94,8 +95,7 @@ class SmpClient:
         for attempt in range(tries):
             self._sequence = (self._sequence + 1) & 0xFF
             message = smp.encode(1, operation, group, self._sequence, command, fields)
-            # a newline first ends whatever half line an earlier program left behind
-            self._send((b"\n" if attempt else b"") + frame.encode(message))
+            self._send(frame.encode(message), after_loss=attempt > 0)
             reply = self._await_reply(operation + 1, group, command, reply_s)
             if reply is not None:
                 return _checked(reply)
@@ -146,7 +146,11 @@ class SmpClient:
             ) from None
         return cast(Fields, fields) if isinstance(fields, dict) else {}
 
-    def _send(self, octets: bytes) -> None:
+    def _send(self, octets: bytes, after_loss: bool = False) -> None:
+        if after_loss or self._is_fresh:
+            # end whatever half line was left behind, perhaps by another program
+            octets = b"\n" + octets
+            self._is_fresh = False
         self.octets_sent += len(octets)
         try:
             self._port.write(octets)
@@ -172,8 +176,15 @@ class SmpClient:
 
 
 def _checked(reply: Fields) -> Fields:
-    if "err" in reply:
-        raise SmpRefusal(reply["err"]["group"], reply["err"]["rc"])
-    if reply.get("rc"):
-        raise SmpRefusal(-1, reply["rc"])
+    error = reply["err"] if "err" in reply else {"group": -1, "rc": reply.get("rc", 0)}
+    try:
+        group, rc = int(error["group"]), int(error["rc"])
+    except (LookupError, TypeError, ValueError):
+        raise LinkError(
+            "the device reports an error that cannot be read",
+            f"{error!r} is not a group and a code",
+            "check that the port is a hanboot device",
+        ) from None
+    if rc:
+        raise SmpRefusal(group, rc)
     return reply

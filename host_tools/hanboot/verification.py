@@ -44,12 +44,12 @@ def decide(
         manufacturer: trust anchor; None takes the envelope's signature on trust.
         supplier: trust anchor; None takes a supplier's signature on trust.
     """
-    checks = _EarlyChecks(octets, device, running)
+    checks = _EarlyChecks(octets, device, running, manufacturer)
     reader = checks.reader
     try:
         reader.feed(octets)
         reader.finish()
-        return Decision(_decide_whole(octets, reader, device, running, manufacturer, supplier))
+        return Decision(_decide_whole(octets, checks, device, running, supplier))
     except reasons.Refused as refused:
         return Decision(refused.reason, refused.offset)
 
@@ -58,8 +58,14 @@ class _EarlyChecks(Sink):
     """What a device decides before it erases anything."""
 
     def __init__(
-        self, octets: bytes, device: policy.DeviceFacts, running: policy.Firmware | None
+        self,
+        octets: bytes,
+        device: policy.DeviceFacts,
+        running: policy.Firmware | None,
+        manufacturer: PublicKey | None,
     ) -> None:
+        self.proofs = policy.Proofs()
+        self._manufacturer = manufacturer
         self.reader = ImageReader(len(octets), self)
         self._octets = octets
         self._device = device
@@ -81,6 +87,14 @@ class _EarlyChecks(Sink):
         )
         if reason:
             raise reasons.Refused(reason)
+        key = self._manufacturer
+        self.proofs.signer_known = key is None or key.kid == envelope.kid
+        self.proofs.manufacturer_valid = key is None or key.is_signature(
+            cose.to_be_signed(bytes(envelope.content)), bytes(envelope.signature)
+        )
+        reason = policy.judge_signature(self.proofs)
+        if reason:
+            raise reasons.Refused(reason)
 
 
 # where in the OTA Header a refusal points to
@@ -94,25 +108,18 @@ _FIELD_OFFSETS = {
 
 def _decide_whole(
     octets: bytes,
-    reader: ImageReader,
+    checks: _EarlyChecks,
     device: policy.DeviceFacts,
     running: policy.Firmware | None,
-    manufacturer: PublicKey | None,
     supplier: PublicKey | None,
 ) -> int:
-    header, envelope, manifest = reader.header, reader.envelope, reader.manifest
+    reader, proofs = checks.reader, checks.proofs
+    header, manifest = reader.header, reader.manifest
     assert header is not None
-    assert envelope is not None
     assert manifest is not None
-    proofs = policy.Proofs()
     proofs.padding_is_zero = reader.padding_is_zero
     proofs.payload_hash_matches = reader.payload_hash() == manifest.payload_hash
     if proofs.payload_hash_matches:
-        proofs.signer_known = manufacturer is None or manufacturer.kid == envelope.kid
-        to_be_signed = cose.to_be_signed(bytes(envelope.content))
-        proofs.manufacturer_valid = manufacturer is None or manufacturer.is_signature(
-            to_be_signed, bytes(envelope.signature)
-        )
         proofs.supplier_valid = None
         if reader.trailer is not None:
             signature = bytes(ota.parse_trailer(reader.trailer).signature)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from bootloader import policy, reasons
 from bootloader.image import cbor, cose, manifest, ota
 from bootloader.image.manifest import Manifest
+from bootloader.trust import p256
 from hanboot import image, keys, verification
 from hanboot.errors import BadFile, Refused
 
@@ -93,6 +94,13 @@ def test_manifest_round_trip(content):
 
 @given(st.binary(min_size=8, max_size=8), st.binary(min_size=24, max_size=1900), octets64)
 def test_envelope_round_trip(kid, content, signature):
+    # the higher of two that verify alike is refused
+    half = p256.ORDER // 2
+    if int.from_bytes(signature[32:], "big") > half:
+        with pytest.raises(reasons.Refused) as refused:
+            cose.Envelope(cose.assemble(kid, content, signature))
+        assert refused.value.reason == reasons.SIGNATURE_HAS_TWIN
+        signature = signature[:32] + half.to_bytes(32, "big")
     octets = cose.assemble(kid, content, signature)
     assert cose.envelope_bytes(octets) == len(octets)
     envelope = cose.Envelope(octets)

@@ -104,6 +104,8 @@ def test_no_folder(tmp_path):
 
 # --- signatures
 
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # SEC 2, 2.4.2
+
 
 def test_signature_is_right_by_another_implementation(pairs):
     key = pairs.manufacturer
@@ -121,10 +123,26 @@ def test_signature_is_that_of_rfc_6979():
     key = keys.PrivateKey(ec.derive_private_key(secret, ec.SECP256R1()))
     if key.sign(b"sample") != key.sign(b"sample"):
         pytest.skip("this OpenSSL does not sign deterministically")
-    assert key.sign(b"sample").hex() == (
-        "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
-        "f7cb1c942d657c41d436c7a1b6e29f65f3e900dbb9aff4064dc4ab2f843acda8"
-    )
+    r = "efd48b2aacb6a8fd1140dd9cd45e81d69d2c877b56aaf991c34d0ea84eaf3716"
+    s = 0xF7CB1C942D657C41D436C7A1B6E29F65F3E900DBB9AFF4064DC4AB2F843ACDA8
+    # of the two that verify, an envelope takes the lower s
+    assert key.sign(b"sample").hex() == f"{r}{_ORDER - s:064x}"
+
+
+@pytest.mark.parametrize(
+    ("s", "canonical"),
+    [
+        (1, 1),
+        (_ORDER // 2, _ORDER // 2),
+        (_ORDER // 2 + 1, _ORDER // 2),
+        (_ORDER - 1, 1),
+    ],
+)
+def test_canonical_signature(s, canonical):
+    r = b"\x07" * 32
+    found = keys.canonical_signature(r + s.to_bytes(32, "big"))
+    assert found == r + canonical.to_bytes(32, "big")
+    assert keys.canonical_signature(found) == found
 
 
 @pytest.mark.parametrize("signature", [bytes(64), b"\xff" * 64, bytes(32) + b"\x01" * 32])

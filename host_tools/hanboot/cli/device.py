@@ -11,7 +11,9 @@ import click
 from hanboot import explain, image
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import port_option
-from hanboot.device import Device, DeviceRefused, FirmwareId, Identity, Verdict
+from hanboot.device import Device, DeviceRefused, FirmwareId, Identity, Verdict, hash_in
+
+_HASH_BYTES = 32  # SHA-256, GBCS 11.2.4
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -151,8 +153,9 @@ class refusal_as_json:  # noqa: N801 - used as a function
 def activate(image_hash: str | None, reset: bool, port: str, as_json: bool) -> None:
     """Start the staged image: the one with Manufacturer Image HASH, or whichever is held."""
     out = Out(as_json)
+    given = _hash(image_hash) if image_hash else None
     with Device(port) as device, refusal_as_json(out):
-        wanted = bytes.fromhex(image_hash) if image_hash else _held_hash(device.identity())
+        wanted = given or _held_hash(device.identity())
         device.activate(wanted)
         if reset:
             device.reset()
@@ -160,12 +163,22 @@ def activate(image_hash: str | None, reset: bool, port: str, as_json: bool) -> N
     out.line(f"{wanted.hex()[:16]}… starts {'now' if reset else 'at the next reset'}, on trial")
 
 
+def _hash(digits: str) -> bytes:
+    try:
+        octets = bytes.fromhex(digits)
+    except ValueError:
+        octets = b""
+    if len(octets) != _HASH_BYTES:
+        raise click.BadParameter(f"give {2 * _HASH_BYTES} hex digits", param_hint="HASH")
+    return octets
+
+
 def _held_hash(identity: Identity) -> bytes:
     held = identity.slot("staged") or identity.slot("pending")
     if held and held.firmware and held.firmware.image_hash:
         return held.firmware.image_hash
     # let the device refuse it, with its own reason
-    return bytes(32)
+    return bytes(_HASH_BYTES)
 
 
 @click.command()
@@ -234,16 +247,32 @@ def reset(port: str, as_json: bool) -> None:
 @click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
 @_device_command
 def upgrade(files: tuple[Path, ...], port: str, as_json: bool) -> None:
-    """Upload, activate and wait for confirmation; several FILES are a path, taken in order."""
+    """Upload, activate and wait for confirmation; several FILES are a path, taken in order.
+
+    A path that was interrupted is taken up behind the file that runs and is confirmed.
+    """
     out = Out(as_json)
     images = [(file, image.read_to_send(file)) for file in files]
     done = []
     with Device(port) as device, refusal_as_json(out):
-        for file, octets in images:
+        confirmed = device.identity().confirmed
+        reached = _reached(confirmed, [octets for _, octets in images])
+        if confirmed and reached:
+            done.append(confirmed.as_json())
+            out.line(f"{images[reached - 1][0].name}: runs already")
+        for file, octets in images[reached:]:
             outcome = upgrade_one(device, octets, file.name, out)
             done.append(outcome.as_json())
             out.line(f"{file.name}: running and confirmed")
     out.document({"confirmed": done})
+
+
+def _reached(confirmed: FirmwareId | None, path: list[bytes]) -> int:
+    """How many images of `path` are behind a device on which `confirmed` runs."""
+    hashes = [hash_in(octets) for octets in path]
+    if confirmed is None or confirmed.image_hash not in hashes:
+        return 0
+    return hashes.index(confirmed.image_hash) + 1
 
 
 def upgrade_one(device: Device, octets: bytes, name: str, out: Out) -> FirmwareId:

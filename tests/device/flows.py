@@ -1,0 +1,78 @@
+# What most tests of a whole device begin with, or repeat.
+
+import cells
+import images
+from ramboard import Board
+
+from bootloader import boot
+from bootloader.install import Installer
+from bootloader.store import ledger
+
+
+# A board with its trust anchors, and what is installed in turn on it.
+def board_with(*releases, **board):
+    board = Board(**board)
+    cells.provision(board.device().anchors)
+    for name in releases:
+        install(board, name)
+    return board
+
+
+# Upload, verification, activation, start and confirmation of a release that must be taken.
+def install(board, name):
+    installer = Installer(board.device())
+    send(installer, images.ota_image(name))
+    verify(installer)
+    installer.activate(images.image_hash(name))
+    device, chosen = start(board)
+    device.ledger.confirm(chosen[0])
+
+
+# Offers a whole file in pieces; announced: how long the sender says that it is.
+def send(installer, octets, piece_bytes=512, announced=None, sha=None):
+    view = memoryview(octets)
+    offset = installer.begin(len(octets) if announced is None else announced, sha)
+    while offset < len(view):
+        offset = write(installer, offset, view[offset : offset + piece_bytes])
+    return offset
+
+
+# One piece, and whatever has to be verified before it is answered.
+def write(installer, offset, octets):
+    return finish(installer.write_steps(offset, octets))
+
+
+# What a generator of steps returns at its end.
+def finish(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+# All that waits for the link to be quiet.
+def verify(installer):
+    while installer.step():
+        pass
+
+
+# A reset, up to the choice of what starts: (device, chosen)
+def start(board):
+    device = board.device()
+    chosen = boot.choose(device)
+    if chosen is not None:
+        device.started = chosen[0]
+    return device, chosen
+
+
+# (file version, state) of both slots
+def slots(device):
+    return [(slot.file_version, slot.state) for slot in device.ledger.slots]
+
+
+# (file version, Manufacturer Image Hash) of what is confirmed
+def confirmed(device):
+    index = device.ledger.find(ledger.CONFIRMED)
+    slot = device.ledger.slots[index]
+    return None if index < 0 else (slot.file_version, slot.image_hash)

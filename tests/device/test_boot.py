@@ -1,0 +1,413 @@
+# What starts: the image on trial three times at most, else the confirmed one, else the one before
+# it; and nothing that does not verify.
+
+import unittest
+
+import flows
+import images
+from ramboard import MAP, Board, PowerCut
+
+from bootloader import boot
+from bootloader.install import Installer
+from bootloader.reasons import (
+    ACCEPTED,
+    ENVELOPE,
+    MANUFACTURER_SIGNATURE,
+    NOT_A_PREDECESSOR,
+    PADDING,
+    PAYLOAD_HASH,
+    SECURITY_COUNTER,
+    SLOT_DAMAGED,
+    TRIAL_CRASHED,
+    TRIAL_HUNG,
+    TRIAL_NOT_STARTED,
+    TRIAL_UNCONFIRMED,
+    UNKNOWN_SIGNER,
+)
+from bootloader.store import ledger
+from bootloader.trust import p256
+
+V1_0, V1_1, V1_2, V2_0 = images.V1_0, images.V1_1, images.V1_2, images.V2_0
+CONFIRMED, TRIAL, PREVIOUS, REVERTED = (
+    ledger.CONFIRMED,
+    ledger.TRIAL,
+    ledger.PREVIOUS,
+    ledger.REVERTED,
+)
+EMPTY, PENDING, DAMAGED, STAGED = ledger.EMPTY, ledger.PENDING, ledger.DAMAGED, ledger.STAGED
+
+
+class BootTest(unittest.TestCase):
+    def setUp(self):
+        self.board = flows.board_with("1.0.0")
+
+    # Takes a release as far as its activation.
+    def make_pending(self, name):
+        device, _ = flows.start(self.board)
+        installer = Installer(device)
+        flows.send(installer, images.ota_image(name))
+        flows.verify(installer)
+        installer.activate(images.image_hash(name))
+        self.assertEqual(device.ledger.slots[device.ledger.held()].state, PENDING)
+
+    # A start: (file version that starts or None, slots)
+    def start(self, hung=False):
+        self.board.hung = hung
+        self.device, chosen = flows.start(self.board)
+        version = None
+        if chosen is not None:
+            index, content = chosen
+            version = self.device.ledger.slots[index].file_version
+            self.assertEqual(content.file_version, version)
+        return version
+
+    def check_start(self, version, slots, hung=False):
+        self.assertEqual(self.start(hung), version)
+        self.assertEqual(tuple(flows.slots(self.device)), slots)
+
+    # Changes an octet of the image in a slot; at: negative from its end.
+    def damage(self, slot, at):
+        image = flows.start(self.board)[0].ledger.slots[slot].image_bytes
+        place = MAP["slot%d" % slot][0] * 4096 + (at if at >= 0 else image + at)
+        self.board.flash.cells[place] ^= 0x04
+
+    def verdict(self):
+        return self.board.device().ledger.verdict()
+
+    # (event, reason, from, to) of the last event
+    def last_event(self):
+        event = self.board.device().ledger.history()[-1]
+        return event.event, event.reason, event.from_version, event.to_version
+
+
+class NothingTest(BootTest):
+    def test_not_provisioned(self):
+        self.board = Board()
+        self.check_start(None, ((0, EMPTY), (0, EMPTY)))
+        self.assertEqual(self.board.flash.operations, 0)
+
+    def test_no_application(self):
+        self.board = flows.board_with()
+        self.check_start(None, ((0, EMPTY), (0, EMPTY)))
+
+    # an image that nobody activated does not start
+    def test_staged(self):
+        self.board = flows.board_with()
+        device = self.board.device()
+        installer = Installer(device)
+        flows.send(installer, images.ota_image("1.0.0"))
+        flows.verify(installer)
+        self.check_start(None, ((V1_0, STAGED), (0, EMPTY)))
+
+
+class ConfirmedTest(BootTest):
+    def test_again_and_again(self):
+        for _ in range(5):
+            self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+
+    # a start that changes nothing writes nothing new, and erases nothing
+    def test_costs_no_flash(self):
+        self.start()
+        before = images.sha256(self.board.flash.cells)
+        erased = len(self.board.flash.erased)
+        self.start()
+        self.assertEqual(len(self.board.flash.erased), erased)
+        self.assertEqual(images.sha256(self.board.flash.cells), before)
+
+    # a verification takes long: the watchdog must know that it goes on
+    def test_watchdog(self):
+        fed = []
+        self.board.watchdog = lambda: fed.append(1)
+        self.start()
+        self.assertTrue(len(fed) > 30, len(fed))
+
+    # any octet of it: envelope, padding, payload
+    def test_damaged_anywhere(self):
+        for at in (0, 8, 10, 17, 30, 100, 150, -3001, -3000, -1500, -1):
+            self.setUp()
+            self.damage(0, at)
+            self.check_start(None, ((V1_0, DAMAGED), (0, EMPTY)))
+            verdict = self.verdict()
+            self.assertEqual((verdict.reason, verdict.offered_version), (SLOT_DAMAGED, V1_0))
+            self.assertEqual(verdict.offered_hash, images.image_hash("1.0.0"))
+            # it stays so, at no further cost
+            operations = self.board.flash.operations
+            self.start()
+            self.assertTrue(self.board.flash.operations - operations <= 4)
+            # whole again: it starts again
+            self.damage(0, at)
+            self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+
+    # an image is not damaged because the verifier is
+    def test_verifier_fault(self):
+        passes = p256.self_test
+        p256.self_test = lambda: False
+        try:
+            self.check_start(None, ((V1_0, CONFIRMED), (0, EMPTY)))
+        finally:
+            p256.self_test = passes
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+
+    # that very image, sent once more, is the cure; no other is, but one that may follow it
+    def test_cure(self):
+        self.damage(0, -1)
+        self.start()
+        installer = Installer(self.device)
+        flows.send(installer, images.ota_image("1.0.0"))
+        flows.verify(installer)
+        self.assertEqual(self.verdict().reason, ACCEPTED)
+        installer.activate(images.image_hash("1.0.0"))
+        self.check_start(V1_0, ((V1_0, DAMAGED), (V1_0, TRIAL)))
+        self.device.ledger.confirm(1)
+        self.check_start(V1_0, ((0, EMPTY), (V1_0, CONFIRMED)))
+
+    def test_successor_of_a_damaged_one(self):
+        self.damage(0, -1)
+        self.start()
+        flows.install(self.board, "1.1.0")
+        self.check_start(V1_1, ((0, EMPTY), (V1_1, CONFIRMED)))
+
+
+class TrialTest(BootTest):
+    def setUp(self):
+        BootTest.setUp(self)
+        self.make_pending("1.1.0")
+
+    def check_reverted(self, reason):
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (V1_1, REVERTED)))
+        verdict = self.verdict()
+        self.assertEqual((verdict.reason, verdict.offered_version), (reason, V1_1))
+        self.assertEqual(verdict.offered_hash, images.image_hash("1.1.0"))
+        self.assertEqual(verdict.running_version, V1_0)
+        self.assertEqual(self.last_event(), (ledger.EVENT_REVERTED, reason, V1_1, V1_0))
+        # and it stays with that
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (V1_1, REVERTED)))
+
+    def test_three_starts(self):
+        for attempt in (1, 2, 3):
+            self.check_start(V1_1, ((V1_0, CONFIRMED), (V1_1, TRIAL)))
+            self.assertEqual(self.device.ledger.attempts, attempt)
+        self.check_reverted(TRIAL_NOT_STARTED)
+
+    # how the last of them ended
+    def test_how_they_ended(self):
+        for reason in (TRIAL_CRASHED, TRIAL_UNCONFIRMED):
+            self.setUp()
+            for _ in range(3):
+                self.start()
+                self.device.ledger.note_trial(reason)
+            self.check_reverted(reason)
+
+    def test_hung(self):
+        self.start()
+        self.start(hung=True)
+        self.start(hung=True)
+        self.board.hung = True
+        self.check_reverted(TRIAL_HUNG)
+
+    # the watchdog that bit before the trial has nothing to do with it
+    def test_hung_before(self):
+        self.check_start(V1_1, ((V1_0, CONFIRMED), (V1_1, TRIAL)), hung=True)
+        self.assertEqual(self.device.ledger.trial_reason, 0)
+
+    def test_confirm(self):
+        for starts in (1, 2, 3):
+            self.setUp()
+            for _ in range(starts):
+                self.start()
+            self.device.ledger.confirm(1)
+            for _ in range(4):
+                self.check_start(V1_1, ((V1_0, PREVIOUS), (V1_1, CONFIRMED)))
+            self.assertEqual(self.last_event(), (ledger.EVENT_CONFIRMED, 0, V1_0, V1_1))
+
+    # a reverted image can be sent again, and has its three starts again
+    def test_second_try(self):
+        for _ in range(3):
+            self.start()
+        self.check_reverted(TRIAL_NOT_STARTED)
+        self.make_pending("1.1.0")
+        for attempt in (1, 2, 3):
+            self.check_start(V1_1, ((V1_0, CONFIRMED), (V1_1, TRIAL)))
+            self.assertEqual(self.device.ledger.attempts, attempt)
+
+    # a first image has nothing to go back to
+    def test_first_image(self):
+        self.board = flows.board_with()
+        self.make_pending("1.0.0")
+        for _ in range(3):
+            self.check_start(V1_0, ((V1_0, TRIAL), (0, EMPTY)))
+        self.check_start(None, ((V1_0, REVERTED), (0, EMPTY)))
+        self.assertEqual(self.verdict().reason, TRIAL_NOT_STARTED)
+        flows.install(self.board, "1.0.0")
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+
+
+class BadPendingTest(BootTest):
+    # An octet changed after it was verified: it never starts.
+    def test_damaged(self):
+        envelope_bytes = len(images.manufacturer_image("1.1.0")) - 5000
+        for at, reason in (
+            (0, ENVELOPE),
+            (9, UNKNOWN_SIGNER),
+            (-5001, PADDING),
+            (-5000, PAYLOAD_HASH),
+            (-1, PAYLOAD_HASH),
+        ):
+            for trials in (0, 1):
+                self.setUp()
+                self.make_pending("1.1.0")
+                # before the first start, or between two
+                for _ in range(trials):
+                    self.assertEqual(self.start(), V1_1)
+                slot = MAP["slot1"][0] * 4096
+                self.board.flash.cells[slot + (at if at >= 0 else envelope_bytes + 5000 + at)] ^= 1
+                self.check_start(V1_0, ((V1_0, CONFIRMED), (V1_1, REVERTED)))
+                self.assertEqual((at, self.verdict().reason), (at, reason))
+
+    def test_signature(self):
+        self.make_pending("1.1.0")
+        envelope = images.manufacturer_image("1.1.0")
+        at = envelope.find(images.signature("1.1.0"))
+        self.board.flash.cells[MAP["slot1"][0] * 4096 + at] ^= 1
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (V1_1, REVERTED)))
+        self.assertEqual(self.verdict().reason, MANUFACTURER_SIGNATURE)
+
+    # The decision once more, over what runs now: what it may follow may have changed.
+    def test_no_longer_allowed(self):
+        for change, reason in (
+            (("file_version", V2_0), NOT_A_PREDECESSOR),
+            (("state", EMPTY), NOT_A_PREDECESSOR),
+        ):
+            self.setUp()
+            self.make_pending("1.1.0")
+            device = self.board.device()
+            setattr(device.ledger.slots[0], *change)
+            self.assertIsNone(boot._choose_new(device))
+            self.assertEqual(device.ledger.verdict().reason, reason)
+            self.assertEqual(device.ledger.slots[1].state, REVERTED)
+
+    def test_security_counter(self):
+        self.make_pending("1.1.0")
+        device = self.board.device()
+        device.ledger.security_counter = 2
+        self.assertIsNone(boot._choose_new(device))
+        self.assertEqual(device.ledger.verdict().reason, SECURITY_COUNTER)
+
+
+class CounterTest(BootTest):
+    # never before it is confirmed: a revert must find the older image allowed
+    def test_rises_on_confirmation_only(self):
+        flows.install(self.board, "1.1.0")
+        self.make_pending("2.0.0")
+        for _ in range(3):
+            self.assertEqual(self.start(), V2_0)
+            self.assertEqual(self.device.ledger.security_counter, 1)
+        self.assertEqual(self.start(), V1_1)
+        self.assertEqual(self.device.ledger.security_counter, 1)
+        flows.install(self.board, "2.0.0")
+        self.assertEqual(self.board.device().ledger.security_counter, 2)
+
+
+class FallBackTest(BootTest):
+    # The confirmed image is damaged: back to the one before, whatever the pathway says.
+    def test_previous(self):
+        flows.install(self.board, "1.1.0")
+        self.damage(1, -1)
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+        self.assertEqual(self.verdict().reason, SLOT_DAMAGED)
+        event = (ledger.EVENT_FELL_BACK, SLOT_DAMAGED, V1_1, V1_0)
+        self.assertEqual(self.last_event(), event)
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+        # and up again
+        flows.install(self.board, "1.1.0")
+        self.check_start(V1_1, ((V1_0, PREVIOUS), (V1_1, CONFIRMED)))
+
+    def test_both_damaged(self):
+        flows.install(self.board, "1.1.0")
+        self.damage(1, -1)
+        place = MAP["slot0"][0] * 4096
+        self.board.flash.cells[place + 200] ^= 1
+        self.check_start(None, ((V1_0, PREVIOUS), (V1_1, DAMAGED)))
+        self.assertEqual(self.verdict().reason, SLOT_DAMAGED)
+
+    # an image that raised the counter, or was a point of no return, leaves no way back
+    def test_no_way_back(self):
+        flows.install(self.board, "1.1.0")
+        flows.install(self.board, "2.0.0")
+        self.damage(0, -1)
+        self.check_start(None, ((V2_0, DAMAGED), (V1_1, PREVIOUS)))
+        self.board = flows.board_with("1.0.0", "1.1.0")
+        flows.install(self.board, "2.1.0")
+        self.assertEqual(flows.slots(self.board.device())[1], (0, EMPTY))
+        self.damage(0, -1)
+        self.check_start(None, ((images.V2_1, DAMAGED), (0, EMPTY)))
+
+    # an image that failed its trial is no way back
+    def test_not_to_a_reverted_one(self):
+        self.make_pending("1.1.0")
+        for _ in range(4):
+            self.start()
+        self.damage(0, -1)
+        self.check_start(None, ((V1_0, DAMAGED), (V1_1, REVERTED)))
+
+    # a point of no return is one only once it is confirmed
+    def test_unconfirmed_point_of_no_return(self):
+        flows.install(self.board, "1.1.0")
+        self.make_pending("2.1.0")
+        for _ in range(3):
+            self.assertEqual(self.start(), images.V2_1)
+        self.assertEqual(self.start(), V1_1)
+
+
+class FlashFaultTest(BootTest):
+    # A journal that takes nothing more keeps nobody from starting what was confirmed.
+    def test_journal_stuck(self):
+        first, count = MAP["journal"]
+        self.make_pending("1.1.0")
+        self.board.flash.stuck = range(first, first + count)
+        self.assertEqual(self.start(), V1_0)
+
+
+class PowerCutTest(BootTest):
+    # Power fails at each flash operation of a whole upgrade: the device starts 1.0.0 or 1.1.0, and
+    # the upgrade can be done again.
+    def test_every_operation(self):
+        operation = 0
+        while self.cut(operation):
+            operation += 1
+        # erases and pages of the slot, and six records
+        self.assertTrue(operation > 30, operation)
+
+    def cut(self, operation):
+        for cut_bytes in (0, 130):
+            board = self.restored()
+            board.flash.cut_at = board.flash.operations + operation
+            board.flash.cut_bytes = cut_bytes
+            try:
+                flows.install(board, "1.1.0")
+                return False
+            except PowerCut:
+                board.flash.cut_at = -1
+            device, chosen = flows.start(board)
+            self.assertTrue(chosen is not None, operation)
+            version = device.ledger.slots[chosen[0]].file_version
+            self.assertTrue(version in (V1_0, V1_1), operation)
+            if device.ledger.find(TRIAL) >= 0:
+                device.ledger.confirm(chosen[0])
+            if version == V1_0:
+                flows.install(board, "1.1.0")
+            device, chosen = flows.start(board)
+            self.assertEqual(flows.confirmed(device), (V1_1, images.image_hash("1.1.0")))
+            self.assertEqual(device.ledger.security_counter, 1)
+        return True
+
+    # The board of setUp, as it was then.
+    def restored(self):
+        if not hasattr(self, "octets"):
+            self.octets = bytes(self.board.flash.cells)
+        self.board.flash.cells[:] = self.octets
+        return self.board
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,626 @@
+# The console: SMP requests in, replies out, as a client sees them; typed lines for the application.
+
+import unittest
+
+import cells
+import flows
+import images
+from memory import Meter
+from ramboard import Board, erases
+
+from bootloader import reasons
+from bootloader.image import cbor
+from bootloader.install import Installer
+from bootloader.link import frame, smp
+from bootloader.link.console import Console
+from bootloader.store import ledger
+
+READ, WRITE = smp.READ, smp.WRITE
+HAN = 65
+
+
+# A client and a device on one line.
+class Line:
+    def __init__(self, board, confirm=lambda: True):
+        self.board = board
+        self.device, _ = flows.start(board)
+        self.installer = Installer(self.device)
+        self.console = Console(self.device, self.installer, confirm)
+        self._replies = frame.FrameReader()
+        self._sequence = 0
+
+    # Puts octets on the line and serves it until it is quiet; returns the messages that came back.
+    def exchange(self, octets, quiet=True):
+        self.board.console.incoming += octets
+        while self.console.poll():
+            if not quiet and not self.board.console.incoming and self.board.console.outgoing:
+                break
+        came, self.board.console.outgoing = self.board.console.outgoing, b""
+        return [bytes(each) for each in self._replies.feed(came)]
+
+    # The fields of the reply to a request, whose header must be as asked.
+    def ask(self, operation, group, command, fields=None, version=1, quiet=True):
+        self._sequence = (self._sequence + 1) & 0xFF
+        request = smp.encode(version, operation, group, self._sequence, command, fields or {})
+        (reply,) = self.exchange(frame.encode(request), quiet)
+        header = smp.parse_header(reply)
+        asked = (version, operation + 1, group, self._sequence, command)
+        found = (header.version, header.operation, header.group, header.sequence, header.command)
+        assert found == asked, (found, asked)
+        return cbor.decode(reply[8:])
+
+    def upload(self, octets, piece_bytes=500, sha=b"s" * 32):
+        offset = 0
+        while True:
+            fields = {"off": offset, "data": octets[offset : offset + piece_bytes]}
+            if not offset:
+                fields.update({"len": len(octets), "sha": sha, "image": 0})
+            reply = self.ask(WRITE, 1, 1, fields)
+            if "off" not in reply or reply["off"] == len(octets):
+                return reply
+            offset = reply["off"]
+
+
+class ConsoleTest(unittest.TestCase):
+    def setUp(self):
+        self.use(flows.board_with("1.0.0"))
+
+    def use(self, board, **more):
+        self.board = board
+        self.line = Line(board, **more)
+        self.ask = self.line.ask
+
+
+class StandardGroupsTest(ConsoleTest):
+    # some clients read it, some write it
+    def test_echo(self):
+        for operation in (READ, WRITE):
+            for version in (0, 1):
+                for text in ("", "hello", "\u00fc" * 100, "x" * 900):
+                    reply = self.ask(operation, 0, 0, {"d": text}, version)
+                    self.assertEqual(reply, {"r": text})
+                for fields in ({}, {"d": 1}, {"d": b"octets"}):
+                    self.assertEqual(self.ask(operation, 0, 0, fields, version), {"rc": 3})
+
+    def test_parameters(self):
+        self.assertEqual(self.ask(READ, 0, 6), {"buf_size": frame.BUF_BYTES, "buf_count": 1})
+
+    # exactly the fields that the standard names: some clients take no others
+    def test_information(self):
+        self.assertEqual(self.ask(READ, 0, 7), {"output": "hanboot on ram"})
+        self.assertEqual(self.ask(READ, 0, 7, {"format": "s"}), {"output": "hanboot on ram"})
+        self.assertEqual(self.ask(READ, 0, 8), {"bootloader": "hanboot"})
+        error = {"err": {"group": 0, "rc": 3}}
+        self.assertEqual(self.ask(READ, 0, 8, {"query": "mode"}), error)
+
+    def test_reset(self):
+        for fields in ({}, {"force": 1}, {"boot_mode": 0}):
+            self.setUp()
+            self.assertFalse(self.line.console.reset_due)
+            self.assertEqual(self.ask(WRITE, 0, 5, fields), {})
+            self.assertTrue(self.line.console.reset_due)
+
+    # a verification that is under way goes first
+    def test_reset_waits(self):
+        installer = self.line.installer
+        flows.send(installer, images.ota_image("1.1.0", "supplier"))
+        self.assertTrue(installer.busy)
+        self.ask(WRITE, 0, 5, quiet=False)
+        self.assertFalse(self.line.console.reset_due)
+        while self.line.console.poll():
+            pass
+        self.assertTrue(self.line.console.reset_due)
+        self.assertEqual(self.line.device.ledger.held(), 1)
+
+    def test_enumeration(self):
+        self.assertEqual(self.ask(READ, 10, 0), {"count": 4})
+        self.assertEqual(self.ask(READ, 10, 1), {"groups": [0, 1, 10, HAN]})
+
+    def test_not_there(self):
+        for operation, group, command in (
+            (READ, 0, 1),
+            (WRITE, 0, 6),
+            (READ, 1, 1),
+            (WRITE, 2, 0),
+            (READ, 63, 0),
+            (READ, HAN, 99),
+            (WRITE, HAN, 0),
+            (READ, 0xFFFF, 255),
+        ):
+            for version in (0, 1):
+                self.assertEqual(self.ask(operation, group, command, {}, version), {"rc": 8})
+
+
+class ImageGroupTest(ConsoleTest):
+    HASH = images.image_hash("1.1.0")
+    RUNNING = {
+        "slot": 0,
+        "version": "1.0.0",
+        "hash": images.image_hash("1.0.0"),
+        "bootable": True,
+        "active": True,
+        "confirmed": True,
+    }
+
+    def other(self, **more):
+        entry = {"slot": 1, "version": "1.1.0", "hash": self.HASH, "bootable": True}
+        entry.update(more)
+        return entry
+
+    def state(self):
+        return self.ask(READ, 1, 0)["images"]
+
+    def test_empty(self):
+        for board in (Board(), flows.board_with()):
+            self.use(board)
+            self.assertEqual(self.state(), [])
+
+    def test_whole_way(self):
+        self.assertEqual(self.state(), [self.RUNNING])
+        octets = images.ota_image("1.1.0")
+        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        self.assertEqual(self.state(), [self.RUNNING, self.other()])
+        reply = self.ask(WRITE, 1, 0, {"hash": self.HASH})
+        self.assertEqual(reply, {"images": [self.RUNNING, self.other(pending=True)]})
+        self.assertEqual(self.ask(WRITE, 0, 5), {})
+        # after the reset it is on trial
+        confirmed = []
+        self.use(self.board, confirm=lambda: confirmed.append(1) or True)
+        running = dict(self.RUNNING, slot=1)
+        del running["active"]
+        active = self.other(slot=0, active=True)
+        self.assertEqual(self.state(), [active, running])
+        self.assertEqual(self.ask(WRITE, 1, 0, {"confirm": True})["images"][0], active)
+        self.assertEqual(confirmed, [1])
+
+    # a client that asks at once: the image is there, though it is still being verified
+    def test_while_it_is_verified(self):
+        flows.send(self.line.installer, images.ota_image("1.1.0", "supplier"))
+        reply = self.ask(READ, 1, 0, quiet=False)
+        self.assertEqual(reply["images"], [self.RUNNING, self.other(bootable=False)])
+        reply = self.ask(WRITE, 1, 0, {"hash": self.HASH}, quiet=False)
+        self.assertEqual(reply["images"][1], self.other(bootable=False, pending=True))
+        self.assertTrue(self.line.installer.busy)
+        while self.line.console.poll():
+            pass
+        self.assertEqual(self.state()[1], self.other(pending=True))
+
+    def test_versions(self):
+        from bootloader.link.image_group import version_text
+
+        for version, text in (
+            (0, "0.0.0"),
+            (0x01020300, "1.2.3"),
+            (0x01020304, "1.2.3.4"),
+            (0xFFFFFFFF, "255.255.255.255"),
+        ):
+            self.assertEqual(version_text(version), text)
+
+    # What the standard's errors can say of a refusal: (release, error of group 1); all of it is
+    # said by group 65.
+    def test_refused(self):
+        for name, rc, reason in (
+            ("2.0.0", 22, reasons.BELOW_MINIMUM_BASE),
+            ("1.2.0", 22, reasons.NOT_A_PREDECESSOR),
+            ("1.0.0", 22, reasons.ALREADY_RUNNING),
+            ("forged", 22, reasons.MANUFACTURER_SIGNATURE),
+        ):
+            octets = images.ota_image(name)
+            for version in (1, 0):
+                fields = {"off": 0, "data": octets[:600], "len": len(octets)}
+                error = {"err": {"group": 1, "rc": rc}} if version else {"rc": 1}
+                self.assertEqual((name, self.ask(WRITE, 1, 1, fields, version)), (name, error))
+            self.assertEqual(self.ask(READ, HAN, 1)["reason"], reason)
+
+    def test_nearest_errors(self):
+        octets = images.ota_image("1.1.0")
+        for changed, announced, rc in (
+            (b"\0" + octets[1:], len(octets), 23),
+            (octets, len(octets) + 1, 21),
+            (octets, 10, 21),
+            (octets, 0, 21),
+        ):
+            fields = {"off": 0, "data": changed[:600], "len": announced}
+            self.assertEqual(self.ask(WRITE, 1, 1, fields), {"err": {"group": 1, "rc": rc}})
+        self.assertEqual(self.ask(WRITE, 1, 0, {"hash": bytes(32)})["err"]["rc"], 3)
+        self.line.upload(octets)
+        self.assertEqual(self.ask(WRITE, 1, 0, {"hash": bytes(32)})["err"]["rc"], 8)
+        self.ask(WRITE, 1, 0, {"hash": self.HASH})
+        self.use(self.board)
+        fields = {"off": 0, "data": octets[:600], "len": len(octets)}
+        self.assertEqual(self.ask(WRITE, 1, 1, fields)["err"]["rc"], 9)
+
+    def test_malformed_requests(self):
+        for command, fields in (
+            (1, {}),
+            (1, {"off": 0, "len": 100}),
+            (1, {"off": 0, "data": b"x"}),
+            (1, {"data": b"x", "len": 100}),
+            (1, {"off": -1, "data": b"x", "len": 100}),
+            (1, {"off": "0", "data": b"x", "len": 100}),
+            (1, {"off": 0, "data": "x", "len": 100}),
+            (1, {"off": 0, "data": b"x", "len": True}),
+            (1, {"off": 0, "data": b"x", "len": 100, "sha": "text"}),
+            (0, {"hash": "text"}),
+            (0, {"hash": 1}),
+        ):
+            for version in (0, 1):
+                self.assertEqual(self.ask(WRITE, 1, command, fields, version), {"rc": 3})
+
+    # lengths and offsets as large as integers go
+    def test_large_numbers(self):
+        most = 0xFFFFFFFFFFFFFFFF
+        octets = images.ota_image("1.1.0")
+        fields = {"off": 0, "data": octets[:600], "len": most}
+        self.assertEqual(self.ask(WRITE, 1, 1, fields)["err"]["rc"], 21)
+        self.ask(WRITE, 1, 1, {"off": 0, "data": octets[:600], "len": len(octets)})
+        self.assertEqual(self.ask(WRITE, 1, 1, {"off": most, "data": b"x"}), {"off": 600})
+
+    def test_resume(self):
+        octets = images.ota_image("1.1.0")
+        fields = {"off": 0, "data": octets[:600], "len": len(octets), "sha": b"s" * 32}
+        self.assertEqual(self.ask(WRITE, 1, 1, fields), {"off": 600})
+        self.assertEqual(self.ask(WRITE, 1, 1, fields), {"off": 600})
+        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        self.assertEqual(self.state()[1], self.other())
+
+    def test_erase(self):
+        self.line.upload(images.ota_image("1.1.0"))
+        self.assertEqual(self.ask(WRITE, 1, 5), {})
+        self.assertEqual(self.state(), [self.RUNNING])
+        self.assertEqual(self.ask(WRITE, 1, 5, {"slot": 1}), {})
+
+    # naming what runs activates nothing
+    def test_state_of_what_runs(self):
+        for fields in ({}, {"hash": self.RUNNING["hash"]}, {"hash": None}, {"confirm": False}):
+            self.assertEqual(self.ask(WRITE, 1, 0, fields), {"images": [self.RUNNING]})
+
+    def test_confirmation_denied(self):
+        self.use(self.board, confirm=lambda: False)
+        reply = self.ask(WRITE, 1, 0, {"confirm": True})
+        self.assertEqual(reply, {"err": {"group": 1, "rc": 32}})
+
+    def test_slot_info(self):
+        slots = [{"slot": 0, "size": 16384}, {"slot": 1, "size": 16384}]
+        self.assertEqual(self.ask(READ, 1, 6), {"images": [{"image": 0, "slots": slots}]})
+
+
+class HanGroupTest(ConsoleTest):
+    def test_identity(self):
+        identity = self.ask(READ, HAN, 0)
+        slots = identity.pop("slots")
+        self.assertEqual(
+            identity,
+            {
+                "board": "ram",
+                "serial": self.board.serial,
+                "manufacturer_code": 0xFFF0,
+                "image_type": 5,
+                "hardware_version": 0x0102,
+                "device_type": 5,
+                "slot_bytes": 16384,
+                "security_counter": 1,
+                "provisioned": True,
+                "started": 0,
+                "attempts": 0,
+            },
+        )
+        self.assertEqual([slot["state"] for slot in slots], ["confirmed", "empty"])
+        self.assertEqual(slots[0]["version"], images.V1_0)
+        self.assertEqual(slots[0]["hash"], images.image_hash("1.0.0"))
+        self.assertEqual(slots[0]["bytes"], len(images.manufacturer_image("1.0.0")))
+
+    def test_every_state_has_a_name(self):
+        record = self.line.device.ledger.slots[0]
+        names = []
+        for state in range(ledger.DAMAGED + 1):
+            record.state = state
+            names.append(self.ask(READ, HAN, 0)["slots"][0]["state"])
+        self.assertEqual(names[:4], ["empty", "staged", "pending", "trial"])
+        self.assertEqual(names[4:], ["confirmed", "previous", "reverted", "damaged"])
+
+    def test_verdict(self):
+        self.use(flows.board_with())
+        self.assertEqual(self.ask(READ, HAN, 1), {})
+        self.line.upload(images.ota_image("2.0.0"))
+        expected = {
+            "reason": reasons.BELOW_MINIMUM_BASE,
+            "offset": -1,
+            "offered": {"version": images.V2_0, "hash": None},
+            "running": None,
+            "minimum_base_version": images.V1_1,
+            "accepts": [{"version": images.V1_1, "hash": None}],
+            "accepts_total": 1,
+        }
+        self.assertEqual(self.ask(READ, HAN, 1), expected)
+        # power is lost; the verdict is not
+        self.use(self.board)
+        self.assertEqual(self.ask(READ, HAN, 1), expected)
+
+    def test_history(self):
+        self.use(flows.board_with())
+        self.assertEqual(self.ask(READ, HAN, 2), {"events": [], "more": False})
+        self.use(flows.board_with("1.0.0", "1.1.0", "1.2.0"))
+        history = self.ask(READ, HAN, 2)
+        self.assertIs(history["more"], False)
+        found = [(event["index"], event["event"], event["reason"]) for event in history["events"]]
+        self.assertEqual(found, [(0, 1, 0), (1, 1, 0), (2, 1, 0)])
+        first, second = history["events"][:2]
+        one = {"version": images.V1_0, "hash": images.image_hash("1.0.0")}
+        self.assertEqual((first["from"], first["to"]), (None, one))
+        self.assertEqual((second["from"], second["to"]["version"]), (one, images.V1_1))
+        self.assertEqual((first["chain"], len(second["chain"])), (bytes(32), 32))
+
+    # a few at a time
+    def test_history_in_parts(self):
+        book = self.line.device.ledger
+        for _ in range(20):
+            book.slots[1].state = ledger.TRIAL
+            book.revert(1, ledger.Verdict(1, 0, 0, None, 0, None))
+        indexes, first = [], 0
+        while True:
+            reply = self.ask(READ, HAN, 2, {"from": first})
+            indexes += [event["index"] for event in reply["events"]]
+            if not reply["more"]:
+                break
+            first = indexes[-1] + 1
+        self.assertEqual(indexes, list(range(5, 21)))
+        self.assertEqual(self.ask(READ, HAN, 2, {"from": 1 << 60})["events"], [])
+        self.assertEqual(self.ask(READ, HAN, 2, {"from": -1}), {"rc": 3})
+
+    def test_progress(self):
+        octets = images.ota_image("1.1.0", "supplier")
+        idle = {"state": "idle", "received": 0, "total": 0}
+        self.assertEqual(self.ask(READ, HAN, 3), idle)
+        self.ask(WRITE, 1, 1, {"off": 0, "data": octets[:700], "len": len(octets)})
+        expected = {"state": "receiving", "received": 700, "total": len(octets)}
+        self.assertEqual(self.ask(READ, HAN, 3), expected)
+        flows.send(self.line.installer, octets)
+        expected = {"state": "verifying", "received": len(octets), "total": len(octets)}
+        self.assertEqual(self.ask(READ, HAN, 3, quiet=False), expected)
+
+    # A reply is never longer than what parameters promise, whatever is in it.
+    def test_longest_replies(self):
+        book = self.line.device.ledger
+        most, digest = 0xFFFFFFFF, b"\xff" * 32
+        accepts = tuple([(most, digest)] * ledger.ACCEPTS_KEPT)
+        verdict = ledger.Verdict(255, most, most, digest, most, digest, most, accepts, 255)
+        book.record(verdict)
+        for slot in book.slots:
+            slot.state, slot.file_version, slot.image_bytes = ledger.REVERTED, most, most
+            slot.image_hash = digest
+        for _ in range(8):
+            book.revert(1, verdict)
+        for command in (0, 1, 2, 3, 4):
+            self.ask(READ, HAN, command)
+        self.ask(READ, 1, 0)
+
+
+class ProvisioningTest(ConsoleTest):
+    def setUp(self):
+        self.use(Board())
+
+    def put(self, name, comb=b"", signature=None):
+        fields = {"head": cells.head(name, comb)}
+        if signature is not None:
+            fields["signature"] = signature
+        reply = self.ask(WRITE, HAN, 4, fields)
+        if reply:
+            return reply
+        for at in range(0, len(comb), 400):
+            reply = self.ask(WRITE, HAN, 5, {"off": at, "data": comb[at : at + 400]})
+            self.assertEqual(reply, {})
+        return self.ask(WRITE, HAN, 6)
+
+    def refusal(self, reason):
+        return {"err": {"group": HAN, "rc": 256 + reason}}
+
+    def test_provision(self):
+        self.assertEqual(self.ask(READ, HAN, 4), {"cells": []})
+        self.assertEqual(self.put("supplier"), {})
+        self.assertIs(self.ask(READ, HAN, 0)["provisioned"], False)
+        self.assertEqual(self.put("manufacturer", cells.table("manufacturer")), {})
+        self.assertIs(self.ask(READ, HAN, 0)["provisioned"], True)
+        found = self.ask(READ, HAN, 4)["cells"]
+        found.sort(key=lambda cell: cell["role"])
+        for cell, name in zip(found, ("supplier", "manufacturer")):
+            self.assertEqual(
+                cell,
+                {
+                    "role": cells.ROLES[name],
+                    "kid": images.kid(name),
+                    "sequence": 1,
+                    "development": True,
+                    "label": name.encode(),
+                },
+            )
+        # from here on it takes images, and no other anchor
+        octets = images.ota_image("1.0.0")
+        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        for name in ("next supplier", "stranger"):
+            refusal = self.put(name)
+            self.assertEqual(refusal, self.refusal(reasons.ANCHORS_LOCKED))
+        # also after a reset, and after the cells were lost
+        self.board.flash.cells[: 15 * 4096] = b"\xff" * (15 * 4096)
+        self.use(self.board)
+        self.assertIs(self.ask(READ, HAN, 0)["provisioned"], False)
+        self.assertEqual(self.put("stranger"), self.refusal(reasons.ANCHORS_LOCKED))
+
+    def test_update(self):
+        self.put("supplier")
+        self.put("manufacturer")
+        wrong = images.signature("next supplier, stranger")
+        refusal = self.put("next supplier", b"", wrong)
+        self.assertEqual(refusal, self.refusal(reasons.ANCHOR_SIGNATURE))
+        right = images.signature("next supplier, manufacturer")
+        self.assertEqual(self.put("next supplier", b"", right), {})
+        sequences = [cell["sequence"] for cell in self.ask(READ, HAN, 4)["cells"]]
+        self.assertEqual(sorted(sequences), [1, 2])
+
+    def test_refused(self):
+        for command, fields, reply in (
+            (4, {}, {"rc": 3}),
+            (4, {"head": "text"}, {"rc": 3}),
+            (4, {"head": b""}, self.refusal(reasons.ANCHOR_MALFORMED)),
+            (4, {"head": bytes(176)}, self.refusal(reasons.ANCHOR_MALFORMED)),
+            (5, {"off": 0}, {"rc": 3}),
+            (5, {"off": 0, "data": b"x"}, self.refusal(reasons.ANCHOR_MALFORMED)),
+            (6, {}, self.refusal(reasons.ANCHOR_MALFORMED)),
+        ):
+            self.assertEqual((command, self.ask(WRITE, HAN, command, fields)), (command, reply))
+        self.assertEqual(self.ask(WRITE, HAN, 6, {}, 0), {"rc": 1})
+        self.assertEqual(erases(self.board, "anchors"), 0)
+
+    # a piece of the table that is not what came at its place before
+    def test_changed_piece(self):
+        comb = cells.table("manufacturer")
+        self.ask(WRITE, HAN, 4, {"head": cells.head("manufacturer", comb)})
+        for octets, reply in (
+            (comb[:400], {}),
+            (comb[:400], {}),
+            (comb[100:500], self.refusal(reasons.FLASH_FAULT)),
+        ):
+            self.assertEqual(self.ask(WRITE, HAN, 5, {"off": 0, "data": octets}), reply)
+        # begun again, it goes in
+        self.assertEqual(self.put("manufacturer", comb), {})
+
+
+class LineTest(ConsoleTest):
+    GOOD = frame.encode(smp.encode(1, READ, 0, 200, 0, {"d": "still there"}))
+
+    # Whatever was on the line, the next good request is answered.
+    def check_alive(self):
+        replies = self.line.exchange(self.GOOD)
+        self.assertTrue(replies, "no reply")
+        self.assertEqual(cbor.decode(replies[-1][8:]), {"r": "still there"})
+
+    def test_malformed_bodies(self):
+        for body in (b"\xff", b"\xbf\xff", b"\xa1", b"\x80", b"\x9b" + b"\xff" * 8, b"\xa1\x61"):
+            for group, command in ((0, 0), (1, 0), (1, 1), (HAN, 1)):
+                for version in (0, 1):
+                    for operation in (READ, WRITE):
+                        header = smp.Header(version, operation, len(body), group, 1, command)
+                        (reply,) = self.line.exchange(frame.encode(header.encode() + body))
+                        fields = cbor.decode(reply[8:])
+                        self.assertTrue(fields in ({"rc": smp.EINVAL}, {"rc": smp.NOTSUP}))
+        self.check_alive()
+
+    def test_what_is_no_request(self):
+        for message in (
+            bytes(8)[:-1] + b"\x05" + b"more",  # not the length that it says
+            smp.encode(1, 1, 0, 1, 0, {"r": "a reply"}),
+            smp.encode(1, 3, 0, 1, 0, {}),
+            smp.encode(1, 7, 0, 1, 0, {}),
+        ):
+            self.assertEqual(self.line.exchange(frame.encode(message)), [])
+            self.check_alive()
+
+    def test_rubbish(self):
+        every = bytes(range(256))
+        for noise in (
+            every,
+            every * 10,
+            b"\xff" * 5000,
+            b"\x00" * 5000,
+            b"\x06\x09" * 600,
+            b"\x06\x09\x04\x14\n" * 100,
+            b"\x06\x09" + b"A" * 600,
+            b"\n" * 1000,
+            images.payload_octets("noise", 4000),
+            self.GOOD[:-3],
+            self.GOOD[:10],
+        ):
+            for end in (b"\n", b""):
+                self.line.exchange(noise + end)
+                self.check_alive()
+                # in one go with it
+                replies = self.line.exchange(noise + end + self.GOOD)
+                self.assertEqual(cbor.decode(replies[-1][8:]), {"r": "still there"})
+
+    # Each octet of each kind of request changed: no crash, an answer or none, and life goes on.
+    def test_damaged_requests(self):
+        octets = images.ota_image("1.1.0")
+        for message in (
+            smp.encode(1, WRITE, 1, 7, 1, {"off": 0, "len": len(octets), "data": octets[:60]}),
+            smp.encode(1, WRITE, 1, 7, 0, {"hash": bytes(32), "confirm": True}),
+            smp.encode(1, READ, HAN, 7, 2, {"from": 0}),
+            smp.encode(0, WRITE, HAN, 7, 4, {"head": cells.head("stranger")[:40]}),
+        ):
+            for at in range(len(message)):
+                for flip in (0x01, 0x20, 0x80):
+                    changed = bytearray(message)
+                    changed[at] ^= flip
+                    self.line.exchange(frame.encode(bytes(changed)))
+            self.check_alive()
+        self.assertEqual(flows.confirmed(self.line.device)[0], images.V1_0)
+
+    # several requests in one go, and requests in any pieces
+    def test_pieces(self):
+        requests = [smp.encode(1, READ, 0, n, 0, {"d": "x" * 100}) for n in range(10)]
+        octets = b"".join([frame.encode(request) for request in requests])
+        for piece_bytes in (1, 3, 100, 256, 5000):
+            replies = []
+            for at in range(0, len(octets), piece_bytes):
+                replies += self.line.exchange(octets[at : at + piece_bytes])
+            self.assertEqual([reply[6] for reply in replies], list(range(10)))
+
+    # a flash that takes nothing any more is an error, not an end
+    def test_flash_fault(self):
+        self.line.upload(images.ota_image("1.1.0"))
+        self.board.flash.stuck = range(27)
+        self.assertTrue("off" not in self.ask(WRITE, 1, 5))
+        octets = images.ota_image("1.1.0 rebuilt")
+        reply = self.ask(WRITE, 1, 1, {"off": 0, "len": len(octets), "data": octets[:900]})
+        self.assertTrue("off" not in reply, reply)
+        self.check_alive()
+
+    def test_memory(self):
+        every = bytes(range(256))
+        with Meter() as meter:
+            for round_ in range(30):
+                self.board.console.incoming = every
+                while self.line.console.poll():
+                    pass
+                self.board.console.incoming = self.GOOD
+                while self.line.console.poll():
+                    pass
+                self.board.console.outgoing = b""
+                meter.look()
+                if round_ == 2:
+                    early = meter.peak
+        self.assertTrue(meter.peak - early < 256, (early, meter.peak))
+
+
+class TypedLinesTest(ConsoleTest):
+    def test_lines(self):
+        self.assertIsNone(self.line.console.readline())
+        self.line.exchange(b"balance\r\ntop-up 10.00\n")
+        self.assertEqual(self.line.console.readline(), "balance")
+        self.assertEqual(self.line.console.readline(), "top-up 10.00")
+        self.assertIsNone(self.line.console.readline())
+
+    # an application that does not read does not fill the memory
+    def test_last_ones_are_kept(self):
+        self.line.exchange(b"".join([b"line %d\n" % n for n in range(10)]))
+        kept = []
+        while True:
+            line = self.line.console.readline()
+            if line is None:
+                break
+            kept.append(line)
+        self.assertEqual(kept, ["line 6", "line 7", "line 8", "line 9"])
+
+    def test_between_requests(self):
+        replies = self.line.exchange(b"balance\n" + LineTest.GOOD + b"help\n")
+        self.assertEqual(len(replies), 1)
+        self.assertEqual(self.line.console.readline(), "balance")
+        self.assertEqual(self.line.console.readline(), "help")
+
+    def test_say(self):
+        self.line.console.say("Balance 12.34")
+        self.assertEqual(self.board.console.outgoing, b"Balance 12.34\n")
+
+
+if __name__ == "__main__":
+    unittest.main()
