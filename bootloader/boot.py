@@ -82,7 +82,9 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
         if reason:
             raise Refused(reason)
     except Refused as refused:
-        _revert(device, index, refused.reason)
+        # nothing is wrong with an image because the verifier is
+        if refused.reason != VERIFIER_FAULT:
+            _revert(device, index, refused.reason)
         return None
     # a start that cannot be counted might be repeated for ever
     if not _kept(store.count_attempt, index):

@@ -100,14 +100,22 @@ class Journal:
         if self._sector >= 0:
             at, last = self._sector * region.sector_bytes, heads[self._sector]
             self._end = at + len(last)
+        has_rot = False
         while self._end < self._limit():
             record = self._read(self._end, _RECORD)
             if not record:
-                break
+                behind = self._behind(self._end)
+                if not behind:
+                    break
+                has_rot = True
+                self._end = behind
+                continue
             self._apply(record)
             at, last = self._end, record
             self._end += len(record)
         try:
+            if has_rot:
+                raise Refused(FLASH_FAULT, at)
             self._settle(heads, at, last)
         except Refused:
             # nothing more goes into this sector, even if no other takes its place: what it holds
@@ -118,6 +126,17 @@ class Journal:
                 self._move([])
             except Refused:
                 pass
+
+    # Where the record behind the one at `at`, which does not check, begins; 0 if none is there. A
+    # torn record is the last, so one with a good record behind it went bad later, and what came
+    # later counts. Only its own length leads there: what lies within a record may be of somebody
+    # else's making.
+    def _behind(self, at: int) -> int:
+        view = self._region.view
+        if at + _HEAD_BYTES > self._limit() or view[at] != _RECORD:
+            return 0
+        behind = at + _padded(_HEAD_BYTES + (view[at + 2] | view[at + 3] << 8) + _CRC_BYTES)
+        return behind if behind < self._limit() and self._read(behind, _RECORD) else 0
 
     # Makes what was read stay as it was read. heads: the sector records, b"" for one that does
     # not check. last: the record at `at`, after which the journal goes on.

@@ -81,7 +81,7 @@ class Slot:
         )
 
 
-def _unpack_slot(octets: memoryview) -> Slot:
+def _unpack_slot(octets: "bytes | memoryview") -> Slot:
     fields = struct.unpack_from(_SLOT, octets, 0)
     return Slot(fields[0], bool(fields[1]), *fields[2:])
 
@@ -135,7 +135,7 @@ class Verdict:
         )
 
 
-def _unpack_verdict(octets: memoryview) -> Verdict:
+def _unpack_verdict(octets: "bytes | memoryview") -> Verdict:
     fields = struct.unpack_from(_VERDICT_HEAD, octets, 0)
     accepts = []
     for at in range(struct.calcsize(_VERDICT_HEAD), len(octets), _ACCEPT_BYTES):

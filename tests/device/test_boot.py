@@ -3,6 +3,7 @@
 
 import unittest
 
+import cells
 import flows
 import images
 from ramboard import MAP, Board, PowerCut
@@ -25,7 +26,9 @@ from bootloader.reasons import (
     UNKNOWN_SIGNER,
 )
 from bootloader.store import ledger
+from bootloader.store.flash import Region
 from bootloader.trust import p256
+from bootloader.trust.anchors import Anchors
 
 V1_0, V1_1, V1_2, V2_0 = images.V1_0, images.V1_1, images.V1_2, images.V2_0
 CONFIRMED, TRIAL, PREVIOUS, REVERTED = (
@@ -366,6 +369,17 @@ class FlashFaultTest(BootTest):
         self.make_pending("1.1.0")
         self.board.flash.stuck = range(first, first + count)
         self.assertEqual(self.start(), V1_0)
+
+    # nor does it where it was stuck before it could remember that the device is provisioned
+    def test_journal_stuck_from_the_beginning(self):
+        self.board = Board()
+        held = Anchors(Region(*self.board.region("anchors")))
+        cells.provision(held)
+        first, count = MAP["journal"]
+        self.board.flash.stuck = range(first, first + count)
+        self.assertIsNone(self.start())
+        self.assertTrue(self.device.anchors.is_provisioned)
+        self.assertFalse(self.device.ledger.is_locked)
 
 
 class PowerCutTest(BootTest):

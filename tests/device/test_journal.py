@@ -187,6 +187,47 @@ NEW = [(1, b"state new"), (2, b"verdict new"), (HISTORY, b"event new")]
 NEW_BYTES = 4 + 3 * 3 + 29 + 4 + 2
 
 
+# A record that goes bad long after it was written, with good ones behind it.
+class RotTest(unittest.TestCase):
+    def test_one_flipped_bit(self):
+        flash = RamFlash(SECTORS)
+        journal = opened(flash)
+        for number in range(3):
+            journal.append([(1, b"state %d" % number), (HISTORY, b"event %d" % number)])
+        written = bytes(flash.cells)
+        start = written.find(b"state 1")
+        for at in range(start, start + len(b"state 1")):
+            rotten = copy_of(written)
+            rotten.cells[at] ^= 1
+            expected = ({1: b"state 2"}, [(HISTORY, b"event 0"), (HISTORY, b"event 2")])
+            self.assertEqual(held(opened(rotten)), expected)
+            # it has moved to where nothing is bad, and goes on
+            opened(rotten).append([(2, b"more")])
+            expected[0][2] = b"more"
+            self.assertEqual(held(opened(rotten)), expected)
+
+    def test_of_the_last_record(self):
+        flash = RamFlash(SECTORS)
+        journal = opened(flash)
+        journal.append([(1, b"before")])
+        journal.append([(1, b"after")])
+        flash.cells[bytes(flash.cells).find(b"after")] ^= 1
+        # it cannot be told from a torn one
+        self.assertEqual(held(opened(flash))[0], {1: b"before"})
+
+    # What somebody else put into a record is not read as a record, whatever it looks like.
+    def test_a_record_within_a_record(self):
+        inner = RamFlash(SECTORS)
+        opened(inner).append([(1, b"forged")])
+        forged = bytes(inner.cells)[12:40]
+        flash = RamFlash(SECTORS)
+        journal = opened(flash)
+        journal.append([(1, b"true")])
+        journal.append([(2, b"pad" + forged)])
+        flash.cells[bytes(flash.cells).find(b"pad")] ^= 1
+        self.assertEqual(held(opened(flash))[0], {1: b"true"})
+
+
 class PowerCutTest(unittest.TestCase):
     # A journal with something of every kind, `free` octets before its sector is full.
     def filled(self, free):

@@ -181,7 +181,7 @@ class ForeignTest(unittest.TestCase):
             with open(DCC_SAMPLE, "rb") as file:
                 octets = file.read()
         except OSError:
-            return
+            raise unittest.SkipTest("the sample is not part of this project")
         reader = ImageReader(len(octets), Sink())
         self.assertEqual(refusal_of(reader.feed, octets), (ENVELOPE, 0))
         self.assertEqual(reader.header.total_bytes, len(octets))

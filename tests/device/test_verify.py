@@ -1,0 +1,119 @@
+# Verification of a Manufacturer Image in flash: what it proves of each damage, in short steps.
+
+import unittest
+
+import cells
+import flows
+import images
+from outcome import refusal_of
+from ramboard import RamFlash
+
+from bootloader import verify
+from bootloader.policy import Proofs
+from bootloader.reasons import ACCEPTED, ENVELOPE, LAYOUT
+from bootloader.trust.anchors import Anchors
+
+IMAGE = images.manufacturer_image("1.1.0")
+PAYLOAD_BYTES = 5000
+FRONT_BYTES = len(IMAGE) - PAYLOAD_BYTES  # envelope and padding
+
+
+def anchors_of(*names):
+    held = Anchors(RamFlash(15).region(0, 15))
+    for name in names:
+        cells.put(held, name)
+    return held
+
+
+class FrontTest(unittest.TestCase):
+    def test_good(self):
+        envelope, content = verify.read_front(memoryview(IMAGE))
+        self.assertEqual(envelope.kid, images.kid("manufacturer"))
+        self.assertEqual(content.encode(), images.RELEASES["1.1.0"].manifest().encode())
+
+    # as long as the manifest says, and not an octet more
+    def test_length(self):
+        for image, reason in (
+            (IMAGE, ACCEPTED),
+            (IMAGE + b"\0", LAYOUT),
+            (IMAGE[:-1], LAYOUT),
+            (IMAGE[:FRONT_BYTES], LAYOUT),
+            (IMAGE[:100], ENVELOPE),
+            (IMAGE[:20], ENVELOPE),
+            (IMAGE[:19], ENVELOPE),
+            (IMAGE[:1], ENVELOPE),
+            (b"", ENVELOPE),
+            (b"\xff" * 4096, ENVELOPE),
+            (bytes(4096), ENVELOPE),
+        ):
+            refusal = refusal_of(verify.read_front, memoryview(image))
+            self.assertEqual((len(image), refusal[0]), (len(image), reason))
+
+
+class ImageTest(unittest.TestCase):
+    # padding, payload hash, signer, signature
+    def prove(self, image, held):
+        proofs = Proofs()
+        content = flows.finish(verify.image_steps(memoryview(image), held, proofs))
+        self.assertEqual(content.file_version, images.V1_1)
+        return (
+            proofs.padding_is_zero,
+            proofs.payload_hash_matches,
+            proofs.signer_known,
+            proofs.manufacturer_valid,
+        )
+
+    def test_table(self):
+        held = anchors_of("manufacturer")
+        signature_at = IMAGE.find(images.signature("1.1.0"))
+        for name, at, expected in (
+            ("good", None, (True, True, True, True)),
+            ("padding", FRONT_BYTES - 1, (False, True, True, True)),
+            ("first of the payload", FRONT_BYTES, (True, False, True, True)),
+            ("last of the payload", len(IMAGE) - 1, (True, False, True, True)),
+            ("key identifier", 9, (True, True, False, False)),
+            ("signature", signature_at, (True, True, True, False)),
+        ):
+            image = bytearray(IMAGE)
+            if at is not None:
+                image[at] ^= 1
+            self.assertEqual((name, self.prove(image, held)), (name, expected))
+
+    def test_anchors(self):
+        for names, expected in (
+            ((), (True, True, False, False)),
+            (("supplier",), (True, True, False, False)),
+            (("stranger",), (True, True, False, False)),
+            (("supplier", "manufacturer"), (True, True, True, True)),
+        ):
+            self.assertEqual((names, self.prove(IMAGE, anchors_of(*names))), (names, expected))
+
+    # the link is served and the watchdog fed in between
+    def test_steps(self):
+        steps = list(verify.image_steps(memoryview(IMAGE), anchors_of("manufacturer"), Proofs()))
+        self.assertTrue(len(steps) > 30, len(steps))
+
+
+class SupplierTest(unittest.TestCase):
+    # None: there is none, which is for the decision to judge
+    def test_table(self):
+        image_hash = images.image_hash("1.1.0")
+        right = images.signature("1.1.0, supplier")
+        for names, signature, valid in (
+            (("supplier",), right, True),
+            (("supplier",), images.signature("1.1.0, stranger"), False),
+            (("supplier",), bytes(64), False),
+            (("supplier",), None, None),
+            # nobody's signature is right where nobody is trusted
+            ((), right, False),
+            ((), None, None),
+            (("manufacturer",), right, False),
+        ):
+            proofs = Proofs()
+            held = anchors_of(*names)
+            flows.finish(verify.supplier_steps(image_hash, signature, held, proofs))
+            self.assertEqual((names, proofs.supplier_valid), (names, valid))
+
+
+if __name__ == "__main__":
+    unittest.main()
