@@ -24,8 +24,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from hanboot.errors import BadFile, NoDevice
-from hanboot.ports import LOCK_FILE, PORT_FILE, SETTINGS_FILE
+from hanboot.errors import BadFile, HanbootError, NoDevice
+from hanboot.ports import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,6 +35,11 @@ FLASH_BYTES = 2 * 1024 * 1024
 
 #: Octets for a terminal that nobody reads; what comes beyond is dropped, as USB does.
 _BACKLOG_BYTES = 64 * 1024
+
+#: Longest that a process takes to start.
+_START_S = 10.0
+
+_CUT_POWER = signal.SIGUSR1
 
 
 class BoardProcess(ABC):
@@ -49,8 +54,9 @@ class BoardProcess(ABC):
         BadFile: the folder holds a device of another role, or another board.
     """
 
-    #: What `board.json` calls this board.
+    #: What `board.json` calls this board, and what people do.
     kind: str
+    name: str
 
     def __init__(
         self,
@@ -68,6 +74,7 @@ class BoardProcess(ABC):
         self._board_side: socket.socket | None = None
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
+        self._started = threading.Event()
         self._wake_read, self._wake_write = os.pipe()
         self._master, self._slave = os.openpty()
         self._outgoing = bytearray()
@@ -95,16 +102,33 @@ class BoardProcess(ABC):
     # --- the state folder
 
     def _claim(self, role: str | None) -> None:
-        self.state.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.state / LOCK_FILE).open("w")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.state.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.state / LOCK_FILE).open("a")
+        except OSError as error:
+            raise BadFile(
+                f"{self.state} cannot hold a board's state",
+                error.strerror or str(error),
+                "give another folder with --state",
+            ) from None
+        try:
+            self._take_state(self._lock, role)
+        except HanbootError:
+            self._lock.close()
+            raise
+
+    def _take_state(self, lock: IO[str], role: str | None) -> None:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise NoDevice(
                 f"{self.state} is in use",
                 "a board already runs on it",
                 "talk to that one, or give another folder with --state",
             ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
         settings = self._settings(role)
         self.role: str = settings["role"]
         self._serial: str = settings["serial"]
@@ -134,7 +158,7 @@ class BoardProcess(ABC):
             settings = json.loads(file.read_text())
             known = settings["role"] in ROLES and len(bytes.fromhex(settings["serial"])) == 8
             kind = settings["board"]
-        except (ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError):
             known = False
         if not known:
             raise BadFile(
@@ -189,9 +213,11 @@ class BoardProcess(ABC):
             self._lock.close()
 
     def power_cycle(self) -> None:
-        """Cuts the supply at this very instant, and gives it back."""
+        """Cuts the supply at this very instant; returns when it is back."""
         if self._process:
+            self._started.clear()
             self._process.kill()
+            self._started.wait(_START_S)
 
     def _wake(self) -> None:
         os.write(self._wake_write, b"!")
@@ -221,6 +247,7 @@ class BoardProcess(ABC):
         os.close(out_write)
         self._board_side, self._board_output = ours, out_read
         self.starts += 1
+        self._started.set()
 
     def _end_process(self) -> None:
         assert self._process is not None
@@ -282,7 +309,7 @@ class BoardProcess(ABC):
 
 
 def run_until_stopped(board: BoardProcess, announce: Callable[[str], None]) -> None:
-    """Runs `board` in the foreground until SIGINT or SIGTERM.
+    """Runs `board` in the foreground until SIGINT or SIGTERM; `cut_power` works meanwhile.
 
     Args:
         board: not yet started.
@@ -291,6 +318,33 @@ def run_until_stopped(board: BoardProcess, announce: Callable[[str], None]) -> N
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    signal.signal(_CUT_POWER, lambda *_: board.power_cycle())
+    # the port comes first, however soon the device writes
+    announced, on_text = threading.Event(), board._on_text
+
+    def show(line: str) -> None:
+        announced.wait()
+        on_text(line)
+
+    board._on_text = show
     with board:
-        announce(board.port)
+        try:
+            announce(board.port)
+        finally:
+            announced.set()
         stop.wait()
+
+
+def cut_power(state: Path) -> None:
+    """Cuts the supply of the board that another process runs on the folder, and gives it back.
+
+    Raises:
+        NoDevice: no board runs on it.
+    """
+    if not is_running(state):
+        raise NoDevice(
+            f"no board runs on {state}",
+            "nobody has its state open" if state.exists() else "there is no such folder",
+            f"start one: hanboot board run virtual --state {state}",
+        )
+    os.kill(int((state / LOCK_FILE).read_text()), _CUT_POWER)

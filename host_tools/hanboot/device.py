@@ -24,6 +24,7 @@ VERIFY_S = 30.0
 #: How long a device may take from a reset to an answer, three trial starts included.
 RESTART_S = 150.0
 
+_STALLS = 8  # replies in a row that bring an upload no further
 _POLL_S = 0.05
 _RESTART_REPLY_S = 0.3
 
@@ -296,7 +297,7 @@ class Device:
         """
         sha = hashlib.sha256(octets).digest()
         self._uploaded = hash_in(octets)
-        offset = 0
+        offset, stalls = 0, 0
         while True:
             request: Fields = {"off": offset}
             if offset == 0:
@@ -304,11 +305,19 @@ class Device:
             request["data"] = octets[offset : offset + _room(request)]
             reply = self._ask(_IMAGE, 1, request)
             taken = reply.get("off")
-            if not isinstance(taken, int) or not 0 <= taken <= len(octets):
+            if type(taken) is not int or not 0 <= taken <= len(octets):
                 raise LinkError(
                     "the device wants octets that the image does not have",
                     f"it asked for offset {taken} of {len(octets)}",
                     "check that the device runs hanboot",
+                )
+            # back to an earlier offset is a reset of the device; again and again is not
+            stalls = 0 if taken > offset else stalls + 1
+            if stalls > _STALLS:
+                raise LinkError(
+                    "the device does not take the image",
+                    f"it asks for the octets from offset {taken} over and over",
+                    "reset it and upload again",
                 )
             offset = taken
             progress(offset, len(octets))

@@ -26,8 +26,8 @@ LOCK_FILE = "lock"
 #: What board a state folder holds: {"board", "role", "serial"}.
 SETTINGS_FILE = "board.json"
 
-#: An emulated chip is some 15 times slower than the chip it plays, but takes no time for flash.
-_EMULATED_PATIENCE = 5.0
+#: An emulated chip is slower than the chip it plays by about this factor.
+_EMULATED_PATIENCE = 15.0
 
 
 def resolve(port: str) -> str:
@@ -39,20 +39,27 @@ def resolve(port: str) -> str:
     if not port.startswith(VIRTUAL):
         return port
     folder = Path(port[len(VIRTUAL) :])
-    try:
-        with (folder / LOCK_FILE).open() as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        # nobody holds it: a port file that is left over may name somebody else's terminal by now
-    except BlockingIOError:
+    if is_running(folder):
         with contextlib.suppress(OSError):
             return (folder / PORT_FILE).read_text().strip()
-    except OSError:
-        pass
     raise NoDevice(
         f"no virtual board runs on {folder}",
         "nobody has its state open" if folder.exists() else "there is no such folder",
         f"start one: hanboot board run virtual --state {folder}",
     )
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a board runs on this state folder."""
+    try:
+        with (folder / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    # nobody holds it: a port file that is left over may name somebody else's terminal by now
+    return False
 
 
 def patience(port: str) -> float:

@@ -30,6 +30,7 @@ class VirtualBoard(BoardProcess):
     """
 
     kind = "virtual"
+    name = "a virtual"
 
     def __init__(
         self,

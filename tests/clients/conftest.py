@@ -1,0 +1,53 @@
+"""A virtual board for somebody else's SMP clients, run as a process of its own.
+
+Not a thread of the test's: mcumgr-toolkit keeps Python's lock while it waits for a reply.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+# keys, images, boards and cables are those of the end-to-end tests
+sys.path.append(str(HERE.parent / "e2e"))
+
+from rig import COUNTING, Firmware, Keys, RunningBoard, States  # noqa: E402
+
+from hanboot.image import Image  # noqa: E402
+
+LONG_BYTES = 60_000
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker("clients")
+
+
+@pytest.fixture(scope="session")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
+    return Firmware(Keys.generate(), tmp_path_factory.mktemp("images"))
+
+
+@pytest.fixture(scope="session")
+def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
+    return States(tmp_path_factory.mktemp("devices"), firmware)
+
+
+@pytest.fixture
+def board(states: States) -> Iterator[RunningBoard]:
+    """A PPMID that runs 1.0.0."""
+    with RunningBoard(states.installed("ppmid/1.0.0")) as running:
+        running.await_line("| PPMID 1.0.0")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def long(firmware: Firmware) -> Image:
+    """An image for that PPMID that takes a while to send."""
+    before = firmware.image("ppmid/1.0.0")
+    return firmware.own("takes-a-while", 0x05000000, before, app=COUNTING, ballast=LONG_BYTES)

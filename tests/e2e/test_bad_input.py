@@ -1,0 +1,335 @@
+"""What people give by mistake: ports, files, folders and devices of another kind. One clear error
+each, the right exit code, no traceback, and soon enough.
+"""
+
+import json
+import os
+import threading
+import tty
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from rig import Bench, Firmware, Ran, States, hanboot, run, wait_for
+
+from bootloader.link import frame, smp
+from hanboot.deadline import Deadline
+from hanboot.device import Device
+from hanboot.errors import BadFile, NoDevice
+from hanboot.virtual import VirtualBoard
+
+
+def assert_error(ran: Ran, code: int, *holds: str) -> None:
+    """One error in three lines, and nothing on stdout."""
+    assert ran.code == code, ran.err
+    assert ran.out == ""
+    lines = [line for line in ran.err.splitlines() if line.strip()]
+    assert len(lines) >= 3, ran.err
+    for text in holds:
+        assert text in ran.err
+
+
+# --- ports
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "/dev/does-not-exist",
+        "virtual:nowhere",
+        "virtual:",
+        "socket://127.0.0.1:1",
+        "nonsense://here",
+        "/",
+        "",
+        "socket://",
+        __file__,
+        "/dev/null",
+    ],
+)
+def test_no_port(port: str) -> None:
+    assert_error(hanboot("status", "--port", port), 3)
+
+
+def test_a_board_that_was_stopped(states: States) -> None:
+    state = states.installed("ppmid/1.0.0")
+    with Bench(state) as bench:
+        # as a supervisor leaves it that was killed
+        port = (state / "port").read_text()
+    (state / "port").write_text(port)
+    assert_error(hanboot("status", "--port", bench.port), 3, "board run virtual")
+
+
+def test_a_port_in_use(ppmid: Bench) -> None:
+    with Device(ppmid.port):
+        for port in (ppmid.port, ppmid.board.port):
+            assert_error(hanboot("status", "--port", port), 3, "in use", "close")
+    assert hanboot("status", "--port", ppmid.port).code == 0
+
+
+# --- devices of another kind
+
+
+class Impostor:
+    """Something at the end of a pseudo terminal that is no hanboot device.
+
+    Args:
+        answer: what it says to octets; to None, whenever the line is quiet.
+    """
+
+    def __init__(self, answer: Callable[[bytes | None], bytes]) -> None:
+        self._answer = answer
+        self._master, self._slave = os.openpty()
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        self.port = os.ttyname(self._slave)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.005):
+            try:
+                octets: bytes | None = os.read(self._master, 4096)
+            except BlockingIOError:
+                octets = None
+            if said := self._answer(octets):
+                try:
+                    os.write(self._master, said)
+                except BlockingIOError:
+                    continue
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        os.close(self._master)
+        os.close(self._slave)
+
+
+@pytest.fixture
+def impostor() -> Iterator[Callable[[Callable[[bytes | None], bytes]], str]]:
+    made: list[Impostor] = []
+
+    def make(answer: Callable[[bytes | None], bytes]) -> str:
+        made.append(Impostor(answer))
+        return made[-1].port
+
+    yield make
+    for one in made:
+        one.close()
+
+
+Make = Callable[[Callable[[bytes | None], bytes]], str]
+
+
+@pytest.mark.slow
+def test_a_port_that_chatters_and_echoes(impostor: Make) -> None:
+    port = impostor(lambda octets: octets or os.urandom(40) + b"\n>>> \x06\x09\n")
+    deadline = Deadline(12)
+    assert_error(hanboot("status", "--port", port), 4, "no answer", port)
+    assert not deadline.passed
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda octets: b"",
+        lambda octets: octets or b"",
+        lambda octets: b"#" * 4000,
+        lambda octets: b"\x06\x09AAAA\n\x04\x14",
+    ],
+    ids=["silent", "echo", "flood", "half frames"],
+)
+def test_no_answer(impostor: Make, answer: Callable[[bytes | None], bytes], monkeypatch) -> None:
+    monkeypatch.setattr("hanboot.ports.patience", lambda port: 0.1)
+    assert_error(hanboot("status", "--port", impostor(answer)), 4, "no answer")
+
+
+def smp_device(body: dict[str, object] | bytes) -> Callable[[bytes | None], bytes]:
+    """A device that speaks SMP, and answers every request so."""
+    frames = frame.FrameReader()
+
+    def answer(octets: bytes | None) -> bytes:
+        said = b""
+        for found in frames.feed(octets or b""):
+            header = None if isinstance(found, str) else smp.parse_header(found)
+            if header is None:
+                continue
+            operation, fields = header.operation + 1, {} if isinstance(body, bytes) else body
+            reply = smp.encode(1, operation, header.group, header.sequence, header.command, fields)
+            if isinstance(body, bytes):
+                reply = reply[:2] + len(body).to_bytes(2, "big") + reply[4:8] + body
+            said += frame.encode(reply)
+        return said
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "command", ["status", "verdict", "history", "confirm", "reset", "activate"]
+)
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"rc": 8},
+        {"rc": "eight"},
+        {"err": 5},
+        {"err": {"group": "x", "rc": None}},
+        {"err": {"rc": 8, "group": 65}},
+        {},
+        {"slots": 5, "events": 7, "cells": [{}], "more": True, "reason": "none"},
+        {"slots": [{}], "events": [{"index": 1}], "more": False},
+        b"\xff\xff",
+        b"\x80",
+    ],
+    ids=repr,
+)
+def test_another_kind_of_smp_device(
+    impostor: Make, command: str, body: dict[str, object] | bytes
+) -> None:
+    ran = hanboot(command, "--port", impostor(smp_device(body)))
+    if ran.code == 0:
+        # an empty answer can be right: "no image was offered yet"
+        assert body in ({}, b"\x80") or command in ("reset", "confirm")
+        return
+    assert ran.code == 1 if command == "confirm" and "nothing to confirm" in ran.err else 4, ran.err
+    assert len(ran.error) == 3
+
+
+def test_an_upload_to_another_kind_of_device(impostor: Make, firmware: Firmware) -> None:
+    (file,) = firmware.files("ppmid/1.0.0")
+    for body in ({"rc": 8}, {}, {"off": 10**9}, {"off": -1}, {"off": "x"}, {"off": True}):
+        ran = hanboot("upload", file, "--port", impostor(smp_device(body)))
+        assert ran.code == 4, (body, ran.err)
+        ran = hanboot("upgrade", file, "--port", impostor(smp_device(body)))
+        assert ran.code == 4, (body, ran.err)
+
+
+# --- files
+
+
+@pytest.fixture
+def bad_files(tmp_path: Path) -> dict[str, Path]:
+    contents = {
+        "empty": b"",
+        "short": b"\x1e\xf1\xee\x0b",
+        "random": bytes(range(256)) * 40,
+        "text": b"[image]\n",
+    }
+    made = {}
+    for name, octets in contents.items():
+        made[name] = tmp_path / name
+        made[name].write_bytes(octets)
+    made["missing"] = tmp_path / "missing"
+    made["folder"] = tmp_path
+    return made
+
+
+@pytest.mark.parametrize("name", ["empty", "random", "text", "missing", "folder"])
+@pytest.mark.parametrize("command", ["upload", "upgrade"])
+def test_no_image_file(ppmid: Bench, bad_files: dict[str, Path], command: str, name: str) -> None:
+    ran = hanboot(command, bad_files[name], "--port", ppmid.port)
+    assert_error(ran, 5, bad_files[name].name)
+
+
+def test_a_path_is_read_before_it_is_taken(
+    ppmid: Bench, firmware: Firmware, bad_files: dict[str, Path]
+) -> None:
+    (good,) = firmware.files("ppmid/1.1.0")
+    ran = hanboot("upgrade", good, bad_files["random"], "--port", ppmid.port)
+    assert_error(ran, 5)
+    assert ppmid.runs(firmware.image("ppmid/1.0.0"))
+
+
+@pytest.mark.parametrize("name", ["empty", "random", "text", "missing", "folder"])
+def test_no_key_file(blank: Bench, bad_files: dict[str, Path], name: str) -> None:
+    ran = hanboot(
+        *("board", "provision", "--manufacturer-key", bad_files[name], "--port", blank.port)
+    )
+    assert_error(ran, 5)
+    assert not blank.identity().provisioned
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"port = ", b"\xff\xfe\x00", b"port = 7\n", b"[port]\n", b'prot = "/dev/ttyACM0"\n'],
+)
+def test_settings_that_cannot_be_read(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "hanboot.toml").write_bytes(content)
+    assert_error(hanboot("status"), 5, "hanboot.toml")
+
+
+def test_a_release_that_cannot_be_read(tmp_path: Path) -> None:
+    hanboot("keys", "new", "key")
+    file = tmp_path / "RELEASE.toml"
+    for content in (b"[image", b"\xff\xfe", b"", b"[image]\nfile_version = -1\n"):
+        file.write_bytes(content)
+        ran = hanboot("image", "build", file, "-o", "x.ota", "--manufacturer-key", "key.pem")
+        assert_error(ran, 5, "RELEASE.toml")
+    assert not (tmp_path / "x.ota").exists()
+
+
+# --- state folders
+
+
+def start(state: Path, *options: str) -> Ran:
+    """A supervisor that must not start."""
+    return run("board", "run", "virtual", "--state", state, *options, timeout=20)
+
+
+def test_a_second_supervisor(ppmid: Bench) -> None:
+    assert_error(start(ppmid.board.state), 3, "in use", "--state")
+    with pytest.raises(NoDevice):
+        VirtualBoard(ppmid.board.state)
+    assert hanboot("status", "--port", ppmid.port).code == 0
+
+
+def test_a_device_in_another_role(states: States) -> None:
+    state = states.installed("ppmid/1.0.0")
+    assert_error(start(state, "--role", "ihd"), 5, "ppmid")
+    with pytest.raises(BadFile) as caught:
+        VirtualBoard(state, "ihd")
+    # whoever failed does not hold the folder
+    with Bench(state, "ppmid") as bench:
+        assert caught.value.exit_code == 5
+        assert hanboot("status", "--port", bench.port).code == 0
+
+
+def test_a_state_folder_that_holds_something_else(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    state.mkdir()
+    settings = state / "board.json"
+    for content in (
+        *("", "{", "[]", "{}", "null", '{"board": "virtual", "role": "ppmid", "serial": 7}'),
+        '{"board": "virtual", "role": "toaster", "serial": "0011223344556677"}',
+        '{"board": "virtual", "role": "ppmid", "serial": "00"}',
+        '{"board": "something", "role": "ppmid", "serial": "0011223344556677"}',
+    ):
+        settings.write_text(content)
+        assert_error(start(state), 5)
+    good = {"board": "virtual", "role": "ppmid", "serial": "0011223344556677"}
+    settings.write_text(json.dumps(good))
+    (state / "flash.bin").write_bytes(b"\xff" * 100)
+    assert_error(start(state), 5, "flash.bin")
+
+
+def test_a_state_folder_that_is_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("")
+    assert start(file).code == 2
+    assert_error(start(file / "below"), 5)
+
+
+def test_flash_of_noise_is_a_blank_device(states: States) -> None:
+    """Whatever the flash holds, the bootloader answers."""
+    state = states.fresh()
+    with Bench(state, "ppmid"):
+        pass
+    (state / "flash.bin").write_bytes(os.urandom(2 * 1024 * 1024))
+    with Bench(state) as bench:
+        ran = hanboot("status", "--port", bench.port, "--json")
+        assert ran.code == 0
+        assert ran.document["provisioned"] is False
+        assert ran.document["running"] is None
+        assert bench.board.starts == 1
+        wait_for(lambda: bench.board.starts == 1, "one start")

@@ -1,0 +1,94 @@
+"""`make demo`: every step as expected; and if one is not, the demo says so and fails."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rig import ROOT
+
+from hanboot import demo
+from hanboot.image import Image
+from hanboot.keys import PrivateKey
+
+LAST_LINE = re.compile(r"(\d+) steps, (\d+) as expected")
+
+
+def last_line(text: str) -> tuple[int, int]:
+    found = LAST_LINE.fullmatch(text.splitlines()[-1])
+    assert found, text
+    return int(found[1]), int(found[2])
+
+
+def test_every_step_goes_as_expected(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hanboot.demo"],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    steps, good = last_line(done.stdout)
+    assert steps == good
+    assert steps >= 20
+    # what the demo is for
+    for reason in (
+        *("not-a-predecessor", "payload-hash", "unknown-signer", "hardware-version"),
+        *("header-mismatch", "trial-crashed"),
+    ):
+        assert reason in done.stdout
+    # nobody watches a terminal here: no colours
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+    # and nothing is left behind
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_make_runs_it() -> None:
+    if not shutil.which("make"):
+        pytest.skip("no make here")
+    planned = subprocess.run(
+        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert planned.stdout.rstrip().endswith("-m hanboot.demo")
+
+
+def play(capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:
+    """Steps, those as expected, and all that was told; the demo must fail."""
+    with pytest.raises(SystemExit) as ended:
+        demo.main()
+    told = capsys.readouterr().out
+    assert ended.value.code == 1
+    return *last_line(told), told
+
+
+def test_it_fails_if_the_wrong_upgrade_is_taken(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """2.0.0 built to follow 1.0.0, too: nothing is left to be refused."""
+    build, made = demo._build, {}
+
+    def careless(folder: str, key: PrivateKey, follows: tuple[Image, ...] = (), **changes: Any):
+        if folder == "2.0.0" and follows:
+            follows = (*follows, made["1.0.0"])
+        image = build(folder, key, follows, **changes)
+        made.setdefault(folder, image)
+        return image
+
+    monkeypatch.setattr(demo, "_build", careless)
+    steps, good, told = play(capsys)
+    assert good < steps
+    assert "the device took it" in told
+
+
+def test_it_fails_if_an_image_is_not_tampered_with(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "_flipped", lambda image: image.octets)
+    steps, good, _ = play(capsys)
+    assert good < steps
