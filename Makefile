@@ -3,6 +3,7 @@
 #   MICROPYTHON=path        a MicroPython 1.25 unix binary, instead of building one
 #   MICROPYTHON_DIR=path    a MicroPython 1.25 source tree to build from
 PYTHON ?= python3
+BOARD ?= rp2040_han
 
 BIN := .venv/bin
 VENV := .venv/.installed
@@ -10,7 +11,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 demo test test-fast test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo test test-fast test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -34,6 +35,9 @@ $(VENV): pyproject.toml
 $(UNITTEST): $(VENV)
 	@$(BIN)/pip install -qq --no-deps --upgrade --target $(@D) micropython-unittest==0.2
 	@touch $@
+
+firmware: setup-rp2 ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]
+	@$(BIN)/python boards/$(BOARD)/build.py $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
 
 demo: setup ## Watch a virtual PPMID refuse the wrong upgrade
 	@$(BIN)/python -m hanboot.demo

@@ -9,15 +9,18 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import serial
 
+from hanboot.deadline import Deadline
 from hanboot.errors import NoDevice
 
 BAUD = 115200
 _READ_S = 0.02
+_LOCK_S = 0.5
 VIRTUAL = "virtual:"
 
 #: A running virtual board leaves the path of its console in the one, and keeps the other locked.
@@ -81,17 +84,27 @@ def open_port(port: str) -> serial.Serial:
     """
     address = resolve(port)
     local = "://" not in address
-    try:
-        # an exclusive lock: two programs on one line take each other's replies
-        options: dict[str, Any] = {"exclusive": True} if local else {}
-        return serial.serial_for_url(address, baudrate=BAUD, timeout=_READ_S, **options)
-    except (serial.SerialException, ValueError, OSError) as error:
-        raise _no_device(port, address, error) from None
+    # an exclusive lock: two programs on one line take each other's replies
+    options: dict[str, Any] = {"exclusive": True} if local else {}
+    deadline = Deadline(_LOCK_S)
+    while True:
+        try:
+            return serial.serial_for_url(address, baudrate=BAUD, timeout=_READ_S, **options)
+        except (serial.SerialException, ValueError, OSError) as error:
+            if deadline.passed or not _is_in_use(error):
+                raise _no_device(port, address, error) from None
+        # whoever closed it may hold it for a moment: a child that is just being started
+        time.sleep(_READ_S)
+
+
+def _is_in_use(error: Exception) -> bool:
+    text = str(error)
+    return "exclusively lock" in text or "busy" in text.lower()
 
 
 def _no_device(port: str, address: str, error: Exception) -> NoDevice:
     text = str(error)
-    if "exclusively lock" in text or "busy" in text.lower():
+    if _is_in_use(error):
         return NoDevice(f"{port} is in use", text, "close the program that holds it, and try again")
     if port.startswith(VIRTUAL):
         folder = port[len(VIRTUAL) :]

@@ -306,7 +306,9 @@ def test_a_state_folder_that_holds_something_else(tmp_path: Path) -> None:
         '{"board": "something", "role": "ppmid", "serial": "0011223344556677"}',
     ):
         settings.write_text(content)
-        assert_error(start(state), 5)
+        with pytest.raises(BadFile):
+            VirtualBoard(state)
+    assert_error(start(state), 5, "another board")
     good = {"board": "virtual", "role": "ppmid", "serial": "0011223344556677"}
     settings.write_text(json.dumps(good))
     (state / "flash.bin").write_bytes(b"\xff" * 100)

@@ -229,6 +229,6 @@ def test_power_cuts_at_random_moments(
             reached = hashes.index(running.image_hash or b"")
         done.set()
         cutter.join()
-        assert cuts > 1
+        assert cuts >= CUTS // 2
         wait_for(lambda: bench.runs(releases[-1]), "the last start")
         assert is_topped_up(bench.credit)

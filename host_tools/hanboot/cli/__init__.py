@@ -25,6 +25,7 @@ COMMANDS = {
     "history": "hanboot.cli.device:history",
     "reset": "hanboot.cli.device:reset",
     "upgrade": "hanboot.cli.device:upgrade",
+    "matrix": "hanboot.cli.matrix:matrix",
 }
 
 #: Stopped by Ctrl-C, as shells count it.

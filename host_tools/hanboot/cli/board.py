@@ -8,7 +8,8 @@ import click
 from serial.tools import list_ports
 
 from bootloader.trust import anchors
-from hanboot import keys, virtual
+from hanboot import keys, rp2040, virtual
+from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
 from hanboot.cli.device import refusal_as_json
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option, port_option
@@ -71,14 +72,60 @@ def run_virtual(role: str | None, state: Path, trial_ms: int, quiet: bool, as_js
     """The bootloader in a MicroPython process, its flash in a file."""
     out = Out(as_json)
     show = (lambda line: None) if quiet or as_json else out.line
-    machine = virtual.VirtualBoard(state, role, trial_ms, show)
+    _run(virtual.VirtualBoard(state, role, trial_ms, show), out)
 
+
+@run.command("rp2040")
+@click.option("--role", type=click.Choice(virtual.ROLES), help="What it plays. Default: ppmid.")
+@click.option(
+    "--state",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("build/boards/rp2040"),
+    show_default=True,
+    help="Folder with its flash; made if it is not there.",
+)
+@click.option(
+    "--firmware",
+    type=click.Path(path_type=Path),
+    help="UF2 to flash. Default: what make firmware built for the role.",
+)
+@click.option("--quiet", is_flag=True, help="Do not show what the device writes and displays.")
+@json_option
+def run_rp2040(
+    role: str | None, state: Path, firmware: Path | None, quiet: bool, as_json: bool
+) -> None:
+    """The firmware of a Pico on an emulated chip, some 15 times slower than a real one."""
+    out = Out(as_json)
+    show = (lambda line: None) if quiet or as_json else out.line
+    _run(rp2040.Rp2040Board(state, role, show, firmware), out)
+
+
+def _run(machine: BoardProcess, out: Out) -> None:
     def announce(port: str) -> None:
-        out.document({"port": port, "role": machine.role, "state": str(state)})
+        out.document({"port": port, "role": machine.role, "state": str(machine.state)})
         out.line(port)
-        out.note(f"a virtual {machine.role.upper()}; also --port virtual:{state}; Ctrl-C stops it")
+        out.note(
+            f"{machine.name} {machine.role.upper()}; also --port virtual:{machine.state}; "
+            "Ctrl-C stops it"
+        )
 
-    virtual.run_until_stopped(machine, announce)
+    run_until_stopped(machine, announce)
+
+
+@board.command("power-cycle")
+@click.option(
+    "--state",
+    required=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder of a board that runs on this machine.",
+)
+@json_option
+def power_cycle(state: Path, as_json: bool) -> None:
+    """Cut the supply of a board that `board run` runs, at this very instant, and give it back."""
+    out = Out(as_json)
+    cut_power(state)
+    out.document({"state": str(state)})
+    out.line("power was cut, and is back")
 
 
 @board.command("provision")

@@ -1,0 +1,9 @@
+# The first Python to run, before anything could be imported from anywhere: only frozen code is
+# found from here on. Nothing is mounted at /, so there is no boot.py to follow.
+
+import sys
+
+sys.path[:] = [".frozen"]
+
+# from this import on the watchdog runs: whatever stands still ends in a reset
+import board  # noqa: E402, F401

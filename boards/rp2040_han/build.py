@@ -1,0 +1,101 @@
+"""Builds the firmware: `make firmware BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]`.
+
+Leaves UF2, ELF, link map and a size report in build/rp2040_han/. The same inputs give the same
+octets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+BOARD = Path(__file__).resolve().parent
+ROOT = BOARD.parents[1]
+OUT = ROOT / "build" / BOARD.name
+
+_FLASH_BASE = 0x10000000
+# frozen modules, as the symbols of MicroPython's tools name them
+_FROZEN = re.compile(
+    r"(?:fun_data|proto_fun|children|const_obj|const_table_data|frozen_module)_"
+    r"(bootloader|asyncio|board|main|_boot)(?:_|$)"
+)
+
+
+def build(role: str, development: bool, out: Path) -> None:
+    """Builds one variant."""
+    name = f"hanboot-{role}" + ("-development" if development else "")
+    tree = out / name
+    command = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
+    command += ["--board-dir", str(BOARD), "--build", str(tree), "-D", f"HANBOOT_ROLE={role}"]
+    if development:
+        command += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        sys.exit(1)
+    report = size_report(tree)
+    if report["free_flash"] < 0:
+        sys.exit(f"the firmware is {-report['free_flash']} octets too long for its part of flash")
+    for suffix, source in (("uf2", "uf2"), ("elf", "elf"), ("map", "elf.map")):
+        shutil.copyfile(tree / f"firmware.{source}", out / f"{name}.{suffix}")
+    (out / f"{name}.size.json").write_text(json.dumps(report, indent=2) + "\n")
+    print(f"{out / name}.uf2: " + ", ".join(f"{what} {size}" for what, size in report.items()))
+
+
+def size_report(tree: Path) -> dict[str, int]:
+    """Octets of the parts, from the linked firmware."""
+    symbols = _symbols(tree / "firmware.elf")
+    firmware = (tree / "firmware.bin").stat().st_size
+    frozen: dict[str, int] = {}
+    for symbol, (_, size) in symbols.items():
+        if match := _FROZEN.match(symbol):
+            frozen[match[1]] = frozen.get(match[1], 0) + size
+    storage, romfs = (_setting(name) for name in ("FLASH_STORAGE_BYTES", "ROMFS_BYTES"))
+    flash = 2 * 1024 * 1024
+    return {
+        "firmware": firmware,
+        "free_flash": flash - storage - romfs - firmware,
+        "frozen_bootloader_code": frozen.get("bootloader", 0),
+        "frozen_code": sum(frozen.values()),
+        "heap": symbols["__GcHeapEnd"][0] - symbols["__GcHeapStart"][0],
+    }
+
+
+def _symbols(elf: Path) -> dict[str, tuple[int, int]]:
+    """Address and size of each symbol."""
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", "-S", str(elf)], capture_output=True, text=True, check=True
+    ).stdout
+    found = {}
+    for line in listing.splitlines():
+        *numbers, _, name = line.split()
+        if numbers:
+            found[name] = (int(numbers[0], 16), int(numbers[1], 16) if len(numbers) > 1 else 0)
+    return found
+
+
+def _setting(name: str) -> int:
+    text = (BOARD / "mpconfigboard.h").read_text()
+    match = re.search(rf"#define MICROPY_HW_{name} \(([0-9* ]+)\)", text)
+    assert match
+    product = 1
+    for factor in match[1].split("*"):
+        product *= int(factor)
+    return product
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--role", choices=("ppmid", "ihd"), default="ppmid")
+    parser.add_argument("--variant", choices=("product", "development"), default="product")
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    build(arguments.role, arguments.variant == "development", arguments.out)
+
+
+if __name__ == "__main__":
+    main()

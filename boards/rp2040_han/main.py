@@ -1,0 +1,13 @@
+# Runs once USB has started, and never returns in a product: an error resets the board.
+
+import sys
+
+from board import DEVELOPMENT, Board
+from bootloader import boot
+
+try:
+    boot.run(Board())
+except BaseException as error:
+    sys.print_exception(error)
+    if DEVELOPMENT:
+        Board.keep_alive()

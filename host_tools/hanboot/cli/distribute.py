@@ -1,0 +1,142 @@
+"""`hanboot distribute`: an image through the gate to devices."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from hanboot import image, keys
+from hanboot.cli.output import Out, json_option, progress
+from hanboot.cli.registry_options import FILE, date_of, on_option, opened, registry_option
+from hanboot.cli.settings import configured
+from hanboot.device import Device, FirmwareId
+from hanboot.errors import HanbootError
+from hanboot.image import Image, Layout
+from hanboot.inventory import gate, reports
+from hanboot.inventory.devices import Inventory
+from hanboot.inventory.distribute import Outcome
+from hanboot.inventory.distribute import distribute as send
+from hanboot.inventory.gate import Listed
+from hanboot.registry import snapshot
+from hanboot.registry.snapshot import Snapshot
+from hanboot.registry.store import Register
+
+
+@click.command()
+@click.argument("image_file", metavar="IMAGE", type=FILE)
+@click.option(
+    "--port", "ports", metavar="PORT", multiple=True, envvar="HANBOOT_PORT", help="Repeatable."
+)
+@click.option("--local", is_flag=True, help="A local update, not one through the DCC.")
+@click.option(
+    "--snapshot",
+    "snapshot_file",
+    type=FILE,
+    help="Offline: a signed snapshot in the place of the register. Means --local.",
+)
+@click.option("--snapshot-key", type=FILE, help="Public key (PEM) or certificate that signed it.")
+@click.option(
+    "--reports",
+    "report_file",
+    type=FILE,
+    help="Offline: file for what devices run afterwards; hanboot inventory merge takes it.",
+)
+@click.option(
+    "--layout",
+    type=click.Choice(["signed", "unsigned"]),
+    help="How an image that is not ours ends, where the guess is wrong.",
+)
+@on_option
+@registry_option
+@json_option
+@click.pass_context
+def distribute(
+    ctx: click.Context,
+    image_file: Path,
+    ports: tuple[str, ...],
+    local: bool,
+    snapshot_file: Path | None,
+    snapshot_key: Path | None,
+    report_file: Path | None,
+    layout: Layout | None,
+    day: datetime.datetime | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Send IMAGE if the CPL lists it as Active and the device fits; then tell the inventory.
+
+    What a device refuses is recorded with its reason: hanboot inventory history.
+    """
+    out = Out(as_json)
+    ports = ports or tuple(port for port in [configured("port")] if port)
+    if not ports:
+        raise click.MissingParameter(
+            param_hint="'--port' (or HANBOOT_PORT, or port in hanboot.toml)", param_type="option"
+        )
+    loaded = image.load(image_file, layout)
+    with contextlib.ExitStack() as stack:
+        cpl: Register | Snapshot
+        inventory: Inventory | None
+        if snapshot_file:
+            cpl, inventory = _offline(snapshot_file, snapshot_key, report_file), None
+        else:
+            cpl = stack.enter_context(opened(url))
+            inventory = Inventory(cpl.database)
+        if local or snapshot_file:
+            gate.check_local(cpl)
+        listed = gate.check_listed(cpl, loaded, date_of(day))
+        outcomes = list(_each(out, loaded, listed, ports, inventory, report_file))
+    out.document([outcome.as_json() for outcome in outcomes])
+    codes = [outcome.error.exit_code for outcome in outcomes if outcome.error]
+    if codes:
+        ctx.exit(max(codes))
+
+
+def _offline(file: Path, key: Path | None, report_file: Path | None) -> Snapshot:
+    if key is None or report_file is None:
+        missing = "--snapshot-key" if key is None else "--reports"
+        raise click.UsageError(f"--snapshot needs {missing}")
+    return snapshot.load(file, keys.load_public(key))
+
+
+def _each(
+    out: Out,
+    loaded: Image,
+    listed: list[Listed],
+    ports: tuple[str, ...],
+    inventory: Inventory | None,
+    report_file: Path | None,
+) -> Iterator[Outcome]:
+    def tell(report: reports.Report) -> None:
+        if report_file:
+            reports.append(report_file, [report])
+
+    for port in ports:
+        try:
+            with Device(port) as device, progress(out, loaded.name, len(loaded.octets)) as advance:
+                outcome = send(device, loaded, listed, inventory, tell, advance)
+        except HanbootError as error:
+            # no device there: nothing to record, and the others are still to be served
+            if len(ports) == 1:
+                raise
+            outcome = Outcome.without_device(loaded, error)
+        _tell(out, port, outcome)
+        yield outcome
+
+
+def _tell(out: Out, port: str, outcome: Outcome) -> None:
+    sent = outcome.distribution
+    if outcome.error:
+        out.note(f"{port}: {outcome.error.what}")
+        for line in outcome.error.lines[1:]:
+            out.note(f"  {line}")
+    else:
+        out.line(f"{sent.device_id}: {_name(outcome.before)} -> {_name(outcome.after)}, confirmed")
+
+
+def _name(firmware: FirmwareId | None) -> str:
+    return f"{firmware.file_version:08X}" if firmware else "nothing"

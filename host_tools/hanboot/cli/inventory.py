@@ -1,0 +1,243 @@
+"""Commands about the inventory: which device runs what, and what it needs."""
+
+from __future__ import annotations
+
+import datetime
+from pathlib import Path
+
+import click
+
+from hanboot.cli.output import Out, json_option
+from hanboot.cli.registry_options import (
+    FILE,
+    date_of,
+    model_option,
+    on_option,
+    opened,
+    progress,
+    registry_option,
+)
+from hanboot.cli.settings import port_option
+from hanboot.device import Device as Target
+from hanboot.errors import WrongUsage
+from hanboot.inventory import enrolment, pending, reports
+from hanboot.inventory.devices import Device, Inventory, listings, parse_device_id
+from hanboot.inventory.gate import identity_model
+from hanboot.registry.entry import Model
+from hanboot.registry.history import now
+from hanboot.registry.store import Register
+
+_ROWS_AT_ONCE = 1000
+
+
+@click.group()
+def inventory() -> None:
+    """Devices and their firmware, as 'Read Inventory' (SR 8.2) lists them."""
+
+
+def _inventory(register: Register) -> Inventory:
+    return Inventory(register.database)
+
+
+# --- list
+
+
+@inventory.command("list")
+@click.argument("ids", metavar="[DEVICE_ID]...", nargs=-1)
+@model_option
+@click.option("--differs", is_flag=True, help="Only devices that report another firmware.")
+@registry_option
+@json_option
+def list_command(
+    ids: tuple[str, ...], model: Model | None, differs: bool, url: str, as_json: bool
+) -> None:
+    """List devices: what the inventory holds, and ! where the device reports something else."""
+    out = Out(as_json)
+    wanted = [parse_device_id(text) for text in ids]
+    with opened(url) as register:
+        devices = _inventory(register)
+        if wanted:
+            held = devices.find(wanted)
+            missing = [number for number in wanted if number not in held]
+            if missing:
+                raise WrongUsage(
+                    f"there is no device {missing[0]}",
+                    f"the inventory {register.database.name} does not hold it",
+                    "hanboot inventory add enters it",
+                )
+            found = [held[number] for number in wanted]
+        else:
+            found = list(devices.devices(model, differs))
+        documents = []
+        for start in range(0, len(found), _ROWS_AT_ONCE):
+            piece = found[start : start + _ROWS_AT_ONCE]
+            with register.database.reading() as connection:
+                statuses = listings(connection, piece)
+            for device in piece:
+                status = statuses[device.device_id]
+                if as_json:
+                    documents.append(device.as_json() | {"CPLStatus": status})
+                else:
+                    out.line(_in_one_line(device, status))
+    out.document(documents)
+    count = sum(device.differs for device in found)
+    out.line(f"{len(found)} devices, {count} of which report another firmware")
+
+
+def _in_one_line(device: Device, status: str) -> str:
+    text = (
+        f"{'!' if device.differs else ' '} {device.device_id}  {device.device_type:<6}  "
+        f"{device.model}  {device.firmware_version:08X}  {status}"
+    )
+    if device.state != "Commissioned":
+        text += f"  {device.state}"
+    if device.differs and device.reported_version is not None:
+        text += f"  reports {device.reported_version:08X}"
+        if device.reported_version == device.firmware_version and device.reported_hash:
+            text += f" with another hash, {device.reported_hash.hex()[:16]}…"
+    return text
+
+
+# --- add
+
+
+@inventory.command()
+@click.argument("file", type=FILE, required=False)
+@click.option("--port", help="Enter the device at this port, as it says of itself.")
+@registry_option
+@json_option
+def add(file: Path | None, port: str | None, url: str, as_json: bool) -> None:
+    """Enter devices: those in FILE (CSV or XLSX), or the one at --port.
+
+    Headings of FILE: Device ID, Device Type, Manufacturer Code, Device Model, Firmware Version;
+    and, if known, Manufacturer Image Hash and Device Status.
+    """
+    out = Out(as_json)
+    if bool(file) == bool(port):
+        raise click.UsageError("give FILE or --port, and not both")
+    with opened(url) as register:
+        if port:
+            with Target(port) as target:
+                devices = iter([enrolment.from_identity(target.identity(), now())])
+            count = _inventory(register).add(devices)
+        else:
+            assert file is not None
+            with progress(file.name) as advance:
+                count = enrolment.add_file(
+                    _inventory(register), file, lambda fault: out.note(str(fault)), advance
+                )
+    out.document({"added": count})
+    out.line(f"{count} device{'' if count == 1 else 's'} added")
+
+
+# --- pending
+
+
+@inventory.command("pending")
+@click.option(
+    "--devices",
+    "device_file",
+    type=FILE,
+    help="CSV file to write, with each device, its path, or why it has none.",
+)
+@on_option
+@registry_option
+@json_option
+def pending_command(
+    device_file: Path | None, day: datetime.datetime | None, url: str, as_json: bool
+) -> None:
+    """The devices that need a step, by model and path."""
+    out = Out(as_json)
+    with opened(url) as register:
+        devices = _inventory(register)
+        found = list(pending.needs(register, devices, date_of(day)))
+        if device_file:
+            count = pending.write_devices(device_file, devices, found)
+            out.note(f"{device_file}: {count} devices")
+    if as_json:
+        out.document([need.as_json() for need in found])
+    for need in found:
+        out.line(_need_line(need))
+    total = sum(need.running.devices for need in found)
+    stuck = sum(need.running.devices for need in found if need.why)
+    out.line(f"{total} devices need a step; {stuck} of them have no proven path to the newest")
+
+
+def _need_line(need: pending.Need) -> str:
+    running = need.running
+    way = " -> ".join(step.cpl_entry_id for step in need.steps)
+    start = f"{running.devices:>9}  {running.model}  {running.firmware_version:08X}"
+    if running.image_hash:
+        start += f" {running.image_hash.hex()[:8]}"
+    if need.why:
+        way = f"no path: {need.why}" + (f"; as far as {way}" if way else "")
+    return f"{start}  {way}"
+
+
+# --- reports
+
+
+@inventory.command()
+@port_option
+@click.option("--reports", "report_file", type=FILE, required=True, help="File to add to.")
+@json_option
+def report(port: str, report_file: Path, as_json: bool) -> None:
+    """Have the device at --port report its firmware, into a file for `merge`.
+
+    Each device has its own second of the day for this, so that a million of them make no storm.
+    """
+    out = Out(as_json)
+    with Target(port) as target:
+        identity = target.identity()
+    held = enrolment.from_identity(identity, now())
+    said = reports.Report(
+        held.device_id,
+        held.reported_at or now(),
+        identity_model(identity),
+        held.device_type,
+        held.firmware_version,
+        held.image_hash,
+    )
+    reports.append(report_file, [said])
+    due = reports.due_text(said.device_id)
+    out.document({"device": said.device_id, "due": due, "reports": str(report_file)})
+    out.line(f"{said.device_id} runs {said.firmware_version:08X}; its time of day is {due} UTC")
+
+
+@inventory.command()
+@click.argument("report_files", metavar="FILE...", type=FILE, nargs=-1, required=True)
+@registry_option
+@json_option
+def merge(report_files: tuple[Path, ...], url: str, as_json: bool) -> None:
+    """Take over reports: the last word of each device, flagged where it differs."""
+    out = Out(as_json)
+    with opened(url) as register:
+        said = (report for file in report_files for report in reports.read(file))
+        done = reports.merge_into(_inventory(register), said)
+    out.document(vars(done))
+    out.line(
+        f"{done.reports} reports: {done.updated} devices taken over, {done.unchanged} had said so"
+    )
+    for number in done.differing:
+        out.line(f"! {number} reports another firmware than the inventory holds")
+    for number in done.unknown:
+        out.line(f"? {number} is not in the inventory, or is of another model")
+
+
+@inventory.command()
+@click.argument("device", metavar="[DEVICE_ID]", required=False)
+@registry_option
+@json_option
+def history(device: str | None, url: str, as_json: bool) -> None:
+    """What was sent to a device, or to all, and what came of it."""
+    out = Out(as_json)
+    number = parse_device_id(device) if device else None
+    with opened(url) as register:
+        found = _inventory(register).distributions(number)
+    out.document([distribution.as_json() for distribution in found])
+    for sent in found:
+        reason = f": {sent.reason}" if sent.reason else ""
+        name = sent.cpl_entry_id or sent.image_hash.hex()[:16]
+        out.line(
+            f"{sent.at}  {sent.device_id}  {sent.file_version:08X}  {name}  {sent.outcome}{reason}"
+        )

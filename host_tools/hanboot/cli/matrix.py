@@ -1,0 +1,136 @@
+"""`hanboot matrix`: every release offered to a device that runs every other."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from bootloader.trust import anchors
+from hanboot import files, image, keys, virtual
+from hanboot.cli.arguments import FilePath
+from hanboot.cli.board import anchor_key
+from hanboot.cli.output import Out, json_option
+from hanboot.cli.settings import option
+from hanboot.device import Device
+from hanboot.errors import Refused, WrongUsage
+from hanboot.matrix import report
+from hanboot.matrix.cells import Cell, Matrix, Release, name_releases
+from hanboot.matrix.reading import Trust
+from hanboot.matrix.virtual import VirtualMatrix
+from hanboot.matrix.walk import DeviceWalk
+
+_IHD_IMAGE_TYPE = 0x0006  # boards/virtual/board.py
+
+
+@click.command()
+@click.argument("files_given", metavar="IMAGES...", type=FilePath(), nargs=-1, required=True)
+@option(
+    "manufacturer_key",
+    required=True,
+    type=FilePath(),
+    help="Public key (PEM) or certificate that signs envelopes.",
+)
+@option(
+    "supplier_key",
+    type=FilePath(),
+    help="Public key (PEM) or certificate of the Authorising Remote Party.",
+)
+# never from the environment or hanboot.toml: the device is upgraded
+@click.option("--port", metavar="PORT", help="Play on this device. Default: on virtual boards.")
+@click.option("--role", type=click.Choice(virtual.ROLES), help="What a virtual board plays.")
+@click.option("--html", "html_file", type=FilePath(), help="Write an HTML page.")
+@click.option("--junit", "junit_file", type=FilePath(), help="Write JUnit XML.")
+@json_option
+def matrix(
+    files_given: tuple[Path, ...],
+    manufacturer_key: Path,
+    supplier_key: Path | None,
+    port: str | None,
+    role: str | None,
+    html_file: Path | None,
+    junit_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Offer each of IMAGES to a device that runs each of them, and start what it accepts.
+
+    Every answer is compared with the decision function's and with an independent oracle's; also
+    after a failed trial and after a revert. Exit code 1 if any differ.
+
+    With --port a real device is upgraded, as far as it allows; there is no way back.
+    """
+    out = Out(as_json)
+
+    def tell(row: str) -> None:
+        out.note(f"running {row} ...")
+
+    releases = name_releases([image.load(file) for file in files_given])
+    if supplier_key is None and any(release.image.trailer for release in releases):
+        raise WrongUsage(
+            "some image carries a supplier's signature",
+            "nobody can say whether a device would believe it",
+            "give the supplier's public key: --supplier-key",
+        )
+    trust = Trust(
+        keys.load_public(manufacturer_key),
+        keys.load_public(supplier_key) if supplier_key else None,
+    )
+    if port:
+        with Device(port) as device:
+            played = DeviceWalk(device, releases, trust, tell).play()
+    else:
+        cells = [anchor_key(anchors.MANUFACTURER, manufacturer_key)]
+        if supplier_key:
+            cells.append(anchor_key(anchors.SUPPLIER, supplier_key))
+        with tempfile.TemporaryDirectory(prefix="hanboot-matrix-") as folder:
+            played = VirtualMatrix(
+                Path(folder), role or _role(releases), releases, cells, trust, tell
+            ).play()
+    _show(out, played)
+    if html_file:
+        files.write(html_file, report.html(played).encode())
+    if junit_file:
+        files.write(junit_file, report.junit(played))
+    if played.faulty:
+        raise Refused(
+            report.summary(played),
+            report.fault_lines(played)[0],
+            "one of the three is wrong: read docs/decisions.md, then mend it",
+        )
+
+
+def _role(releases: list[Release]) -> str:
+    is_ihd = releases[0].image.header.image_type == _IHD_IMAGE_TYPE
+    return "ihd" if is_ihd else "ppmid"
+
+
+def _show(out: Out, played: Matrix) -> None:
+    out.document(played.as_json())
+    if sys.stdout.isatty() and not out.as_json:
+        _show_table(played)
+    else:
+        for line in report.text_lines(played):
+            out.line(line)
+    for line in (*report.fault_lines(played), *played.remarks, report.summary(played)):
+        out.line(line)
+
+
+def _show_table(played: Matrix) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    def shown(cell: Cell | None) -> Text:
+        if cell is None:
+            return Text("-")
+        return Text(cell.text, "bold red" if cell.faults else "green" if cell.outcome else "")
+
+    table = Table("running", show_lines=True)
+    for release in played.releases:
+        table.add_column(Text(release.name))
+    for situation, row in played.rows.items():
+        cells = (shown(row.get(release)) for release in played.releases)
+        table.add_row(Text(situation.name), *cells)
+    Console().print(table)

@@ -1,0 +1,358 @@
+"""Commands of `hanboot registry` about pathways: check, plan, diagram, submit, check-image."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hanboot import files, image
+from hanboot.cli.output import Out, json_option
+from hanboot.cli.registry_options import (
+    FILE,
+    date_of,
+    manufacturer_option,
+    model_option,
+    on_option,
+    opened,
+    opened_or_made,
+    pairs,
+    parse_model,
+    progress,
+    registry_option,
+    why_of,
+    why_options,
+)
+from hanboot.errors import WrongUsage
+from hanboot.image import Layout
+from hanboot.registry import check as checking
+from hanboot.registry import diagram as drawing
+from hanboot.registry import intake, mapping, sheets, submission, svg
+from hanboot.registry.check import Finding
+from hanboot.registry.entry import Model
+from hanboot.registry.pathways import Pathways
+from hanboot.registry.plan import LATEST, NoPlan, Plan, plan_between, plan_for_device
+from hanboot.registry.sheets import Row
+from hanboot.registry.state import parse_state
+from hanboot.registry.submission import Comparison
+
+_STATE_MAX_BYTES = 1 << 20
+
+
+# --- check
+
+
+@click.command()
+@model_option
+@manufacturer_option
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@on_option
+@registry_option
+@json_option
+@click.pass_context
+def check(
+    ctx: click.Context,
+    model: Model | None,
+    manufacturer: int | None,
+    strict: bool,
+    day: datetime.datetime | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Prove the register: every entry reaches the newest of its model, every reference holds.
+
+    Exit code 1 if there are errors, so that it can guard a pipeline.
+    """
+    out = Out(as_json)
+    counts: Counter[str] = Counter()
+    found: list[Finding] = []
+    last: Model | None = None
+    with opened(url) as register, progress("check") as advance:
+        findings = checking.check_register(register, date_of(day), model, manufacturer, advance)
+        for finding in findings:
+            counts[finding.severity] += 1
+            if as_json:
+                found.append(finding)
+                continue
+            if finding.model != last:
+                out.line(str(finding.model))
+                last = finding.model
+            out.line(f"  {finding.severity:<8} {finding.code:<20} {finding.text}")
+    totals = {severity: counts[severity] for severity in ("error", "warning", "note")}
+    out.document({"summary": totals, "findings": [finding.as_json() for finding in found]})
+    out.line(", ".join(f"{n} {s}{'' if n == 1 else 's'}" for s, n in totals.items()))
+    if counts["error"] or (strict and counts["warning"]):
+        ctx.exit(1)
+
+
+# --- plan
+
+
+@click.command()
+@click.option(
+    "--device-state",
+    "state_file",
+    metavar="FILE",
+    help="What hanboot status --json printed; - reads it from stdin.",
+)
+@click.option("--from", "start", metavar="ID", help="CPL Entry ID of what runs.")
+@click.option(
+    "--to", default=LATEST, show_default=True, metavar="ID", help="CPL Entry ID, or latest."
+)
+@on_option
+@registry_option
+@json_option
+def plan(
+    state_file: str | None,
+    start: str | None,
+    to: str,
+    day: datetime.datetime | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """The shortest safe path for a device, by the decision that the device itself makes."""
+    out = Out(as_json)
+    if bool(state_file) == bool(start):
+        raise click.UsageError("give --device-state or --from, and not both")
+    with opened(url) as register:
+        answer: Plan | NoPlan
+        if state_file:
+            state = parse_state(_state_octets(state_file), state_file)
+            answer = plan_for_device(register, state, to, date_of(day))
+        else:
+            answer = plan_between(register, start or "", to, date_of(day))
+    out.document(answer.as_json())
+    if isinstance(answer, NoPlan):
+        raise answer.refusal()
+    if not answer.steps:
+        out.line(f"{answer.start} is there already: nothing to do")
+        return
+    out.line(f"from {answer.start} to {answer.target.cpl_entry_id} in {_steps(answer.steps)}")
+    for number, step in enumerate(answer.steps, 1):
+        out.line(f"{number:>3}  {step.cpl_entry_id}  {step.version_text}  {step.image_hash.hex()}")
+        remarks = [
+            "no way back once it is confirmed" if step.point_of_no_return else "",
+            f"commercially released: ask {step.contact or 'the manufacturer'}"
+            if step.release_kind == "commercial"
+            else "",
+            f"release notes: {step.release_notes}" if step.release_notes else "",
+        ]
+        for remark in remarks:
+            if remark:
+                out.line(f"     {remark}")
+
+
+def _steps(steps: tuple[Any, ...]) -> str:
+    return f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
+
+
+def _state_octets(name: str) -> bytes:
+    if name == "-":
+        return sys.stdin.buffer.read(_STATE_MAX_BYTES)
+    return files.read(Path(name), _STATE_MAX_BYTES)
+
+
+# --- diagram
+
+
+@click.command()
+@click.argument("model_or_id", metavar="MODEL|CPL_ENTRY_ID")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "ascii", "mermaid", "svg"]),
+    help="Default: by the ending of the file's name, or text.",
+)
+@click.option("-o", "--output", type=FILE, help="File to write, instead of stdout.")
+@on_option
+@registry_option
+def diagram(
+    model_or_id: str,
+    form: str | None,
+    output: Path | None,
+    day: datetime.datetime | None,
+    url: str,
+) -> None:
+    """Draw the pathways of a model ('FFF0 00050100'), or of the model of an entry."""
+    with opened(url) as register:
+        wanted = _model(model_or_id) or register.entry(model_or_id).model
+        groups = list(register.by_model(wanted))
+    if not groups:
+        raise WrongUsage(
+            f"there is no model {wanted}",
+            "the register has no entry of it",
+            "hanboot registry show lists what it holds",
+        )
+    drawn = drawing.draw(Pathways(*groups[0], date_of(day)))
+    by_ending = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
+    form = form or by_ending.get(output.suffix.lower() if output else "", "text")
+    text = {
+        "text": lambda: drawing.as_text(drawn),
+        "ascii": lambda: drawing.as_text(drawn, ascii_only=True),
+        "mermaid": lambda: drawing.as_mermaid(drawn),
+        "svg": lambda: svg.as_svg(drawn),
+    }[form]()
+    if output:
+        files.write(output, text.encode())
+        click.echo(f"{output}: written", err=True)
+    else:
+        click.echo(text, nl=False)
+
+
+def _model(text: str) -> Model | None:
+    with contextlib.suppress(click.BadParameter):
+        return parse_model(text)
+    return None
+
+
+# --- submit and check-image
+
+_image_options = (
+    click.argument("image_file", metavar="IMAGE", type=FILE),
+    click.option("--row", type=FILE, help="File (CSV or XLSX) with the image's row or rows."),
+    click.option(
+        "--set",
+        "values",
+        metavar="FIELD=VALUE",
+        multiple=True,
+        help="A field of the row, in place of a file. Repeatable.",
+    ),
+    click.option("--mapping", "mapping_file", type=FILE, help="TOML file: the row's headings."),
+    click.option(
+        "--layout",
+        type=click.Choice(["signed", "unsigned"]),
+        help="How an image that is not ours ends, where the guess is wrong.",
+    ),
+)
+
+
+def _takes_image(command: Any) -> Any:
+    for decorate in reversed(_image_options):
+        command = decorate(command)
+    return command
+
+
+@click.command()
+@_takes_image
+@click.option("--correct", is_flag=True, help="Change what the entry says already.")
+@registry_option
+@why_options
+@json_option
+def submit(
+    image_file: Path,
+    row: Path | None,
+    values: tuple[str, ...],
+    mapping_file: Path | None,
+    layout: Layout | None,
+    correct: bool,
+    url: str,
+    author: str,
+    reason: str,
+    as_json: bool,
+) -> None:
+    """Enter IMAGE with its row; refused if the row says anything that the image does not.
+
+    What the row leaves out (version, hash, predecessors) is taken from the image.
+    """
+    out = Out(as_json)
+    why = why_of(author, reason)
+    loaded = image.load(image_file, layout)
+    with opened_or_made(url) as register, _rows(row, values, mapping_file) as (rows, columns):
+        try:
+            done, compared = submission.submit(
+                register,
+                loaded,
+                rows,
+                image_file.name,
+                why,
+                columns,
+                intake.Rules(correct=correct),
+                lambda fault: out.note(str(fault)),
+            )
+        except submission.Differs as differs:
+            _tell(out, differs.compared)
+            raise
+    _tell(out, compared)
+    out.line(f"{image_file.name}: {done}")
+
+
+@click.command("check-image")
+@_takes_image
+@click.option("--entry", "ids", metavar="ID", multiple=True, help="CPL Entry ID of its row.")
+@registry_option
+@json_option
+def check_image(
+    image_file: Path,
+    row: Path | None,
+    values: tuple[str, ...],
+    mapping_file: Path | None,
+    layout: Layout | None,
+    ids: tuple[str, ...],
+    url: str,
+    as_json: bool,
+) -> None:
+    """Compare IMAGE with its row in the register, or with --row FILE; changes nothing.
+
+    For a manufacturer's CI: exit code 1 if they do not say the same.
+    """
+    out = Out(as_json)
+    loaded = image.load(image_file, layout)
+    with opened(url) as register, _rows(row, values, mapping_file) as (rows, columns):
+        if rows is None:
+            compared = submission.check_image(register, loaded, ids)
+        else:
+            compared = submission.check_rows(
+                register,
+                loaded,
+                rows,
+                image_file.name,
+                columns,
+                lambda fault: out.note(str(fault)),
+            )
+    _tell(out, compared)
+    submission.refuse_differences(loaded, compared)
+    out.line(f"{image_file.name}: it and its row say the same")
+
+
+@contextlib.contextmanager
+def _rows(
+    row: Path | None, values: tuple[str, ...], mapping_file: Path | None
+) -> Iterator[tuple[Iterator[Row] | None, mapping.ColumnMapping | None]]:
+    """The rows that --row or --set give, if they do."""
+    if row and values:
+        raise click.UsageError("give --row or --set, and not both")
+    columns = mapping.load(mapping_file) if mapping_file else None
+    if row:
+        with sheets.rows(row, columns.layout if columns else sheets.Layout()) as rows:
+            yield rows, columns
+    elif values:
+        yield submission.rows_from(pairs(values)), columns
+    else:
+        yield None, columns
+
+
+def _tell(out: Out, compared: list[Comparison]) -> None:
+    out.document(
+        [
+            {
+                "cpl_entry_id": comparison.entry.cpl_entry_id,
+                "differences": [vars(difference) for difference in comparison.differences],
+                "notes": list(comparison.notes),
+            }
+            for comparison in compared
+        ]
+    )
+    for comparison in compared:
+        for difference in comparison.differences:
+            out.line(f"{comparison.entry.cpl_entry_id}  {difference.code}: {difference.text}")
+        for note in comparison.notes:
+            out.note(f"{comparison.entry.cpl_entry_id}: {note}")
+
+
+COMMANDS = (check, plan, diagram, submit, check_image)

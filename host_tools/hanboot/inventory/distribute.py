@@ -1,0 +1,159 @@
+"""An image through the gate to a device: sent, activated, recorded.
+
+What the device decides is recorded as it says it: the firmware that it confirmed, or the reason of
+its refusal. A link that breaks is recorded too, for then nobody knows what the device holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from bootloader import reasons
+from hanboot import explain
+from hanboot.device import DeviceRefused, FirmwareId, Identity, Progress, Verdict
+from hanboot.errors import HanbootError
+from hanboot.image import Image
+from hanboot.inventory import gate
+from hanboot.inventory.devices import Distribution, Inventory, device_id
+from hanboot.inventory.gate import GateRefused, Listed
+from hanboot.inventory.reports import Report
+from hanboot.registry.history import now
+
+
+class Target(Protocol):
+    """What is asked of a device; `hanboot.device.Device` is one."""
+
+    def identity(self) -> Identity: ...
+    def upload(self, octets: bytes, progress: Progress = ...) -> None: ...
+    def wait_verified(self) -> Verdict: ...
+    def activate(self, image_hash: bytes) -> None: ...
+    def reset(self) -> None: ...
+    def wait_outcome(self, wanted: bytes) -> Identity: ...
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of it.
+
+    Attributes:
+        distribution: the record.
+        before, after: what the device ran.
+        error: why it was not activated; None if it was.
+    """
+
+    distribution: Distribution
+    before: FirmwareId | None
+    after: FirmwareId | None
+    error: HanbootError | None
+
+    @classmethod
+    def without_device(cls, image: Image, error: HanbootError) -> Outcome:
+        """No device answered, so there is nothing to record."""
+        code, reason = _reason(error)
+        sent = Distribution(
+            now(),
+            "",
+            image.header.file_version,
+            image.image_hash,
+            None,
+            "failed",
+            code,
+            reason,
+            str(error),
+        )
+        return cls(sent, None, None, error)
+
+    def as_json(self) -> dict[str, Any]:
+        return self.distribution.as_json() | {
+            "before": self.before.as_json() if self.before else None,
+            "after": self.after.as_json() if self.after else None,
+        }
+
+
+def distribute(
+    target: Target,
+    image: Image,
+    listed: list[Listed],
+    inventory: Inventory | None,
+    on_report: Callable[[Report], None] = lambda report: None,
+    progress: Progress = lambda done, total: None,
+    clock: Callable[[], str] = now,
+) -> Outcome:
+    """Brings an image to one device, if the gate and the device let it.
+
+    Args:
+        listed: what `gate.check_listed` found.
+        inventory: where the device must be, and what is updated; None offline.
+        on_report: called with the device's new firmware, for an inventory that is elsewhere.
+    """
+    identity = target.identity()
+    before = _firmware(identity)
+    number = device_id(identity.serial)
+    model, device_type = gate.identity_model(identity), explain.device_type(identity.device_type)
+    entry: Listed | None = None
+
+    def record(outcome: str, error: HanbootError | None = None) -> Distribution:
+        code, reason = _reason(error)
+        made = Distribution(
+            clock(),
+            number,
+            image.header.file_version,
+            image.image_hash,
+            entry.cpl_entry_id if entry else None,
+            outcome,
+            code,
+            reason,
+            str(error) if error else None,
+        )
+        if inventory is not None:
+            inventory.record(made)
+        return made
+
+    try:
+        if inventory is not None:
+            gate.check_inventory(inventory.find([number]).get(number), identity)
+        entry = gate.check_fit(listed, image, model, device_type)
+        confirmed = _walk(target, image, progress)
+    except (GateRefused, DeviceRefused) as error:
+        return Outcome(record("refused", error), before, before, error)
+    except HanbootError as error:
+        return Outcome(record("failed", error), before, None, error)
+    made = record("activated")
+    on_report(
+        Report(
+            number,
+            made.at,
+            model,
+            device_type,
+            image.header.file_version,
+            image.image_hash,
+            "local",
+        )
+    )
+    return Outcome(made, before, _firmware(confirmed), None)
+
+
+def _walk(target: Target, image: Image, progress: Progress) -> Identity:
+    target.upload(image.octets, progress)
+    target.wait_verified()
+    target.activate(image.image_hash)
+    target.reset()
+    return target.wait_outcome(image.image_hash)
+
+
+def _firmware(identity: Identity) -> FirmwareId | None:
+    return identity.running.firmware if identity.running else None
+
+
+def _reason(error: HanbootError | None) -> tuple[int | None, str | None]:
+    """The device's reason code and its name, or the gate's."""
+    if isinstance(error, DeviceRefused):
+        code = error.verdict.reason
+        return code, explain.explain(code).name if code != reasons.ACCEPTED else "no-reason"
+    if isinstance(error, GateRefused):
+        return None, error.code
+    if error is not None:
+        return None, "link"
+    return None, None

@@ -1,0 +1,162 @@
+"""Plays one cell on a device and holds it against the decision function and the oracle."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bootloader import policy
+from hanboot import explain, verification
+from hanboot.device import Device, DeviceRefused, Identity
+from hanboot.errors import LinkError, NoDevice
+from hanboot.matrix import oracle
+from hanboot.matrix.cells import Cell, Release, Situation
+from hanboot.matrix.reading import Trust
+
+NO_ANSWER = "no answer"
+
+CONFIRMED, REVERTED, NOT_ACTIVATED = "confirmed", "reverted", "not activated"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row is played: `state` is what the oracle holds of the device there."""
+
+    situation: Situation
+    state: oracle.State
+
+
+def state_of(identity: Identity) -> oracle.State:
+    """A device's own properties; what it runs and its counter are the oracle's to know."""
+    return oracle.State(
+        identity.manufacturer_code,
+        identity.image_type,
+        identity.hardware_version,
+        explain.device_type(identity.device_type),
+        identity.slot_bytes,
+    )
+
+
+def expected(place: Place, release: Release, trust: Trust) -> str:
+    """The oracle's reason."""
+    return oracle.verdict(place.state, trust.offer(release.image))
+
+
+def decided(identity: Identity, release: Release, trust: Trust) -> str:
+    """The decision function's reason, over what the device says of itself."""
+    confirmed = identity.confirmed
+    running = None
+    if confirmed and confirmed.image_hash:
+        running = policy.Firmware(confirmed.file_version, confirmed.image_hash)
+    decision = verification.decide(
+        release.image.octets, identity.facts, running, trust.manufacturer, trust.supplier
+    )
+    return explain.explain(decision.reason).name
+
+
+def play(device: Device, place: Place, release: Release, trust: Trust, activate: bool) -> Cell:
+    """Offers `release`, and with `activate` starts it if it is accepted.
+
+    A device that breaks off in the middle makes a fault of the cell.
+    """
+    started = time.monotonic()
+    wanted = expected(place, release, trust)
+    reason, decision, outcome, trial = NO_ANSWER, NO_ANSWER, "", ""
+    faults: list[str] = []
+    try:
+        before = device.identity()
+        decision = decided(before, release, trust)
+        faults += _differences("before the offer", before, place.state)
+        reason = offer(device, release)
+        after = before
+        if reason == oracle.ACCEPTED:
+            outcome = NOT_ACTIVATED
+            if activate:
+                outcome, trial = start(device, release)
+        after = device.identity()
+        state = place.state
+        if outcome == CONFIRMED and trust.offer(release.image).rules:
+            state = oracle.confirm(state, trust.offer(release.image))
+            faults += _ways_back(after, release)
+        faults += _differences("afterwards", after, state)
+    except (LinkError, NoDevice) as error:
+        faults.append(str(error))
+    if not reason == decision == wanted:
+        faults.insert(0, f"device: {reason}; decision function: {decision}; oracle: {wanted}")
+    seconds = time.monotonic() - started
+    return Cell(
+        place.situation,
+        release,
+        reason,
+        decision,
+        wanted,
+        outcome,
+        trial,
+        tuple(faults),
+        seconds,
+    )
+
+
+def offer(device: Device, release: Release) -> str:
+    """The device's reason for or against `release`."""
+    try:
+        device.upload(release.image.octets)
+        device.wait_verified()
+    except DeviceRefused as refused:
+        return _reason_of(refused)
+    return oracle.ACCEPTED
+
+
+def start(device: Device, release: Release) -> tuple[str, str]:
+    """Activates what was accepted: the outcome, and the reason if it is not confirmed."""
+    wanted = release.image.image_hash
+    try:
+        device.activate(wanted)
+    except DeviceRefused as refused:
+        return NOT_ACTIVATED, _reason_of(refused)
+    try:
+        device.reset()
+        device.wait_outcome(wanted)
+    except DeviceRefused as refused:
+        return REVERTED, _reason_of(refused)
+    return CONFIRMED, ""
+
+
+def _reason_of(refused: DeviceRefused) -> str:
+    reason = refused.verdict.reason
+    if not reason:
+        raise LinkError(
+            "the device refused without a reason", refused.why, "look at hanboot verdict"
+        )
+    return explain.explain(reason).name
+
+
+def _differences(when: str, identity: Identity, state: oracle.State) -> list[str]:
+    """Where the device is not in the state in which it must be."""
+    faults = []
+    confirmed = identity.confirmed
+    found = confirmed.image_hash if confirmed else None
+    wanted = state.confirmed.image_hash if state.confirmed else None
+    if found != wanted:
+        faults.append(f"{when} {_short(found)} is confirmed, not {_short(wanted)}")
+    running = identity.running
+    started = running.firmware.image_hash if running and running.firmware else None
+    if started != wanted:
+        faults.append(f"{when} {_short(started)} runs, not {_short(wanted)}")
+    if identity.security_counter != state.security_counter:
+        faults.append(
+            f"{when} the device's counter is {identity.security_counter}, "
+            f"not {state.security_counter}"
+        )
+    return faults
+
+
+def _ways_back(identity: Identity, release: Release) -> list[str]:
+    manifest = release.image.manifest
+    if manifest and manifest.point_of_no_return and identity.slot("previous"):
+        return ["behind a point of no return the image before it is still there"]
+    return []
+
+
+def _short(image_hash: bytes | None) -> str:
+    return f"{image_hash.hex()[:16]}…" if image_hash else "nothing"

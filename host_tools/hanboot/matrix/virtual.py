@@ -1,0 +1,181 @@
+"""Plays the matrix on virtual boards: every cell begins with a copy of a prepared flash.
+
+What a cell leaves is kept where another row begins with it: a confirmed release is the clean
+start of its own row, a reverted one the start of a row after a failed trial.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootloader import reasons
+from hanboot.deadline import Deadline
+from hanboot.device import Device
+from hanboot.matrix import oracle
+from hanboot.matrix.cells import Cell, Matrix, Release, Situation
+from hanboot.matrix.compare import CONFIRMED, REVERTED, Place, offer, play, state_of
+from hanboot.matrix.reading import Trust
+from hanboot.provisioning import AnchorKey, provision
+from hanboot.virtual import VirtualBoard
+
+_TRIAL_MS = 10_000
+_TRIAL_STARTS = 3  # docs/decisions.md, Trial
+_START_S = 3.0
+_LOOK_S = 0.0002
+_ATTEMPTS = 8  # a busy machine may see the write too late, or a record be torn
+
+
+@dataclass(frozen=True)
+class _Row:
+    place: Place
+    flash: Path
+
+
+class VirtualMatrix:
+    """The matrix of `releases` on virtual boards in `folder`.
+
+    Args:
+        folder: for the boards' states; grows by 2 MiB for each row.
+        role: "ppmid" or "ihd".
+        keys: trust anchors to give each board.
+        trust: the same, for the comparison.
+        on_row: called with what is played next.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        role: str,
+        releases: Sequence[Release],
+        keys: list[AnchorKey],
+        trust: Trust,
+        on_row: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        self._folder = folder
+        self._role = role
+        self._keys = keys
+        self._trust = trust
+        self._on_row = on_row
+        self._copies = 0
+        self._rows: deque[_Row] = deque()
+        self._reached: set[bytes] = set()
+        self.matrix = Matrix(releases)
+
+    def play(self) -> Matrix:
+        """All rows that can be reached from a device without an application."""
+        self._rows.append(self._blank())
+        while self._rows:
+            row = self._rows.popleft()
+            self._on_row(row.place.situation.name)
+            for release in self.matrix.releases:
+                self._play_cell(row, release)
+        self._remark_unreached()
+        return self.matrix
+
+    def _blank(self) -> _Row:
+        state = self._folder / "blank"
+        with _board(state, self._role) as (_, device):
+            provision(device, self._keys)
+            facts = state_of(device.identity())
+        return _Row(Place(Situation(None), facts), state)
+
+    def _copy(self, flash: Path) -> Path:
+        self._copies += 1
+        return shutil.copytree(flash, self._folder / f"row-{self._copies}")
+
+    def _play_cell(self, row: _Row, release: Release) -> None:
+        state = self._copy(row.flash)
+        with _board(state) as (_, device):
+            cell = play(device, row.place, release, self._trust, activate=True)
+        self.matrix.cells.append(cell)
+        if not (self._is_kept(row, cell, state) or cell.faults):
+            shutil.rmtree(state)
+        if not row.place.situation.after and cell.outcome in (CONFIRMED, REVERTED):
+            self._add_reverted(row, release)
+
+    def _is_kept(self, row: _Row, cell: Cell, state: Path) -> bool:
+        """Whether another row begins where the cell ended."""
+        release, before = cell.offered, row.place
+        if before.situation.after:
+            return False
+        if cell.outcome == REVERTED:
+            situation = Situation(before.situation.running, "failed trial", release)
+            self._rows.append(_Row(Place(situation, before.state), state))
+            return True
+        if cell.outcome == CONFIRMED and release.image.image_hash not in self._reached:
+            self._reached.add(release.image.image_hash)
+            after = oracle.confirm(before.state, self._trust.offer(release.image))
+            self._rows.append(_Row(Place(Situation(release), after), state))
+            return True
+        return False
+
+    def _add_reverted(self, row: _Row, release: Release) -> None:
+        """A row after a trial that found no end, because power was cut in each of its starts."""
+        situation = Situation(row.place.situation.running, "revert", release)
+        for _ in range(_ATTEMPTS):
+            state = self._copy(row.flash)
+            if _cut_short(state, release):
+                self._rows.append(_Row(Place(situation, row.place.state), state))
+                return
+            shutil.rmtree(state)
+        self.matrix.remarks.append(
+            f"{situation.name}: not played, it confirms itself before power can be cut"
+        )
+
+    def _remark_unreached(self) -> None:
+        cells = self.matrix.cells
+        for release in self.matrix.releases:
+            if release.image.image_hash in self._reached:
+                continue
+            tried = [c.trial_reason for c in cells if c.offered == release and c.outcome]
+            why = (
+                f"wherever it was accepted it was reverted ({', '.join(sorted(set(tried)))})"
+                if tried
+                else "no path of the given images leads there from a device without an application"
+            )
+            self.matrix.remarks.append(f"{release.name} never runs: {why}")
+
+
+@contextlib.contextmanager
+def _board(state: Path, role: str | None = None) -> Iterator[tuple[VirtualBoard, Device]]:
+    with VirtualBoard(state, role, _TRIAL_MS) as board, Device(board.port) as device:
+        yield board, device
+
+
+def _cut_short(state: Path, release: Release) -> bool:
+    """Cuts power in every start of a trial; whether the device reverted it for that."""
+    with _board(state) as (board, device):
+        if offer(device, release) != oracle.ACCEPTED:
+            return False
+        device.activate(release.image.image_hash)
+        flash = board.flash.read_bytes()
+        device.reset()
+        for _ in range(_TRIAL_STARTS):
+            # the first thing that a start of a trial writes is that it was counted
+            if not _changes(board.flash, flash):
+                return False
+            board.power_cycle()
+            # before the next start can come to writing
+            flash = board.flash.read_bytes()
+    with _board(state) as (_, device):
+        identity = device.identity()
+        verdict = device.verdict()
+    # a record that was torn by a cut, or an application that was quicker, make it another end
+    return bool(
+        identity.slot("reverted") and verdict and verdict.reason == reasons.TRIAL_NOT_STARTED
+    )
+
+
+def _changes(flash: Path, before: bytes) -> bool:
+    deadline = Deadline(_START_S)
+    while flash.read_bytes() == before:
+        if deadline.passed:
+            return False
+        time.sleep(_LOOK_S)
+    return True

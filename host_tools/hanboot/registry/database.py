@@ -1,0 +1,240 @@
+"""A database by its URL: opened, brought to this version's schema, its errors told in words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+
+from hanboot.errors import BadFile, HanbootError, WrongUsage
+from hanboot.registry.schema import REVISION
+
+DEFAULT_URL = "registry.db"
+
+#: How long to wait for another process that writes to the same SQLite file.
+LOCK_WAIT_S = 5.0
+
+_WRITING = "hanboot_writing"
+_ROWS_AT_ONCE = 2000
+
+
+class Database:
+    """A database at this version's schema.
+
+    Args:
+        url: an SQLAlchemy URL, or the path of an SQLite file.
+        create: whether one that is not there yet is made.
+        upgrade: whether one at an older schema takes the missing steps.
+
+    Raises:
+        BadFile: it is not there, not ours, locked, or at another schema.
+        WrongUsage: the URL is none.
+    """
+
+    def __init__(self, url: str = DEFAULT_URL, create: bool = False, upgrade: bool = False) -> None:
+        self._url = parse_url(url)
+        #: Schema step that it was found at; None if it was made here.
+        self.found_at: str | None = REVISION
+        if self._path and not self._path.exists() and not create:
+            raise BadFile(
+                f"there is no register {self.name}",
+                "the file does not exist",
+                "hanboot registry import makes one; --registry names another",
+            )
+        self._engine = _engine(self._url)
+        try:
+            with self.explained():
+                self._check_schema(create, upgrade)
+        except HanbootError:
+            self.close()
+            raise
+
+    @property
+    def name(self) -> str:
+        """The database for messages; without its password."""
+        return str(self._path or self._url.render_as_string(hide_password=True))
+
+    @property
+    def _path(self) -> Path | None:
+        file = self._url.database
+        is_file = self._url.get_backend_name() == "sqlite" and file and file != ":memory:"
+        return Path(file) if is_file and file and not file.startswith("file:") else None
+
+    @property
+    def dialect(self) -> str:
+        return self._engine.dialect.name
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def discard(self) -> None:
+        """Removes an SQLite file that was made here, if what it was made for failed."""
+        self.close()
+        if self.found_at is None and self._path:
+            self._path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the database throughout."""
+        with self.explained(), self._engine.connect() as connection, connection.begin():
+            yield connection
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection whose changes are kept together, when the body ends without an error."""
+        with self.explained(), self._engine.connect() as connection:
+            connection = connection.execution_options(**{_WRITING: True})
+            with connection.begin():
+                yield connection
+
+    # --- the schema
+
+    def _check_schema(self, create: bool, upgrade: bool) -> None:
+        with self.reading() as connection:
+            revision = revision_of(connection)
+            is_empty = revision is None and not sa.inspect(connection).get_table_names()
+        self.found_at = revision
+        if revision == REVISION:
+            return
+        if (is_empty and create) or (upgrade and revision in known_revisions()):
+            _migrate(self)
+        elif revision is None:
+            raise BadFile(
+                f"{self.name} is not a hanboot register",
+                "it is empty" if is_empty else "it holds other tables",
+                "name another file; hanboot registry import makes a register",
+            )
+        elif revision in known_revisions():
+            raise BadFile(
+                f"{self.name} is at an older schema version",
+                f"it is at {revision}, this hanboot works with {REVISION}",
+                "keep a copy, then: hanboot registry migrate",
+            )
+        else:
+            raise BadFile(
+                f"{self.name} is at an unknown schema version",
+                f"it is at {revision}, this hanboot knows up to {REVISION}",
+                "use a newer hanboot",
+            )
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Tells a database's errors in three lines."""
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise _explained(self.name, error) from error
+
+
+def parse_url(text: str) -> URL:
+    """The URL in `text`; a path is an SQLite file."""
+    if "://" not in text:
+        return URL.create("sqlite", database=text)
+    try:
+        url = make_url(text)
+        url.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ImportError) as error:
+        # never the whole URL: a password may be in it
+        raise WrongUsage(
+            "the register's URL cannot be used",
+            f"{_first_line(error)} ({text.split('://', 1)[0]}://...)",
+            "give a path, or an SQLAlchemy URL whose driver is installed",
+        ) from None
+    return url
+
+
+def _engine(url: URL) -> Engine:
+    if url.get_backend_name() != "sqlite":
+        try:
+            return sa.create_engine(url)
+        except (SQLAlchemyError, ImportError) as error:
+            raise WrongUsage(
+                "the register's URL cannot be used",
+                _first_line(error),
+                "install the driver that the URL names",
+            ) from None
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
+
+    # sqlite3 begins transactions late, and never for reading or for DDL: begin them here
+    @event.listens_for(engine, "connect")
+    def connect(connection: object, record: object) -> None:
+        connection.isolation_level = None  # type: ignore[attr-defined]
+        connection.execute("PRAGMA foreign_keys = ON")  # type: ignore[attr-defined]
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        # a writer takes its lock at once, so that it fails before it has worked
+        writing = connection.get_execution_options().get(_WRITING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The schema step that a database is at; None if alembic never saw it."""
+    if not sa.inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def known_revisions() -> list[str]:
+    """All steps, oldest first."""
+    versions = resources.files("hanboot.registry.migrations") / "versions"
+    return sorted(
+        file.name.split("_")[0] for file in versions.iterdir() if file.name[:4].isdecimal()
+    )
+
+
+def _migrate(database: Database) -> None:
+    """Takes all steps that are missing, or none."""
+    # imported late: it is needed once in a register's life
+    from alembic import command
+    from alembic.config import Config
+
+    with database.writing() as connection:
+        config = Config()
+        config.set_main_option("script_location", "hanboot.registry:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+# --- errors
+
+# what a database's own words mean: (in the text, cause, remedy)
+_CAUSES = (
+    (
+        "database is locked",
+        "another process is writing to it",
+        "wait for it to end, then try again",
+    ),
+    ("not a database", "it is not an SQLite file", "check the name: --registry names the register"),
+    ("malformed", "the file is damaged", "restore it from a copy, or from an export"),
+    ("readonly", "it may not be written to", "check the file's permissions, and who you are"),
+    (
+        "unable to open database file",
+        "the folder is not there, or may not be written to",
+        "check the path; folders are not made",
+    ),
+    ("disk is full", "the disk is full", "make room, then try again"),
+    ("history is not rewritten", "history may only be added to", "enter a correction instead"),
+)
+
+
+def _explained(name: str, error: SQLAlchemyError) -> BadFile:
+    text = _first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error)
+    for words, cause, remedy in _CAUSES:
+        if words in text:
+            return BadFile(f"cannot use the register {name}", cause, remedy)
+    return BadFile(
+        f"cannot use the register {name}", text, "check the database; nothing was changed"
+    )
+
+
+def _first_line(error: object) -> str:
+    return str(error).strip().split("\n", 1)[0] or type(error).__name__

@@ -1,0 +1,135 @@
+"""Export as CSV or XLSX, by role: a view is what may be handed to somebody.
+
+A view is for handing out. Who has the database file sees everything in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any, Literal, get_args
+
+from hanboot.errors import BadFile, WrongUsage
+from hanboot.registry.entry import Entry
+from hanboot.registry.fields import FIELDS, Field, Part, texts_of
+from hanboot.registry.sheets import Progress, protect
+
+#: Who looks. everyone: the CPL is public. supplier: and the FIR, which is for SEC parties.
+#: manufacturer: the same of its own entries. ssc: everything; MP231 keeps chipset and stack for it.
+Role = Literal["everyone", "supplier", "manufacturer", "ssc"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+_PARTS: dict[Role, tuple[Part, ...]] = {
+    "everyone": ("cpl",),
+    "supplier": ("cpl", "fir"),
+    "manufacturer": ("cpl", "fir"),
+    "ssc": ("cpl", "fir", "ssc"),
+}
+
+Format = Literal["csv", "xlsx"]
+
+_ROWS_PER_PROGRESS = 500
+
+
+def columns_for(role: Role) -> tuple[Field, ...]:
+    """The columns that a role sees."""
+    return tuple(column for column in FIELDS if column.part in _PARTS[role])
+
+
+def check_view(role: Role, manufacturer: int | None) -> None:
+    """Refuses a manufacturer's view of nobody in particular."""
+    if role == "manufacturer" and manufacturer is None:
+        raise WrongUsage(
+            "a manufacturer sees its own entries",
+            "which manufacturer it is was not said",
+            "give --manufacturer CODE",
+        )
+
+
+def write_csv(file: IO[str], entries: Iterable[Entry], columns: Sequence[Field]) -> int:
+    """Writes headings and rows; returns the number of rows."""
+    writer = csv.writer(file, lineterminator="\r\n")
+    writer.writerow([column.heading for column in columns])
+    shown = tuple(columns)
+    count = 0
+    for entry in entries:
+        writer.writerow([protect(text) for text in texts_of(entry, shown)])
+        count += 1
+    return count
+
+
+def write_file(
+    path: Path,
+    form: Format,
+    entries: Iterable[Entry],
+    columns: Sequence[Field],
+    progress: Progress = lambda done, total: None,
+) -> int:
+    """Writes a file as a whole or not at all; returns the number of rows.
+
+    Raises:
+        BadFile: it cannot be written.
+    """
+
+    def counted() -> Iterator[Entry]:
+        for count, entry in enumerate(entries, 1):
+            yield entry
+            if count % _ROWS_PER_PROGRESS == 0:
+                progress(count, 0)
+
+    with replacing(path) as partial:
+        if form == "xlsx":
+            return _write_workbook(partial, counted(), columns)
+        # with a byte order mark, by which spreadsheets know UTF-8
+        with partial.open("w", encoding="utf-8-sig", newline="") as file:
+            return write_csv(file, counted(), columns)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file beside `path` that takes its place if the body ends without an error."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        yield partial
+        partial.replace(path)
+    except OSError as error:
+        text = error.strerror or str(error)
+        raise BadFile(
+            f"cannot write {path}",
+            text[:1].lower() + text[1:],
+            "check the folder, its permissions and the disk",
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _write_workbook(path: Path, entries: Iterable[Entry], columns: Sequence[Field]) -> int:
+    # imported late: CSV does without it
+    from openpyxl import Workbook
+    from openpyxl.cell import WriteOnlyCell
+    from openpyxl.styles import Font
+
+    workbook = Workbook(write_only=True)
+    sheet = workbook.create_sheet("CPL")
+    sheet.freeze_panes = "B2"
+
+    def cell(text: str, bold: bool = False) -> Any:
+        made = WriteOnlyCell(sheet, text)
+        # text, whatever it looks like: codes keep their zeros, nothing is a formula
+        made.data_type = "s"
+        made.number_format = "@"
+        if bold:
+            made.font = Font(bold=True)
+        return made
+
+    sheet.append([cell(column.heading, bold=True) for column in columns])
+    shown = tuple(columns)
+    count = 0
+    for entry in entries:
+        sheet.append([cell(text) if text else None for text in texts_of(entry, shown)])
+        count += 1
+    workbook.save(path)
+    return count

@@ -1,0 +1,323 @@
+"""How each field of an entry is read from a cell, written to one, and who may see it.
+
+Hexadecimal and BCD firmware versions are the same digits in a cell, and digits is how they are
+taken: eight of them, never a number to be converted. What a spreadsheet made a number of has lost
+its leading zeros or its E, so such a cell is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from hanboot.registry.entry import (
+    DEVICE_TYPES,
+    JOIN_OPTIONS,
+    RELEASE_KINDS,
+    STATUSES,
+    DeviceType,
+    Entry,
+)
+
+#: Who a field is for: everyone (CPL), SEC parties (FIR), or the Security Sub-Committee alone.
+Part = Literal["cpl", "fir", "ssc"]
+
+TEXT_MAX = 256
+_ID_MAX = 64
+_HASH_DIGITS = 64
+_PREDECESSORS_MAX = 1000
+
+
+class BadValue(ValueError):
+    """A value that is not one of its field; the text says why and what would be."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column.
+
+    Attributes:
+        name: of the attribute of `Entry`; also what a mapping file calls it.
+        heading: of the column.
+        part: who sees it.
+        parse: the value of a text that is not empty; BadValue if it is none.
+        show: the text of a value that is not None.
+        required: whether a new entry must have it.
+        is_code: whether a cell that a spreadsheet takes for a number is refused.
+    """
+
+    name: str
+    heading: str
+    part: Part
+    parse: Callable[[str], Any]
+    show: Callable[[Any], str] = field(default=str)
+    required: bool = False
+    is_code: bool = False
+
+    def text(self, value: Any) -> str:
+        return "" if value is None else self.show(value)
+
+
+# --- values
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]*")
+_HEX = re.compile(r"[0-9A-Fa-f]+")
+# digits in pairs, with the same separator between them all
+_PAIRS = re.compile(r"[0-9A-Fa-f]{2}(?:([ .:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2})*")
+# what XML 1.0 cannot carry, and line ends: a cell is one line
+_NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
+
+
+def parse_id(text: str) -> str:
+    if len(text) > _ID_MAX or not _ID.fullmatch(text):
+        raise BadValue(
+            f"{_quoted(text)} is not a CPL Entry ID: "
+            f"at most {_ID_MAX} letters, digits and . _ / : -"
+        )
+    if text.upper() == "N/A":
+        raise BadValue("N/A is not a CPL Entry ID")
+    return text
+
+
+def _digits(text: str, count: int, what: str) -> str:
+    """Hex digits, in upper case; 0x before them and separators between pairs are taken."""
+    bare = text[2:] if text[:2] in ("0x", "0X") else text
+    if _PAIRS.fullmatch(bare):
+        bare = re.sub("[ .:-]", "", bare)
+    if not _HEX.fullmatch(bare):
+        raise BadValue(f"{_quoted(text)} is not {what}: {count} hexadecimal digits")
+    if len(bare) != count:
+        lost = "; leading zeros lost?" if len(bare) < count else ""
+        raise BadValue(f"{len(bare)} digits where {what} has {count}{lost}")
+    return bare.upper()
+
+
+def _hex(count: int, what: str) -> Callable[[str], int]:
+    return lambda text: int(_digits(text, count, what), 16)
+
+
+def _show_hex(count: int) -> Callable[[int], str]:
+    return lambda value: f"{value:0{count}X}"
+
+
+_parse_version = _hex(8, "a firmware version")
+
+
+def parse_version(text: str, device_type: DeviceType | None = None) -> int:
+    """A firmware version by its digits, hexadecimal or BCD.
+
+    The inventory shows Communications Hubs with fewer than eight digits, such as 9001.
+    """
+    if device_type == "CH" and len(text) < 8 and _HEX.fullmatch(text):
+        return int(text, 16)
+    return _parse_version(text)
+
+
+def parse_hash(text: str) -> bytes:
+    return bytes.fromhex(_digits(text, _HASH_DIGITS, "a Manufacturer Image Hash (SHA-256)"))
+
+
+def one_of(values: tuple[str, ...], others: Mapping[str, str] | None = None) -> Any:
+    """Reads one of `values`, whatever its case, spaces and dashes; or one of its other names."""
+    known = {_folded(value): value for value in values}
+    known |= {_folded(name): value for name, value in (others or {}).items()}
+
+    def parse(text: str) -> str:
+        try:
+            return known[_folded(text)]
+        except KeyError:
+            raise BadValue(f"{_quoted(text)} is none of: {', '.join(values)}") from None
+
+    return parse
+
+
+def _folded(text: str) -> str:
+    # dashes of all lengths, spaces around them, and case
+    return re.sub(r"[\s\u2010-\u2015_-]+", "", text).casefold()
+
+
+def parse_text(text: str) -> str:
+    if bad := _NOT_TEXT.search(text):
+        raise BadValue(f"it holds the character U+{ord(bad.group()):04X}, which is no text")
+    if len(text) > TEXT_MAX:
+        raise BadValue(f"{len(text)} characters, at most {TEXT_MAX} are kept")
+    return text
+
+
+def parse_date(text: str) -> datetime.date:
+    try:
+        # fromisoformat takes more forms from Python 3.11 on
+        if len(text) != 10:
+            raise ValueError
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise BadValue(
+            f"{_quoted(text)} is not a date as YYYY-MM-DD; a mapping file can name another form"
+        ) from None
+
+
+def parse_predecessors(text: str) -> tuple[str, ...]:
+    """CPL Entry IDs with commas, semicolons or spaces between them, or N/A for a first version."""
+    if _folded(text) in ("n/a", "na"):
+        return ()
+    ids = [parse_id(piece) for piece in re.split(r"[,;\s]+", text) if piece]
+    if not ids:
+        raise BadValue(f"{_quoted(text)} names no CPL Entry ID; a first version has N/A")
+    if len(ids) > _PREDECESSORS_MAX:
+        raise BadValue(f"{len(ids)} predecessors, at most {_PREDECESSORS_MAX} are taken")
+    twice = {name for name in ids if ids.count(name) > 1} if len(set(ids)) < len(ids) else set()
+    if twice:
+        raise BadValue(f"it names {min(twice)} twice")
+    return tuple(ids)
+
+
+def _parse_counter(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 1 << 32):
+        raise BadValue(f"{_quoted(text)} is not a whole number from 0 to 4294967295")
+    return int(text)
+
+
+_YES = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
+
+
+def _parse_flag(text: str) -> bool:
+    try:
+        return _YES[text.casefold()]
+    except KeyError:
+        raise BadValue(f"{_quoted(text)} is neither yes nor no") from None
+
+
+def _quoted(text: str) -> str:
+    shown = ascii(text if len(text) <= 40 else text[:39] + "…") if not text.isprintable() else None
+    return shown or f"'{text if len(text) <= 40 else text[:39] + '…'}'"
+
+
+# --- the columns
+
+_CH_NAMES = {
+    "Communications Hub": "CH",
+    "Comms Hub": "CH",
+    "CHF": "CH",
+    "SMETS1 CH": "CH",
+    "SMETS1 Communications Hub": "CH",
+    "SMETS2 Communications Hub": "CH",
+}
+
+#: Every field, in the order of the columns.
+FIELDS = (
+    Field("cpl_entry_id", "CPL Entry ID", "cpl", parse_id, required=True),
+    Field("device_type", "Device Type", "cpl", one_of(DEVICE_TYPES, _CH_NAMES), required=True),
+    Field(
+        "manufacturer_code",
+        "Manufacturer Code",
+        "cpl",
+        _hex(4, "a manufacturer code"),
+        _show_hex(4),
+        required=True,
+        is_code=True,
+    ),
+    Field("manufacturer", "Manufacturer", "cpl", parse_text),
+    Field(
+        "device_model",
+        "Device Model",
+        "cpl",
+        _hex(8, "a device model (Image type and hardware version)"),
+        _show_hex(8),
+        required=True,
+        is_code=True,
+    ),
+    Field("model_name", "Model Name", "cpl", parse_text),
+    Field(
+        "hardware_version",
+        "Hardware Version",
+        "cpl",
+        _hex(4, "a hardware version"),
+        _show_hex(4),
+        is_code=True,
+    ),
+    Field("firmware_version", "Firmware Version", "cpl", parse_text, required=True, is_code=True),
+    Field("firmware_version_text", "Firmware Version As Given", "cpl", parse_text, is_code=True),
+    Field(
+        "image_hash",
+        "Manufacturer Image Hash",
+        "cpl",
+        parse_hash,
+        bytes.hex,
+        required=True,
+        is_code=True,
+    ),
+    Field("smets_version", "SMETS Version", "cpl", parse_text),
+    Field("gbcs_version", "GBCS Version", "cpl", parse_text),
+    Field("status", "CPL Status", "cpl", one_of(STATUSES), required=True),
+    Field("listed_on", "Listed On", "cpl", parse_date, datetime.date.isoformat),
+    Field("status_since", "Status Since", "cpl", parse_date, datetime.date.isoformat),
+    Field("expires_on", "Expires On", "cpl", parse_date, datetime.date.isoformat),
+    Field("join_option", "ZigBee Join Option", "cpl", one_of(JOIN_OPTIONS)),
+    Field(
+        "predecessors",
+        "Predecessor CPL Entry IDs",
+        "fir",
+        parse_predecessors,
+        lambda ids: ", ".join(ids) or "N/A",
+    ),
+    Field("contact", "Manufacturer Contact", "fir", parse_text),
+    Field("release_notes", "Release Notes", "fir", parse_text),
+    Field(
+        "release_kind",
+        "Release Kind",
+        "fir",
+        one_of(
+            RELEASE_KINDS,
+            {
+                "non-commercially released": "non-commercial",
+                "commercially released": "commercial",
+            },
+        ),
+    ),
+    Field(
+        "minimum_base_version",
+        "Minimum Base Version",
+        "fir",
+        _hex(8, "a firmware version"),
+        _show_hex(8),
+        is_code=True,
+    ),
+    Field("security_counter", "Security Counter", "fir", _parse_counter),
+    Field(
+        "point_of_no_return",
+        "Point of No Return",
+        "fir",
+        _parse_flag,
+        lambda flag: "yes" if flag else "no",
+    ),
+    Field("zigbee_vendor", "ZigBee Chipset Vendor", "ssc", parse_text),
+    Field("zigbee_stack", "ZigBee Stack Version", "ssc", parse_text),
+)
+
+BY_NAME = {column.name: column for column in FIELDS}
+
+#: Columns whose value is part of another's: shown, checked when read, not kept by themselves.
+DERIVED = ("hardware_version",)
+
+#: What an entry keeps.
+STORED = tuple(column for column in FIELDS if column.name not in DERIVED)
+
+
+def value_of(entry: Entry, name: str) -> Any:
+    """The value of a field, derived ones included."""
+    if name == "hardware_version":
+        return entry.model.hardware_version
+    return getattr(entry, name)
+
+
+def texts_of(entry: Entry, columns: tuple[Field, ...] = FIELDS) -> list[str]:
+    """The cells of a row."""
+    return [
+        entry.version_text
+        if column.name == "firmware_version"
+        else column.text(value_of(entry, column.name))
+        for column in columns
+    ]

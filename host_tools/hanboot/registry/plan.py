@@ -1,0 +1,333 @@
+"""The shortest safe path: what to send to a device, in which order.
+
+Safe means that each step is Active on the CPL and that the device, by its own decision, takes it
+over what the step before left. Where the device's hash is not known (a meter tells only its
+version), the first step must be right for every firmware of that version.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+
+from bootloader import reasons
+from bootloader.policy import Firmware
+from hanboot import explain
+from hanboot.errors import Refused
+from hanboot.registry.entry import Entry, Model
+from hanboot.registry.pathways import Pathways
+from hanboot.registry.state import DeviceState
+from hanboot.registry.store import Register
+
+LATEST = "latest"
+
+_START = object()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A path. steps: what to send, in order; empty if the device is there already."""
+
+    start: str
+    target: Entry
+    steps: tuple[Entry, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "found": True,
+            "from": self.start,
+            "to": entry_json(self.target),
+            "steps": [entry_json(step) for step in self.steps],
+        }
+
+
+@dataclass(frozen=True)
+class NoPlan:
+    """There is no safe path.
+
+    Attributes:
+        start: what the device runs, in words.
+        wanted: the target, in words.
+        why: the cause, one line.
+        code: what the cause is called.
+        nearest: the way to the newest entry that can be reached; empty if none is newer.
+        accepts: what the target would follow.
+    """
+
+    start: str
+    wanted: str
+    why: str
+    code: str
+    nearest: tuple[Entry, ...] = ()
+    accepts: tuple[Entry, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "found": False,
+            "from": self.start,
+            "to": self.wanted,
+            "code": self.code,
+            "why": self.why,
+            "nearest": [entry_json(step) for step in self.nearest],
+            "accepts": [entry_json(entry) for entry in self.accepts],
+        }
+
+    def refusal(self) -> Refused:
+        """The same as an error."""
+        nearest = " -> ".join(name(step) for step in self.nearest)
+        accepted = " or ".join(name(entry) for entry in self.accepts)
+        remedy = [
+            f"the nearest that can be reached: {nearest}"
+            if nearest
+            else "nothing newer can be reached safely: leave it as it is",
+            f"the target follows only {accepted}" if accepted else "",
+        ]
+        return Refused(
+            f"there is no safe path from {self.start} to {self.wanted}",
+            self.why,
+            "; ".join(line for line in remedy if line),
+        )
+
+
+def name(entry: Entry) -> str:
+    """An entry for people: its ID and version."""
+    return f"{entry.cpl_entry_id} ({entry.version_text})"
+
+
+def entry_json(entry: Entry) -> dict[str, Any]:
+    return {
+        "cpl_entry_id": entry.cpl_entry_id,
+        "file_version": entry.firmware_version,
+        "file_version_hex": entry.version_text,
+        "hash": entry.image_hash.hex(),
+        "release_kind": entry.release_kind,
+        "contact": entry.contact,
+        "release_notes": entry.release_notes,
+        "point_of_no_return": bool(entry.point_of_no_return),
+    }
+
+
+# --- with a register
+
+
+def plan_for_device(
+    register: Register, state: DeviceState, to: str = LATEST, day: datetime.date | None = None
+) -> Plan | NoPlan:
+    """The path for a device.
+
+    Args:
+        to: CPL Entry ID of the target, or "latest".
+        day: on which the status of entries counts; None is today.
+    """
+    pathways = load_pathways(register, state.model, day)
+    wanted = "the newest entry" if to == LATEST else to
+    if not pathways.entries:
+        return NoPlan(
+            state.text, wanted, f"the register lists no model {state.model}", "unknown-model"
+        )
+    listed = pathways.entries[0].device_type
+    if state.device_type and state.device_type != listed:
+        return NoPlan(
+            state.text,
+            wanted,
+            f"the register lists {state.model} as {listed}, the device is {state.device_type}",
+            "device-type",
+        )
+    return plan(pathways, state, _targets(register, pathways, to))
+
+
+def plan_between(
+    register: Register, start: str, to: str = LATEST, day: datetime.date | None = None
+) -> Plan | NoPlan:
+    """The path from one entry to another.
+
+    Raises:
+        WrongUsage: there is no such entry.
+    """
+    entry = register.entry(start)
+    pathways = load_pathways(register, entry.model, day)
+    state = DeviceState(
+        entry.model,
+        entry.device_type,
+        (entry.firmware_version, entry.image_hash),
+        entry.counter,
+        name(entry),
+    )
+    return plan(pathways, state, _targets(register, pathways, to))
+
+
+def load_pathways(register: Register, model: Model, day: datetime.date | None = None) -> Pathways:
+    """The pathways of one model; without entries if the register has none."""
+    for own, elsewhere in register.by_model(model):
+        return Pathways(own, elsewhere, day)
+    return Pathways([], {}, day)
+
+
+def _targets(register: Register, pathways: Pathways, to: str) -> tuple[Entry, ...]:
+    if to == LATEST:
+        return pathways.newest
+    return (pathways.by_id.get(to) or register.entry(to),)
+
+
+# --- the search
+
+
+def plan(pathways: Pathways, state: DeviceState, targets: Sequence[Entry]) -> Plan | NoPlan:
+    """The shortest safe path from a state to one of the targets."""
+    candidates = _candidates(pathways, state)
+    there = {target.identity: target for target in targets}
+    arrived = [there.get(_identity(firmware) or (-1, b"")) for firmware in candidates]
+    if arrived and arrived[0] and all(arrived):
+        return Plan(state.text, arrived[0], ())
+
+    graph = _with_start(pathways, candidates, state.security_counter)
+    best: list[Any] | None = None
+    # the same firmware under another ID is as good
+    for target in (entry for entry in pathways.entries if entry.identity in there):
+        if nx.has_path(graph, _START, target.cpl_entry_id):
+            path = nx.shortest_path(graph, _START, target.cpl_entry_id)
+            best = path if best is None or len(path) < len(best) else best
+    if best is not None:
+        steps = tuple(pathways.by_id[step] for step in best[1:])
+        return Plan(state.text, steps[-1], steps)
+    return _no_plan(pathways, state, candidates, targets, graph)
+
+
+def _identity(firmware: Firmware | None) -> tuple[int, bytes] | None:
+    return (firmware.file_version, firmware.image_hash) if firmware else None
+
+
+def _candidates(pathways: Pathways, state: DeviceState) -> list[Firmware | None]:
+    """What may be running: one firmware, or all of the version where the hash is not known."""
+    if state.running is None:
+        return [None]
+    version, image_hash = state.running
+    if image_hash is not None:
+        return [Firmware(version, image_hash)]
+    hashes = {e.image_hash for e in pathways.entries if e.firmware_version == version}
+    return [Firmware(version, image_hash) for image_hash in sorted(hashes)]
+
+
+def _with_start(
+    pathways: Pathways, candidates: Sequence[Firmware | None], security_counter: int
+) -> Any:
+    """The safe steps, and those from the device as it is now."""
+    graph = pathways.safe.copy()
+    graph.add_node(_START)
+    if candidates:
+        first = [pathways.accepting(firmware, security_counter) for firmware in candidates]
+        for entry in first[0]:
+            if pathways.is_active(entry) and all(entry in accepted for accepted in first):
+                graph.add_edge(_START, entry.cpl_entry_id)
+    return graph
+
+
+# --- why there is none
+
+
+def _no_plan(
+    pathways: Pathways,
+    state: DeviceState,
+    candidates: Sequence[Firmware | None],
+    targets: Sequence[Entry],
+    graph: Any,
+) -> NoPlan:
+    code, why = _why(pathways, state, candidates, targets)
+    version = state.running[0] if state.running else -1
+    reached = [
+        entry
+        for name_ in nx.descendants(graph, _START)
+        if (entry := pathways.by_id[name_]).firmware_version > version
+    ]
+    nearest: tuple[Entry, ...] = ()
+    if reached:
+        best = max(reached, key=lambda entry: (entry.firmware_version, entry.cpl_entry_id))
+        path = nx.shortest_path(graph, _START, best.cpl_entry_id)
+        nearest = tuple(pathways.by_id[step] for step in path[1:])
+    named = (pathways.named(i) for target in targets[:1] for i in target.predecessors or ())
+    accepts = tuple(entry for entry in named if entry)
+    wanted = " or ".join(name(target) for target in targets) or "the newest entry"
+    return NoPlan(state.text, wanted, why, code, nearest, accepts)
+
+
+def _why(
+    pathways: Pathways,
+    state: DeviceState,
+    candidates: Sequence[Firmware | None],
+    targets: Sequence[Entry],
+) -> tuple[str, str]:
+    """The first cause that explains it: (code, one line)."""
+    if not targets:
+        return "no-active-entry", "no entry of the model is Active"
+    target = targets[0]
+    if target.model != pathways.model:
+        return "foreign-target", f"{name(target)} is of another model, {target.model}"
+    if not pathways.is_active(target):
+        return "not-active", f"{name(target)} is {target.status_on(pathways.day)}"
+    known = {entry.identity for entry in pathways.entries}
+    if not candidates or any(
+        firmware and _identity(firmware) not in known for firmware in candidates
+    ):
+        return "unknown-firmware", "the register does not hold what the device runs"
+    if len(candidates) > 1 and _each_has_a_way(pathways, candidates, state, targets):
+        return (
+            "ambiguous-version",
+            f"{len(candidates)} firmwares have this version and need different steps: "
+            "read the device's Manufacturer Image Hash",
+        )
+    if target.predecessors is None:
+        return "unprovable", f"the predecessors of {name(target)} are not stated"
+
+    starts = [e for e in pathways.entries if e.identity in {_identity(c) for c in candidates}]
+    for start in starts[:1]:
+        if inactive := _inactive_on_the_way(pathways, start, target):
+            status = inactive.status_on(pathways.day)
+            return "not-active", f"the way leads over {name(inactive)}, which is {status}"
+        if unstated := _unstated_on_the_way(pathways, start, target):
+            return "unprovable", f"the predecessors of {name(unstated)} are not stated"
+        if not any(True for _ in pathways.safe.successors(start.cpl_entry_id)):
+            return "dead-end", f"no Active entry names {name(start)} as one that it may follow"
+    reason = pathways.judge(target, candidates[0], state.security_counter)
+    if reason in (None, reasons.ACCEPTED, reasons.NOT_A_PREDECESSOR):
+        return "no-way", f"no steps lead to one that {name(target)} may follow"
+    words = explain.explain(reason)
+    return words.name, words.meaning
+
+
+def _each_has_a_way(
+    pathways: Pathways,
+    candidates: Sequence[Firmware | None],
+    state: DeviceState,
+    targets: Sequence[Entry],
+) -> bool:
+    there = {target.identity for target in targets}
+    for firmware in candidates:
+        graph = _with_start(pathways, [firmware], state.security_counter)
+        reached = nx.descendants(graph, _START)
+        if _identity(firmware) not in there and not any(t.cpl_entry_id in reached for t in targets):
+            return False
+    return True
+
+
+def _inactive_on_the_way(pathways: Pathways, start: Entry, target: Entry) -> Entry | None:
+    """The first entry on a way that devices would take but that may not be distributed."""
+    graph = pathways.permitted
+    if not nx.has_path(graph, start.cpl_entry_id, target.cpl_entry_id):
+        return None
+    path = nx.shortest_path(graph, start.cpl_entry_id, target.cpl_entry_id)
+    steps = (pathways.by_id[step] for step in path[1:])
+    return next((step for step in steps if not pathways.is_active(step)), None)
+
+
+def _unstated_on_the_way(pathways: Pathways, start: Entry, target: Entry) -> Entry | None:
+    """An entry that would open a way if it could follow `start` or what can be reached."""
+    reached = {start.cpl_entry_id} | nx.descendants(pathways.safe, start.cpl_entry_id)
+    helpful = {target.cpl_entry_id} | nx.ancestors(pathways.safe, target.cpl_entry_id)
+    for entry in pathways.entries:
+        if entry.predecessors is None and entry.cpl_entry_id in helpful - reached:
+            return entry
+    return None

@@ -1,0 +1,258 @@
+"""The tables, as SQLAlchemy models. migrations/ makes them; a test holds the two together.
+
+Codes and hashes are kept as the digits that people know, 8 of a firmware version, 64 of a hash.
+Times are UTC.
+"""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+from sqlalchemy import (
+    CheckConstraint,
+    Dialect,
+    ForeignKey,
+    Index,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+from hanboot.registry.entry import DEVICE_TYPES, JOIN_OPTIONS, RELEASE_KINDS, STATUSES
+from hanboot.registry.fields import TEXT_MAX
+
+#: Newest step in migrations/.
+REVISION = "0002"
+
+
+class Hex(TypeDecorator[int]):
+    """A number kept as upper-case hex digits of fixed count, which sort as the numbers do."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, digits: int) -> None:
+        super().__init__(digits)
+        self.digits = digits
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
+        return None if value is None else f"{value:0{self.digits}X}"
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
+        return None if value is None else int(value, 16)
+
+
+class Octets(TypeDecorator[bytes]):
+    """An octet string kept as lower-case hex digits: every database can index and show those."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, octets: int) -> None:
+        super().__init__(2 * octets)
+
+    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else value.hex()
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
+        return None if value is None else bytes.fromhex(value)
+
+
+class Base(DeclarativeBase):
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+# --- the register
+
+
+class EntryRow(Base):
+    """One `Entry`, less its predecessors."""
+
+    __tablename__ = "entry"
+    __table_args__ = (
+        _among("device_type", DEVICE_TYPES),
+        _among("status", STATUSES),
+        _among("join_option", JOIN_OPTIONS),
+        _among("release_kind", RELEASE_KINDS),
+        CheckConstraint("length(image_hash) = 64", name="image_hash"),
+        Index("ix_entry_by_model", "manufacturer_code", "device_model", "firmware_version"),
+        Index(None, "image_hash"),
+    )
+
+    cpl_entry_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    device_type: Mapped[str] = mapped_column(String(8))
+    manufacturer_code: Mapped[int] = mapped_column(Hex(4))
+    device_model: Mapped[int] = mapped_column(Hex(8))
+    firmware_version: Mapped[int] = mapped_column(Hex(8))
+    firmware_version_text: Mapped[str] = mapped_column(String(TEXT_MAX))
+    image_hash: Mapped[bytes] = mapped_column(Octets(32))
+    status: Mapped[str] = mapped_column(String(16))
+    manufacturer: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    model_name: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    smets_version: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    gbcs_version: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    listed_on: Mapped[datetime.date | None]
+    status_since: Mapped[datetime.date | None]
+    expires_on: Mapped[datetime.date | None]
+    join_option: Mapped[str | None] = mapped_column(String(32))
+    predecessors_stated: Mapped[bool]
+    contact: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    release_notes: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    release_kind: Mapped[str | None] = mapped_column(String(16))
+    minimum_base_version: Mapped[int | None] = mapped_column(Hex(8))
+    security_counter: Mapped[int | None] = mapped_column(Hex(8))
+    point_of_no_return: Mapped[bool | None]
+    zigbee_vendor: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    zigbee_stack: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+
+
+class PredecessorRow(Base):
+    """A CPL Entry ID that an entry names; the register may lack it, `check` finds that."""
+
+    __tablename__ = "predecessor"
+
+    cpl_entry_id: Mapped[str] = mapped_column(
+        ForeignKey("entry.cpl_entry_id", ondelete="CASCADE"), primary_key=True
+    )
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    predecessor_id: Mapped[str] = mapped_column(String(64), index=True)
+
+
+class SettingRow(Base):
+    """A switch of the register's owner, e.g. local updates."""
+
+    __tablename__ = "setting"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class ImportedRow(Base):
+    """Which row of the file an entry came from, while an import runs."""
+
+    __tablename__ = "imported"
+
+    cpl_entry_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    row_number: Mapped[int]
+
+
+# --- history: only ever added to
+
+
+class ChangeSetRow(Base):
+    """What one person changed at one time, for one reason.
+
+    digest: SHA-256 over the digest before and everything that is in this one, so that history
+    that was rewritten shows.
+    """
+
+    __tablename__ = "change_set"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[str] = mapped_column(String(32))
+    author: Mapped[str] = mapped_column(String(TEXT_MAX))
+    reason: Mapped[str] = mapped_column(String(TEXT_MAX))
+    source: Mapped[str] = mapped_column(String(TEXT_MAX))
+    digest: Mapped[bytes] = mapped_column(Octets(32))
+
+
+class ChangeRow(Base):
+    """One entry (or setting) in a change set, as JSON of field texts before and after."""
+
+    __tablename__ = "change"
+
+    # no foreign key: the digest of a change set is known only when its changes are written
+    change_set: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    subject: Mapped[str] = mapped_column(String(96), index=True)
+    before: Mapped[str | None] = mapped_column(Text)
+    after: Mapped[str] = mapped_column(Text)
+
+
+# --- the inventory
+
+
+class DeviceRow(Base):
+    """A device of the Smart Metering Inventory.
+
+    firmware_version, image_hash: what the inventory holds; reported_*: what the device last said.
+    """
+
+    __tablename__ = "device"
+    __table_args__ = (
+        _among("device_type", DEVICE_TYPES),
+        # covers the question which firmware runs how often
+        Index(
+            "ix_device_by_firmware",
+            "manufacturer_code",
+            "device_model",
+            "device_type",
+            "firmware_version",
+            "image_hash",
+            "state",
+        ),
+    )
+
+    device_id: Mapped[str] = mapped_column(String(23), primary_key=True)
+    device_type: Mapped[str] = mapped_column(String(8))
+    manufacturer_code: Mapped[int] = mapped_column(Hex(4))
+    device_model: Mapped[int] = mapped_column(Hex(8))
+    firmware_version: Mapped[int] = mapped_column(Hex(8))
+    image_hash: Mapped[bytes | None] = mapped_column(Octets(32))
+    state: Mapped[str] = mapped_column(String(16))
+    reported_version: Mapped[int | None] = mapped_column(Hex(8))
+    reported_hash: Mapped[bytes | None] = mapped_column(Octets(32))
+    reported_at: Mapped[str | None] = mapped_column(String(32))
+
+
+class DistributionRow(Base):
+    """One image that went, or was to go, to one device, and what came of it."""
+
+    __tablename__ = "distribution"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[str] = mapped_column(String(32))
+    device_id: Mapped[str] = mapped_column(String(23), index=True)
+    file_version: Mapped[int] = mapped_column(Hex(8))
+    image_hash: Mapped[bytes] = mapped_column(Octets(32))
+    cpl_entry_id: Mapped[str | None] = mapped_column(String(64))
+    outcome: Mapped[str] = mapped_column(String(16))
+    reason_code: Mapped[int | None]
+    reason: Mapped[str | None] = mapped_column(String(64))
+    detail: Mapped[str | None] = mapped_column(Text)
+
+
+# --- the same as plain tables, for questions and changes in bulk
+
+
+def _table(model: type[Base]) -> Table:
+    table = model.__table__
+    assert isinstance(table, Table)
+    return table
+
+
+ENTRY = _table(EntryRow)
+PREDECESSOR = _table(PredecessorRow)
+SETTING = _table(SettingRow)
+IMPORTED = _table(ImportedRow)
+CHANGE_SET = _table(ChangeSetRow)
+CHANGE = _table(ChangeRow)
+DEVICE = _table(DeviceRow)
+DISTRIBUTION = _table(DistributionRow)

@@ -1,0 +1,211 @@
+"""The CPL as a signed file, for a gate that is offline.
+
+A COSE_Sign1 (RFC 9052 4.2), as the envelope of our images is one, around deterministic CBOR:
+
+    {0: 1, 2: issued, 4: valid until, 6: local updates allowed, 8: [entry, ...], 1: source}
+    entry = [CPL Entry ID, device type, manufacturer code, device model, firmware version, hash]
+
+Times are seconds since 1970, UTC. Only entries that are Active are listed, so nothing else passes.
+As in a manifest, odd keys may be ignored and an unknown even key is refused.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bootloader.image import cbor, cose
+from bootloader.reasons import Refused as Malformed
+from hanboot import files
+from hanboot.errors import BadFile, Refused
+from hanboot.keys import SIGNATURE_BYTES, PublicKey
+from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
+from hanboot.registry.store import Register
+
+#: 100,000 entries are 9 MB.
+SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
+#: How long a snapshot is good for where nobody says otherwise.
+VALID_DAYS = 7
+
+_FORMAT, _ISSUED, _VALID_UNTIL, _LOCAL, _ENTRIES, _SOURCE = 0, 2, 4, 6, 8, 1
+_OUR_FORMAT = 1
+_DAY_S = 86_400
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a gate must know of an entry."""
+
+    cpl_entry_id: str
+    device_type: DeviceType
+    manufacturer_code: int
+    device_model: int
+    firmware_version: int
+    image_hash: bytes
+    status: str = "Active"
+
+    def status_on(self, day: datetime.date) -> str:
+        return self.status
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The Active entries of a CPL at one time. issued, valid_until: seconds since 1970."""
+
+    issued: int
+    valid_until: int
+    local_updates: str
+    source: str
+    listed: tuple[Listed, ...]
+
+    @property
+    def name(self) -> str:
+        return f"the snapshot of {_date(self.issued)}"
+
+    def by_hash(self, image_hash: bytes) -> list[Listed]:
+        return [entry for entry in self.listed if entry.image_hash == image_hash]
+
+
+# --- made
+
+
+def make(
+    register: Register,
+    kid: bytes,
+    sign: Callable[[bytes], bytes],
+    valid_days: int = VALID_DAYS,
+    now: float | None = None,
+) -> bytes:
+    """A signed snapshot of what is Active now.
+
+    Args:
+        kid: identifier of the key, 8 octets.
+        sign: gives r || s over the SHA-256 of what it is called with.
+    """
+    issued = int(time.time() if now is None else now)
+    day = datetime.datetime.fromtimestamp(issued, datetime.timezone.utc).date()
+    active = (entry for own, _ in register.by_model() for entry in own if entry.is_active(day))
+    content = cbor.encode(
+        {
+            _FORMAT: _OUR_FORMAT,
+            _ISSUED: issued,
+            _VALID_UNTIL: issued + valid_days * _DAY_S,
+            _LOCAL: register.setting("local_updates") == "allowed",
+            _ENTRIES: [_row(entry) for entry in active],
+            _SOURCE: register.database.name,
+        }
+    )
+    parts = (_PROTECTED, {4: kid}, content, sign(cose.to_be_signed(content)))
+    return _HEAD + b"".join(cbor.encode(part) for part in parts)
+
+
+# tag 18 around an array of four, RFC 9052 4.2
+_HEAD = cbor.encode_head(6, 18) + cbor.encode_head(4, 4)
+_PROTECTED = cbor.encode({1: -7})  # ES256
+
+
+def _row(entry: Entry) -> list[object]:
+    return [
+        entry.cpl_entry_id,
+        entry.device_type,
+        entry.manufacturer_code,
+        entry.device_model,
+        entry.firmware_version,
+        entry.image_hash,
+    ]
+
+
+# --- read
+
+
+def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
+    """Reads a snapshot, once its signature is found right.
+
+    Raises:
+        BadFile: it cannot be read, or is none.
+        Refused: the signature is wrong, or it is not valid any more.
+    """
+    octets = files.read(path, SNAPSHOT_MAX_BYTES)
+    try:
+        kid, content, signature = _open(octets)
+    except (Malformed, ValueError):
+        raise _malformed(path) from None
+    if kid != key.kid or not key.is_signature(cose.to_be_signed(content), signature):
+        raise Refused(
+            f"{path} is not signed by the given key",
+            f"it names the key {kid.hex()}, the given one is {key.kid.hex()}"
+            if kid != key.kid
+            else "the signature is wrong: it was changed or damaged",
+            "fetch the snapshot again, or give the key of who made it: --snapshot-key",
+        )
+    snapshot = _parse(path, content)
+    moment = time.time() if now is None else now
+    if not snapshot.issued <= moment + _DAY_S or moment > snapshot.valid_until:
+        raise Refused(
+            f"{path} is not valid now",
+            f"it is good from {_date(snapshot.issued)} to {_date(snapshot.valid_until)}",
+            "fetch a newer one: hanboot registry snapshot makes it",
+        )
+    return snapshot
+
+
+def _open(octets: bytes) -> tuple[bytes, bytes, bytes]:
+    """(kid, content, signature) of the COSE_Sign1."""
+    if not octets.startswith(_HEAD):
+        raise ValueError
+    reader = cbor.Reader(octets)
+    reader.take(len(_HEAD))
+    protected, unprotected, content, signature = (reader.item() for _ in range(4))
+    if protected != _PROTECTED or reader.position != len(octets):
+        raise ValueError
+    kid = unprotected.get(4) if isinstance(unprotected, dict) else None
+    if not (isinstance(kid, bytes) and isinstance(content, bytes)):
+        raise ValueError
+    if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
+        raise ValueError
+    return kid, content, signature
+
+
+def _parse(path: Path, content: bytes) -> Snapshot:
+    try:
+        fields: Any = cbor.decode(content)
+        unknown = [key for key in fields if key % 2 == 0 and key > _ENTRIES]
+        if fields[_FORMAT] != _OUR_FORMAT or unknown:
+            raise BadFile(
+                f"{path} is of a later format",
+                "it holds rules that this version does not know",
+                "use a newer hanboot",
+            )
+        return Snapshot(
+            int(fields[_ISSUED]),
+            int(fields[_VALID_UNTIL]),
+            "allowed" if fields[_LOCAL] is True else "banned",
+            str(fields.get(_SOURCE, "")),
+            tuple(_listed(row) for row in fields[_ENTRIES]),
+        )
+    except (Malformed, LookupError, TypeError, ValueError, AttributeError):
+        raise _malformed(path) from None
+
+
+def _listed(row: list[Any]) -> Listed:
+    listed = Listed(*row)
+    if listed.device_type not in DEVICE_TYPES or len(listed.image_hash) != 32:
+        raise ValueError
+    return listed
+
+
+def _malformed(path: Path) -> BadFile:
+    return BadFile(
+        f"{path} is no snapshot of a CPL",
+        "it is not a COSE_Sign1 around a list of entries",
+        "hanboot registry snapshot makes one",
+    )
+
+
+def _date(seconds: int) -> str:
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%d %H:%MZ")

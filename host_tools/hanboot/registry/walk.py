@@ -1,0 +1,83 @@
+"""From a plan to the images that a device is sent, in order; for `hanboot upgrade --plan`."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanboot import image
+from hanboot.device import Identity
+from hanboot.errors import BadFile
+from hanboot.image import Image
+from hanboot.registry.entry import Entry
+from hanboot.registry.plan import LATEST, NoPlan, Plan, name, plan_for_device
+from hanboot.registry.state import state_of
+from hanboot.registry.store import Register
+
+
+@dataclass(frozen=True)
+class WalkStep:
+    """One step: the entry, and the image that has its hash."""
+
+    entry: Entry
+    image: Image
+
+
+def plan_upgrade(
+    register: Register,
+    identity: Identity,
+    files: Iterable[Path],
+    to: str = LATEST,
+    day: datetime.date | None = None,
+) -> list[WalkStep]:
+    """The images to send to a device, in order; none if it is there already.
+
+    Args:
+        files: image files, or folders with them.
+
+    Raises:
+        Refused: there is no safe path.
+        BadFile: the image of a step is not among the files.
+    """
+    answer = plan_for_device(register, state_of(identity), to, day)
+    if isinstance(answer, NoPlan):
+        raise answer.refusal()
+    return find_images(answer, files)
+
+
+def find_images(plan: Plan, files: Iterable[Path]) -> list[WalkStep]:
+    """The image of each step, found by its Manufacturer Image Hash and nothing else.
+
+    Raises:
+        BadFile: one is missing.
+    """
+    wanted = {step.image_hash for step in plan.steps}
+    found: dict[bytes, Image] = {}
+    for path in _all(files):
+        if wanted <= found.keys():
+            break
+        try:
+            loaded = image.load(path)
+        except BadFile:
+            # a folder holds other files too
+            continue
+        found.setdefault(loaded.image_hash, loaded)
+    for step in plan.steps:
+        if step.image_hash not in found:
+            contact = f"; contact: {step.contact}" if step.contact else ""
+            raise BadFile(
+                f"the image of {name(step)} is missing",
+                f"no file has the Manufacturer Image Hash {step.image_hash.hex()}",
+                f"get it from the manufacturer and add it{contact}",
+            )
+    return [WalkStep(step, found[step.image_hash]) for step in plan.steps]
+
+
+def _all(files: Iterable[Path]) -> Iterable[Path]:
+    for path in files:
+        if path.is_dir():
+            yield from sorted(file for file in path.iterdir() if file.is_file())
+        else:
+            yield path

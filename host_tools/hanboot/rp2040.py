@@ -1,0 +1,105 @@
+"""The RP2040 board without a board: its UF2 on an emulated chip, in a process of its own."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from hanboot import uf2
+from hanboot.board_process import FLASH_BYTES, BoardProcess
+from hanboot.device_code import ROOT
+from hanboot.errors import NoDevice
+
+# hanboot.rp2040_chip, which imports an emulator that only the process itself needs
+_CAUSES = {64: "reset", 65: "watchdog", 66: "power"}
+
+#: Where `make firmware BOARD=rp2040_han` leaves what it builds.
+FIRMWARE = ROOT / "build" / "rp2040_han"
+
+
+def firmware(role: str) -> Path:
+    """The UF2 of a product that plays `role`.
+
+    Raises:
+        NoDevice: it was not built here.
+    """
+    path = FIRMWARE / f"hanboot-{role}.uf2"
+    if not path.exists():
+        raise NoDevice(
+            f"no firmware for an emulated RP2040 that plays {role}",
+            f"{path} is not there",
+            f"build it: make firmware BOARD=rp2040_han ROLE={role}",
+        )
+    return path
+
+
+class Rp2040Board(BoardProcess):
+    """One emulated RP2040 board on a state folder, some 15 times slower than the chip.
+
+    Args:
+        state: folder with the flash; made if it is not there.
+        role: "ppmid" or "ihd"; None takes what the folder holds, or "ppmid".
+        on_text: called with each line of text that the device writes.
+        image: UF2 to flash at the start; None takes the product's for `role`.
+        cut_at: cuts the supply once, half-way through this erase or program after the start;
+            0 never does.
+        flash_log: file that gets a line for every erase and program.
+
+    Raises:
+        BadFile: the folder holds a device of another role or another board, or `image` is not
+            for it.
+        NoDevice: no firmware was built here.
+    """
+
+    kind = "rp2040"
+    name = "an emulated RP2040 as"
+
+    def __init__(
+        self,
+        state: Path,
+        role: str | None = None,
+        on_text: Callable[[str], None] = lambda line: None,
+        image: Path | None = None,
+        cut_at: int = 0,
+        flash_log: Path | None = None,
+    ) -> None:
+        if not importlib.util.find_spec("rp2040py"):
+            raise NoDevice("no emulator for the RP2040", "rp2040py is missing", "run: make setup")
+        super().__init__(state, role, on_text)
+        self._image = uf2.load_rp2040(image or firmware(self.role), FLASH_BYTES)
+        self._cut_at = cut_at
+        self._flash_log = flash_log
+        if cut_at and flash_log is None:
+            # a reset on the way does not begin the count anew
+            self._flash_log = state / "flash.log"
+            self._flash_log.unlink(missing_ok=True)
+
+    def _prepare(self) -> None:
+        # as the boot ROM does: what lies outside the image stays
+        with self.flash.open("r+b") as flash:
+            for address, octets in self._image.blocks:
+                flash.seek(address - uf2.RP2040_FLASH_ADDRESS)
+                flash.write(octets)
+
+    def _command(self) -> tuple[list[str], dict[str, str]]:
+        command = [sys.executable, "-m", "hanboot.rp2040_chip", str(self.flash)]
+        command += [self._serial, self.cause]
+        if self._flash_log:
+            command.append(f"--flash-log={self._flash_log}")
+        if self._cut_at:
+            command.append(f"--cut-at={self._cut_at - self._operations()}")
+        return command, dict(os.environ)
+
+    def _operations(self) -> int:
+        if self._flash_log is None or not self._flash_log.exists():
+            return 0
+        return len(self._flash_log.read_text().splitlines())
+
+    def _cause_of(self, code: int) -> str | None:
+        cause = _CAUSES.get(code)
+        if cause == "power":
+            self._cut_at = 0
+        return cause

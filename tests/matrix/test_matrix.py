@@ -1,0 +1,217 @@
+"""The matrix of the example PPMID's releases, played on virtual boards."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as Xml
+
+import pytest
+from click.testing import CliRunner
+
+from bootloader.trust import anchors
+from hanboot import cli, image, keys, release
+from hanboot.device import Device
+from hanboot.image import Image
+from hanboot.matrix import oracle, report
+from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
+from hanboot.provisioning import AnchorKey, provision
+from hanboot.virtual import VirtualBoard
+
+PPMID = Path(__file__).parent.parent.parent / "firmware" / "ppmid"
+NAMES = ("1.0.0", "1.1.0", "2.0.0", "2.1.0-faulty")
+
+BASE, NAMED = "below-minimum-base", "not-a-predecessor"
+SAME, CRASHED = "already-running", "reverted: trial-crashed"
+
+#: What the example's releases say of each other, read by a person.
+WANTED = {
+    "no application": ("confirmed", BASE, NAMED, BASE),
+    "no application after a revert of 1.0.0": ("confirmed", BASE, NAMED, BASE),
+    "1.0.0": (SAME, "confirmed", NAMED, BASE),
+    "1.0.0 after a revert of 1.1.0": (SAME, "confirmed", NAMED, BASE),
+    "1.1.0": (NAMED, SAME, "confirmed", CRASHED),
+    "1.1.0 after a revert of 2.0.0": (NAMED, SAME, "confirmed", CRASHED),
+    "1.1.0 after a failed trial of 2.1.0-faulty": (NAMED, SAME, "confirmed", CRASHED),
+    "1.1.0 after a revert of 2.1.0-faulty": (NAMED, SAME, "confirmed", CRASHED),
+    "2.0.0": (NAMED, NAMED, SAME, CRASHED),
+    "2.0.0 after a failed trial of 2.1.0-faulty": (NAMED, NAMED, SAME, CRASHED),
+    "2.0.0 after a revert of 2.1.0-faulty": (NAMED, NAMED, SAME, CRASHED),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    code: int
+    document: Any
+    html: str
+    junit: Xml.Element
+
+
+@pytest.fixture(scope="module")
+def manufacturer() -> keys.PrivateKey:
+    return keys.generate()
+
+
+@pytest.fixture(scope="module")
+def folder(manufacturer: keys.PrivateKey, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The images, each made to follow the one before, and the key."""
+    made = tmp_path_factory.mktemp("matrix")
+    (made / "key.pem").write_bytes(manufacturer.public_pem())
+    before: list[Image] = []
+    for name in NAMES:
+        described = release.with_predecessors(release.load(PPMID / name), before)
+        built = release.build(described, manufacturer.public.kid, manufacturer.sign)
+        (made / f"{name}.ota").write_bytes(built.octets)
+        before = [built]
+    return made
+
+
+def run(folder: Path, *arguments: object) -> tuple[int, str, str]:
+    files = [str(folder / f"{name}.ota") for name in NAMES]
+    key = str(folder / "key.pem")
+    result = CliRunner().invoke(
+        cli.main, ["matrix", *files, "--manufacturer-key", key, *map(str, arguments)]
+    )
+    assert result.exit_code != cli.EXIT_FAULT, result.stderr
+    return result.exit_code, result.stdout, result.stderr
+
+
+@pytest.fixture(scope="module")
+def played(folder: Path) -> Played:
+    html, junit = folder / "matrix.html", folder / "matrix.xml"
+    code, out, _ = run(folder, "--json", "--html", html, "--junit", junit)
+    return Played(code, json.loads(out), html.read_text(), Xml.parse(junit).getroot())
+
+
+def rows_of(document: Any) -> dict[str, tuple[str, ...]]:
+    rows: dict[str, list[str]] = {}
+    for cell in document["cells"]:
+        name = cell["running"] or "no application"
+        if cell["after"]:
+            name += f" after a {cell['after']} of {cell['tried']}"
+        text = cell["outcome"] or cell["device"]
+        rows.setdefault(name, []).append(
+            f"reverted: {cell['trial_reason']}" if text == "reverted" else text
+        )
+    return {name: tuple(row) for name, row in rows.items()}
+
+
+@pytest.mark.slow
+def test_every_release_against_every_other(played: Played) -> None:
+    assert played.code == 0
+    assert played.document["agrees"]
+    assert rows_of(played.document) == WANTED
+    assert all(cell["device"] == cell["oracle"] for cell in played.document["cells"])
+    assert played.document["remarks"] == [
+        "2.1.0-faulty never runs: wherever it was accepted it was reverted (trial-crashed)"
+    ]
+
+
+@pytest.mark.slow
+def test_a_test_case_for_each_cell(played: Played) -> None:
+    suite = played.junit.find("testsuite")
+    assert suite is not None
+    cases = suite.findall("testcase")
+    assert suite.get("tests") == str(len(cases)) == str(len(WANTED) * len(NAMES))
+    assert suite.get("failures") == "0"
+    assert len({case.get("name") for case in cases}) == len(cases)
+    told = {case.get("name"): case.findtext("system-out") for case in cases}
+    assert told["2.0.0 over 1.0.0"] == NAMED
+    assert told["2.1.0-faulty over 2.0.0"] == f"accepted, {CRASHED}"
+
+
+@pytest.mark.slow
+def test_a_page_that_needs_no_other(played: Played) -> None:
+    page = Xml.fromstring(played.html.partition("\n")[2].replace('<meta charset="utf-8">', ""))
+    table = page.find(".//table")
+    assert table is not None
+    head, *rows = table.findall("tr")
+    assert [th.text for th in head] == ["running", *NAMES]
+    shown = {row[0].text: tuple((td.text or "") for td in row[1:]) for row in rows}
+    assert {
+        name: tuple(t.removeprefix("accepted, ") for t in row) for name, row in shown.items()
+    } == WANTED
+    assert "http" not in played.html
+    assert "src=" not in played.html
+
+
+@pytest.mark.slow
+def test_on_a_device_as_far_as_it_allows(
+    folder: Path, manufacturer: keys.PrivateKey, tmp_path: Path
+) -> None:
+    public = manufacturer.public
+    with VirtualBoard(tmp_path / "board", "ppmid", 10_000) as board:
+        with Device(board.port) as device:
+            cell = AnchorKey(anchors.MANUFACTURER, public.kid, public.point, True, "key")
+            provision(device, [cell])
+        code, out, _ = run(folder, "--json", "--port", board.port)
+    document = json.loads(out)
+    assert code == 0
+    rows = rows_of(document)
+    assert rows["1.0.0"] == WANTED["1.0.0"]
+    # 2.0.0 is the lower version, and leads on
+    assert rows["1.1.0"] == (NAMED, SAME, "confirmed", "not activated")
+    assert rows["2.0.0"] == WANTED["2.0.0"]
+    assert rows["2.0.0 after a failed trial of 2.1.0-faulty"] == (
+        NAMED,
+        NAMED,
+        SAME,
+        "not activated",
+    )
+    assert any("real device" in remark for remark in document["remarks"])
+
+
+@pytest.mark.slow
+def test_a_disagreement(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rightly = oracle.verdict
+
+    def wrongly(state: oracle.State, offer: oracle.Offer) -> str:
+        found = rightly(state, offer)
+        return "not-a-predecessor" if found == BASE else found
+
+    monkeypatch.setattr(oracle, "verdict", wrongly)
+    code, out, err = run(folder, "--junit", tmp_path / "m.xml")
+    assert code == 1
+    assert f"{BASE} (!)" in out
+    assert "cells disagree" in err
+    assert f"oracle: {NAMED}" in err
+    suite = Xml.parse(tmp_path / "m.xml").getroot().find("testsuite")
+    assert suite is not None
+    failures = suite.findall("testcase/failure")
+    assert suite.get("failures") == str(len(failures)) != "0"
+
+
+def test_texts_of_an_image_are_anybodys(manufacturer: keys.PrivateKey) -> None:
+    described = dataclasses.replace(release.load(PPMID / "1.0.0"), label="<b>\x1b[2J&")
+    built = release.build(described, manufacturer.public.kid, manufacturer.sign)
+    (hostile,) = name_releases([built, image.load(built.octets)])
+    cell = Cell(Situation(None), hostile, "accepted", "accepted", "envelope", faults=("<i>",))
+    matrix = Matrix([hostile], [cell], ["<u>"])
+    page = report.html(matrix)
+    assert "<b>" not in page
+    assert "<i>" not in page
+    assert "<u>" not in page
+    assert "\x1b" not in page
+    assert Xml.fromstring(report.junit(matrix)).find(".//failure") is not None
+
+
+def test_equal_labels_are_told_apart(manufacturer: keys.PrivateKey) -> None:
+    described = release.load(PPMID / "1.0.0")
+    built = [
+        release.build(changed, manufacturer.public.kid, manufacturer.sign)
+        for changed in (described, dataclasses.replace(described, security_counter=1))
+    ]
+    names = {made.name for made in name_releases(built)}
+    assert len(names) == 2
+    assert all(name.startswith("1.0.0 ") for name in names)
+
+
+def test_no_key(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HANBOOT_MANUFACTURER_KEY", raising=False)
+    result = CliRunner().invoke(cli.main, ["matrix", str(folder / "1.0.0.ota")])
+    assert result.exit_code == 2
+    assert "--manufacturer-key" in result.stderr

@@ -1,0 +1,191 @@
+"""Small registers, and images and devices to go with them."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import hashlib
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bootloader import policy
+from bootloader.image import cose
+from bootloader.image.manifest import KIND_ROMFS, Manifest
+from bootloader.reasons import ACCEPTED
+from hanboot import image, keys
+from hanboot.device import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
+from hanboot.image import Image
+from hanboot.registry import export
+from hanboot.registry.entry import Entry
+from hanboot.registry.fields import FIELDS
+from hanboot.registry.history import Why
+from hanboot.registry.store import Register
+
+ROOT = Path(__file__).parent.parent.parent
+WORKED = ROOT / "docs" / "registry" / "worked-register.csv"
+
+CODE, MODEL = 0xFFF0, 0x0005_0100
+WHY = Why("a test", "to test")
+SERIAL = bytes.fromhex("0000000000000001")
+DEVICE_ID = "00-00-00-00-00-00-00-01"
+
+
+def digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def entry(number: int, after: Sequence[int] | None = (), **more: Any) -> Entry:
+    """Entry `E-number` of version `number`, which may follow `after`; None states nothing."""
+    values: dict[str, Any] = {
+        "cpl_entry_id": f"E-{number}",
+        "device_type": "PPMID",
+        "manufacturer_code": CODE,
+        "device_model": MODEL,
+        "firmware_version": number,
+        "firmware_version_text": f"{number:08X}",
+        "image_hash": digest(f"E-{number}"),
+        "status": "Active",
+        "join_option": "2.4 GHz Only",
+        "predecessors": None if after is None else tuple(f"E-{n}" for n in after),
+    }
+    return Entry(**(values | more))
+
+
+def fill(register: Register, entries: Iterable[Entry]) -> Register:
+    with register.changing(WHY) as writer:
+        writer.add(list(entries))
+    return register
+
+
+def write_rows(path: Path, rows: Sequence[Sequence[str]], encoding: str = "utf-8") -> Path:
+    with path.open("w", newline="", encoding=encoding) as file:
+        csv.writer(file).writerows(rows)
+    return path
+
+
+def write_entries(path: Path, entries: Iterable[Entry]) -> Path:
+    form = "xlsx" if path.suffix == ".xlsx" else "csv"
+    export.write_file(path, form, entries, FIELDS)
+    return path
+
+
+# --- images
+
+KEY = keys.generate()
+
+
+def make_image(
+    version: int,
+    predecessors: Sequence[tuple[int, bytes | None, str | None]] = (),
+    hardware: tuple[int, int] = (0x0100, 0x0100),
+    image_type: int = 0x0005,
+    **more: Any,
+) -> Image:
+    """A signed image; its application is nothing that could run."""
+    payload = b"payload of %08X" % version
+    content = Manifest(
+        CODE,
+        image_type,
+        version,
+        hardware,
+        KIND_ROMFS,
+        len(payload),
+        hashlib.sha256(payload).digest(),
+        tuple(predecessors),
+        **more,
+    )
+    encoded = content.encode()
+    signature = KEY.sign(cose.to_be_signed(encoded))
+    envelope = cose.assemble(KEY.public.kid, encoded, signature)
+    return image.load(image.assemble(content, envelope, payload, b""))
+
+
+def entry_of(made: Image, number: int, after: Sequence[int] | None = (), **more: Any) -> Entry:
+    """The row of an image."""
+    return entry(
+        number,
+        after,
+        **{
+            "firmware_version": made.header.file_version,
+            "firmware_version_text": f"{made.header.file_version:08X}",
+            "image_hash": made.image_hash,
+        }
+        | more,
+    )
+
+
+# --- devices
+
+
+class FakeDevice:
+    """A device that decides as one does, and carries out what it accepted."""
+
+    def __init__(self, running: tuple[int, bytes], **facts: Any) -> None:
+        self._facts: dict[str, Any] = {
+            "board": "fake",
+            "serial": SERIAL,
+            "manufacturer_code": CODE,
+            "image_type": MODEL >> 16,
+            "hardware_version": MODEL & 0xFFFF,
+            "device_type": policy.PPMID,
+            "slot_bytes": 1 << 20,
+            "security_counter": 0,
+            "provisioned": True,
+            "attempts": 0,
+        } | facts
+        self.running = running
+        self.uploads = 0
+        self.breaks: Exception | None = None
+        self._staged: Image | None = None
+
+    def identity(self) -> Identity:
+        slot = SlotState("confirmed", FirmwareId(*self.running))
+        return Identity(started=0, slots=(slot,), **self._facts)
+
+    def upload(self, octets: bytes, progress: Any = None) -> None:
+        self.uploads += 1
+        if self.breaks:
+            raise self.breaks
+        loaded = image.load(octets)
+        assert loaded.manifest is not None
+        reason = policy.judge_manifest(
+            loaded.header,
+            loaded.manifest,
+            loaded.image_bytes,
+            loaded.image_hash,
+            policy.Firmware(*self.running),
+            self.identity().facts,
+        )
+        self._verdict = Verdict(
+            reason,
+            -1,
+            FirmwareId(loaded.header.file_version, loaded.image_hash),
+            FirmwareId(*self.running),
+            0,
+            tuple(FirmwareId(v, h) for v, h, _ in loaded.manifest.predecessors),
+            len(loaded.manifest.predecessors),
+        )
+        if reason != ACCEPTED:
+            raise DeviceRefused(self._verdict)
+        self._staged = loaded
+
+    def wait_verified(self) -> Verdict:
+        return self._verdict
+
+    def activate(self, image_hash: bytes) -> None:
+        assert self._staged is not None
+        assert self._staged.image_hash == image_hash
+
+    def reset(self) -> None:
+        assert self._staged is not None
+        assert self._staged.manifest is not None
+        self.running = (self._staged.header.file_version, self._staged.image_hash)
+        self._facts["security_counter"] = self._staged.manifest.security_counter
+
+    def wait_outcome(self, wanted: bytes) -> Identity:
+        return self.identity()
+
+
+def same_but(entry: Entry, **changes: Any) -> Entry:
+    return dataclasses.replace(entry, **changes)

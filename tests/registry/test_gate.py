@@ -1,0 +1,251 @@
+"""The gate, and what comes after it: an image is sent to the right device, or not at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from registers import (
+    DEVICE_ID,
+    KEY,
+    MODEL,
+    WHY,
+    FakeDevice,
+    entry,
+    entry_of,
+    fill,
+    make_image,
+    same_but,
+)
+
+from bootloader import policy
+from hanboot import image
+from hanboot.errors import LinkError
+from hanboot.inventory import enrolment, gate, reports
+from hanboot.inventory.devices import Inventory
+from hanboot.inventory.distribute import Outcome, distribute
+from hanboot.inventory.gate import GateRefused
+from hanboot.registry import snapshot
+from hanboot.registry.entry import Model
+from hanboot.registry.snapshot import Snapshot
+from hanboot.registry.store import Register
+
+AT = "2026-01-01T00:00:00Z"
+FIRST = make_image(1)
+SECOND = make_image(2, [(1, FIRST.image_hash, "E-1")], cpl_entry_id="E-2")
+SKIPPING = make_image(3, [(2, SECOND.image_hash, "E-2")])
+ENTRIES = [entry_of(FIRST, 1), entry_of(SECOND, 2, [1]), entry_of(SKIPPING, 3, [2])]
+
+
+@pytest.fixture
+def inventory(register: Register) -> Inventory:
+    fill(register, ENTRIES)
+    inventory = Inventory(register.database)
+    inventory.add([enrolment.from_identity(a_device().identity(), AT)])
+    return inventory
+
+
+def a_device(**facts: Any) -> FakeDevice:
+    return FakeDevice((1, FIRST.image_hash), **facts)
+
+
+def send(
+    target: FakeDevice, made: image.Image, register: Register, inventory: Inventory | None
+) -> Outcome:
+    return distribute(target, made, gate.check_listed(register, made), inventory, clock=lambda: AT)
+
+
+def the_device(inventory: Inventory):
+    return inventory.find([DEVICE_ID])[DEVICE_ID]
+
+
+# --- sent
+
+
+def test_the_inventory_is_updated_after_activation(
+    register: Register, inventory: Inventory
+) -> None:
+    target = a_device()
+    outcome = send(target, SECOND, register, inventory)
+    assert outcome.error is None
+    assert outcome.before is not None
+    assert outcome.after is not None
+    assert outcome.before.file_version == 1
+    assert outcome.after.image_hash == SECOND.image_hash
+    held = the_device(inventory)
+    assert (held.firmware_version, held.image_hash) == (2, SECOND.image_hash)
+    assert not held.differs
+    [record] = inventory.distributions(DEVICE_ID)
+    assert (record.outcome, record.cpl_entry_id, record.reason) == ("activated", "E-2", None)
+
+
+def test_a_refusal_is_recorded_with_its_reason(register: Register, inventory: Inventory) -> None:
+    target = a_device()
+    outcome = send(target, SKIPPING, register, inventory)
+    assert outcome.error is not None
+    assert target.running == (1, FIRST.image_hash)
+    assert the_device(inventory).firmware_version == 1
+    [record] = inventory.distributions(DEVICE_ID)
+    assert record.outcome == "refused"
+    assert (record.reason_code, record.reason) == (17, "not-a-predecessor")
+    assert "00000002" in (record.detail or "")
+
+
+def test_a_broken_link_is_recorded(register: Register, inventory: Inventory) -> None:
+    target = a_device()
+    target.breaks = LinkError("it does not answer", "the cable", "plug it in")
+    outcome = send(target, SECOND, register, inventory)
+    assert outcome.error is target.breaks
+    [record] = inventory.distributions()
+    assert (record.outcome, record.reason) == ("failed", "link")
+    assert the_device(inventory).firmware_version == 1
+
+
+# --- not sent
+
+
+def refused_by_gate(
+    register: Register, inventory: Inventory, made: image.Image = SECOND, **facts: Any
+) -> str:
+    """The gate's code; not an octet went to the device, and the inventory is as it was."""
+    target = a_device(**facts)
+    held = the_device(inventory)
+    try:
+        listed = gate.check_listed(register, made)
+    except GateRefused as refused:
+        code = refused.code
+    else:
+        outcome = distribute(target, made, listed, inventory, clock=lambda: AT)
+        assert isinstance(outcome.error, GateRefused)
+        code = outcome.error.code
+        records = inventory.distributions()
+        assert [(r.outcome, r.reason) for r in records] == [("refused", code)]
+    assert target.uploads == 0
+    assert the_device(inventory) == held
+    return code
+
+
+def test_an_image_that_is_not_on_the_cpl(register: Register, inventory: Inventory) -> None:
+    stranger = make_image(2, [(1, None, None)])
+    assert refused_by_gate(register, inventory, stranger) == "not-on-cpl"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "Withdrawn"},
+        {"status": "Cancelled"},
+        {"expires_on": datetime.date(2020, 1, 1)},
+        {"listed_on": datetime.date(2099, 1, 1)},
+    ],
+)
+def test_an_entry_that_is_not_active(
+    register: Register, inventory: Inventory, change: dict[str, Any]
+) -> None:
+    with register.changing(WHY) as writer:
+        writer.correct(ENTRIES[1], same_but(ENTRIES[1], **change))
+    assert refused_by_gate(register, inventory) == "not-active"
+
+
+def test_a_header_that_was_swapped(register: Register, inventory: Inventory) -> None:
+    """The Manufacturer Image is on the CPL; the header in front of it says another version."""
+    octets = bytearray(SECOND.octets)
+    octets[14] ^= 1
+    changed = image.load(bytes(octets))
+    assert changed.image_hash == SECOND.image_hash
+    assert refused_by_gate(register, inventory, changed) == "header-differs"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"manufacturer_code": 1},
+        {"image_type": 6},
+        {"hardware_version": 0x0101},
+        {"device_type": policy.ESME},
+    ],
+)
+def test_a_device_that_does_not_fit(
+    register: Register, inventory: Inventory, facts: dict[str, Any]
+) -> None:
+    assert refused_by_gate(register, inventory, **facts) == "inventory-differs"
+    # and where the inventory agrees with the device, the CPL does not
+    target = a_device(**facts)
+    outcome = send(target, SECOND, register, None)
+    assert isinstance(outcome.error, GateRefused)
+    assert outcome.error.code == "does-not-fit"
+    assert target.uploads == 0
+
+
+def test_a_device_that_is_not_in_the_inventory(register: Register, inventory: Inventory) -> None:
+    assert refused_by_gate(register, inventory, serial=bytes(8)) == "not-in-inventory"
+
+
+def test_a_device_that_is_not_commissioned(register: Register, inventory: Inventory) -> None:
+    serial = bytes.fromhex("00000000000000ff")
+    other = enrolment.from_identity(a_device(serial=serial).identity(), AT)
+    inventory.add([dataclasses.replace(other, state="Suspended")])
+    assert refused_by_gate(register, inventory, serial=serial) == "not-commissioned"
+
+
+# --- local updates
+
+
+def test_local_updates_are_banned_until_they_are_allowed(
+    register: Register, inventory: Inventory
+) -> None:
+    with pytest.raises(GateRefused, match="banned"):
+        gate.check_local(register)
+    with register.changing(WHY) as writer:
+        writer.set("local_updates", "allowed")
+    gate.check_local(register)
+
+
+def offline(register: Register, path: Path) -> Snapshot:
+    path.write_bytes(snapshot.make(register, KEY.public.kid, KEY.sign))
+    return snapshot.load(path, KEY.public)
+
+
+def test_offline_the_same_gate_stands(
+    register: Register, inventory: Inventory, tmp_path: Path
+) -> None:
+    with pytest.raises(GateRefused) as caught:
+        gate.check_local(offline(register, tmp_path / "banned"))
+    assert caught.value.code == "local-updates-banned"
+    with register.changing(WHY) as writer:
+        writer.set("local_updates", "allowed")
+        writer.correct(ENTRIES[2], same_but(ENTRIES[2], status="Withdrawn"))
+    cpl = offline(register, tmp_path / "allowed")
+    gate.check_local(cpl)
+
+    for made in (make_image(2), SKIPPING):
+        with pytest.raises(GateRefused) as caught:
+            gate.check_listed(cpl, made)
+        assert caught.value.code == "not-on-cpl"
+
+    # sent, and reported to the inventory afterwards
+    path = tmp_path / "reports"
+    target = a_device()
+    outcome = distribute(
+        target,
+        SECOND,
+        gate.check_listed(cpl, SECOND),
+        None,
+        lambda report: reports.append(path, [report]),
+    )
+    assert outcome.error is None
+    assert the_device(inventory).firmware_version == 1
+    merged = reports.merge_into(inventory, reports.read(path))
+    assert (merged.updated, merged.differing) == (1, ())
+    assert the_device(inventory).firmware_version == 2
+    assert gate.identity_model(target.identity()) == Model(0xFFF0, MODEL)
+
+
+def test_one_image_for_several_models(register: Register, inventory: Inventory) -> None:
+    twin = same_but(ENTRIES[1], cpl_entry_id="E-2b", device_model=MODEL + 1)
+    fill(register, [twin, entry(9, device_model=MODEL + 1)])
+    outcome = send(a_device(), SECOND, register, inventory)
+    assert outcome.distribution.cpl_entry_id == "E-2"

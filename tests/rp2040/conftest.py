@@ -1,0 +1,161 @@
+"""The firmware of boards/rp2040_han on an emulated chip, and small applications to put on it."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bootloader.trust import anchors
+from hanboot import keys, release, rp2040
+from hanboot.device import Device
+from hanboot.device_code import ROOT
+from hanboot.image import Image
+from hanboot.keys import PrivateKey
+from hanboot.provisioning import AnchorKey, provision
+
+BUILD = ROOT / "boards" / "rp2040_han" / "build.py"
+
+_RELEASE = """
+[image]
+manufacturer_code = 0xFFF0
+image_type = 0x0005
+file_version = {version:#010x}
+label = "{label}"
+hardware = [0x0100, 0x01FF]
+header_string = "hanboot test"
+
+[application]
+sources = ["."]
+entry = "app"
+"""
+
+#: An application that passes its self-test at once. Its first start leaves a note in the data
+#: region, and every start shows what the note says.
+GOOD = """
+import asyncio
+
+async def main(services):
+    try:
+        note = open(services.data + "/note").read()
+    except OSError:
+        note = "written by " + services.label
+        with open(services.data + "/note", "w") as file:
+            file.write(note)
+    services.confirm()
+    services.show((services.label, note))
+    while True:
+        await asyncio.sleep_ms(50)
+"""
+
+#: One that sleeps where nobody can wake it. (A busy loop would take the emulator minutes.)
+HANGS = """
+import time
+
+async def main(services):
+    time.sleep(3600)
+"""
+
+
+@dataclass
+class Maker:
+    """A manufacturer who builds and signs applications.
+
+    Attributes:
+        folder: for the sources.
+        key: the manufacturer's.
+    """
+
+    folder: Path
+    key: PrivateKey
+
+    def build(
+        self,
+        label: str,
+        source: str = GOOD,
+        follows: tuple[Image, ...] = (),
+        signer: PrivateKey | None = None,
+    ) -> Image:
+        """An image; its version is what `label` begins with, e.g. "1.0 hangs"."""
+        folder = self.folder / label.replace(" ", "-")
+        folder.mkdir(parents=True, exist_ok=True)
+        major, minor = label.split()[0].split(".")
+        version = int(major) << 24 | int(minor) << 16
+        (folder / "RELEASE.toml").write_text(_RELEASE.format(version=version, label=label))
+        (folder / "app.py").write_text(textwrap.dedent(source))
+        described = release.with_predecessors(release.load(folder), follows)
+        return release.build(described, self.key.public.kid, (signer or self.key).sign)
+
+
+@pytest.fixture(scope="session")
+def firmware() -> Path:
+    subprocess.run([sys.executable, str(BUILD)], check=True)
+    return rp2040.firmware("ppmid")
+
+
+@pytest.fixture(scope="session")
+def maker(tmp_path_factory: pytest.TempPathFactory) -> Maker:
+    return Maker(tmp_path_factory.mktemp("releases"), keys.generate())
+
+
+@pytest.fixture(scope="session")
+def v1(maker: Maker) -> Image:
+    return maker.build("1.0")
+
+
+@pytest.fixture(scope="session")
+def v2(maker: Maker, v1: Image) -> Image:
+    return maker.build("2.0", follows=(v1,))
+
+
+def provision_keys(device: Device, maker: Maker) -> None:
+    public = maker.key.public
+    provision(device, [AnchorKey(anchors.MANUFACTURER, public.kid, public.point, True, "test")])
+
+
+def upgrade(device: Device, image: Image) -> None:
+    device.upload(image.octets)
+    device.wait_verified()
+    device.activate(image.image_hash)
+    device.reset()
+    device.wait_outcome(image.image_hash)
+
+
+@pytest.fixture(scope="session")
+def installed(
+    firmware: Path, maker: Maker, v1: Image, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """State of a board that runs 1.0; to be copied, not used."""
+    state = tmp_path_factory.mktemp("installed")
+    with rp2040.Rp2040Board(state), Device(f"virtual:{state}") as device:
+        provision_keys(device, maker)
+        upgrade(device, v1)
+    return state
+
+
+@pytest.fixture
+def state(installed: Path, tmp_path: Path) -> Path:
+    """State of a board of one's own that runs 1.0."""
+    shutil.copytree(installed, tmp_path / "state")
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def smpmgr() -> Callable[..., str]:
+    program = Path(sys.executable).with_name("smpmgr")
+    if not program.exists():
+        pytest.skip("smpmgr needs Python 3.11")
+
+    def run(port: str, *arguments: str) -> str:
+        command = [str(program), "--port", port, "--timeout", "60", "--line-buffers", "8"]
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
