@@ -11,7 +11,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo test test-fast test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo test test-rp2040 test-fast test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,11 +42,14 @@ firmware: setup-rp2 ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]
 demo: setup ## Watch a virtual PPMID refuse the wrong upgrade
 	@$(BIN)/python -m hanboot.demo
 
-test: lint ## Lint, then every test
-	@$(BIN)/pytest
+test: lint ## Lint, then every test but those on the emulated RP2040
+	@$(BIN)/pytest --ignore tests/rp2040
+
+test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040, some minutes
+	@$(BIN)/pytest tests/rp2040
 
 test-fast: setup ## Tests without the slow ones and the foreign SMP clients
-	@$(BIN)/pytest -m 'not slow and not clients'
+	@$(BIN)/pytest --ignore tests/rp2040 -m 'not slow and not clients'
 
 test-device: setup ## Device tests, on CPython and on MicroPython
 	@$(BIN)/pytest tests/device

@@ -2,6 +2,7 @@
 # alone, where there is nothing to start.
 
 import asyncio
+import os
 import sys
 import vfs
 
@@ -21,15 +22,20 @@ _DATA         = "/data"
 # fmt: on
 
 
+# Formats only where no application was ever confirmed. A format that power cut off may look whole
+# and rest on weak cells: as long as there is nothing in it, it is done anew.
 def _mount_data(device: Device) -> None:
-    # formatted once, before any application was confirmed; never again, whatever is found there
+    data, is_new = device.board.data, device.running() is None
     try:
-        vfs.mount(vfs.VfsLfs2(device.board.data, progsize=PAGE_BYTES), _DATA)
-    except OSError:
-        if device.ledger.history():
+        vfs.mount(vfs.VfsLfs2(data, progsize=PAGE_BYTES), _DATA)
+        if not is_new or os.listdir(_DATA):
             return
-        vfs.VfsLfs2.mkfs(device.board.data, progsize=PAGE_BYTES)
-        vfs.mount(vfs.VfsLfs2(device.board.data, progsize=PAGE_BYTES), _DATA)
+        vfs.umount(_DATA)
+    except OSError:
+        if not is_new:
+            return
+    vfs.VfsLfs2.mkfs(data, progsize=PAGE_BYTES)
+    vfs.mount(vfs.VfsLfs2(data, progsize=PAGE_BYTES), _DATA)
 
 
 def _import_application(device: Device, index: int, content):  # type: ignore[no-untyped-def]

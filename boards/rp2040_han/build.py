@@ -18,12 +18,8 @@ BOARD = Path(__file__).resolve().parent
 ROOT = BOARD.parents[1]
 OUT = ROOT / "build" / BOARD.name
 
-_FLASH_BASE = 0x10000000
-# frozen modules, as the symbols of MicroPython's tools name them
-_FROZEN = re.compile(
-    r"(?:fun_data|proto_fun|children|const_obj|const_table_data|frozen_module)_"
-    r"(bootloader|asyncio|board|main|_boot)(?:_|$)"
-)
+# the bootloader's modules without their strings, as MicroPython's tools name the symbols
+_FROZEN = re.compile(r"(fun_data|proto_fun|children|const_[a-z_]+|frozen_module)_bootloader(_|$)")
 
 
 def build(role: str, development: bool, out: Path) -> None:
@@ -49,17 +45,15 @@ def size_report(tree: Path) -> dict[str, int]:
     """Octets of the parts, from the linked firmware."""
     symbols = _symbols(tree / "firmware.elf")
     firmware = (tree / "firmware.bin").stat().st_size
-    frozen: dict[str, int] = {}
-    for symbol, (_, size) in symbols.items():
-        if match := _FROZEN.match(symbol):
-            frozen[match[1]] = frozen.get(match[1], 0) + size
+    bootloader = sum(size for name, (_, size) in symbols.items() if _FROZEN.match(name))
     storage, romfs = (_setting(name) for name in ("FLASH_STORAGE_BYTES", "ROMFS_BYTES"))
     flash = 2 * 1024 * 1024
     return {
         "firmware": firmware,
         "free_flash": flash - storage - romfs - firmware,
-        "frozen_bootloader_code": frozen.get("bootloader", 0),
-        "frozen_code": sum(frozen.values()),
+        # all that is frozen, asyncio and the strings that modules share included
+        "frozen": _object_bytes(tree / "CMakeFiles" / "firmware.dir" / "frozen_content.c.o"),
+        "frozen_bootloader_code": bootloader,
         "heap": symbols["__GcHeapEnd"][0] - symbols["__GcHeapStart"][0],
     }
 
@@ -75,6 +69,13 @@ def _symbols(elf: Path) -> dict[str, tuple[int, int]]:
         if numbers:
             found[name] = (int(numbers[0], 16), int(numbers[1], 16) if len(numbers) > 1 else 0)
     return found
+
+
+def _object_bytes(path: Path) -> int:
+    listing = subprocess.run(
+        ["arm-none-eabi-size", str(path)], capture_output=True, text=True, check=True
+    ).stdout
+    return int(listing.splitlines()[1].split()[3])
 
 
 def _setting(name: str) -> int:

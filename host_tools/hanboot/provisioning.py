@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootloader.trust import anchors
 from hanboot import comb
-from hanboot.device import Device
+from hanboot.device import ROLE_NAMES, Device
 
 _LABEL_BYTES = 24
 
@@ -51,10 +51,16 @@ def provision(
 ) -> None:
     """Writes the cells of `keys`; the manufacturer's last, for it locks the region.
 
+    Begun once and interrupted, it goes on: a cell that the device holds is not written again, and
+    one with another key is replaced as long as the region is not locked.
+
     Raises:
-        DeviceRefused: the device is provisioned already, or takes a cell for malformed.
+        DeviceRefused: the device is provisioned with other keys, or takes a cell for malformed.
     """
+    held = {cell.role: cell for cell in device.anchors()}
     for anchor in sorted(keys, key=lambda key: key.role == anchors.MANUFACTURER):
-        head, table = encode_cell(anchor)
-        device.provision(head, table)
+        there = held.get(ROLE_NAMES[anchor.role])
+        if there is None or there.kid != anchor.kid:
+            head, table = encode_cell(anchor, there.sequence + 1 if there else 1)
+            device.provision(head, table)
         on_cell(anchor)

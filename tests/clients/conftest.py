@@ -15,7 +15,8 @@ HERE = Path(__file__).parent
 # keys, images, boards and cables are those of the end-to-end tests
 sys.path.append(str(HERE.parent / "e2e"))
 
-from rig import COUNTING, Firmware, Keys, RunningBoard, States  # noqa: E402
+from command_line import RunningBoard  # noqa: E402
+from rig import COUNTING, Firmware, Keys, States  # noqa: E402
 
 from hanboot.image import Image  # noqa: E402
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import RunningBoard
 from mcumgr_toolkit import MCUmgrClient
-from rig import Firmware, RunningBoard
+from rig import Firmware
 
 from bootloader import reasons
 from bootloader.link.han_group import GROUP

@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 import pytest
-from rig import Firmware, RunningBoard
+from command_line import RunningBoard
+from rig import Firmware
 from smp.image_management import IMG_MGMT_ERR
 from smpclient import SMPClient
 from smpclient.exceptions import SMPUploadError

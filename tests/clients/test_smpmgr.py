@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig import Firmware, RunningBoard, wait_for
+from command_line import RunningBoard
+from rig import Firmware, wait_for
 
 from bootloader import reasons
 from hanboot.device import Device

@@ -9,7 +9,8 @@ import tty
 from collections.abc import Iterator
 
 import pytest
-from rig import COUNTING, Bench, Firmware, States, hanboot, wait_for
+from command_line import hanboot
+from rig import COUNTING, Bench, Firmware, States, wait_for
 
 from bootloader.link import frame, smp
 from hanboot.device import Device

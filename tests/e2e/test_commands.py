@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from rig import ROOT, SILENT, Bench, Firmware, Keys, RunningBoard, States, hanboot, run, wait_for
+from command_line import RunningBoard, hanboot, run
+from rig import ROOT, SILENT, Bench, Firmware, Keys, States, wait_for
 
 from hanboot.device import Device
 

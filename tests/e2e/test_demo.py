@@ -53,7 +53,11 @@ def test_make_runs_it() -> None:
     if not shutil.which("make"):
         pytest.skip("no make here")
     planned = subprocess.run(
-        ["make", "--dry-run", "demo"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["make", "--no-print-directory", "--dry-run", "demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert planned.stdout.rstrip().endswith("-m hanboot.demo")
 
@@ -81,6 +85,8 @@ def test_it_fails_if_the_wrong_upgrade_is_taken(
         return image
 
     monkeypatch.setattr(demo, "_build", careless)
+    # nor is there any sense in waiting for the display to tell it
+    monkeypatch.setattr(demo, "_ANSWER_S", 0.5)
     steps, good, told = play(capsys)
     assert good < steps
     assert "the device took it" in told

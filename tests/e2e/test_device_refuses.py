@@ -5,7 +5,8 @@ that runs is touched.
 from collections.abc import Callable, Iterator
 
 import pytest
-from rig import COUNTING, ROOT, Bench, Firmware, States, hanboot, is_topped_up, wait_for
+from command_line import hanboot
+from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
 from bootloader.image import ota
 from hanboot import image

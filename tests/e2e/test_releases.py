@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from rig import SILENT, Bench, Firmware, States, hanboot, is_topped_up, wait_for
+from command_line import hanboot
+from rig import SILENT, Bench, Firmware, States, is_topped_up, wait_for
 
 from hanboot.device import Device
 

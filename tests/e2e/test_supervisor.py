@@ -5,18 +5,9 @@ import signal
 from pathlib import Path
 
 import pytest
-from rig import (
-    Bench,
-    Firmware,
-    RunningBoard,
-    States,
-    TcpCable,
-    cable,
-    hanboot,
-    is_topped_up,
-    run,
-    wait_for,
-)
+from cables import TcpCable, cable
+from command_line import RunningBoard, hanboot, run
+from rig import Bench, Firmware, States, is_topped_up, wait_for
 
 from hanboot.device import Device
 

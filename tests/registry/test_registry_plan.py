@@ -157,6 +157,21 @@ def test_stranded_is_what_brute_force_finds_stranded(entries: list[Entry]) -> No
     assert stuck == expected
 
 
+@settings(max_examples=200)
+@given(entries=models())
+def test_one_plan_whoever_asks(entries: list[Entry]) -> None:
+    """What is found once for all devices of a model is what each of them is told."""
+    pathways = Pathways(entries, {}, DAY)
+    for start in entries:
+        answer = plan(pathways, state_of(*start.identity, start.counter), newest_of(entries))
+        way = pathways.to_newest.get(start.cpl_entry_id)
+        if way is None:
+            assert isinstance(answer, NoPlan)
+        else:
+            assert isinstance(answer, Plan)
+            assert [step.cpl_entry_id for step in answer.steps] == way[1:]
+
+
 # --- by example
 
 

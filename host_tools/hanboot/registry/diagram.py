@@ -85,15 +85,16 @@ def _title(pathways: Pathways) -> str:
 
 
 def _in_columns(spans: list[tuple[int, frozenset[int]]]) -> tuple[Lane, ...]:
-    """Gives each lane the innermost column that is free over all its rows; short ones first."""
+    """Gives each lane the innermost column with room for it and a gap; short ones first."""
     taken: list[set[int]] = []
     lanes = []
     for target, sources in sorted(spans, key=lambda s: (max(s[0], *s[1]) - min(s[0], *s[1]), s[0])):
-        rows = set(range(min(target, *sources), max(target, *sources) + 1))
-        column = next((c for c, used in enumerate(taken) if not used & rows), len(taken))
+        first, last = min(target, *sources), max(target, *sources)
+        wanted = set(range(first - 1, last + 2))
+        column = next((c for c, used in enumerate(taken) if not used & wanted), len(taken))
         if column == len(taken):
             taken.append(set())
-        taken[column] |= rows
+        taken[column].update(range(first, last + 1))
         lanes.append(Lane(target, sources, column))
     return tuple(lanes)
 
@@ -169,8 +170,8 @@ def as_text(drawing: Drawing, ascii_only: bool = False) -> str:
     if drawing.lanes:
         lines += [
             "",
-            f"In each column, {signs['down']} (or {signs['up']}) may follow every "
-            f"{signs['source']}, and nothing else.",
+            f"{signs['down']} (or {signs['up']}) may follow every {signs['source']} on its line, "
+            "and nothing else.",
         ]
     return "\n".join(lines) + "\n"
 

@@ -321,3 +321,33 @@ def texts_of(entry: Entry, columns: tuple[Field, ...] = FIELDS) -> list[str]:
         else column.text(value_of(entry, column.name))
         for column in columns
     ]
+
+
+_TAKES = {
+    "cpl_entry_id": "letters, digits and . _ / : -",
+    "device_type": ", ".join(DEVICE_TYPES),
+    "hardware_version": "4 hex digits; must be the last four of Device Model",
+    "device_model": "8 hex digits: Image type, hardware version",
+    "firmware_version": "8 digits",
+    "firmware_version_text": "the same digits, as the manufacturer writes them",
+    "image_hash": "64 hex digits, SHA-256",
+    "status": ", ".join(STATUSES),
+    "join_option": "; ".join(JOIN_OPTIONS),
+    "predecessors": "CPL Entry IDs, N/A, or empty",
+    "release_kind": "non-commercial (a fix), commercial (SECMP0009)",
+    "minimum_base_version": "8 digits",
+    "security_counter": "a whole number",
+    "point_of_no_return": "yes, no",
+    "manufacturer_code": "4 hex digits",
+}
+_WHO = {"cpl": "everyone", "fir": "SEC parties", "ssc": "SSC"}
+
+
+def columns_markdown() -> str:
+    """The table of all columns, for docs/registry."""
+    lines = []
+    for column in FIELDS:
+        takes = _TAKES.get(column.name)
+        takes = takes or ("YYYY-MM-DD" if column.parse is parse_date else "text")
+        lines.append(f"| {column.heading} | `{column.name}` | {takes} | {_WHO[column.part]} |")
+    return "\n".join(lines) + "\n"

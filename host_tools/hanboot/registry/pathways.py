@@ -97,7 +97,7 @@ class Pathways:
         for entry in self.entries:
             by_version.setdefault(entry.firmware_version, []).append(entry)
         edges = []
-        # newest first, so that of equally short paths the one over newer entries is found
+        # newest first, as `ways_to` wants it
         for entry in reversed(self.entries):
             manifest = self._manifests.get(entry.cpl_entry_id)
             if manifest is None:
@@ -137,17 +137,34 @@ class Pathways:
 
     @cached_property
     def to_newest(self) -> dict[str, list[str]]:
-        """For each entry that reaches a newest one, the shortest way there, itself included."""
-        ways: dict[str, list[str]] = {}
+        """For each entry that reaches a newest one, the way there, itself included."""
+        return self.ways_to(self.newest)
+
+    def ways_to(self, targets: Iterable[Entry]) -> dict[str, list[str]]:
+        """For each entry that reaches one of `targets` by safe steps, the shortest way there.
+
+        Of equally short ways each step is the newest that leads on.
+        """
         # a firmware that is listed again under another ID is there already
-        there = {entry.identity for entry in self.newest}
+        there = {target.identity for target in targets}
+        distances: dict[str, int] = {}
         for entry in self.entries:
-            if entry.identity not in there:
+            if entry.identity in there:
+                found = nx.single_target_shortest_path_length(self.safe, entry.cpl_entry_id)
+                for name, distance in dict(found).items():
+                    distances[name] = min(distance, distances.get(name, distance))
+        ways: dict[str, list[str]] = {}
+        for name in sorted(distances, key=distances.__getitem__):
+            if not distances[name]:
+                ways[name] = [name]
                 continue
-            paths = nx.single_target_shortest_path(self.safe, entry.cpl_entry_id)
-            for name, path in paths.items():
-                if name not in ways or len(path) < len(ways[name]):
-                    ways[name] = path
+            # steps from an entry are in the order of the graph, newest first
+            onward = next(
+                step
+                for step in self.safe.successors(name)
+                if distances.get(step) == distances[name] - 1
+            )
+            ways[name] = [name, *ways[onward]]
         return ways
 
 

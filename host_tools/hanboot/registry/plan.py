@@ -8,7 +8,7 @@ version), the first step must be right for every firmware of that version.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,6 @@ from hanboot.registry.state import DeviceState
 from hanboot.registry.store import Register
 
 LATEST = "latest"
-
-_START = object()
 
 
 @dataclass(frozen=True)
@@ -184,17 +182,21 @@ def plan(pathways: Pathways, state: DeviceState, targets: Sequence[Entry]) -> Pl
     if arrived and arrived[0] and all(arrived):
         return Plan(state.text, arrived[0], ())
 
-    graph = _with_start(pathways, candidates, state.security_counter)
-    best: list[Any] | None = None
-    # the same firmware under another ID is as good
-    for target in (entry for entry in pathways.entries if entry.identity in there):
-        if nx.has_path(graph, _START, target.cpl_entry_id):
-            path = nx.shortest_path(graph, _START, target.cpl_entry_id)
-            best = path if best is None or len(path) < len(best) else best
-    if best is not None:
-        steps = tuple(pathways.by_id[step] for step in best[1:])
+    first = _first_steps(pathways, candidates, state.security_counter)
+    steps = _shortest(pathways, first, targets)
+    if steps:
         return Plan(state.text, steps[-1], steps)
-    return _no_plan(pathways, state, candidates, targets, graph)
+    return _no_plan(pathways, state, candidates, targets, first)
+
+
+def _shortest(
+    pathways: Pathways, first: Sequence[Entry], targets: Iterable[Entry]
+) -> tuple[Entry, ...]:
+    """The shortest way over one of the first steps; empty if there is none."""
+    ways = pathways.ways_to(targets)
+    found = [ways[entry.cpl_entry_id] for entry in first if entry.cpl_entry_id in ways]
+    # the first of equally short ones, which is the newest
+    return tuple(pathways.by_id[step] for step in min(found, key=len)) if found else ()
 
 
 def _identity(firmware: Firmware | None) -> tuple[int, bytes] | None:
@@ -212,18 +214,16 @@ def _candidates(pathways: Pathways, state: DeviceState) -> list[Firmware | None]
     return [Firmware(version, image_hash) for image_hash in sorted(hashes)]
 
 
-def _with_start(
+def _first_steps(
     pathways: Pathways, candidates: Sequence[Firmware | None], security_counter: int
-) -> Any:
-    """The safe steps, and those from the device as it is now."""
-    graph = pathways.safe.copy()
-    graph.add_node(_START)
-    if candidates:
-        first = [pathways.accepting(firmware, security_counter) for firmware in candidates]
-        for entry in first[0]:
-            if pathways.is_active(entry) and all(entry in accepted for accepted in first):
-                graph.add_edge(_START, entry.cpl_entry_id)
-    return graph
+) -> list[Entry]:
+    """The Active entries that a device takes as it is now, whichever candidate it runs."""
+    accepted = [pathways.accepting(firmware, security_counter) for firmware in candidates]
+    return [
+        entry
+        for entry in (accepted[0] if accepted else ())
+        if pathways.is_active(entry) and all(entry in others for others in accepted)
+    ]
 
 
 # --- why there is none
@@ -234,20 +234,13 @@ def _no_plan(
     state: DeviceState,
     candidates: Sequence[Firmware | None],
     targets: Sequence[Entry],
-    graph: Any,
+    first: Sequence[Entry],
 ) -> NoPlan:
     code, why = _why(pathways, state, candidates, targets)
     version = state.running[0] if state.running else -1
-    reached = [
-        entry
-        for name_ in nx.descendants(graph, _START)
-        if (entry := pathways.by_id[name_]).firmware_version > version
-    ]
-    nearest: tuple[Entry, ...] = ()
-    if reached:
-        best = max(reached, key=lambda entry: (entry.firmware_version, entry.cpl_entry_id))
-        path = nx.shortest_path(graph, _START, best.cpl_entry_id)
-        nearest = tuple(pathways.by_id[step] for step in path[1:])
+    newer = [entry for entry in _reached(pathways, first) if entry.firmware_version > version]
+    best = max(newer, key=lambda e: (e.firmware_version, e.cpl_entry_id), default=None)
+    nearest = _shortest(pathways, first, [best]) if best else ()
     named = (pathways.named(i) for target in targets[:1] for i in target.predecessors or ())
     accepts = tuple(entry for entry in named if entry)
     wanted = " or ".join(name(target) for target in targets) or "the newest entry"
@@ -305,12 +298,19 @@ def _each_has_a_way(
     targets: Sequence[Entry],
 ) -> bool:
     there = {target.identity for target in targets}
-    for firmware in candidates:
-        graph = _with_start(pathways, [firmware], state.security_counter)
-        reached = nx.descendants(graph, _START)
-        if _identity(firmware) not in there and not any(t.cpl_entry_id in reached for t in targets):
-            return False
-    return True
+    return all(
+        _identity(firmware) in there
+        or _shortest(pathways, _first_steps(pathways, [firmware], state.security_counter), targets)
+        for firmware in candidates
+    )
+
+
+def _reached(pathways: Pathways, first: Sequence[Entry]) -> list[Entry]:
+    """Everything that can be reached over one of the first steps."""
+    names = {entry.cpl_entry_id for entry in first}
+    for entry in first:
+        names |= nx.descendants(pathways.safe, entry.cpl_entry_id)
+    return [entry for entry in pathways.entries if entry.cpl_entry_id in names]
 
 
 def _inactive_on_the_way(pathways: Pathways, start: Entry, target: Entry) -> Entry | None:

@@ -1,0 +1,80 @@
+"""Trust anchors over a line that fails: the same command, again, comes to an end."""
+
+from pathlib import Path
+
+import pytest
+from cables import SerialCable, cable
+from command_line import hanboot
+from rig import Bench, Firmware, Keys
+
+from bootloader.link import frame, han_group, smp
+from bootloader.trust import anchors
+from hanboot.cli.board import anchor_key
+from hanboot.device import Device
+from hanboot.provisioning import encode_cell
+
+
+def write_keys(pairs: Keys) -> list[object]:
+    """Options that name the session's public keys."""
+    options: list[object] = []
+    for role, key in (("manufacturer", pairs.manufacturer), ("supplier", pairs.supplier)):
+        file = Path(f"{role}.pub.pem")
+        file.write_bytes(key.public_pem())
+        options += [f"--{role}-key", file]
+    return options
+
+
+@pytest.mark.parametrize("cut_after", [300, 4_000, 9_000])
+def test_a_cable_pulled_while_anchors_are_written(
+    blank: Bench, firmware: Firmware, pairs: Keys, cut_after: int
+) -> None:
+    provision = ("board", "provision", *write_keys(pairs))
+    with cable(SerialCable, blank.board.port, cut_after=cut_after) as pulled:
+        assert hanboot(*provision, "--port", pulled.port).code == 4
+    assert not blank.identity().provisioned
+    ran = hanboot(*provision, "--port", blank.port)
+    assert ran.code == 0, ran.err
+    blank.install(firmware.image("ppmid/1.0.0"))
+
+
+def test_half_provisioned_with_another_key(blank: Bench, pairs: Keys) -> None:
+    """As long as the manufacturer's anchor does not lock it, a mistake can be mended."""
+    hanboot("keys", "new", "wrong")
+    with Device(blank.port) as device:
+        wrong = anchor_key(anchors.SUPPLIER, Path("wrong.pub.pem"))
+        device.provision(*encode_cell(wrong))
+        assert [cell.kid for cell in device.anchors()] == [wrong.kid]
+    ran = hanboot("board", "provision", *write_keys(pairs), "--port", blank.port)
+    assert ran.code == 0, ran.err
+    held = hanboot("status", "--port", blank.port, "--json").document["anchors"]
+    assert {anchor["kid"] for anchor in held} == {
+        pairs.manufacturer.public.kid.hex(),
+        pairs.supplier.public.kid.hex(),
+    }
+    # once more with the same keys is no mistake
+    assert hanboot("board", "provision", *write_keys(pairs), "--port", blank.port).code == 0
+
+
+@pytest.mark.parametrize("command_id", [4, 5, 6])
+def test_a_lost_answer_while_anchors_are_written(
+    blank: Bench, pairs: Keys, command_id: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first answer to each command of group 65 that writes a cell."""
+    monkeypatch.setattr("hanboot.ports.patience", lambda port: 0.2)
+    frames, lost = frame.FrameReader(), []
+
+    def spoil(octets: bytes, to_board: bool) -> bytes:
+        for found in () if to_board else frames.feed(octets):
+            header = None if isinstance(found, str) else smp.parse_header(found)
+            if header and (header.group, header.command) == (han_group.GROUP, command_id):
+                lost.append(found)
+                if len(lost) == 1:
+                    return b""
+        return octets
+
+    with cable(SerialCable, blank.board.port, spoil=spoil) as bad:
+        ran = hanboot("board", "provision", *write_keys(pairs), "--port", bad.port)
+    assert ran.code == 0, ran.err
+    assert len(lost) > 2
+    assert blank.identity().provisioned
+    assert len(hanboot("status", "--port", blank.port, "--json").document["anchors"]) == 2
