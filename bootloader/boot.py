@@ -136,9 +136,12 @@ def run(board) -> None:  # type: ignore[no-untyped-def]
     from bootloader import start
 
     device = Device(board)
+    # a confirmed application that hangs must leave a way in for its successor; one that hung on
+    # trial is dealt with
+    needs_grace = board.hung and device.ledger.find(ledger.TRIAL) < 0
     chosen = choose(device)
     if chosen is None:
         start.stay(device)
     else:
-        start.start(device, chosen[0], chosen[1])
+        start.start(device, chosen[0], chosen[1], needs_grace)
     board.reset()

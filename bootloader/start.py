@@ -71,14 +71,14 @@ async def _supervise(device: Device, console: Console, services: Services, app) 
     return 0
 
 
-def start(device: Device, index: int, content) -> None:  # type: ignore[no-untyped-def]
+# needs_grace: serve the link alone for a while first.
+def start(device: Device, index: int, content, needs_grace: bool) -> None:  # type: ignore[no-untyped-def]
     device.started = index
     installer = Installer(device)
     services = Services(device, installer, content.label, _DATA)
     console = Console(device, installer, services.confirm)
     services.attach(console)
-    # a confirmed application that hangs must leave a way in for its successor
-    if device.board.hung and not services.on_trial:
+    if needs_grace:
         _serve(device, console, _GRACE_MS)
     try:
         _mount_data(device)
@@ -95,7 +95,7 @@ def start(device: Device, index: int, content) -> None:  # type: ignore[no-untyp
     if services.on_trial:
         device.ledger.note_trial(reason)
         return
-    # nor must one that crashes
+    # a confirmed application that crashes must leave a way in, too
     _serve(device, console, _GRACE_MS)
 
 

@@ -2,7 +2,6 @@
 # pages. Programming a one over a zero is a fault of the caller, and raises.
 #
 # The cells live in any writable buffer: a bytearray in tests, a mapped file on the virtual board.
-# nor_faults.py makes it fail.
 
 SECTOR_BYTES = 4096
 PAGE_BYTES = 256
