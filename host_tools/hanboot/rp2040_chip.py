@@ -192,10 +192,17 @@ class Chip:
             self._log.write(f"{'program' if size == _PAGE_BYTES else 'erase'} {start:06x} {size}\n")
         before = bytes(self._mcu.flash[start : start + size])
         self._apply()
-        if self.cut_at and self.erases + self.programs >= self.cut_at:
-            self._mcu.flash[start + size // 2 : start + size] = before[size // 2 :]
+        left = self._left(before, bytes(self._mcu.flash[start : start + size]))
+        if left is not None:
+            self._mcu.flash[start : start + size] = left
             self._end(POWER)
         os.pwrite(self._file, bytes(self._mcu.flash[start : start + size]), start)
+
+    def _left(self, before: bytes, after: bytes) -> bytes | None:
+        """What a power cut leaves of an operation that has just happened; None: there is none."""
+        if self.cut_at and self.erases + self.programs >= self.cut_at:
+            return after[: len(after) // 2] + before[len(before) // 2 :]
+        return None
 
 
 def main() -> int:

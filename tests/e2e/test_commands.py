@@ -188,6 +188,8 @@ def test_confirmation_by_a_person(states: States, firmware: Firmware) -> None:
         wait_for(lambda: bench.identity().slot("trial"), "a trial")
         assert hanboot("confirm", "--port", bench.port, "--json").document == {"confirmed": True}
         assert bench.runs(image)
+        # what is confirmed is not on trial any more
+        assert hanboot("confirm", "--port", bench.port).code == 1
 
 
 # --- boards

@@ -43,7 +43,7 @@ else:
     import tomli as tomllib
 
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
 TEXTS = {page: page.read_text(encoding="utf-8") for page in PAGES}
 
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -517,9 +517,9 @@ def test_named_commands_exist(page):
 @each_page
 def test_named_make_targets_exist(page):
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M)
-    shell = re.findall(r"^make ([a-z-]+)", "\n".join(blocks(TEXTS[page], "sh")), re.M)
+    shell = re.findall(r"^make ([a-z0-9-]+)", "\n".join(blocks(TEXTS[page], "sh")), re.M)
     for code in inline_code(page):
-        shell += re.findall(r"^make ([a-z-]+)", code)
+        shell += re.findall(r"^make ([a-z0-9-]+)", code)
     assert set(shell) <= set(targets)
 
 

@@ -26,6 +26,9 @@ COMMANDS = {
     "reset": "hanboot.cli.device:reset",
     "upgrade": "hanboot.cli.device:upgrade",
     "matrix": "hanboot.cli.matrix:matrix",
+    "registry": "hanboot.cli.registry:registry",
+    "distribute": "hanboot.cli.distribute:distribute",
+    "inventory": "hanboot.cli.inventory:inventory",
 }
 
 #: Stopped by Ctrl-C, as shells count it.
