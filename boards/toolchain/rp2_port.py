@@ -59,7 +59,7 @@ def build(board_dir: str, build_dir: Path, manifest: Path | None, definitions: l
         "MICROPY_BOARD": board.name,
         "MICROPY_BOARD_DIR": str(board),
         "MICROPY_FROZEN_MANIFEST": str(manifest.resolve()),
-        "MICROPY_LIB_DIR": str(tree.library(source)),
+        "MICROPY_LIB_DIR": str(tree.lib_folder(source)),
         "PICO_BUILD_DOCS": "0",
         "PICO_NO_PICOTOOL": "1",
         "Python3_EXECUTABLE": sys.executable,

@@ -54,7 +54,7 @@ def unpack(archive: Path, target: Path, inside: str = "") -> None:
         shutil.move(content / inside, target)
 
 
-def library(source: Path) -> Path:
+def lib_folder(source: Path) -> Path:
     """The tree's micropython-lib, or an empty one: builds insist on it, our manifests don't."""
     own = source / "lib/micropython-lib"
     if (own / "README.md").exists():

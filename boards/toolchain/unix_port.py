@@ -53,7 +53,7 @@ def _build(source: Path) -> Path:
         [
             *("make", "-C", str(source / "ports/unix"), f"-j{os.cpu_count()}"),
             *("VARIANT=hanboot", f"VARIANT_DIR={VARIANT}", f"BUILD={build}"),
-            f"MPY_LIB_DIR={tree.library(source)}",
+            f"MPY_LIB_DIR={tree.lib_folder(source)}",
             f"MICROPY_MPYCROSS={tree.mpy_cross()}",
             "CFLAGS_EXTRA=-Wno-error",  # newer compilers warn of more
         ],
