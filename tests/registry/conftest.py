@@ -13,7 +13,8 @@ from registers import WHY, WORKED
 
 from hanboot import cli
 from hanboot.registry.database import Database
-from hanboot.registry.intake import Rules, import_file
+from hanboot.registry.intake import import_file
+from hanboot.registry.rows import Rules
 from hanboot.registry.store import Register
 
 COMMANDS = {

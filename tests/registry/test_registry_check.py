@@ -13,6 +13,7 @@ from registers import CODE, ROOT, WORKED, digest, entry, fill
 from hanboot.registry import diagram, svg
 from hanboot.registry.check import CODES, check_register
 from hanboot.registry.entry import Entry, Model
+from hanboot.registry.fields import columns_markdown
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.store import Register
 
@@ -199,6 +200,8 @@ def test_the_worked_register_says_what_its_page_says(run: Callable[..., Result])
     for name in ("text", "svg", "mermaid"):
         drawn = run("registry", "diagram", "ESME-0101", "--format", name, "--on", "2026-01-01")
         assert drawn.exit_code == 0
+    assert columns_markdown() in page
+    assert all(f"`{code}`" in page for code in CODES)
     svg_file = ROOT / "docs" / "registry" / "volt-2.svg"
     drawn = run("registry", "diagram", "ESME-0101", "--format", "svg", "--on", "2026-01-01")
     assert drawn.stdout == svg_file.read_text()

@@ -18,7 +18,8 @@ from hanboot.registry import export, history, mapping
 from hanboot.registry.database import Database
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.intake import Fault, Imported, Rules, import_file
+from hanboot.registry.intake import Imported, import_file
+from hanboot.registry.rows import Fault, Rules
 from hanboot.registry.sheets import address, protect, unprotect
 from hanboot.registry.store import Register
 

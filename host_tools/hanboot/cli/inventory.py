@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 from pathlib import Path
 
 import click
@@ -54,34 +55,36 @@ def list_command(
     """List devices: what the inventory holds, and ! where the device reports something else."""
     out = Out(as_json)
     wanted = [parse_device_id(text) for text in ids]
+    documents = []
+    count = differing = 0
     with opened(url) as register:
-        devices = _inventory(register)
-        if wanted:
-            held = devices.find(wanted)
-            missing = [number for number in wanted if number not in held]
-            if missing:
-                raise WrongUsage(
-                    f"there is no device {missing[0]}",
-                    f"the inventory {register.database.name} does not hold it",
-                    "hanboot inventory add enters it",
-                )
-            found = [held[number] for number in wanted]
-        else:
-            found = list(devices.devices(model, differs))
-        documents = []
-        for start in range(0, len(found), _ROWS_AT_ONCE):
-            piece = found[start : start + _ROWS_AT_ONCE]
+        held = _inventory(register)
+        found = iter(_named(held, wanted)) if wanted else held.devices(model, differs)
+        while piece := list(itertools.islice(found, _ROWS_AT_ONCE)):
             with register.database.reading() as connection:
                 statuses = listings(connection, piece)
             for device in piece:
+                count += 1
+                differing += device.differs
                 status = statuses[device.device_id]
                 if as_json:
                     documents.append(device.as_json() | {"CPLStatus": status})
                 else:
                     out.line(_in_one_line(device, status))
     out.document(documents)
-    count = sum(device.differs for device in found)
-    out.line(f"{len(found)} devices, {count} of which report another firmware")
+    out.line(f"{count} devices, {differing} of which report another firmware")
+
+
+def _named(held: Inventory, wanted: list[str]) -> list[Device]:
+    found = held.find(wanted)
+    missing = [number for number in wanted if number not in found]
+    if missing:
+        raise WrongUsage(
+            f"there is no device {missing[0]}",
+            f"the inventory {held.database.name} does not hold it",
+            "hanboot inventory add enters it",
+        )
+    return [found[number] for number in wanted]
 
 
 def _in_one_line(device: Device, status: str) -> str:

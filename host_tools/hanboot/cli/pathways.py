@@ -33,14 +33,15 @@ from hanboot.errors import WrongUsage
 from hanboot.image import Layout
 from hanboot.registry import check as checking
 from hanboot.registry import diagram as drawing
-from hanboot.registry import intake, mapping, sheets, submission, svg
+from hanboot.registry import mapping, sheets, submission, svg
 from hanboot.registry.check import Finding
+from hanboot.registry.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.entry import Model
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import LATEST, NoPlan, Plan, plan_between, plan_for_device
+from hanboot.registry.rows import Rules
 from hanboot.registry.sheets import Row
 from hanboot.registry.state import parse_state
-from hanboot.registry.submission import Comparison
 
 _STATE_MAX_BYTES = 1 << 20
 
@@ -272,10 +273,10 @@ def submit(
                 image_file.name,
                 why,
                 columns,
-                intake.Rules(correct=correct),
+                Rules(correct=correct),
                 lambda fault: out.note(str(fault)),
             )
-        except submission.Differs as differs:
+        except Differs as differs:
             _tell(out, differs.compared)
             raise
     _tell(out, compared)
@@ -316,7 +317,7 @@ def check_image(
                 lambda fault: out.note(str(fault)),
             )
     _tell(out, compared)
-    submission.refuse_differences(loaded, compared)
+    refuse_differences(loaded, compared)
     out.line(f"{image_file.name}: it and its row say the same")
 
 

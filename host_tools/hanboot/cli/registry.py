@@ -35,7 +35,7 @@ from hanboot.registry.database import Database
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.export import ROLES, Format, Role
 from hanboot.registry.fields import texts_of
-from hanboot.registry.intake import Fault
+from hanboot.registry.rows import Fault, Rules
 from hanboot.registry.schema import REVISION
 from hanboot.registry.sheets import Layout
 from hanboot.registry.store import SETTINGS
@@ -114,7 +114,7 @@ def import_command(
                 file,
                 why,
                 columns,
-                intake.Rules(correct, existing),
+                Rules(correct, existing),
                 on_fault,
                 advance,
             )
@@ -241,7 +241,7 @@ def correct(
             submission.rows_from(texts),
             cpl_entry_id,
             why_of(author, reason),
-            rules=intake.Rules(correct=True, existing=True),
+            rules=Rules(correct=True, existing=True),
             on_fault=lambda fault: out.note(f"{fault.heading}: {fault.cause}"),
         )
     out.document(vars(done))

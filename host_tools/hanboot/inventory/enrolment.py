@@ -12,8 +12,8 @@ from hanboot.inventory.devices import STATES, Device, Inventory, device_id, pars
 from hanboot.registry import sheets
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.fields import BY_NAME, BadValue, one_of, parse_version
-from hanboot.registry.intake import Fault
 from hanboot.registry.mapping import fold
+from hanboot.registry.rows import Fault
 from hanboot.registry.sheets import Layout, Number, Progress, Row, address
 
 

@@ -151,7 +151,7 @@ def write_devices(path: Path, inventory: Inventory, found: Iterable[Need]) -> in
         inventory.database.reading() as connection,
     ):
         file.write(_csv(_HEADINGS))
-        devices = connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query)
+        devices = connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE))
         for rows in devices.partitions():
             written = [device + lines[key] for device, key in rows if key in lines]
             file.writelines(written)

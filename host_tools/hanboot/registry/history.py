@@ -156,7 +156,7 @@ def changes(connection: Connection, subject: str | None = None) -> Iterator[Chan
     )
     if subject is not None:
         query = query.where(CHANGE.c.subject == subject)
-    for row in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(query):
+    for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
         number, at, author, reason, source, name, before, after = row
         yield Change(
             number,
@@ -198,7 +198,7 @@ def verify(connection: Connection) -> int:
             .where(CHANGE.c.change_set == row.number)
             .order_by(CHANGE.c.position)
         )
-        for change in connection.execution_options(yield_per=_ROWS_AT_ONCE).execute(texts):
+        for change in connection.execute(texts.execution_options(yield_per=_ROWS_AT_ONCE)):
             sha.update(_canonical(list(change)))
         digest = sha.digest()
         count += 1

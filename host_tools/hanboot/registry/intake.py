@@ -18,32 +18,15 @@ import sqlalchemy as sa
 from hanboot.errors import BadFile
 from hanboot.registry import sheets
 from hanboot.registry.entry import Entry
-from hanboot.registry.fields import BY_NAME, DERIVED, FIELDS, BadValue, Field, parse_version
+from hanboot.registry.fields import BY_NAME, FIELDS, Field
 from hanboot.registry.history import Why
 from hanboot.registry.mapping import ColumnMapping
+from hanboot.registry.rows import Fault, Faults, RowReader, Rules
 from hanboot.registry.schema import ENTRY, IMPORTED
-from hanboot.registry.sheets import ErrorValue, Formula, Number, Progress, Row, address
-from hanboot.registry.store import Register, Writer, changed_fields, find_entries
+from hanboot.registry.sheets import Progress, Row, address
+from hanboot.registry.store import Register, Writer, find_entries
 
 _ROWS_AT_ONCE = 500
-_REQUIRED = tuple(column for column in FIELDS if column.required)
-
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong in a file. cell: such as "C7"."""
-
-    row: int
-    cell: str
-    heading: str
-    cause: str
-
-    def __str__(self) -> str:
-        return (
-            f"{self.cell} ({self.heading}): {self.cause}"
-            if self.heading
-            else (f"{self.cell}: {self.cause}")
-        )
 
 
 @dataclass(frozen=True)
@@ -56,19 +39,6 @@ class Imported:
 
     def __str__(self) -> str:
         return f"{self.added} added, {self.corrected} changed, {self.unchanged} as they were"
-
-
-@dataclass(frozen=True)
-class Rules:
-    """What an import may do.
-
-    Attributes:
-        correct: change what an entry says already; without it only empty fields are filled in.
-        existing: the entries were listed before MP231, so the join option may be empty.
-    """
-
-    correct: bool = False
-    existing: bool = False
 
 
 def import_file(
@@ -112,7 +82,7 @@ def import_rows(
         finish: called before the changes are kept, with the CPL Entry IDs of the rows; an error
             that it raises leaves the register as it was.
     """
-    faults = _Faults(on_fault)
+    faults = Faults(on_fault)
     with register.changing(dataclasses.replace(why, source=why.source or name)) as writer:
         intake = _Intake(writer, mapping or ColumnMapping(), rules or Rules(), faults)
         columns = intake.columns(name, rows)
@@ -127,29 +97,6 @@ def import_rows(
         if finish:
             finish(writer, ids)
     return intake.result
-
-
-class _Faults:
-    """Passes faults on as they are found, and keeps the first."""
-
-    def __init__(self, on_fault: Callable[[Fault], None]) -> None:
-        self._on_fault = on_fault
-        self._first: Fault | None = None
-        self._count = 0
-
-    def add(self, fault: Fault) -> None:
-        self._on_fault(fault)
-        self._first = self._first or fault
-        self._count += 1
-
-    def raise_any(self, name: str) -> None:
-        if self._first:
-            more = f" (and {self._count - 1} more)" if self._count > 1 else ""
-            raise BadFile(
-                f"{name} was not imported",
-                f"{self._first}{more}",
-                "mend the cells and import it again; nothing was changed",
-            )
 
 
 def _batches(rows: Iterator[Row]) -> Iterator[list[Row]]:
@@ -167,7 +114,7 @@ class _Intake:
     """One import under way."""
 
     def __init__(
-        self, writer: Writer, mapping: ColumnMapping, rules: Rules, faults: _Faults
+        self, writer: Writer, mapping: ColumnMapping, rules: Rules, faults: Faults
     ) -> None:
         self._writer = writer
         self._connection = writer.connection
@@ -232,7 +179,7 @@ class _Intake:
         earlier_batches = set(numbers)
         added: list[Entry] = []
         for row in batch:
-            reader = _RowReader(row, columns, self._mapping, self._faults)
+            reader = RowReader(row, columns, self._mapping, self._faults)
             entry_id = reader.parsed.get("cpl_entry_id")
             if entry_id in numbers:
                 reader.fault("cpl_entry_id", f"{entry_id} is in row {numbers[entry_id]} already")
@@ -319,151 +266,3 @@ class _Intake:
 
 def _id_at(columns: list[Field | None]) -> Sequence[int]:
     return [at for at, column in enumerate(columns) if column and column.name == "cpl_entry_id"]
-
-
-class _RowReader:
-    """One row: its cells parsed, its faults told, the entry that it makes."""
-
-    def __init__(
-        self,
-        row: Row,
-        columns: list[Field | None],
-        mapping: ColumnMapping,
-        faults: _Faults,
-    ) -> None:
-        self._row = row
-        self._faults = faults
-        self._mapping = mapping
-        self._at: dict[str, int] = {}
-        #: Values of the cells that are there and right; None where a cell is empty.
-        self.parsed: dict[str, Any] = {}
-        self._is_faulty = False
-        cells = row.cells
-        for at, column in enumerate(columns):
-            if column is not None:
-                self._at[column.name] = at
-                self._parse(column, cells[at] if at < len(cells) else "")
-        for at in range(len(columns), len(cells)):
-            if cells[at]:
-                self._add(address(row.number, at), "", "a cell beside the columns")
-
-    def fault(self, name: str, cause: str) -> None:
-        at = self._at.get(name)
-        cell = f"row {self._row.number}" if at is None else address(self._row.number, at)
-        self._add(cell, BY_NAME[name].heading, cause)
-
-    def _add(self, cell: str, heading: str, cause: str) -> None:
-        self._is_faulty = True
-        self._faults.add(Fault(self._row.number, cell, heading, cause))
-
-    def _parse(self, column: Field, cell: str) -> None:
-        name = column.name
-        if not cell:
-            self.parsed[name] = None
-            return
-        if type(cell) is not str:
-            if isinstance(cell, Formula):
-                self.fault(name, "it holds a formula: replace it by its value")
-                return
-            if isinstance(cell, ErrorValue):
-                self.fault(name, f"it holds the error {cell}")
-                return
-            if isinstance(cell, Number) and column.is_code:
-                self.fault(name, f"it is the number {cell}, not text: zeros may be lost")
-                return
-        if name in ("listed_on", "status_since", "expires_on"):
-            cell = self._mapping.date(cell)
-        try:
-            self.parsed[name] = column.parse(self._mapping.translate(name, cell))
-        except BadValue as bad:
-            self.fault(name, str(bad))
-
-    # --- the entry
-
-    def entry(self, before: Entry | None, rules: Rules) -> Entry | None:
-        """The entry, what the file does not say taken from `before`; None if it is faulty."""
-        values = dict(self.parsed)
-        for column in _REQUIRED:
-            is_missing = before is None and column.name not in self._at
-            if is_missing or values.get(column.name, ...) is None:
-                self.fault(column.name, "it is empty, and must not be")
-        self._read_version(values, before)
-        self._check_hardware(values, before)
-        if self._is_faulty:
-            return None
-        for name in DERIVED:
-            values.pop(name, None)
-        after = dataclasses.replace(before, **values) if before else Entry(**values)
-        self._check(before, after, rules)
-        return None if self._is_faulty else after
-
-    def _read_version(self, values: dict[str, Any], before: Entry | None) -> None:
-        """Turns the digits of a version into the number; keeps the text as given."""
-        device_type = values.get("device_type") or (before.device_type if before else None)
-        numbers = {}
-        for name in ("firmware_version", "firmware_version_text"):
-            if values.get(name) is not None:
-                try:
-                    numbers[name] = parse_version(values[name], device_type)
-                except BadValue as bad:
-                    self.fault(name, str(bad))
-                    return
-        if len(numbers) == 2 and len(set(numbers.values())) > 1:
-            self.fault("firmware_version_text", "it is another version than Firmware Version")
-        if "firmware_version" in numbers:
-            given = values.get("firmware_version_text") or values["firmware_version"]
-            values["firmware_version"] = numbers["firmware_version"]
-            is_known = before and before.firmware_version == numbers["firmware_version"]
-            if "firmware_version_text" not in self._at and before and is_known:
-                given = before.firmware_version_text
-            values["firmware_version_text"] = given
-        elif values.get("firmware_version_text") is None:
-            values.pop("firmware_version_text", None)
-        elif before and numbers.get("firmware_version_text") != before.firmware_version:
-            self.fault("firmware_version_text", "it is another version than Firmware Version")
-
-    def _check_hardware(self, values: dict[str, Any], before: Entry | None) -> None:
-        stated = values.get("hardware_version")
-        model = values.get("device_model", before and before.device_model)
-        if stated is not None and model is not None and stated != model & 0xFFFF:
-            self.fault(
-                "hardware_version",
-                f"{stated:04X} contradicts the Device Model {model:08X}, which ends in the "
-                "hardware version",
-            )
-
-    def _check(self, before: Entry | None, after: Entry, rules: Rules) -> None:
-        if after.cpl_entry_id in (after.predecessors or ()):
-            self.fault("predecessors", "the entry names itself")
-        if after.join_option == "Dual Band" and after.device_type != "CH":
-            self.fault("join_option", "only a Communications Hub can be Dual Band")
-        # MP231 asks for it; entries from before it are filled in as far as can be
-        was_empty = before is not None and before.join_option is None
-        is_asked = after.device_type != "IHD" and not (rules.existing or was_empty)
-        if after.join_option is None and is_asked:
-            self.fault(
-                "join_option",
-                "it is empty, and must not be; --existing takes entries from before MP231",
-            )
-        listed = after.listed_on
-        for name in ("status_since", "expires_on"):
-            day = getattr(after, name)
-            if listed and day and day < listed:
-                self.fault(name, f"{day} is before the entry was listed, {listed}")
-
-    def may_change(self, before: Entry, after: Entry, rules: Rules) -> bool:
-        """Whether the change is allowed: filling in what was empty is, the rest is a correction."""
-        if rules.correct:
-            return True
-        refused = [
-            column
-            for column in changed_fields(before, after)
-            if getattr(before, column.name) is not None
-        ]
-        for column in refused:
-            text = column.text(getattr(before, column.name))
-            self.fault(
-                column.name,
-                f"the register says {text} of {before.cpl_entry_id}; --correct changes it",
-            )
-        return not refused

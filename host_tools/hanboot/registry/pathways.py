@@ -150,9 +150,9 @@ class Pathways:
         distances: dict[str, int] = {}
         for entry in self.entries:
             if entry.identity in there:
-                found = nx.single_target_shortest_path_length(self.safe, entry.cpl_entry_id)
-                for name, distance in dict(found).items():
-                    distances[name] = min(distance, distances.get(name, distance))
+                paths = nx.single_target_shortest_path(self.safe, entry.cpl_entry_id)
+                for name, path in paths.items():
+                    distances[name] = min(len(path) - 1, distances.get(name, len(path)))
         ways: dict[str, list[str]] = {}
         for name in sorted(distances, key=distances.__getitem__):
             if not distances[name]:

@@ -284,24 +284,33 @@ def _sheet(path: Path, workbook: Any, name: str | None) -> Any:
     )
 
 
-_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)([0-9]+):[A-Z]+([0-9]+)"')
+_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
 _BLOCK_BYTES = 1 << 20
+_ELEMENT_MAX = 200
+_NAMED = 20  # merged ranges that a message names
 
 
 def _refuse_merged(path: Path, sheet: Any, heading_row: int) -> None:
     """Merged cells leave all but the first one empty; openpyxl does not tell while it streams."""
+    found: list[str] = []
     with sheet.parent._archive.open(sheet._worksheet_path) as part:
         kept = b""
         while block := part.read(_BLOCK_BYTES):
-            for column, first, last in _MERGED.findall(kept + block):
-                if int(last) >= heading_row:
-                    raise BadFile(
-                        f"cannot read {path}",
-                        f"the cells from {column.decode()}{first.decode()} to row "
-                        f"{last.decode()} are merged",
-                        "unmerge them and give each row its own value",
-                    )
-            kept = (kept + block)[-200:]
+            text = kept + block
+            found += [
+                f"{start.decode()}{first.decode()}:{end.decode()}{last.decode()}"
+                for start, first, end, last in _MERGED.findall(text)
+                if int(last) >= heading_row
+            ]
+            # an element may stand across two blocks; one that was found is not found again
+            kept = text[max(text.rfind(b">") + 1, len(text) - _ELEMENT_MAX) :]
+    if found:
+        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+        raise BadFile(
+            f"cannot read {path}",
+            f"cells are merged: {', '.join(found[:_NAMED])}{more}",
+            "unmerge them and give each row its own value",
+        )
 
 
 def _workbook_stream(path: Path, sheet: Any, layout: Layout, progress: Progress) -> Iterator[Row]:
