@@ -1,0 +1,183 @@
+# A case: one scenario, one to three faults. It has a name, and the name is all that it takes to run
+# it again, on CPython or MicroPython:
+#
+#   upgrade/112@17.weak-new.0,3.prefix.1
+#
+#   upgrade      the scenario; tiny-upgrade: on the smallest device there can be; pair-upgrade: with
+#                a journal of two sectors only
+#   112          octets that are left in the journal's sector when it begins
+#   17.weak-new.0    operation 17 of the scenario fails as weak-new, first draw
+#   3.prefix.1       the third operation after that one, as prefix, second draw
+
+import scenarios
+import signatures
+import tiny
+from world import RESTARTS_MORE, Violation
+
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
+
+_SIZES = ("tiny-", "pair-")
+
+_plain = {}
+
+
+# To be called once, before any case.
+def prepare():
+    signatures.remember()
+    tiny.add()
+
+
+class Outcome:
+    # phases: in which each fault happened. violation: text, None if all held
+    def __init__(self, case, wanted):
+        self.case = case
+        self.wanted = wanted
+        self.phases = []
+        self.violation = None
+        self.restarts = 0
+        self.flash_faults = 0
+        self.unsettled = False
+
+    @property
+    def fired(self):
+        return len(self.phases)
+
+
+# (scenario, size, space) of a name without its faults
+def parse_place(place):
+    name, _, space = place.partition("/")
+    size = ""
+    for prefix in _SIZES:
+        if name.startswith(prefix):
+            size, name = prefix, name[len(prefix) :]
+    return name, size, int(space) if space else None
+
+
+def place_of(name, size="", space=None):
+    return size + name + ("" if space is None else "/%d" % space)
+
+
+# What happens without a fault: (restarts, [(phase, operation, whether it changes a cell)])
+def plain(place):
+    if place not in _plain:
+        world = scenarios.world(*parse_place(place))
+        _plain[place] = operations_of(world)
+    return _plain[place]
+
+
+# Runs a world to its end; (restarts, operations) on the way.
+def operations_of(world):
+    found = []
+    world.board.flash.watcher = lambda name, start, changes: found.append(
+        (world.phase, name, changes)
+    )
+    world.run()
+    return world.restarts, found
+
+
+# The ways in which an operation can fail that differ. One that changes no cell cannot be torn.
+def kinds_of(operation):
+    _, name, changes = operation
+    if not changes:
+        return ("not-started", "dropped")
+    return PROGRAM_KINDS if name == "program" else ERASE_KINDS
+
+
+def run(case):
+    place, _, faults = case.partition("@")
+    return run_faults(case, place, parse_faults(faults))
+
+
+def run_faults(case, place, faults):
+    outcome = Outcome(case, len(faults))
+    world = scenarios.world(*parse_place(place), faults=faults)
+    world.restarts_most = plain(place)[0] + RESTARTS_MORE * len(faults)
+    return finish(world, outcome)
+
+
+# Runs `world` to its end, and says in `outcome` how it went.
+def finish(world, outcome):
+    world.board.flash.on_fault = lambda fault: outcome.phases.append(world.phase)
+    try:
+        world.run()
+    except Violation as violation:
+        outcome.violation = violation.args[0]
+    except Exception as error:
+        # nothing but Refused is ever to be seen, and the world takes that
+        outcome.violation = "%s while %s: %r" % (type(error).__name__, world.phase, error.args)
+    outcome.restarts = world.restarts
+    outcome.flash_faults = world.flash_faults
+    outcome.unsettled = world.board.flash.is_unsettled
+    return outcome
+
+
+# Runs a world up to its first fault and the restart behind it, and lets it be taken from there as
+# often as wanted: a pair of faults then costs what comes behind the first.
+class Checkpoint:
+    def __init__(self, place, fault):
+        self._place = place
+        self._faults = [fault]
+        world = scenarios.world(*parse_place(place), faults=(fault,))
+        self._restarts = plain(place)[0] + 2 * RESTARTS_MORE
+        world.restarts_most = self._restarts
+        flash = world.board.flash
+        self._phases = []
+        flash.on_fault = lambda fault: self._phases.append(world.phase)
+        # a fault that nobody sees does not end the run: nothing to go on from but the beginning
+        self._world = None
+        if fault.kind != "dropped":
+            while not flash.fired:
+                world.run_once()
+            self._world = world
+
+    # The same world again, with more to go wrong.
+    def world(self, faults=()):
+        faults = self._faults + list(faults)
+        if self._world is None:
+            world = scenarios.world(*parse_place(self._place), faults=faults)
+            world.restarts_most = self._restarts
+            return world
+        board = self._world.board.copy()
+        board.flash.faults = faults
+        board.flash.fired = 1
+        return self._world.copy(board)
+
+    # What happens behind the first fault until the device has recovered from it: the operations up
+    # to the end of the first start that nothing goes wrong in. From there on it is in a state that
+    # other cases begin in.
+    def operations(self):
+        world = self.world()
+        found = []
+
+        def watch(name, start, changes):
+            if world.board.flash.fired:
+                found.append((world.phase, name, changes))
+
+        world.board.flash.watcher = watch
+        starts = 0
+        while starts < 2:
+            if world.board.flash.fired:
+                starts += 1 if self._world is None else 2
+            if world.run_once():
+                break
+        return found
+
+    # What happens behind a second fault until nothing is left to do.
+    def operations_after(self, second):
+        world = self.world((second,))
+        found = []
+
+        def watch(name, start, changes):
+            if world.board.flash.fired == 2:
+                found.append((world.phase, name, changes))
+
+        world.board.flash.watcher = watch
+        world.run()
+        return found
+
+    def run(self, *faults):
+        case = "%s@%s" % (self._place, ",".join([repr(f) for f in self._faults + list(faults)]))
+        outcome = Outcome(case, 1 + len(faults))
+        if self._world is not None:
+            outcome.phases = list(self._phases)
+        return finish(self.world(faults), outcome)

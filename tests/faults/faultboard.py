@@ -1,0 +1,114 @@
+# A board whose flash fails where it is told to, and its state as a value that can be compared.
+
+import ramboard
+
+from bootloader import policy
+from bootloader.device import Device
+from nor import SECTOR_BYTES
+from nor_faults import FaultyFlash
+
+# first sector and sectors of each region: as devices have it, but for fewer sectors to a slot; as
+# small as can be; and with nowhere to go for a journal whose sector fails
+MAPS = {
+    "": {
+        "anchors": (0, 15),
+        "journal": (15, 4),
+        "slot0": (19, 2),
+        "slot1": (21, 2),
+        "data": (23, 1),
+    },
+    "tiny-": {
+        "anchors": (0, 15),
+        "journal": (15, 3),
+        "slot0": (18, 1),
+        "slot1": (19, 1),
+        "data": (20, 1),
+    },
+    "pair-": {
+        "anchors": (0, 15),
+        "journal": (15, 2),
+        "slot0": (17, 1),
+        "slot1": (18, 1),
+        "data": (19, 1),
+    },
+}
+
+# what an application left there: no bootloader may touch it
+_DATA = bytes([at * 5 & 0xFF for at in range(SECTOR_BYTES)])
+
+
+class FaultBoard(ramboard.Board):
+    # cells: of an earlier board of that map; None is flash from the factory
+    def __init__(self, map, cells=None, faults=()):
+        self.map = map
+        self.device_type = policy.PPMID
+        self.console = ramboard.Console()
+        self.hung = False
+        first, _ = map["data"]
+        if cells is None:
+            cells = b"\xff" * (first * SECTOR_BYTES) + _DATA
+        self.flash = FaultyFlash(bytearray(cells), faults)
+
+    def region(self, name):
+        partition = self.flash.partition(*self.map[name])
+        return partition, partition.view
+
+    def cells(self):
+        return bytes(self.flash.cells)
+
+    def data_is_unharmed(self):
+        return self.octets("data") == _DATA
+
+    def octets(self, name):
+        first, count = self.map[name]
+        return bytes(self.flash.cells[first * SECTOR_BYTES : (first + count) * SECTOR_BYTES])
+
+    # Another board in the very same state, unstable cells included.
+    def copy(self):
+        board = FaultBoard(self.map, self.flash.cells)
+        board.flash.copy_unstable(self.flash)
+        board.hung = self.hung
+        return board
+
+
+# All that a device remembers across restarts.
+class Snapshot:
+    def __init__(self, device):
+        store = device.ledger
+        verdict = store.verdict()
+        self.anchors = sorted([(cell.role, cell.sequence) for cell in device.anchors.cells()])
+        self.slots = [slot.pack() for slot in store.slots]
+        self.states = [slot.state for slot in store.slots]
+        self.hashes = [slot.image_hash for slot in store.slots]
+        self.trial = (store.attempts, store.trial_reason)
+        self.security_counter = store.security_counter
+        self.verdict = None if verdict is None else verdict.pack()
+        self.reason = None if verdict is None else verdict.reason
+        self.history = [bytes(octets) for _, octets in store._journal.history()]
+
+    def __eq__(self, other):
+        return (
+            self.anchors == other.anchors
+            and self.slots == other.slots
+            and self.trial == other.trial
+            and self.security_counter == other.security_counter
+            and self.verdict == other.verdict
+            and self.history == other.history
+        )
+
+    # what differs, for a report
+    def __repr__(self):
+        return "%s slots %s %s trial %s counter %d verdict %s history %d" % (
+            self.anchors,
+            self.states,
+            [digest.hex()[:4] for digest in self.hashes],
+            self.trial,
+            self.security_counter,
+            self.reason,
+            len(self.history),
+        )
+
+
+# What would be found in `cells` after a restart, without a fault.
+def snapshot_of(map, cells):
+    return Snapshot(Device(FaultBoard(map, cells)))

@@ -1,0 +1,142 @@
+# What a device goes through while faults are put in its way: where it begins, and what its world
+# wants of it. Each begins from the same octets every time, so that an operation has a number.
+
+import flows
+import tiny
+from faultboard import MAPS, FaultBoard
+from world import World
+
+from bootloader.device import Device
+from bootloader.store import ledger
+from bootloader.store.flash import Region
+from bootloader.store.journal import Journal
+from nor import SECTOR_BYTES
+
+_JUNK = 9  # a journal key that the ledger does not use
+
+# Octets left in the journal's sector when the scenario begins: the first, second, ... record that
+# it needs is the one that has to move to a fresh sector. None: as many as there happen to be.
+SPACES = (None, 0, 112, 320, 432, 544)
+
+
+class Scenario:
+    # installed: releases, one after the other, before it begins. events: so many more in the
+    # history. damaged: a bit of the confirmed image has changed. world: what is wanted
+    def __init__(self, goal, installed=(), events=0, damaged=False, **world):
+        self.goal = goal
+        self.installed = installed
+        self.events = events
+        self.damaged = damaged
+        self.world = world
+
+
+SCENARIOS = {
+    # cells of supplier and manufacturer, and the first application
+    "provision": Scenario("1.0.0"),
+    # over an image that is kept to fall back to
+    "upgrade": Scenario("1.2.0", ("1.0.0", "1.1.0")),
+    # three starts of an application that never confirms; then one that does
+    "revert": Scenario("1.1.0", ("1.0.0",), bad_trials=1),
+    # the security counter rises
+    "counter": Scenario("2.0.0", ("1.0.0", "1.1.0"), confirm="counter"),
+    # ... and nothing older may be kept
+    "no-return": Scenario("2.1.0", ("1.0.0", "1.1.0"), confirm="counter"),
+    # a history that is full: its oldest event goes
+    "history": Scenario("1.1.0", ("1.0.0",), events=18, bad_trials=1, confirm="history"),
+    # a cell is replaced; then an upgrade
+    "anchor": Scenario("1.1.0", ("1.0.0",), supplier=2),
+    # the confirmed image is damaged, the one before it starts; then the upgrade again
+    "fall-back": Scenario("1.1.0", ("1.0.0", "1.1.0"), damaged=True),
+    # an image that may not follow, then one that may
+    "refusal": Scenario("1.1.0", ("1.0.0",), offers_first="2.0.0"),
+}
+
+# How full the journal is when all pairs of faults are tried: each of the records of an upgrade is
+# the one that has to move, and each scenario is there with a move and without.
+PAIR_SPACES = {
+    "provision": (None,),
+    "upgrade": (None, 0, 432),
+    "revert": (None,),
+    "counter": (544,),
+    "no-return": (544,),
+    "anchor": (None, 0),
+    "fall-back": (None, 0),
+    "refusal": (None, 0),
+}
+
+_begun = {}
+
+
+# Octets of the flash that the scenario called `name` begins with. size: of the device (MAPS)
+def beginning(name, size="", space=None):
+    key = (name, size, space)
+    if key not in _begun:
+        _begun[key] = _begin(SCENARIOS[name], size, space)
+    return _begun[key]
+
+
+def _begin(scenario, size, space):
+    board = FaultBoard(MAPS[size])
+    prefix = tiny.PREFIX if size else ""
+    if scenario.installed:
+        flows.cells.provision(board.device().anchors)
+    for release in scenario.installed:
+        flows.install(board, prefix + release)
+    journal = Journal(Region(*board.region("journal")))
+    for _ in range(scenario.events):
+        history = ledger.Ledger(journal)
+        event = history._event(ledger.EVENT_REVERTED, 42, history.slots[1], history.slots[0])
+        journal.append([event])
+    if space is not None:
+        _fill(board, journal, space)
+    if scenario.damaged:
+        _damage(board)
+    # whatever is done once at a first start is done
+    Device(board)
+    return board.cells()
+
+
+# Appends what nobody reads until so many octets are left in the sector.
+def _fill(board, journal, space):
+    while True:
+        left = _left(board)
+        if left <= space:
+            return
+        # a record is 11 octets and its value, up to a multiple of 4
+        journal.append([(_JUNK, b"\0" * (max(min(left - space, 800), 24) - 24 + 1))])
+        if left - space < 24:
+            return
+
+
+# Octets of the journal's current sector that are erased.
+def _left(board):
+    octets = board.octets("journal")
+    newest, left = 0, 0
+    for at in range(0, len(octets), SECTOR_BYTES):
+        generation = int.from_bytes(octets[at + 4 : at + 8], "little")
+        if octets[at] == 0x53 and generation > newest:
+            sector = octets[at : at + SECTOR_BYTES]
+            used = SECTOR_BYTES
+            while sector[used - 4 : used] == b"\xff" * 4:
+                used -= 4
+            newest, left = generation, SECTOR_BYTES - used
+    return left
+
+
+# A cell of the confirmed image's payload has lost a bit.
+def _damage(board):
+    device = Device(board)
+    index = device.ledger.find(ledger.CONFIRMED)
+    first, _ = board.map["slot%d" % index]
+    at = first * SECTOR_BYTES + device.ledger.slots[index].image_bytes - 1
+    octet = board.flash.cells[at]
+    board.flash.cells[at] = octet & (octet - 1)
+
+
+# The world of a scenario; faults: what is to go wrong in it.
+def world(name, size="", space=None, faults=()):
+    scenario = SCENARIOS[name]
+    board = FaultBoard(MAPS[size], beginning(name, size, space), faults)
+    made = World(board, scenario.goal, tiny.PREFIX if size else "", **scenario.world)
+    made.may_fall_back = scenario.damaged
+    return made
