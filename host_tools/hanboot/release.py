@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,27 @@ class Predecessor:
     file_version: int
     image_hash: bytes | None = None
     cpl_entry_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Named:
+    """A predecessor as RELEASE.toml names it; what is None there, a register may know.
+
+    Attributes:
+        place: of it in the file, for messages.
+        withdrawn: it is meant though its entry is not Active.
+    """
+
+    place: str
+    file_version: int | None
+    image_hash: bytes | None
+    cpl_entry_id: str | None
+    withdrawn: bool = False
+
+    def stated(self) -> Predecessor:
+        """What the file says alone; it must hold the version."""
+        assert self.file_version is not None
+        return Predecessor(self.file_version, self.image_hash, self.cpl_entry_id)
 
 
 @dataclass(frozen=True)
@@ -78,11 +99,32 @@ class Release:
         )
 
 
-def load(path: Path) -> Release:
+#: Makes predecessors of the names in a RELEASE.toml, for the release that has none yet.
+Resolve = Callable[[Release, Sequence[Named]], tuple[Predecessor, ...]]
+
+
+def as_stated(release: Release, named: Sequence[Named]) -> tuple[Predecessor, ...]:
+    """Resolves without a register.
+
+    Raises:
+        BadFile: a CPL Entry ID stands alone.
+    """
+    for wanted in named:
+        if wanted.file_version is None:
+            raise BadFile(
+                f"{release.file} cannot be used",
+                f"{wanted.place} names {wanted.cpl_entry_id} alone, and no register is at hand",
+                "name one with --registry, or add file_version and hash",
+            )
+    return tuple(wanted.stated() for wanted in named)
+
+
+def load(path: Path, resolve: Resolve = as_stated) -> Release:
     """Reads a RELEASE.toml.
 
     Args:
         path: the file, or the folder with it.
+        resolve: asked about the predecessors.
 
     Raises:
         BadFile: it cannot be read, or what it says cannot be built; names the key.
@@ -90,7 +132,10 @@ def load(path: Path) -> Release:
     file = path / FILE_NAME if os.path.isdir(path) else path
     document = toml_file.load(file)
     fields, application = document.table("image"), document.table("application")
-    predecessors = tuple(_predecessor(entry) for entry in document.tables("predecessors"))
+    named = [
+        _named(entry, f"predecessors[{index}]")
+        for index, entry in enumerate(document.tables("predecessors"))
+    ]
     document.end()
 
     low, high = fields.uints("hardware", 16, 2)
@@ -113,19 +158,26 @@ def load(path: Path) -> Release:
         fields.text("cpl_entry_id", None),
         fields.text("release_notes", None),
         _sources(application),
-        predecessors,
+        (),
     )
     fields.end()
+    release = dataclasses.replace(release, predecessors=resolve(release, named))
     _check(release)
     return release
 
 
-def _predecessor(entry: Table) -> Predecessor:
-    predecessor = Predecessor(
-        entry.uint("file_version", 32), entry.octets("hash", 32), entry.text("cpl_entry_id", None)
+def _named(entry: Table, place: str) -> Named:
+    entry_id = entry.text("cpl_entry_id", None)
+    is_stated = entry_id is None or "file_version" in entry
+    named = Named(
+        place,
+        entry.uint("file_version", 32) if is_stated else None,
+        entry.octets("hash", 32),
+        entry_id,
+        entry.flag("withdrawn", False),
     )
     entry.end()
-    return predecessor
+    return named
 
 
 def _sources(application: Table) -> tuple[Path, ...]:

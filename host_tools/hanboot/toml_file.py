@@ -32,6 +32,9 @@ class Table:
         self._path = path
         self._known: list[str] = []
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._values
+
     def uint(self, key: str, bits: int, default: int = _REQUIRED) -> int:
         value = self._take(key, default)
         return self._check_uint(key, value, bits)

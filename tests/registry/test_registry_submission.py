@@ -15,7 +15,6 @@ from hanboot.registry.store import Register
 from hanboot.registry.submission import (
     check_image,
     check_rows,
-    resolve_predecessors,
     rows_from,
     submit,
 )
@@ -177,9 +176,3 @@ def test_an_image_that_is_not_ours(register: Register) -> None:
     assert done.added == 1
     assert "no list" in compared[0].notes[0]
     assert register.entry("F-9").predecessors is None
-
-
-def test_predecessors_by_their_ids(register: Register) -> None:
-    assert resolve_predecessors(register, ["E-1"]) == [(1, FIRST.image_hash, "E-1")]
-    with pytest.raises(BadFile, match="E-9"):
-        resolve_predecessors(register, ["E-1", "E-9"])

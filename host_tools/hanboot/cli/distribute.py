@@ -11,8 +11,8 @@ import click
 
 from hanboot import image, keys
 from hanboot.cli.output import Out, json_option, progress
-from hanboot.cli.registry_options import FILE, date_of, on_option, opened, registry_option
-from hanboot.cli.settings import configured
+from hanboot.cli.registry_options import FILE, date_of, on_option, opened
+from hanboot.cli.settings import configured, registry_option
 from hanboot.device import Device, FirmwareId
 from hanboot.errors import HanbootError
 from hanboot.image import Image, Layout

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -12,9 +12,17 @@ from hanboot import image as library
 from hanboot.cli import image_check
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
 from hanboot.cli.output import Out, json_option
-from hanboot.cli.settings import is_flag_given, option, passphrase_asker, passphrase_option
+from hanboot.cli.settings import (
+    any_registry_option,
+    is_flag_given,
+    option,
+    passphrase_asker,
+    passphrase_option,
+)
 from hanboot.explain import version_text
 from hanboot.image import Image, Layout
+from hanboot.registry import DEFAULT_URL
+from hanboot.release import Named, Predecessor, Release
 
 _OUTPUT_HELP = "File to write, as a whole or not at all."
 
@@ -60,6 +68,7 @@ image.add_command(image_check.verify)
     type=FilePath(),
     help="With --to-sign: the public key (PEM) or certificate of it, in place of --kid.",
 )
+@any_registry_option
 @passphrase_option
 @json_option
 @click.pass_context
@@ -73,10 +82,14 @@ def build(
     to_sign: Path | None,
     kid: str | None,
     manufacturer_public_key: Path | None,
+    registry: str | None,
     passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Build an image from RELEASE.toml (or the folder with it).
+
+    A predecessor that is named by its CPL Entry ID alone gets version and hash from the register.
+    With --registry every predecessor with an ID must be what the register says of it.
 
     With --to-sign no private key is needed. Sign G where the key is, e.g. by
     `openssl dgst -sha256 -sign key.pem -out G.sig G`, and put the signature in with
@@ -101,7 +114,7 @@ def build(
         output = output or to_sign.with_name(to_sign.name + ".unsigned")
     supplier = keys.load_private(supplier_key, ask) if supplier_key else None
 
-    wanted = release.load(release_file)
+    wanted = release.load(release_file, _resolver(registry))
     wanted = release.with_predecessors(wanted, [library.load(file) for file in predecessors])
     _note_open_predecessors(out, wanted)
     built = release.build(wanted, kid_octets, signer)
@@ -133,6 +146,20 @@ def build(
         out.note(
             f"then: hanboot image attach {output} --signature SIGNATURE --manufacturer-key KEY -o F"
         )
+
+
+def _resolver(url: str | None) -> release.Resolve:
+    def resolve(described: Release, named: Sequence[Named]) -> tuple[Predecessor, ...]:
+        if url is None and all(wanted.file_version is not None for wanted in named):
+            return release.as_stated(described, named)
+        # imported late: most builds need no database
+        from hanboot.cli.registry_options import opened
+        from hanboot.registry import resolution
+
+        with opened(url or DEFAULT_URL) as register:
+            return resolution.resolve(register, described, named)
+
+    return resolve
 
 
 def _forbid(ctx: click.Context, why: str, *names: str) -> None:

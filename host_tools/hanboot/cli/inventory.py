@@ -16,9 +16,8 @@ from hanboot.cli.registry_options import (
     on_option,
     opened,
     progress,
-    registry_option,
 )
-from hanboot.cli.settings import port_option
+from hanboot.cli.settings import port_option, registry_option
 from hanboot.device import Device as Target
 from hanboot.errors import WrongUsage
 from hanboot.inventory import enrolment, pending, reports

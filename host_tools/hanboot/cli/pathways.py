@@ -25,10 +25,10 @@ from hanboot.cli.registry_options import (
     pairs,
     parse_model,
     progress,
-    registry_option,
     why_of,
     why_options,
 )
+from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
 from hanboot.image import Layout
 from hanboot.registry import check as checking

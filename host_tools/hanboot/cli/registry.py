@@ -22,11 +22,10 @@ from hanboot.cli.registry_options import (
     opened_or_made,
     pairs,
     progress,
-    registry_option,
     why_of,
     why_options,
 )
-from hanboot.cli.settings import passphrase_asker, passphrase_option
+from hanboot.cli.settings import passphrase_asker, passphrase_option, registry_option
 from hanboot.errors import WrongUsage
 from hanboot.registry import export as exporting
 from hanboot.registry import history as changes

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import click
 
 from hanboot.errors import WrongUsage
-from hanboot.registry.database import DEFAULT_URL, Database
+from hanboot.registry.database import Database
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BY_NAME, BadValue
 from hanboot.registry.history import Why
@@ -23,16 +23,6 @@ from hanboot.registry.store import Register
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
-
-registry_option = click.option(
-    "--registry",
-    "url",
-    envvar="HANBOOT_REGISTRY",
-    default=DEFAULT_URL,
-    show_default=True,
-    metavar="URL",
-    help="An SQLAlchemy URL, or the path of an SQLite file.",
-)
 
 on_option = click.option(
     "--on",

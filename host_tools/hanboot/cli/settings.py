@@ -6,6 +6,7 @@ hanboot.toml lies in the current folder; paths in it count from there:
     manufacturer_key = "keys/manufacturer.pub.pem"
     supplier_key = "keys/supplier.pub.pem"
     passphrase_file = "keys/passphrase"
+    registry = "registry.db"
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from click.core import ParameterSource
 from hanboot import files, toml_file
 from hanboot.errors import BadFile
 from hanboot.keys import AskPassphrase, no_passphrase
+from hanboot.registry import DEFAULT_URL
 
 FILE_NAME = "hanboot.toml"
-NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file")
+NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file", "registry")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -70,6 +72,27 @@ port_option = option(
     metavar="PORT",
     help="A path, a pyserial URL, or virtual:DIR.",
 )
+
+_REGISTRY_HELP = "An SQLAlchemy URL, or the path of an SQLite file."
+
+
+def registry_option(command: _Command) -> _Command:
+    """--registry of commands that need one, as `url`."""
+    return click.option(
+        "--registry",
+        "url",
+        envvar="HANBOOT_REGISTRY",
+        default=lambda: configured("registry") or DEFAULT_URL,
+        show_default=DEFAULT_URL,
+        metavar="URL",
+        help=_REGISTRY_HELP,
+    )(command)
+
+
+def any_registry_option(command: _Command) -> _Command:
+    """--registry of commands that can do without, as `registry`: None if nobody named one."""
+    return option("registry", metavar="URL", help=_REGISTRY_HELP)(command)
+
 
 passphrase_option = option(
     "passphrase_file",

@@ -9,5 +9,10 @@ pathways, state,            which entry may follow which, by the device's own de
 plan, walk                  device runs; the shortest safe path; its images
 check, diagram, svg         what is wrong with a register; pathways for the eye
 comparison, submission      an image against its row
+resolution                  the predecessors of a release, from their CPL Entry IDs
+remedy                      what a device refused: the way there, if there is one
 snapshot                    the CPL as a signed file, for gates that are offline
 """
+
+#: Where a register is if nobody says: an SQLite file in the current folder.
+DEFAULT_URL = "registry.db"

@@ -13,9 +13,8 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from hanboot.errors import BadFile, HanbootError, WrongUsage
+from hanboot.registry import DEFAULT_URL
 from hanboot.registry.schema import REVISION
-
-DEFAULT_URL = "registry.db"
 
 #: How long to wait for another process that writes to the same SQLite file.
 LOCK_WAIT_S = 5.0

@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from hanboot.errors import WrongUsage
-from hanboot.registry import history
-from hanboot.registry.database import DEFAULT_URL, Database
+from hanboot.registry import DEFAULT_URL, history
+from hanboot.registry.database import Database
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME, STORED, Field
 from hanboot.registry.history import Why

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from bootloader.image.manifest import Manifest
-from hanboot.errors import BadFile, Refused, WrongUsage
+from hanboot.errors import Refused, WrongUsage
 from hanboot.image import Image
 from hanboot.registry import intake
 from hanboot.registry.comparison import Comparison, compare, refuse_differences
@@ -22,30 +22,6 @@ from hanboot.registry.rows import Fault, Rules
 from hanboot.registry.schema import ENTRY
 from hanboot.registry.sheets import Row
 from hanboot.registry.store import Register, Writer, find_entries, read_entries
-
-
-def resolve_predecessors(
-    register: Register, ids: Iterable[str]
-) -> list[tuple[int, bytes | None, str | None]]:
-    """The predecessors that a manifest names, for CPL Entry IDs.
-
-    Returns:
-        (file_version, Manufacturer Image Hash, CPL Entry ID) in the order of `ids`.
-
-    Raises:
-        BadFile: the register does not hold one of them.
-    """
-    wanted = list(ids)
-    found = register.find(wanted)
-    for cpl_entry_id in wanted:
-        if cpl_entry_id not in found:
-            raise BadFile(
-                f"the predecessor {cpl_entry_id} cannot be resolved",
-                f"the register {register.database.name} does not hold it",
-                "correct the CPL Entry ID, or import its row first",
-            )
-    return [(e.firmware_version, e.image_hash, i) for i in wanted if (e := found[i])]
-
 
 # --- submit and check
 
