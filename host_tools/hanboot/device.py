@@ -226,11 +226,8 @@ class Device:
 
     # --- questions
 
-    def identity(self) -> Identity:
-        return self._identity()
-
     @_question
-    def _identity(self, tries: int = TRIES, reply_s: float = REPLY_S) -> Identity:
+    def identity(self, tries: int = TRIES, reply_s: float = REPLY_S) -> Identity:
         fields = self._client.request(smp.READ, _HAN, 0, {}, tries, reply_s)
         slots = tuple(_slot(entry) for entry in fields.pop("slots"))
         return Identity(slots=slots, **fields)
@@ -420,7 +417,7 @@ class Device:
         while True:
             try:
                 # it may be between reset and start: ask often rather than wait long
-                return self._identity(tries=1, reply_s=_RESTART_REPLY_S)
+                return self.identity(tries=1, reply_s=_RESTART_REPLY_S)
             except LinkError:
                 if deadline.passed:
                     raise

@@ -1,7 +1,7 @@
 """From what `--port` says to an open serial port.
 
-A port is a path, a pyserial URL (`socket://…`, `rfc2217://…`), or `virtual:DIR`: the virtual board
-whose state lies in DIR.
+A port is a path, a pyserial URL (`socket://…`, `rfc2217://…`), `usb:VID:PID[:SERIAL]`: a board by
+its USB id (hanboot.usb), or `virtual:DIR`: the board whose state lies in DIR, and which runs here.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 import serial
 
+from hanboot import usb
 from hanboot.deadline import Deadline
 from hanboot.errors import NoDevice
 
@@ -37,8 +38,10 @@ def resolve(port: str) -> str:
     """The path or URL behind `port`.
 
     Raises:
-        NoDevice: no virtual board runs on that folder.
+        NoDevice: no board runs on that folder, or none has that USB id, or several have.
     """
+    if port.startswith(usb.PREFIX):
+        return usb.resolve(port)
     if not port.startswith(VIRTUAL):
         return port
     folder = Path(port[len(VIRTUAL) :])

@@ -199,7 +199,9 @@ def test_ports_of_this_machine() -> None:
     ran = hanboot("board", "list", "--json")
     assert ran.code == 0
     for port in ran.document:
-        assert port.keys() == {"port", "usb_id", "serial", "description"}
+        assert port.keys() == {
+            *("port", "name", "by_id", "volume", "usb_id", "serial", "description")
+        }
     assert hanboot("board", "list").code == 0
 
 

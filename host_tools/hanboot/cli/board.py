@@ -6,10 +6,13 @@ from pathlib import Path
 
 import click
 from serial.tools import list_ports
+from serial.tools.list_ports_common import ListPortInfo
 
 from bootloader.trust import anchors
-from hanboot import keys, rp2040, virtual
+from hanboot import bootsel, keys, rp2040, usb, virtual
 from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
+from hanboot.bootsel import Volume
+from hanboot.cli.board_flash import flash_command
 from hanboot.cli.device import refusal_as_json
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option, port_option
@@ -19,30 +22,51 @@ from hanboot.provisioning import AnchorKey, provision
 
 @click.group()
 def board() -> None:
-    """Run a virtual board; provision a board."""
+    """Run a board on this machine; flash, prepare and provision a real one."""
+
+
+board.add_command(flash_command)
 
 
 @board.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """The serial ports of this machine, with the USB device behind each."""
+    """The serial ports of this machine, and the disks of boards in BOOTSEL mode."""
     out = Out(as_json)
-    ports = sorted(list_ports.comports())
-    out.document(
-        [
-            {
-                "port": port.device,
-                "usb_id": f"{port.vid:04x}:{port.pid:04x}" if port.vid is not None else None,
-                "serial": port.serial_number,
-                "description": port.description,
-            }
-            for port in ports
-        ]
-    )
-    for port in ports:
-        out.line(f"{port.device}  {port.description}  {port.hwid}")
-    if not ports:
-        out.line("no serial port is there; a virtual board: hanboot board run virtual")
+    entries = [_port_entry(port) for port in sorted(list_ports.comports())]
+    entries += [_volume_entry(volume) for volume in bootsel.attached()]
+    out.document(entries)
+    for entry in entries:
+        shown = (entry[key] for key in ("name", "port", "volume", "description", "by_id"))
+        out.line("  ".join(text for text in shown if text))
+    if not entries:
+        out.line("no board is there; one without hardware: hanboot board run virtual")
+
+
+def _port_entry(port: ListPortInfo) -> dict[str, str | None]:
+    on_usb = next((there for there in usb.attached() if there.device == port.device), None)
+    link = usb.by_id(port.device)
+    return {
+        "port": port.device,
+        "name": on_usb.name if on_usb else None,
+        "by_id": str(link) if link else None,
+        "volume": None,
+        "usb_id": f"{on_usb.vid:04x}:{on_usb.pid:04x}" if on_usb else None,
+        "serial": port.serial_number,
+        "description": port.description,
+    }
+
+
+def _volume_entry(volume: Volume) -> dict[str, str | None]:
+    return {
+        "port": None,
+        "name": None,
+        "by_id": None,
+        "volume": str(volume.folder),
+        "usb_id": None,
+        "serial": None,
+        "description": f"BOOTSEL: {volume.model} ({volume.board_id})",
+    }
 
 
 @board.group()

@@ -1,0 +1,286 @@
+"""Puts firmware on a real RP2040 board, and sees to it that the board comes back.
+
+Two ways in: the disk of BOOTSEL, and a MicroPython prompt that can ask the boot ROM for that disk.
+A product has no prompt, and its link has no command that leads there: whoever is to replace the
+bootloader has to hold the board in their hands.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanboot import bootsel, explain, files, ports, rp2040, uf2, usb
+from hanboot.board_process import FLASH_BYTES
+from hanboot.bootsel import Volume
+from hanboot.deadline import Deadline
+from hanboot.device import Device, Identity
+from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
+from hanboot.prompt import Prompt
+
+#: boards/rp2040_han: behind the firmware come trust anchors, journal, slots and data.
+FIRMWARE_BYTES = 512 * 1024
+
+_BOARD = "rp2040_han"
+_NAME = re.compile(rb"rp2040_han (ppmid|ihd) (product|development)")
+_DEVICE_TYPES = {5: "ppmid", 6: "ihd"}  # bootloader/policy.py
+
+_DISK_S = 20.0  # from the prompt's last word to a mounted disk
+_BACK_S = 30.0  # from the disk's end to a device that answers
+_LOOK_S = 0.2
+_PROBE_TRIES = 2
+_PROBE_S = 1.0
+
+_TO_BOOTLOADER = "import machine, time; time.sleep_ms(100); machine.bootloader()"
+
+#: What is on a board without hanboot: its name, and the files of its own.
+_LOOK_ROUND = "(__import__('sys').implementation._machine, __import__('os').listdir('/'))"
+
+
+@dataclass(frozen=True)
+class Firmware:
+    """A UF2 that keeps to the firmware's part of flash.
+
+    Attributes:
+        octets: the whole file.
+        role: "ppmid" or "ihd"; None for firmware that is not hanboot's.
+        development: whether it keeps the prompt.
+    """
+
+    path: Path
+    octets: bytes
+    role: str | None
+    development: bool
+
+    @property
+    def text(self) -> str:
+        if self.role is None:
+            return f"{self.path.name}, which is not hanboot's"
+        return f"{self.role.upper()} {'development firmware' if self.development else 'product'}"
+
+
+def load(path: Path | None, role: str | None) -> Firmware:
+    """The UF2 at `path`, or the product that `make firmware` built for `role`.
+
+    Raises:
+        BadFile: it is damaged, for another chip, of another role, or reaches too far.
+        NoDevice: no path is given, and nothing was built.
+    """
+    path = path or rp2040.firmware(role or "ppmid")
+    content = uf2.load_rp2040(path, FLASH_BYTES)
+    limit = uf2.RP2040_FLASH_ADDRESS + FIRMWARE_BYTES
+    if content.end > limit:
+        raise BadFile(
+            f"{path} would overwrite what a device keeps",
+            f"it reaches to {content.end:08X}; trust anchors and journal begin at {limit:08X}",
+            "hanboot's own firmware ends before: make firmware BOARD=rp2040_han",
+        )
+    found = _NAME.search(b"".join(octets for _, octets in sorted(content.blocks)))
+    holds = found[1].decode() if found else None
+    if role is not None and holds != role:
+        raise BadFile(
+            f"{path} is not firmware of {role.upper()}",
+            f"it is firmware of {holds.upper()}" if holds else "it is not hanboot's",
+            f"build it: make firmware BOARD=rp2040_han ROLE={role}",
+        )
+    return Firmware(path, files.read(path), holds, bool(found and found[2] == b"development"))
+
+
+# --- what is there now
+
+
+def role_of(identity: Identity) -> str | None:
+    return _DEVICE_TYPES.get(identity.device_type)
+
+
+def describe(identity: Identity) -> str:
+    """A device in one line: what it is, whose, and what it runs."""
+    confirmed = identity.confirmed
+    runs = explain.version_text(confirmed.file_version) if confirmed else "no application"
+    return (
+        f"{explain.device_type(identity.device_type)} {identity.serial.hex('-')} "
+        f"({identity.board}), {'' if identity.provisioned else 'not '}provisioned, with {runs}"
+    )
+
+
+def to_bootsel(port: str, firmware: Firmware, replace: bool) -> Volume:
+    """Has the board at `port` show its boot disk, if what it is now may be flashed over.
+
+    Args:
+        replace: whatever it is now.
+
+    Raises:
+        Refused: it is no RP2040, has no prompt, or holds what `replace` should name.
+        NoDevice: nothing is at the port, or its disk is not to be told from others.
+        LinkError: it has neither hanboot nor a prompt, or the disk did not come.
+    """
+    with Device(port) as device:
+        try:
+            identity = device.identity(_PROBE_TRIES, _PROBE_S)
+        except LinkError:
+            identity = None
+    if identity:
+        _check_device(port, identity, firmware, replace)
+    before = {volume.folder for volume in bootsel.attached()}
+    with Prompt(port) as prompt:
+        if identity is None:
+            machine, names = prompt.value(_LOOK_ROUND)
+            _check_stock(port, machine, names, replace)
+        prompt.leave(_TO_BOOTLOADER)
+    return _wait_disk(before)
+
+
+def _check_device(port: str, identity: Identity, firmware: Firmware, replace: bool) -> None:
+    if not identity.board.startswith((_BOARD, "stock")):
+        raise Refused(
+            f"{port} is no board that can be flashed",
+            f"it is {describe(identity)}",
+            "give the port of an RP2040 board",
+        )
+    if identity.board == _BOARD:
+        raise Refused(
+            f"{port} is a product: it cannot be flashed over its console",
+            f"it is {describe(identity)}; it has no prompt, and no command leads to BOOTSEL",
+            f"{bootsel.HOLD_BOOTSEL}, then the same with --volume in place of --port",
+        )
+    other = firmware.role != role_of(identity)
+    if (identity.provisioned or other) and not replace:
+        raise Refused(
+            f"{port} holds {'another product' if other else 'a provisioned device'}",
+            f"it is {describe(identity)}; the file is {firmware.text}",
+            "--replace flashes over it; anchors, journal, slots and data stay as they are",
+        )
+
+
+def _check_stock(port: str, machine: str, names: list[str], replace: bool) -> None:
+    if "RP2040" not in machine:
+        raise Refused(
+            f"{port} is no RP2040",
+            f"it is {machine}",
+            "give the port of an RP2040 board",
+        )
+    if names and not replace:
+        raise Refused(
+            f"{port} holds a program or data of somebody's",
+            f"it is {machine} under MicroPython, with the files {', '.join(sorted(names))}",
+            "--replace flashes over it: hanboot uses the flash where these files are",
+        )
+
+
+def _wait_disk(before: set[Path]) -> Volume:
+    deadline = Deadline(_DISK_S)
+    while True:
+        found = [volume for volume in bootsel.attached() if volume.folder not in before]
+        if found or deadline.passed:
+            return bootsel.the_only(found)
+        time.sleep(_LOOK_S)
+
+
+# --- the way back
+
+
+@dataclass(frozen=True)
+class Returned:
+    """A board that came back. identity: None if its firmware is not hanboot's."""
+
+    port: str
+    identity: Identity | None
+
+
+def wait_back(port: str | None, firmware: Firmware, before: set[str]) -> Returned:
+    """Waits for the board after its disk is gone, and asks what it is.
+
+    Args:
+        port: where it is to come back; None for whichever USB port is new.
+        firmware: what it was given.
+        before: paths of the USB ports that were there when its disk was.
+
+    Raises:
+        NoDevice: it does not come back, or two boards did.
+        LinkError: it came back and does not answer.
+        Refused: it came back as something else.
+    """
+    deadline = Deadline(_BACK_S * (ports.patience(port) if port else 1.0))
+    while True:
+        try:
+            there = port or _new_port(before)
+            if firmware.role is None:
+                ports.open_port(there).close()
+                return Returned(there, None)
+            with Device(there) as device:
+                identity = device.identity(_PROBE_TRIES, _PROBE_S)
+            break
+        except (NoDevice, LinkError) as error:
+            if deadline.passed:
+                raise _not_back(error) from None
+        time.sleep(_LOOK_S)
+    _check_returned(there, identity, firmware)
+    return Returned(there, identity)
+
+
+def _new_port(before: set[str]) -> str:
+    new = [port for port in usb.attached() if port.device not in before]
+    return usb.the_only(new, "new since the copy").device
+
+
+def _not_back(error: HanbootError) -> HanbootError:
+    kind = NoDevice if isinstance(error, NoDevice) else LinkError
+    return kind(
+        "the board took the firmware, and did not come back as a hanboot device",
+        f"{error.what}: {error.why}",
+        "unplug it and plug it in; if hanboot status finds nothing, flash again with BOOTSEL",
+    )
+
+
+def _check_returned(port: str, identity: Identity, firmware: Firmware) -> None:
+    name = f"{_BOARD} (development)" if firmware.development else _BOARD
+    if identity.board != name or role_of(identity) != firmware.role:
+        raise Refused(
+            f"{port} is not what was flashed",
+            f"it is {describe(identity)}; the file is {firmware.text}",
+            "check with hanboot board list that it is the same board, and flash again",
+        )
+
+
+def flash(
+    volume: Volume,
+    firmware: Firmware,
+    port: str | None = None,
+    advance: Callable[[int, int], None] = lambda done, total: None,
+) -> Returned:
+    """Copies `firmware` to the board behind `volume` and waits until it is back.
+
+    Args:
+        port: where it is to come back; None for whichever USB port is new then.
+    """
+    bootsel.check_rp2040(volume)
+    before = {there.device for there in usb.attached()}
+    bootsel.copy(volume, firmware.path.name, firmware.octets, advance)
+    return wait_back(port, firmware, before)
+
+
+def is_usb(port: str) -> bool:
+    """Whether `port` is one that comes and goes with its USB device."""
+    if port.startswith(usb.PREFIX):
+        return True
+    return any(Path(port).resolve() == Path(there.device) for there in usb.attached())
+
+
+def find() -> Volume | str:
+    """The one board that could be flashed: a boot disk, or a port with MicroPython's USB id.
+
+    Raises:
+        NoDevice: there is none, or more than one; the error lists them.
+    """
+    volumes = bootsel.attached()
+    plugged = [port for port in usb.attached() if (port.vid, port.pid) == usb.MICROPYTHON_RP2]
+    if len(volumes) + len(plugged) > 1:
+        raise NoDevice(
+            f"{len(volumes) + len(plugged)} boards could be meant",
+            ", ".join([volume.line for volume in volumes] + [port.line for port in plugged]),
+            "say which with --volume or --port",
+        )
+    return plugged[0].name if plugged else bootsel.the_only(volumes)

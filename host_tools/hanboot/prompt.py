@@ -1,0 +1,136 @@
+"""MicroPython's prompt at the end of a port, through mpremote."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import contextlib
+import io
+import termios
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import serial
+from mpremote.transport import TransportError
+from mpremote.transport_serial import SerialTransport
+
+from hanboot import ports
+from hanboot.errors import LinkError
+
+_BREAKS = (serial.SerialException, OSError, termios.error, TypeError)
+
+#: Longest that a prompt may be silent.
+_SILENCE_S = 10.0
+_WRITE_BYTES = 512
+
+
+class Failed(Exception):
+    """What was typed ended with an exception on the board. text: its last line."""
+
+    def __init__(self, text: str) -> None:
+        lines = text.strip().splitlines()
+        super().__init__(lines[-1] if lines else "unknown")
+
+
+class Prompt:
+    """Interrupts what runs on `port`, and types for it.
+
+    Args:
+        port: path, pyserial URL, `usb:…` or `virtual:DIR`.
+
+    Raises:
+        NoDevice: the port cannot be opened.
+        LinkError: there is no prompt.
+    """
+
+    def __init__(self, port: str) -> None:
+        self._port = port
+        self._patience = ports.patience(port)
+        # its own error if it is in use or missing, in our words
+        ports.open_port(port).close()
+        with self._explained(), contextlib.redirect_stdout(io.StringIO()):
+            # mpremote prints what it did not expect
+            self._transport: Any = SerialTransport(
+                ports.resolve(port), timeout=_SILENCE_S * self._patience
+            )
+            try:
+                self._transport.enter_raw_repl(
+                    soft_reset=False, timeout_overall=_SILENCE_S * self._patience
+                )
+            except TransportError:
+                self.close()
+                raise LinkError(
+                    f"no MicroPython prompt at {port}",
+                    "nothing there answered Ctrl-C and Ctrl-A as MicroPython does",
+                    f"close what else uses {port}; a product has no prompt, only BOOTSEL",
+                ) from None
+            except _BREAKS:
+                self.close()
+                raise
+
+    def __enter__(self) -> Prompt:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with contextlib.suppress(*_BREAKS, TransportError):
+            if self._transport.in_raw_repl:
+                self._transport.exit_raw_repl()
+        self.close()
+
+    def close(self) -> None:
+        with contextlib.suppress(*_BREAKS):
+            self._transport.close()
+
+    def run(self, code: str) -> str:
+        """What `code` prints on the board.
+
+        Raises:
+            Failed: it ended with an exception.
+            LinkError: the port is gone, or the board stands still.
+        """
+        with self._explained():
+            output, error = self._transport.exec_raw(code, timeout=_SILENCE_S * self._patience)
+            if error:
+                raise Failed(error.decode(errors="replace"))
+            return str(output.decode(errors="replace")).replace("\r\n", "\n")
+
+    def value(self, expression: str) -> Any:
+        """The value of an expression, as far as it is a literal."""
+        return ast.literal_eval(self.run(f"print(repr({expression}))").strip())
+
+    def write_file(self, path: str, octets: bytes, advance: Callable[[int], None]) -> None:
+        """Writes a file on the board. advance: called with octets written of it so far.
+
+        Raises:
+            Failed: the board has no room, or no such folder.
+        """
+        self.run(f"from binascii import a2b_base64 as a\nf=open({path!r},'wb')\nw=f.write")
+        for start in range(0, len(octets), _WRITE_BYTES):
+            piece = octets[start : start + _WRITE_BYTES]
+            # shorter than mpremote's own way, which escapes octet by octet
+            self.run(f"w(a({base64.b64encode(piece).decode()!r}))")
+            advance(start + len(piece))
+        self.run("f.close()")
+
+    def leave(self, code: str) -> None:
+        """Runs code that ends in a reset: nobody is there to answer."""
+        with contextlib.suppress(*_BREAKS, TransportError):
+            self._transport.exec_raw_no_follow(code)
+        self._transport.in_raw_repl = False
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except TransportError as error:
+            raise LinkError(
+                f"the prompt at {self._port} does not answer",
+                " ".join(str(error).split()),
+                "reset the board and repeat the command",
+            ) from None
+        except _BREAKS as error:
+            raise LinkError(
+                f"lost {self._port}",
+                " ".join(str(error).split()) or type(error).__name__,
+                "plug it in again and repeat the command",
+            ) from None
