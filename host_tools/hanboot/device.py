@@ -154,11 +154,17 @@ ROLE_NAMES = {anchors.MANUFACTURER: "manufacturer", anchors.SUPPLIER: "supplier"
 
 
 class DeviceRefused(Refused):
-    """The device refused an image; `verdict` says why and what it would accept."""
+    """The device refused an image; `verdict` says why and what it would accept.
 
-    def __init__(self, verdict: Verdict) -> None:
+    Args:
+        verdict: the device's.
+        what_to_do: a better remedy than the device's, from somebody who knows more.
+    """
+
+    def __init__(self, verdict: Verdict, what_to_do: str | None = None) -> None:
         self.verdict = verdict
-        super().__init__(*explain.verdict_lines(verdict))
+        what, why, remedy = explain.verdict_lines(verdict)
+        super().__init__(what, why, what_to_do or remedy)
 
 
 _Given = ParamSpec("_Given")

@@ -495,4 +495,9 @@ def _remedy(verdict: Verdict, words: Explanation) -> str:
         return "the image names no firmware that it may follow: take another release"
     accepted = " or ".join(firmware_text(firmware) for firmware in verdict.accepts)
     more = verdict.accepts_total - len(verdict.accepts)
+    if verdict.running is not None and more <= 0:
+        newest = max(firmware.file_version for firmware in verdict.accepts)
+        # as a rule no way leads back to it; a register knows
+        if newest < verdict.running.file_version:
+            return f"take a later release: this one is for devices that run {accepted}"
     return f"install {accepted}{f' (or one of {more} more)' if more > 0 else ''} first"

@@ -95,6 +95,17 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
             ),
         ),
         (
+            # 2.0.0 never comes to 1.0.0 again
+            Verdict(NOT_A_PREDECESSOR, V11, V2, accepts=(V1,), accepts_total=1),
+            (
+                "01010000 (1.1.0.0) was refused: not-a-predecessor",
+                "02000000 (2.0.0.0) runs, which the image does not name as firmware that it "
+                "may follow",
+                "take a later release: this one is for devices that run 01000000 (1.0.0.0) with "
+                "hash abababababababab…",
+            ),
+        ),
+        (
             Verdict(NOT_A_PREDECESSOR, V2, None, accepts=(V11,), accepts_total=1),
             (
                 "02000000 (2.0.0.0) was refused: not-a-predecessor",

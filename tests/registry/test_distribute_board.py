@@ -16,8 +16,7 @@ sys.path.append(str(ROOT / "tests" / "e2e"))
 
 from rig import Bench, Firmware, Keys, States
 
-from hanboot.registry.store import Register
-from hanboot.registry.walk import plan_upgrade
+from hanboot.image import load
 
 pytestmark = pytest.mark.slow
 
@@ -66,7 +65,6 @@ def test_an_inherited_device_is_walked_to_the_newest(
     run_json: Callable[..., Any],
     files: dict[str, Path],
     ppmid: Bench,
-    tmp_path: Path,
 ) -> None:
     port = ppmid.board.port
     assert run("registry", "check").exit_code == 0
@@ -87,10 +85,6 @@ def test_an_inherited_device_is_walked_to_the_newest(
     planned = run("registry", "plan", "--device-state", "-", "--json", input=state)
     ids = [step["cpl_entry_id"] for step in json.loads(planned.stdout)["steps"]]
     assert ids == ["PPMID-0002", "PPMID-0003"]
-    with Register(str(tmp_path / "registry.db")) as register:
-        steps = plan_upgrade(register, ppmid.identity(), [files["1.1.0"].parent])
-    assert [step.entry.cpl_entry_id for step in steps] == ids
-
     for name in ("1.1.0", "2.0.0"):
         result = run("distribute", files[name], "--port", port)
         assert result.exit_code == 0, result.output
@@ -134,3 +128,80 @@ def test_a_local_update_offline(
     assert run_json("inventory", "list")[0]["FirmwareVersion"] == "01010000"
     assert run("inventory", "report", "--port", port, "--reports", "daily.jsonl").exit_code == 0
     assert run_json("inventory", "merge", "daily.jsonl")["differing"] == []
+
+
+# --- hanboot upgrade --plan
+
+
+def running(bench: Bench) -> bytes | None:
+    confirmed = bench.identity().confirmed
+    assert confirmed is not None
+    return confirmed.image_hash
+
+
+def test_upgrade_by_a_plan(
+    run: Callable[..., Result], files: dict[str, Path], ppmid: Bench
+) -> None:
+    """Asked before each step; a no stops, and the same command goes on from there."""
+    command = ("upgrade", "--plan", files["1.0.0"].parent, "--port", ppmid.board.port)
+    hashes = {name: load(file).image_hash for name, file in files.items()}
+
+    silent = run(*command)
+    assert silent.exit_code == 130
+    assert "PPMID-0002  01010000" in silent.stdout
+    assert "no way back once it is confirmed" in silent.stdout
+    assert "--yes asks nothing" in silent.stderr
+    assert running(ppmid) == hashes["1.0.0"]
+
+    halfway = run(*command, "--json", input="y\nn\n")
+    assert halfway.exit_code == 130
+    assert "there is no way back from it?" in halfway.stderr
+    # who answers sees the plan, though stdout is for a program
+    assert "PPMID-0003  02000000" in halfway.stderr
+    document = json.loads(halfway.stdout)
+    assert [step["confirmed"] for step in document["steps"]] == [True, False]
+    assert running(ppmid) == hashes["1.1.0"]
+
+    rest = run(*command, "--yes")
+    assert rest.exit_code == 0, rest.output
+    assert "in 1 step" in rest.stdout
+    assert running(ppmid) == hashes["2.0.0"]
+    assert "nothing to do" in run(*command, "--yes").stdout
+
+
+def test_upgrade_by_a_plan_needs_every_image_before_it_sends_one(
+    run: Callable[..., Result], files: dict[str, Path], ppmid: Bench
+) -> None:
+    result = run("upgrade", "--plan", files["1.1.0"], "--port", ppmid.board.port, "--yes")
+    assert result.exit_code == 5
+    assert "the image of PPMID-0003 (02000000) is missing" in result.stderr
+    assert running(ppmid) == load(files["1.0.0"]).image_hash
+
+
+def test_a_refusal_names_the_way_there(
+    run: Callable[..., Result], files: dict[str, Path], ppmid: Bench, tmp_path: Path
+) -> None:
+    port = ("--port", ppmid.board.port)
+    result = run("upgrade", files["2.0.0"], *port, "--json")
+    assert result.exit_code == 1
+    way = "the way there: PPMID-0002 (01010000) -> PPMID-0003 (02000000)"
+    assert way in result.stderr
+    assert json.loads(result.stdout)["way"]["text"] == way
+    assert way in run("verdict", *port).stdout
+
+    assert run("upgrade", files["1.1.0"], files["2.0.0"], *port).exit_code == 0
+    older = run("upload", files["1.1.0"], *port)
+    assert "the device runs the newest already: leave it" in older.stderr
+    # the refusal stays one, whatever becomes of the register
+    (tmp_path / "registry.db").write_text("this is not a database")
+    broken = run("upload", files["1.1.0"], *port)
+    assert broken.exit_code == 1
+    assert "no way was looked for" in broken.stderr
+    assert "take a later release" in broken.stderr
+
+
+def test_options_of_a_plan_need_one(run: Callable[..., Result], files: dict[str, Path]) -> None:
+    for options in (("--to", "PPMID-0002"), ("--yes",), ("--on", "2026-01-01")):
+        result = run("upgrade", files["1.1.0"], *options, "--port", "virtual:nowhere")
+        assert result.exit_code == 2
+        assert "goes with --plan" in result.stderr

@@ -351,7 +351,8 @@ def test_plan_upgrade_refuses_where_there_is_no_path(register: Register) -> None
     with pytest.raises(Refused, match="no safe path"):
         walk.plan_upgrade(register, device.identity(), [])
     there = FakeDevice(entry(2).identity)
-    assert walk.plan_upgrade(register, there.identity(), []) == []
+    answer, steps = walk.plan_upgrade(register, there.identity(), [])
+    assert (answer.target.cpl_entry_id, steps) == ("E-2", [])
 
 
 def test_oracle_and_planner_share_no_code() -> None:

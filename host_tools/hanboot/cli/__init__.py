@@ -24,7 +24,7 @@ COMMANDS = {
     "verdict": "hanboot.cli.device:verdict",
     "history": "hanboot.cli.device:history",
     "reset": "hanboot.cli.device:reset",
-    "upgrade": "hanboot.cli.device:upgrade",
+    "upgrade": "hanboot.cli.upgrade:upgrade",
     "matrix": "hanboot.cli.matrix:matrix",
     "registry": "hanboot.cli.registry:registry",
     "distribute": "hanboot.cli.distribute:distribute",

@@ -1,7 +1,8 @@
-"""Arguments that the commands about image files share."""
+"""Arguments that commands share."""
 
 from __future__ import annotations
 
+import datetime
 from pathlib import Path
 
 import click
@@ -29,3 +30,16 @@ def note_assumption(image: Image) -> None:
     """Says on stderr what was assumed of an image that is not ours."""
     if image.assumption:
         click.echo(f"note: {image.assumption}", err=True)
+
+
+on_option = click.option(
+    "--on",
+    "day",
+    type=click.DateTime(["%Y-%m-%d"]),
+    metavar="YYYY-MM-DD",
+    help="The day on which a status counts. Default: today.",
+)
+
+
+def date_of(day: datetime.datetime | None) -> datetime.date | None:
+    return day.date() if day else None

@@ -13,8 +13,8 @@ from hanboot import bootsel, keys, rp2040, usb, virtual
 from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
 from hanboot.bootsel import Volume
 from hanboot.cli.board_flash import flash_command
-from hanboot.cli.device import refusal_as_json
 from hanboot.cli.output import Out, json_option
+from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
 from hanboot.device import Device
 from hanboot.provisioning import AnchorKey, provision
@@ -174,7 +174,7 @@ def provision_command(
     wanted = [anchor_key(anchors.MANUFACTURER, manufacturer_key)]
     if supplier_key:
         wanted.append(anchor_key(anchors.SUPPLIER, supplier_key))
-    with Device(port) as device, refusal_as_json(out):
+    with Device(port) as device, refusals(out):
         provision(device, wanted, lambda key: out.note(f"{key.label}: written"))
     out.document({"provisioned": [{"label": key.label, "kid": key.kid.hex()} for key in wanted]})
     out.line(f"provisioned: {', '.join(f'{key.label} {key.kid.hex()}' for key in wanted)}")

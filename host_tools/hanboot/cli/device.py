@@ -1,4 +1,4 @@
-"""Commands that talk to a device: status, upload, activate, upgrade, verdict and so on."""
+"""Commands that talk to a device: status, upload, activate, verdict and so on."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import click
 
 from hanboot import explain, image
 from hanboot.cli.output import Out, json_option, progress
-from hanboot.cli.settings import port_option
-from hanboot.device import Device, DeviceRefused, FirmwareId, Identity, Verdict, hash_in
+from hanboot.cli.refusals import find_way, refusals, verdict_json
+from hanboot.cli.settings import any_registry_option, port_option
+from hanboot.device import Device, FirmwareId, Identity
 
 _HASH_BYTES = 32  # SHA-256, GBCS 11.2.4
 
@@ -114,12 +115,13 @@ def identity_json(identity: Identity) -> dict[str, Any]:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@any_registry_option
 @_device_command
-def upload(file: Path, port: str, as_json: bool) -> None:
+def upload(file: Path, registry: str | None, port: str, as_json: bool) -> None:
     """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped."""
     out = Out(as_json)
     octets = image.read_to_send(file)
-    with Device(port) as device, refusal_as_json(out):
+    with Device(port) as device, refusals(out, device, registry):
         send(device, octets, file.name, out)
         verdict = device.wait_verified()
     out.document(verdict.as_json())
@@ -132,29 +134,18 @@ def send(device: Device, octets: bytes, name: str, out: Out) -> None:
         device.upload(octets, advance)
 
 
-class refusal_as_json:  # noqa: N801 - used as a function
-    """With --json a refusal is a document on stdout; the three lines go to stderr as ever."""
-
-    def __init__(self, out: Out) -> None:
-        self._out = out
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, DeviceRefused):
-            self._out.document(error.verdict.as_json())
-
-
 @click.command()
 @click.argument("image_hash", metavar="[HASH]", required=False)
 @click.option("--reset/--no-reset", default=True, help="Reset at once (the default), or later.")
+@any_registry_option
 @_device_command
-def activate(image_hash: str | None, reset: bool, port: str, as_json: bool) -> None:
+def activate(
+    image_hash: str | None, reset: bool, registry: str | None, port: str, as_json: bool
+) -> None:
     """Start the staged image: the one with Manufacturer Image HASH, or whichever is held."""
     out = Out(as_json)
     given = _hash(image_hash) if image_hash else None
-    with Device(port) as device, refusal_as_json(out):
+    with Device(port) as device, refusals(out, device, registry):
         wanted = given or _held_hash(device.identity())
         device.activate(wanted)
         if reset:
@@ -193,14 +184,21 @@ def confirm(port: str, as_json: bool) -> None:
 
 
 @click.command()
+@any_registry_option
 @_device_command
-def verdict(port: str, as_json: bool) -> None:
-    """The device's last word on an image, with the remedy."""
+def verdict(registry: str | None, port: str, as_json: bool) -> None:
+    """The device's last word on an image, with the remedy; from the register, if one is there."""
     out = Out(as_json)
     with Device(port) as device:
         last = device.verdict()
-    out.document(last.as_json() if last else None)
-    for line in explain.verdict_lines(last) if last else ("no image was offered yet",):
+        way = find_way(out, device, last, registry) if last else None
+    if last is None:
+        out.document(None)
+        out.line("no image was offered yet")
+        return
+    out.document(verdict_json(last, way))
+    what, why, remedy = explain.verdict_lines(last)
+    for line in (what, why, way.text if way else remedy):
         out.line(line)
 
 
@@ -241,51 +239,3 @@ def reset(port: str, as_json: bool) -> None:
         device.reset()
     out.document({"reset": True})
     out.line("resetting")
-
-
-@click.command()
-@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
-@_device_command
-def upgrade(files: tuple[Path, ...], port: str, as_json: bool) -> None:
-    """Upload, activate and wait for confirmation; several FILES are a path, taken in order.
-
-    A path that was interrupted is taken up behind the file that runs and is confirmed.
-    """
-    out = Out(as_json)
-    images = [(file, image.read_to_send(file)) for file in files]
-    done = []
-    with Device(port) as device, refusal_as_json(out):
-        confirmed = device.identity().confirmed
-        reached = _reached(confirmed, [octets for _, octets in images])
-        if confirmed and reached:
-            done.append(confirmed.as_json())
-            out.line(f"{images[reached - 1][0].name}: runs already")
-        for file, octets in images[reached:]:
-            outcome = upgrade_one(device, octets, file.name, out)
-            done.append(outcome.as_json())
-            out.line(f"{file.name}: running and confirmed")
-    out.document({"confirmed": done})
-
-
-def _reached(confirmed: FirmwareId | None, path: list[bytes]) -> int:
-    """How many images of `path` are behind a device on which `confirmed` runs."""
-    hashes = [hash_in(octets) for octets in path]
-    if confirmed is None or confirmed.image_hash not in hashes:
-        return 0
-    return hashes.index(confirmed.image_hash) + 1
-
-
-def upgrade_one(device: Device, octets: bytes, name: str, out: Out) -> FirmwareId:
-    """One step of a path: returns the firmware that is confirmed at its end."""
-    send(device, octets, name, out)
-    staged: Verdict = device.wait_verified()
-    wanted = staged.offered.image_hash
-    assert wanted is not None
-    out.note(f"{name}: staged, starting it on trial")
-    device.activate(wanted)
-    device.reset()
-    device.wait_outcome(wanted)
-    return staged.offered
-
-
-COMMANDS = (status, upload, activate, confirm, verdict, history, reset, upgrade)

@@ -10,8 +10,9 @@ from pathlib import Path
 import click
 
 from hanboot import image, keys
+from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option, progress
-from hanboot.cli.registry_options import FILE, date_of, on_option, opened
+from hanboot.cli.registry_options import FILE, opened
 from hanboot.cli.settings import configured, registry_option
 from hanboot.device import Device, FirmwareId
 from hanboot.errors import HanbootError

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import click
 
+from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.registry_options import (
     FILE,
-    date_of,
     model_option,
-    on_option,
     opened,
     progress,
 )

@@ -13,13 +13,12 @@ from typing import Any
 import click
 
 from hanboot import files, image
+from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.registry_options import (
     FILE,
-    date_of,
     manufacturer_option,
     model_option,
-    on_option,
     opened,
     opened_or_made,
     pairs,
@@ -38,7 +37,7 @@ from hanboot.registry.check import Finding
 from hanboot.registry.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.entry import Model
 from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import LATEST, NoPlan, Plan, plan_between, plan_for_device
+from hanboot.registry.plan import LATEST, NoPlan, Plan, plan_between, plan_for_device, remarks
 from hanboot.registry.rows import Rules
 from hanboot.registry.sheets import Row
 from hanboot.registry.state import parse_state
@@ -137,16 +136,8 @@ def plan(
     out.line(f"from {answer.start} to {answer.target.cpl_entry_id} in {_steps(answer.steps)}")
     for number, step in enumerate(answer.steps, 1):
         out.line(f"{number:>3}  {step.cpl_entry_id}  {step.version_text}  {step.image_hash.hex()}")
-        remarks = [
-            "no way back once it is confirmed" if step.point_of_no_return else "",
-            f"commercially released: ask {step.contact or 'the manufacturer'}"
-            if step.release_kind == "commercial"
-            else "",
-            f"release notes: {step.release_notes}" if step.release_notes else "",
-        ]
-        for remark in remarks:
-            if remark:
-                out.line(f"     {remark}")
+        for remark in remarks(step):
+            out.line(f"     {remark}")
 
 
 def _steps(steps: tuple[Any, ...]) -> str:

@@ -10,14 +10,13 @@ from typing import get_args
 import click
 
 from hanboot import files, keys
+from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.pathways import COMMANDS as PATHWAY_COMMANDS
 from hanboot.cli.registry_options import (
     FILE,
-    date_of,
     manufacturer_option,
     model_option,
-    on_option,
     opened,
     opened_or_made,
     pairs,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import gc
 import getpass
 import sys
@@ -23,14 +22,6 @@ from hanboot.registry.store import Register
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
-
-on_option = click.option(
-    "--on",
-    "day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="The day on which a status counts. Default: today.",
-)
 
 
 def why_options(command: _Command) -> _Command:
@@ -98,10 +89,6 @@ manufacturer_option = click.option(
     metavar="CODE",
     help="Only this manufacturer: 4 hex digits.",
 )
-
-
-def date_of(day: datetime.datetime | None) -> datetime.date | None:
-    return day.date() if day else None
 
 
 def collect_rarely() -> None:

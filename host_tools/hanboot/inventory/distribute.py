@@ -20,6 +20,8 @@ from hanboot.inventory.devices import Distribution, Inventory, device_id
 from hanboot.inventory.gate import GateRefused, Listed
 from hanboot.inventory.reports import Report
 from hanboot.registry.history import now
+from hanboot.registry.remedy import way_to_refused
+from hanboot.registry.store import Register
 
 
 class Target(Protocol):
@@ -116,8 +118,11 @@ def distribute(
             gate.check_inventory(inventory.find([number]).get(number), identity)
         entry = gate.check_fit(listed, image, model, device_type)
         confirmed = _walk(target, image, progress)
-    except (GateRefused, DeviceRefused) as error:
+    except GateRefused as error:
         return Outcome(record("refused", error), before, before, error)
+    except DeviceRefused as refused:
+        better = _with_way(refused, target, inventory)
+        return Outcome(record("refused", better), before, before, better)
     except HanbootError as error:
         return Outcome(record("failed", error), before, None, error)
     made = record("activated")
@@ -133,6 +138,15 @@ def distribute(
         )
     )
     return Outcome(made, before, _firmware(confirmed), None)
+
+
+def _with_way(refused: DeviceRefused, target: Target, inventory: Inventory | None) -> DeviceRefused:
+    """The refusal with the way that the register knows, if it knows one."""
+    if inventory is None:
+        return refused
+    register = Register(inventory.database)
+    way = way_to_refused(register, target.identity(), refused.verdict)
+    return DeviceRefused(refused.verdict, way.text) if way else refused
 
 
 def _walk(target: Target, image: Image, progress: Progress) -> Identity:

@@ -96,6 +96,18 @@ def name(entry: Entry) -> str:
     return f"{entry.cpl_entry_id} ({entry.version_text})"
 
 
+def remarks(entry: Entry) -> list[str]:
+    """What somebody should know before the entry is sent, a line each."""
+    lines = [
+        "no way back once it is confirmed" if entry.point_of_no_return else "",
+        f"commercially released: ask {entry.contact or 'the manufacturer'}"
+        if entry.release_kind == "commercial"
+        else "",
+        f"release notes: {entry.release_notes}" if entry.release_notes else "",
+    ]
+    return [line for line in lines if line]
+
+
 def entry_json(entry: Entry) -> dict[str, Any]:
     return {
         "cpl_entry_id": entry.cpl_entry_id,
@@ -283,12 +295,24 @@ def _why(
         if unstated := _unstated_on_the_way(pathways, start, target):
             return "unprovable", f"the predecessors of {name(unstated)} are not stated"
         if not any(True for _ in pathways.safe.successors(start.cpl_entry_id)):
-            return "dead-end", f"no Active entry names {name(start)} as one that it may follow"
+            return _dead_end(pathways, start, state.security_counter)
     reason = pathways.judge(target, candidates[0], state.security_counter)
     if reason in (None, reasons.ACCEPTED, reasons.NOT_A_PREDECESSOR):
         return "no-way", f"no steps lead to one that {name(target)} may follow"
     words = explain.explain(reason)
     return words.name, words.meaning
+
+
+def _dead_end(pathways: Pathways, start: Entry, security_counter: int) -> tuple[str, str]:
+    """Why nothing leads on from `start`: nobody names it, or who does is refused all the same."""
+    for entry in reversed(pathways.entries):
+        manifest = pathways.manifest(entry)
+        if manifest is None or not pathways.is_active(entry):
+            continue
+        if start.identity in {(version, digest) for version, digest, _ in manifest.predecessors}:
+            words = explain.explain(pathways.judge(entry, start.firmware, security_counter) or 0)
+            return words.name, f"{name(entry)} names it, but would be refused: {words.meaning}"
+    return "dead-end", f"no Active entry names {name(start)} as one that it may follow"
 
 
 def _each_has_a_way(

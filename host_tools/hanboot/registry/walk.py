@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hanboot import image
 from hanboot.device import Identity
-from hanboot.errors import BadFile
+from hanboot.errors import BadFile, Refused
 from hanboot.image import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.plan import LATEST, NoPlan, Plan, name, plan_for_device
@@ -31,20 +31,27 @@ def plan_upgrade(
     files: Iterable[Path],
     to: str = LATEST,
     day: datetime.date | None = None,
-) -> list[WalkStep]:
-    """The images to send to a device, in order; none if it is there already.
+) -> tuple[Plan, list[WalkStep]]:
+    """The plan for a device, and the images to send to it in order; none if it is there already.
 
     Args:
         files: image files, or folders with them.
 
     Raises:
-        Refused: there is no safe path.
+        Refused: there is no safe path, or an image is on trial, so that nobody knows yet what
+            will run.
         BadFile: the image of a step is not among the files.
     """
+    if identity.slot("trial"):
+        raise Refused(
+            "nothing can be planned yet",
+            "an image is on trial: it may be confirmed or reverted",
+            "wait for the end of the trial, then try again",
+        )
     answer = plan_for_device(register, state_of(identity), to, day)
     if isinstance(answer, NoPlan):
         raise answer.refusal()
-    return find_images(answer, files)
+    return answer, find_images(answer, files)
 
 
 def find_images(plan: Plan, files: Iterable[Path]) -> list[WalkStep]:
