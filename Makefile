@@ -11,7 +11,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo test test-rp2040 test-fast test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo test test-rp2040 faults test-fast test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -47,6 +47,9 @@ test: lint ## Lint, then every test but those on the emulated RP2040
 
 test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040, some minutes
 	@$(BIN)/pytest tests/rp2040
+
+faults: setup firmware ## Fault campaign: power cuts, torn writes, mutants, fuzzing; 20 minutes
+	@$(BIN)/python tests/faults
 
 test-fast: setup ## Tests without the slow ones and the foreign SMP clients
 	@$(BIN)/pytest --ignore tests/rp2040 -m 'not slow and not clients'

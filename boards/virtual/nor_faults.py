@@ -289,7 +289,9 @@ class FaultyFlash(NorFlash):
         raise PowerCut
 
     def _roll(self):
-        for start, (unstable, old, new) in self._unstable.items():
+        # in an order that is the same on CPython and MicroPython
+        for start in sorted(self._unstable):
+            unstable, old, new = self._unstable[start]
             # all alike (the supply's voltage decides), or each as it likes
             share = self._dice.choice(_SHARES[self._bias])
             mixture = _ALL if share == 8 else self._dice.bits(PAGE_BYTES, share) if share else 0

@@ -204,7 +204,7 @@ class Journal:
         generation = self._generation + 1
         # what `entries` replace is not copied: the move itself is what makes them hold
         replaced = [key for key, _ in entries]
-        live = [(key, value) for key, value in self._latest.items() if key not in replaced]
+        live = [(key, value) for key, value in sorted(self._latest.items()) if key not in replaced]
         fresh = [key for key in replaced if key >= HISTORY]
         kept = self._history[max(0, len(self._history) + len(fresh) - HISTORY_KEPT) :]
         groups = [[entry] for entry in live + kept]

@@ -23,10 +23,6 @@ def main(arguments: list[str]) -> int:
         import mutants
 
         return mutants.main(arguments[1:])
-    if what == "rp2040":
-        import on_rp2040
-
-        return on_rp2040.main(arguments[1:])
     if what == "soak":
         import soak
 

@@ -9,10 +9,13 @@
 #   17.weak-new.0    operation 17 of the scenario fails as weak-new, first draw
 #   3.prefix.1       the third operation after that one, as prefix, second draw
 
+import hashlib
+
 import scenarios
 import signatures
 import tiny
-from world import RESTARTS_MORE, Violation
+from rules import Violation
+from world import RESTARTS_MORE
 
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
 
@@ -37,10 +40,25 @@ class Outcome:
         self.restarts = 0
         self.flash_faults = 0
         self.unsettled = False
+        self.cells = b""  # the flash in the end
 
     @property
     def fired(self):
         return len(self.phases)
+
+
+# All that came of a case, as a value: the same on CPython and MicroPython, down to the last cell.
+def facts(outcome):
+    return [
+        outcome.case,
+        outcome.wanted,
+        outcome.phases,
+        outcome.violation,
+        outcome.restarts,
+        outcome.flash_faults,
+        outcome.unsettled,
+        "".join(["%02x" % octet for octet in hashlib.sha256(outcome.cells).digest()]),
+    ]
 
 
 # (scenario, size, space) of a name without its faults
@@ -83,21 +101,29 @@ def kinds_of(operation):
     return PROGRAM_KINDS if name == "program" else ERASE_KINDS
 
 
-def run(case):
-    place, _, faults = case.partition("@")
-    return run_faults(case, place, parse_faults(faults))
+# tell: is told what happens
+def run(case, tell=None):
+    place, _, text = case.partition("@")
+    faults = parse_faults(text)
+    world = _world(place, faults)
+    if tell is not None:
+        world.tell = tell
+    return finish(world, Outcome(case, len(faults)))
 
 
-def run_faults(case, place, faults):
-    outcome = Outcome(case, len(faults))
+def _world(place, faults):
     world = scenarios.world(*parse_place(place), faults=faults)
     world.restarts_most = plain(place)[0] + RESTARTS_MORE * len(faults)
-    return finish(world, outcome)
+    return world
 
 
 # Runs `world` to its end, and says in `outcome` how it went.
 def finish(world, outcome):
-    world.board.flash.on_fault = lambda fault: outcome.phases.append(world.phase)
+    def on_fault(fault):
+        outcome.phases.append(world.phase)
+        world.tell("%s: fault %r" % (world.phase, fault))
+
+    world.board.flash.on_fault = on_fault
     try:
         world.run()
     except Violation as violation:
@@ -108,6 +134,7 @@ def finish(world, outcome):
     outcome.restarts = world.restarts
     outcome.flash_faults = world.flash_faults
     outcome.unsettled = world.board.flash.is_unsettled
+    outcome.cells = world.board.flash.cells
     return outcome
 
 
@@ -117,30 +144,29 @@ class Checkpoint:
     def __init__(self, place, fault):
         self._place = place
         self._faults = [fault]
-        world = scenarios.world(*parse_place(place), faults=(fault,))
-        self._restarts = plain(place)[0] + 2 * RESTARTS_MORE
-        world.restarts_most = self._restarts
+        world = _world(place, self._faults)
         flash = world.board.flash
         self._phases = []
         flash.on_fault = lambda fault: self._phases.append(world.phase)
         # a fault that nobody sees does not end the run: nothing to go on from but the beginning
-        self._world = None
+        self._begun = None
         if fault.kind != "dropped":
             while not flash.fired:
                 world.run_once()
-            self._world = world
+            self._begun = world
 
     # The same world again, with more to go wrong.
     def world(self, faults=()):
         faults = self._faults + list(faults)
-        if self._world is None:
-            world = scenarios.world(*parse_place(self._place), faults=faults)
-            world.restarts_most = self._restarts
+        world = _world(self._place, faults)
+        if self._begun is None:
             return world
-        board = self._world.board.copy()
+        board = self._begun.board.copy()
         board.flash.faults = faults
         board.flash.fired = 1
-        return self._world.copy(board)
+        begun = self._begun.copy(board)
+        begun.restarts_most = world.restarts_most
+        return begun
 
     # What happens behind the first fault until the device has recovered from it: the operations up
     # to the end of the first start that nothing goes wrong in. From there on it is in a state that
@@ -157,7 +183,7 @@ class Checkpoint:
         starts = 0
         while starts < 2:
             if world.board.flash.fired:
-                starts += 1 if self._world is None else 2
+                starts += 1 if self._begun is None else 2
             if world.run_once():
                 break
         return found
@@ -178,6 +204,6 @@ class Checkpoint:
     def run(self, *faults):
         case = "%s@%s" % (self._place, ",".join([repr(f) for f in self._faults + list(faults)]))
         outcome = Outcome(case, 1 + len(faults))
-        if self._world is not None:
+        if self._begun is not None:
             outcome.phases = list(self._phases)
         return finish(self.world(faults), outcome)

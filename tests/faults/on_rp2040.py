@@ -1,14 +1,17 @@
 """Power cuts on the emulated RP2040: the product's own firmware, cut at chosen flash operations.
 
 A board is provisioned, gets its first application, makes its data region, and is upgraded, over its
-USB console as by any client. At every second erase or program the process forks: the child loses
-power there, with the operation torn in one of the ways of nor_faults.py; the parent goes on. The
-child then starts its chip again and again until the device has settled, and checks
+USB console as by any client. At chosen operations the process forks: the child loses power there,
+with the operation torn in one of the ways of nor_faults.py; the parent goes on. The child then
+starts its chip again and again, perhaps loses power once more on the way, and checks
 
 - that its flash holds the state before the operation or the one behind it (read on CPython);
 - that it starts what the rules say, told by its identity and by what the application shows;
 - that the application finds what it left in the data region;
 - that a device cut while it was being provisioned can be provisioned all the same.
+
+A case is called as any other, rp2040@17.bits.0,1.prefix.0: operations are counted from the first
+start with a blank journal, and those of a second fault from the first one.
 """
 
 from __future__ import annotations
@@ -17,367 +20,222 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import rp2040_product
 import signatures
 from faultboard import FaultBoard, Snapshot
+from rp2040_bench import Bench, PowerLostError
+from rp2040_product import Product
 
 from bootloader import boot
-from bootloader.image import cbor
-from bootloader.link import frame, smp
 from bootloader.store import ledger
-from bootloader.trust import anchors
-from hanboot import keys, provisioning, release, rp2040, rp2040_chip, uf2
-from hanboot.image import Image
-from nor_faults import Dice, torn
+from nor_faults import Dice, Fault, parse_faults, torn
 
-# boards/rp2040_han/board.py, behind the 512 KiB of the firmware
-_FIRST = 128
-_MAP = {
-    "anchors": (_FIRST, 16),
-    "journal": (_FIRST + 16, 4),
-    "slot0": (_FIRST + 20, 128),
-    "slot1": (_FIRST + 148, 128),
-    "data": (_FIRST + 276, 108),
-}
+PLACE = "rp2040"
 
 _PROGRAM_KINDS = ("prefix", "bits", "last-octet", "not-started")
 _ERASE_KINDS = ("mixed", "prefix", "bits", "not-started")
-
-_REPLY_MS = 20_000  # of the chip's time
-_SETTLE_MS = 20_000
-_CHUNK_BYTES = 512
-_SECTOR_BYTES = 4096
-
-_HAN, _IMAGE, _OS = 65, 1, 0
-
-_RELEASE = """
-[image]
-manufacturer_code = 0xFFF0
-image_type = 0x0005
-file_version = {version:#010x}
-label = "{label}"
-hardware = [0x0100, 0x01FF]
-header_string = "hanboot faults"
-
-[application]
-sources = ["."]
-entry = "app"
-"""
-
-_APPLICATION = """
-import asyncio
-import os
-
-async def main(services):
-    try:
-        note = open(services.data + "/note").read()
-    except OSError:
-        note = "written by " + services.label
-        with open(services.data + "/new", "w") as file:
-            file.write(note)
-        os.rename(services.data + "/new", services.data + "/note")
-    services.confirm()
-    services.show((services.label, note))
-    while True:
-        await asyncio.sleep_ms(50)
-"""
+_PAGE_BYTES = 256
 
 
-class PowerLostError(Exception):
-    pass
+@dataclass
+class Found:
+    """What came of a case; fired: how many of its faults happened."""
+
+    case: str
+    phase: str
+    fired: int
+    violation: str | None
 
 
-class _Chip(rp2040_chip.Chip):
-    """A chip that asks at each erase and program whether power fails there."""
-
-    bench: Bench
-
-    def _left(self, before: bytes, after: bytes) -> bytes | None:
-        return self.bench.at_operation(self, before, after)
-
-    def move_to(self, flash: Path) -> None:
-        """Goes on with a flash of its own, which holds what the chip's holds."""
-        flash.write_bytes(bytes(self._mcu.flash[: rp2040_chip.FLASH_BYTES]))
-        os.close(self._file)
-        self._file = os.open(flash, os.O_RDWR)
-
-    def cells(self) -> bytes:
-        return bytes(self._mcu.flash[: rp2040_chip.FLASH_BYTES])
+#: Which cases to run at operation `number`, whose state before is so many octets.
+Plan = Callable[[int, int], Sequence[list[Fault]]]
 
 
-class Bench:
-    """A board, its client, and its supply."""
+def plan(number: int, length: int) -> Sequence[list[Fault]]:
+    """Three of five operations, each in one way; one in six of those is cut a second time."""
+    turn = number // 5 * 3 + (number % 5 + 1) // 2
+    if number % 5 not in (0, 2, 3):
+        return ()
+    kinds = _PROGRAM_KINDS if length == _PAGE_BYTES else _ERASE_KINDS
+    faults = [Fault(number, kinds[turn % len(kinds)])]
+    # an early start may find nothing to settle
+    if turn % 6 == 5 and number > _SETTLES_FROM:
+        faults.append(Fault(turn // 6 % 2, "prefix"))
+    return (faults,)
 
-    def __init__(self, folder: Path, jobs: int, every: int) -> None:
-        self.folder = folder
-        self.flash = folder / "flash.bin"
-        self.phase = "provision"
-        self.jobs = jobs
-        self.every = every
-        self.only: int | None = None
-        self.operations = 0
+
+#: From this operation on a start has records to settle, so that power can fail there again.
+_SETTLES_FROM = 60
+
+
+def only(faults: list[Fault]) -> Plan:
+    return lambda number, length: (faults,) if number == faults[0].operation else ()
+
+
+class Supply:
+    """Says where power fails; forks at the first fault of each case."""
+
+    def __init__(
+        self, folder: Path, plan: Plan, jobs: int, on_child: Callable[[int], None]
+    ) -> None:
+        self._on_child = on_child  # told how many there were so far
+        self._count = 0
+        self._folder = folder
+        self._plan = plan
+        self._jobs = jobs
+        self._children: dict[int, str] = {}
+        self._operations = 0
         self.case: str | None = None  # of a child
-        self.texts: list[str] = []
-        self.children: dict[int, str] = {}
+        self.fired = 0
+        self._due: list[Fault] = []
+        #: the whole flash, before and behind the operation that power failed in
         self.before = self.after = b""
-        self._sequence = 0
 
-    # --- the supply
+    def attach(self, bench: Bench) -> None:
+        self.bench = bench
 
-    def start(self, cause: str = "power") -> None:
-        self._output = bytearray()
-        self._frames = frame.FrameReader()
-        self.texts = []
-        self.chip = _Chip(self.flash, bytes(8), cause, self._output.extend)
-        self.chip.bench = self
-
-    def at_operation(self, chip: _Chip, before: bytes, after: bytes) -> bytes | None:
-        if self.case is not None:
+    def __call__(self, before: bytes, after: bytes) -> bytes | None:
+        number = self._operations
+        self._operations += 1
+        if self.case is None:
+            # read here: the parent goes on writing it
+            cells = self.bench.flash.read_bytes()
+            if not any(self._fork(faults, cells) for faults in self._plan(number, len(before))):
+                return None
+        elif not self._due or self._due[0].operation != number:
             return None
-        number = self.operations
-        self.operations += 1
-        if number % self.every or self.only not in (None, number):
-            return None
-        kinds = _PROGRAM_KINDS if len(before) == 256 else _ERASE_KINDS
-        kind = kinds[number // self.every % len(kinds)]
-        case = f"{number}.{kind}"
-        while len(self.children) >= self.jobs:
-            self.wait_for_child()
+        fault = self._due.pop(0)
+        self.fired += 1
+        self._operations = 0
+        # the operation has reached the chip's cells, but not yet the file
+        self.before, self.after = self.bench.flash.read_bytes(), self.bench.chip.cells()
+        return torn(fault.kind, before, after, Dice(f"{fault!r} {self.fired}")).octets
+
+    def _fork(self, faults: list[Fault], cells: bytes) -> bool:
+        case = f"{PLACE}@{','.join(map(repr, faults))}"
+        while len(self._children) >= self._jobs:
+            self._wait_for_child()
         sys.stdout.flush()
         child = os.fork()
         if child:
-            self.children[child] = case
-            return None
-        self.case = case
-        self.children = {}
-        self.flash = self.folder / f"{case}.bin"
-        self.after = chip.cells()
-        chip.move_to(self.flash)
-        at = self._changed_at(before, after)
-        self.before = self.after[:at] + before + self.after[at + len(before) :]
-        return torn(kind, before, after, Dice(case)).octets
+            self._children[child] = case
+            self._count += 1
+            self._on_child(self._count)
+            return False
+        self.case, self._due, self._children = case, list(faults), {}
+        self.bench.move_to(self._folder / f"{case}.bin", cells)
+        return True
 
-    def _changed_at(self, before: bytes, after: bytes) -> int:
-        # the operation has already reached the chip's cells, but not yet the file
-        return int.from_bytes(bytes(self.chip._mcu.ssi._tx_buffer)[1:4], "big") & -len(before)
-
-    def wait_for_child(self) -> None:
+    def _wait_for_child(self) -> None:
         child, status = os.wait()
-        case = self.children.pop(child)
+        case = self._children.pop(child)
         if status:
-            (self.folder / f"{case}.json").write_text(
-                json.dumps({"case": case, "violation": f"the child ended with {status}"})
-            )
+            self.report(Found(case, "none", 0, f"the emulator ended with {status}"))
 
-    # --- the client
+    def wait(self) -> None:
+        while self._children:
+            self._wait_for_child()
 
-    def run_until(self, deadline_ms: float) -> bytes | None:
-        """The next message of the device; None if it ends or lets that time pass."""
-        end_ms = self.chip.time_ms + deadline_ms
-        while self.chip.ended is None and self.chip.time_ms < end_ms:
-            self.chip.run()
-            if self._output:
-                octets = bytes(self._output)
-                self._output.clear()
-                messages = []
-                for found in self._frames.feed(octets):
-                    if isinstance(found, str):
-                        self.texts.append(found)
-                    else:
-                        messages.append(bytes(found))
-                if messages:
-                    return messages[-1]
-        if self.chip.ended == "power":
-            raise PowerLostError
-        return None
-
-    def request(self, operation: int, group: int, command: int, body: object) -> dict[str, Any]:
-        self._sequence = self._sequence + 1 & 0xFF
-        message = smp.encode(1, operation, group, self._sequence, command, body)
-        self.chip.send(b"\n" + frame.encode(message))
-        while True:
-            reply = self.run_until(_REPLY_MS)
-            assert reply is not None, f"{self.phase}: no answer to {group}, {command}"
-            if reply[6] == self._sequence:
-                fields = cbor.decode(reply[smp.HEADER_BYTES :], False)
-                assert isinstance(fields, dict)
-                assert "err" not in fields, f"{self.phase}: {fields}"
-                return fields
-
-    def provision(self, cell: tuple[bytes, bytes]) -> None:
-        head, table = cell
-        self.request(smp.WRITE, _HAN, 4, {"head": head})
-        for at in range(0, len(table), _CHUNK_BYTES):
-            piece = table[at : at + _CHUNK_BYTES]
-            self.request(smp.WRITE, _HAN, 5, {"off": at, "data": piece})
-        self.request(smp.WRITE, _HAN, 6, {})
-
-    def upgrade(self, image: Image) -> None:
-        self.phase = "receive"
-        at = 0
-        while at < len(image.octets):
-            fields: dict[object, object] = {"off": at, "data": image.octets[at : at + _CHUNK_BYTES]}
-            if not at:
-                fields |= {"len": len(image.octets), "sha": image.image_hash}
-            at = self.request(smp.WRITE, _IMAGE, 1, fields)["off"]
-        self.phase = "finalise"
-        while self.request(smp.READ, _HAN, 3, {})["state"] != "idle":
-            pass
-        self.phase = "activate"
-        self.request(smp.WRITE, _IMAGE, 0, {"hash": image.image_hash, "confirm": False})
-        self.request(smp.WRITE, _OS, 5, {})
-        while self.chip.ended is None:
-            self.run_until(_REPLY_MS)
-        self.phase = "first boot"
-        self.chip.close()
-        self.start("reset")
-        self.settle()
-
-    def settle(self) -> dict[str, Any]:
-        """Runs on until nothing is on trial, over as many restarts as it takes."""
-        for _ in range(8):
-            end_ms = self.chip.time_ms + _SETTLE_MS
-            while self.chip.ended is None and self.chip.time_ms < end_ms:
-                identity = self.request(smp.READ, _HAN, 0, {})
-                if not any(slot["state"] == "trial" for slot in identity["slots"]):
-                    return identity
-                self.run_until(200)
-            assert self.chip.ended is not None, "the device does not settle"
-            cause = self.chip.ended
-            self.chip.close()
-            self.start(cause)
-        raise AssertionError("restarts without end")
+    def report(self, found: Found) -> None:
+        (self._folder / f"{found.case}.json").write_text(json.dumps(vars(found)))
 
 
-# --- a child
+# --- what must hold
 
 
 def _snapshot(cells: bytes) -> Snapshot:
-    return Snapshot(FaultBoard(_MAP, cells).device())
+    return Snapshot(FaultBoard(rp2040_product.MAP, cells).device())
 
 
 def _expected(cells: bytes) -> tuple[int, bytes | None]:
     """Which slot the rules start, and the hash in it; read on CPython."""
-    device = FaultBoard(_MAP, cells).device()
+    device = FaultBoard(rp2040_product.MAP, cells).device()
     chosen = boot.choose(device)
     return (-1, None) if chosen is None else (chosen[0], device.ledger.slots[chosen[0]].image_hash)
 
 
-def _check(bench: Bench, cells: list[tuple[bytes, bytes]], names: dict[bytes, str]) -> None:
-    found = bench.flash.read_bytes()
-    snapshot = _snapshot(found)
-    possible = [_snapshot(bench.before), _snapshot(bench.after)]
-    assert snapshot in possible, f"{snapshot!r} is one of {possible!r}"
-    index, image_hash = _expected(found)
-    bench.chip.close()
-    bench.start()
+def _recover(bench: Bench, supply: Supply, product: Product) -> None:
+    """From a cut to the end; power may fail again on the way."""
+    while True:
+        found = bench.flash.read_bytes()
+        snapshot = _snapshot(found)
+        possible = [_snapshot(supply.before), _snapshot(supply.after)]
+        assert snapshot in possible, f"{snapshot!r} is one of {possible!r}"
+        bench.restart()
+        try:
+            _check(bench, product, *_expected(found))
+            return
+        except PowerLostError:
+            continue
+
+
+def _check(bench: Bench, product: Product, index: int, image_hash: bytes | None) -> None:
     identity = bench.settle()
     assert identity["started"] == index, f"slot {identity['started']} started, not {index}"
-    if image_hash is not None:
-        slot = identity["slots"][index]
-        assert slot["hash"] == image_hash, "what starts is what should"
-        assert slot["state"] == "confirmed", "what starts is confirmed in the end"
-        while not any(text.startswith("| written") for text in bench.texts):
-            assert bench.run_until(100) is None
-            shown = f"the application shows what it found: {bench.texts}"
-            assert bench.chip.time_ms < _SETTLE_MS, shown
-        assert f"| {names[image_hash]}" in bench.texts, bench.texts
-        first = "1.0"
-        assert f"| written by {first}" in bench.texts, f"the data region is unharmed: {bench.texts}"
-    elif not identity["provisioned"]:
-        held = {cell["role"] for cell in bench.request(smp.READ, _HAN, 4, {})["cells"]}
-        for role, cell in zip((anchors.SUPPLIER, anchors.MANUFACTURER), cells, strict=True):
-            if role not in held:
-                bench.provision(cell)
-        assert bench.request(smp.READ, _HAN, 0, {})["provisioned"], "it can be provisioned"
-    # what it settled on is what another restart finds
+    if image_hash is None:
+        if not identity["provisioned"]:
+            held = bench.roles()
+            for role, cell in product.cells.items():
+                if role not in held:
+                    bench.provision(*cell)
+        assert bench.identity()["provisioned"], "it can be provisioned"
+        return
+    slot = identity["slots"][index]
+    assert slot["hash"] == image_hash, "what starts is what should"
+    assert slot["state"] == "confirmed", "what starts is confirmed in the end"
+    note = bench.wait_shown("| written")
+    assert note == "| written by 1.0", f"the data region is unharmed: {note}"
+    assert f"| {product.labels[image_hash]}" in bench.texts, bench.texts
     bench.chip.close()
-    settled = _snapshot(bench.flash.read_bytes())
-    assert _snapshot(bench.flash.read_bytes()) == settled
-    if image_hash is not None:
-        assert ledger.TRIAL not in settled.states
+    assert ledger.TRIAL not in _snapshot(bench.flash.read_bytes()).states
 
 
 # --- the whole
 
 
-def run(jobs: int, every: int = 2, only: int | None = None) -> Iterator[dict[str, Any]]:
-    """Runs the campaign; yields {case, phase, violation} for each cut."""
+def run(
+    jobs: int, plan: Plan = plan, on_child: Callable[[int], None] = lambda count: None
+) -> Iterator[Found]:
     signatures.remember()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        manufacturer, supplier = keys.generate(), keys.generate()
-        first = _build(folder, manufacturer, "1.0", ())
-        second = _build(folder, manufacturer, "2.0", (first,))
-        names = {image.image_hash: label for image, label in ((first, "1.0"), (second, "2.0"))}
-        cells = [
-            provisioning.encode_cell(
-                provisioning.AnchorKey(role, key.public.kid, key.public.point, True, "test")
-            )
-            for role, key in ((anchors.SUPPLIER, supplier), (anchors.MANUFACTURER, manufacturer))
-        ]
-        bench = Bench(folder, jobs, every)
-        bench.only = only
-        bench.flash.write_bytes(_blank())
+        product = rp2040_product.make(folder)
+        flash = folder / "flash.bin"
+        flash.write_bytes(product.flash)
+        supply = Supply(folder, plan, jobs, on_child)
+        bench = Bench(flash, supply)
+        supply.attach(bench)
         try:
             bench.start()
-            for cell in cells:
-                bench.provision(cell)
-            bench.upgrade(first)
-            bench.upgrade(second)
+            for cell in product.cells.values():
+                bench.provision(*cell)
+            for image in product.images:
+                bench.upgrade(image)
         except PowerLostError:
-            _end_child(bench, cells, names)
+            supply.report(_child(bench, supply, product))
+            os._exit(0)
         finally:
-            if bench.case is not None:
+            if supply.case is not None:
                 os._exit(1)
-        while bench.children:
-            bench.wait_for_child()
-        for path in sorted(folder.glob("*.json"), key=lambda path: int(path.name.split(".")[0])):
-            yield json.loads(path.read_text())
+        supply.wait()
+        reports = [json.loads(path.read_text()) for path in folder.glob(f"{PLACE}@*.json")]
+    for report in sorted(reports, key=lambda report: _first_operation(report["case"])):
+        yield Found(**report)
 
 
-def _end_child(bench: Bench, cells: list[tuple[bytes, bytes]], names: dict[bytes, str]) -> None:
+def _first_operation(case: str) -> int:
+    return parse_faults(case.partition("@")[2])[0].operation
+
+
+def _child(bench: Bench, supply: Supply, product: Product) -> Found:
     phase, violation = bench.phase, None
     try:
-        _check(bench, cells, names)
+        _recover(bench, supply, product)
     except Exception as error:
         violation = f"{type(error).__name__}: {error}"
-    (bench.folder / f"{bench.case}.json").write_text(
-        json.dumps(
-            {"case": bench.case, "phase": phase, "violation": violation, "cpu": sum(os.times()[:2])}
-        )
-    )
-    os._exit(0)
-
-
-def _blank() -> bytes:
-    cells = bytearray(b"\xff" * rp2040_chip.FLASH_BYTES)
-    firmware = uf2.load_rp2040(rp2040.firmware("ppmid"), rp2040_chip.FLASH_BYTES)
-    for address, octets in firmware.blocks:
-        at = address - uf2.RP2040_FLASH_ADDRESS
-        cells[at : at + len(octets)] = octets
-    assert len(cells) // _SECTOR_BYTES > _FIRST
-    return bytes(cells)
-
-
-def _build(folder: Path, key: keys.PrivateKey, label: str, follows: tuple[Image, ...]) -> Image:
-    sources = folder / label
-    sources.mkdir()
-    version = int(label[0]) << 24
-    (sources / "RELEASE.toml").write_text(_RELEASE.format(version=version, label=label))
-    (sources / "app.py").write_text(_APPLICATION)
-    described = release.with_predecessors(release.load(sources), follows)
-    return release.build(described, key.public.kid, key.sign)
-
-
-def main(arguments: list[str]) -> int:
-    every = int(arguments[0]) if arguments else 2
-    only = int(arguments[1]) if arguments[1:] else None
-    bad = 0
-    for found in run(os.cpu_count() or 1, every, only):
-        print(found, flush=True)
-        bad += found["violation"] is not None
-    return int(bad > 0)
+    assert supply.case is not None
+    return Found(supply.case, phase, supply.fired, violation)

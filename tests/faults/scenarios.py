@@ -2,6 +2,7 @@
 # wants of it. Each begins from the same octets every time, so that an operation has a number.
 
 import flows
+import rules
 import tiny
 from faultboard import MAPS, FaultBoard
 from world import World
@@ -20,35 +21,52 @@ SPACES = (None, 0, 112, 320, 432, 544)
 
 
 class Scenario:
-    # installed: releases, one after the other, before it begins. events: so many more in the
-    # history. damaged: a bit of the confirmed image has changed. world: what is wanted
-    def __init__(self, goal, installed=(), events=0, damaged=False, **world):
+    # about: in words. installed: releases, one after the other, before it begins. events: so many
+    # more in the history. world: what is wanted
+    def __init__(self, about, goal, installed=(), events=0, **world):
+        self.about = about
         self.goal = goal
         self.installed = installed
         self.events = events
-        self.damaged = damaged
         self.world = world
 
 
 SCENARIOS = {
-    # cells of supplier and manufacturer, and the first application
-    "provision": Scenario("1.0.0"),
-    # over an image that is kept to fall back to
-    "upgrade": Scenario("1.2.0", ("1.0.0", "1.1.0")),
-    # three starts of an application that never confirms; then one that does
-    "revert": Scenario("1.1.0", ("1.0.0",), bad_trials=1),
-    # the security counter rises
-    "counter": Scenario("2.0.0", ("1.0.0", "1.1.0"), confirm="counter"),
-    # ... and nothing older may be kept
-    "no-return": Scenario("2.1.0", ("1.0.0", "1.1.0"), confirm="counter"),
-    # a history that is full: its oldest event goes
-    "history": Scenario("1.1.0", ("1.0.0",), events=18, bad_trials=1, confirm="history"),
-    # a cell is replaced; then an upgrade
-    "anchor": Scenario("1.1.0", ("1.0.0",), supplier=2),
-    # the confirmed image is damaged, the one before it starts; then the upgrade again
-    "fall-back": Scenario("1.1.0", ("1.0.0", "1.1.0"), damaged=True),
-    # an image that may not follow, then one that may
-    "refusal": Scenario("1.1.0", ("1.0.0",), offers_first="2.0.0"),
+    "provision": Scenario("cells of supplier and manufacturer, and the first application", "1.0.0"),
+    "upgrade": Scenario("over an image that is kept to fall back to", "1.2.0", ("1.0.0", "1.1.0")),
+    "revert": Scenario(
+        "three starts of an application that never confirms; then one that does",
+        "1.1.0",
+        ("1.0.0",),
+        bad_trials=True,
+    ),
+    "counter": Scenario(
+        "the security counter rises", "2.0.0", ("1.0.0", "1.1.0"), confirm="counter"
+    ),
+    "no-return": Scenario(
+        "the security counter rises, and nothing older may be kept",
+        "2.1.0",
+        ("1.0.0", "1.1.0"),
+        confirm="counter",
+    ),
+    "history": Scenario(
+        "a revert, and a history that is full: its oldest event goes",
+        "1.1.0",
+        ("1.0.0",),
+        events=18,
+        bad_trials=True,
+        confirm="history",
+    ),
+    "anchor": Scenario("a cell is replaced; then an upgrade", "1.1.0", ("1.0.0",), supplier=2),
+    "fall-back": Scenario(
+        "the confirmed image is damaged, the one before it starts; then the upgrade again",
+        "1.1.0",
+        ("1.0.0", "1.1.0"),
+        falls_back=True,
+    ),
+    "refusal": Scenario(
+        "an image that may not follow, then one that may", "1.1.0", ("1.0.0",), offers_first="2.0.0"
+    ),
 }
 
 # How full the journal is when all pairs of faults are tried: each of the records of an upgrade is
@@ -89,7 +107,7 @@ def _begin(scenario, size, space):
         journal.append([event])
     if space is not None:
         _fill(board, journal, space)
-    if scenario.damaged:
+    if scenario.world.get("falls_back"):
         _damage(board)
     # whatever is done once at a first start is done
     Device(board)
@@ -137,6 +155,5 @@ def _damage(board):
 def world(name, size="", space=None, faults=()):
     scenario = SCENARIOS[name]
     board = FaultBoard(MAPS[size], beginning(name, size, space), faults)
-    made = World(board, scenario.goal, tiny.PREFIX if size else "", **scenario.world)
-    made.may_fall_back = scenario.damaged
-    return made
+    prefix = tiny.PREFIX if size else ""
+    return World(board, rules.of(prefix), scenario.goal, **scenario.world)

@@ -1,0 +1,130 @@
+# What must hold at every start of a device, whatever happened before.
+#
+# One pair of faults is beyond what a device can notice: cells that power left unstable, and then a
+# silent drop of the very operation that would have settled them. It reads back well, and reads
+# otherwise some day. Records may be lost then, and images have to be sent again; from there on it
+# is only checked that nothing starts but a whole release that may, and that the goal is reached.
+
+from faultboard import Snapshot, snapshot_of
+from rules import must
+
+from bootloader.store import ledger
+
+# fmt: off
+TRIAL_STARTS = 3  # that a trial may take
+_REFRESHED   = 6  # operations that may repeat at a start: records and cells programmed once more
+# fmt: on
+
+
+class Invariants:
+    def __init__(self, rules):
+        self._rules = rules
+        self._possible = None  # what may be found at the next start, if that is known
+        self._last = None  # what was found at the last one
+        self._confirmed = None  # names: what may be confirmed
+
+    def copy(self):
+        other = Invariants(self._rules)
+        for name, value in self.__dict__.items():
+            setattr(other, name, value)
+        return other
+
+    # --- what happens
+
+    # This may be confirmed from here on.
+    def may_confirm(self, image_hash):
+        self._confirmed = (self._confirmed or ()) + (self._rules.names.get(image_hash),)
+
+    # Power failed. is_start: while what the last start found was still being made to stay.
+    def note_cut(self, board, is_start):
+        flash = board.flash
+        if flash.before is not None:
+            self._possible = [
+                snapshot_of(board.map, cells) for cells in (flash.before, flash.after)
+            ]
+        elif not is_start:
+            self._possible = None
+
+    # A start ended on its own, and left what `device` says.
+    def note_end(self, device):
+        self._possible = [Snapshot(device)]
+
+    # --- what must hold
+
+    # What a start found, and that another would find the same. is_undone: an operation of this
+    # start was dropped; the next one does it.
+    def check_found(self, board, found, is_undone):
+        must(board.data_is_unharmed(), "the data region is unharmed")
+        if board.flash.is_unsettled:
+            self._confirmed = tuple(self._rules.names.values()) + (None,)
+            return
+        if self._possible is not None:
+            must(found in self._possible, "%r is one of %r" % (found, self._possible))
+        self._check_again(board, found, is_undone)
+        self._check_counter(found)
+        self._check_history(found)
+        self._last = found
+
+    def _check_again(self, board, found, is_undone):
+        other = board.copy()
+        other.flash.restart()
+        before, operations = other.cells(), []
+        other.flash.watcher = lambda *operation: operations.append(operation)
+        stable = other.flash.is_stable and not is_undone
+        again = Snapshot(other.device())
+        must(again == found, "%r is found again: %r" % (found, again))
+        if stable:
+            must(other.cells() == before, "a second restart changes no cell")
+            must(len(operations) <= _REFRESHED, "a second restart does nothing: %r" % operations)
+
+    def _check_counter(self, found):
+        name = None
+        if ledger.CONFIRMED in found.states:
+            name = self._rules.names.get(found.hashes[found.states.index(ledger.CONFIRMED)])
+            must(name is not None, "what is confirmed is a release")
+        if self._confirmed is None:
+            self._confirmed = (name,)
+        must(name in self._confirmed, "%s is one of %r" % (name, self._confirmed))
+        self._confirmed = (name,)
+        counter = self._rules.counters.get(name, 0)
+        must(found.security_counter == counter, "the counter is %s's" % name)
+        if name in self._rules.no_return:
+            must(ledger.PREVIOUS not in found.states, "there is no way back")
+
+    def _check_history(self, found):
+        chain = None
+        for octets in found.history:
+            event = ledger.Event(octets)
+            if chain is not None:
+                must(event.chain == chain, "the history is a chain")
+            chain = ledger.hashlib.sha256(octets).digest()
+        if self._last is not None and self._last.history:
+            must(self._last.history[-1] in found.history, "the history is kept")
+
+    # What was chosen to start, after `found` was found. falls_back: the image before the confirmed
+    # one may have taken its place.
+    def check_chosen(self, board, device, found, chosen, falls_back):
+        rules = self._rules
+        confirmed = found.states.index(ledger.CONFIRMED) if ledger.CONFIRMED in found.states else -1
+        if chosen is None:
+            must(confirmed < 0, "a confirmed image starts")
+            return
+        index = chosen[0]
+        name = rules.names.get(device.ledger.slots[index].image_hash)
+        must(name is not None, "what starts is a release")
+        image = rules.manufacturer_image(name)
+        must(board.octets("slot%d" % index)[: len(image)] == image, "every octet is right")
+        state = device.ledger.slots[index].state
+        if index == confirmed:
+            must(state == ledger.CONFIRMED, "what starts is confirmed")
+        elif falls_back and found.states[index] == ledger.PREVIOUS:
+            must(
+                state == ledger.CONFIRMED or board.flash.fired,
+                "what was fallen back to is confirmed",
+            )
+        else:
+            must(found.states[index] in (ledger.PENDING, ledger.TRIAL), "what starts was activated")
+            must(state == ledger.TRIAL, "what is not confirmed is on trial")
+            must(device.ledger.attempts <= TRIAL_STARTS, "a trial has so many starts")
+            running = None if confirmed < 0 else rules.names[found.hashes[confirmed]]
+            must(running in rules.follows[name], "%s may follow %s" % (name, running))

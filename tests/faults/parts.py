@@ -1,0 +1,174 @@
+"""The parts of the campaign, each a function of the options that returns a `Part`."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+import campaign
+import cases
+import interpreters
+from progress import Progress
+from tally import Tally
+
+_HERE = Path(__file__).parent
+
+
+@dataclass
+class Options:
+    """jobs: processes at a time. seed: of all that is drawn by lot. share: of what is drawn."""
+
+    jobs: int
+    seed: int = 1
+    share: float = 1.0
+
+    def of(self, count: int) -> int:
+        return max(1, round(count * self.share))
+
+
+@dataclass
+class Part:
+    """fields: for the JSON. tally: of its cases. problems: what makes the campaign fail besides."""
+
+    fields: dict[str, object] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    problems: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+# How much is drawn by lot in a whole campaign
+_TRIPLES = 20_000
+_COMPARED = 1_500
+_SECONDS_MOST = 420  # for mutants, and for fuzzing
+
+
+def _units(name: str, units: list[campaign.Unit], options: Options) -> Part:
+    progress = Progress(f"{name} faults")
+
+    def on_progress(done: int, tally: Tally) -> None:
+        progress(
+            f"{done} of {len(units)} units, {tally.total} cases, {len(tally.violated)} violations"
+        )
+
+    tally = campaign.run(units, options.jobs, on_progress)
+    seconds = progress.end(f"{tally.total} cases, {len(tally.violated)} violations")
+    return Part({f"{name}_cases": tally.total}, tally, seconds=seconds)
+
+
+def single(options: Options) -> Part:
+    """Every operation of every scenario fails in every way, several times where chance counts."""
+    cases.prepare()
+    return _units("single", campaign.single_units(), options)
+
+
+def double(options: Options) -> Part:
+    """On the smallest device: every pair of faults, the second in the recovery from the first."""
+    cases.prepare()
+    return _units("double", campaign.double_units(), options)
+
+
+def triple(options: Options) -> Part:
+    """Three faults each, drawn by lot."""
+    return _units("triple", campaign.triple_units(options.of(_TRIPLES), options.seed), options)
+
+
+def micropython(options: Options) -> Part:
+    """Cases drawn by lot: on MicroPython they end as on CPython, down to the last cell."""
+    progress = Progress("MicroPython")
+    cases.prepare()
+    dice = random.Random(options.seed)
+    places = campaign.places() + campaign.places("tiny-")
+    names = list(chain.from_iterable(map(campaign.single_cases, places)))
+    part = Part()
+    drawn = dice.sample(names, options.of(_COMPARED))
+    for done, (case, difference) in enumerate(interpreters.differences(drawn, options.jobs), 1):
+        if difference:
+            part.problems.append(f"{case}: {difference}")
+        progress(f"{done} of {len(drawn)} cases, {len(part.problems)} differ from CPython")
+    part.fields = {"micropython_cases": len(drawn), "micropython_differ": len(part.problems)}
+    part.seconds = progress.end(f"{len(drawn)} cases, {len(part.problems)} differ from CPython")
+    return part
+
+
+def data_region(options: Options) -> Part:
+    """The first format of the data region fails, on MicroPython, whose littlefs it is."""
+    progress = Progress("data region")
+    part = Part()
+    for case, fired, violation in interpreters.micropython("data_region.py"):
+        kind = case.rsplit(".", 2)[1] if "@" in case else "none"
+        part.tally.add(case, "data region", kind, fired, violation)
+    part.fields = {"data_region_cases": part.tally.total}
+    part.seconds = progress.end(f"{part.tally.total} cases, {len(part.tally.violated)} violations")
+    return part
+
+
+def rp2040(options: Options) -> Part:
+    """Power cuts on the emulated RP2040 with the product's firmware."""
+    import on_rp2040
+
+    progress = Progress("emulated RP2040")
+    part = Part()
+    for found in on_rp2040.run(options.jobs, on_child=lambda count: progress(f"{count} cuts")):
+        faults = found.case.count(",") + 1
+        kind = found.case.rsplit(".", 2)[1]
+        part.tally.add(found.case, found.phase, kind, found.fired == faults, found.violation)
+    part.fields = {"rp2040_cases": part.tally.total}
+    part.seconds = progress.end(f"{part.tally.total} cases, {len(part.tally.violated)} violations")
+    return part
+
+
+def _runner(name: str, fields: dict[str, str], bad: Callable[[dict[str, int]], int]) -> Part:
+    """Runs `python tests/faults NAME --json FILE`; fields: ours by those of its JSON."""
+    progress = Progress(name)
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.json"
+        try:
+            done = subprocess.run(
+                [sys.executable, _HERE, name, "--json", report],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=False,
+                timeout=_SECONDS_MOST,
+            )
+            said, found = done.stdout, json.loads(report.read_text())
+        except subprocess.TimeoutExpired:
+            return Part(problems=[f"{name}: not done in {_SECONDS_MOST} s"])
+        except FileNotFoundError:
+            return Part(problems=[f"{name}: ended with {done.returncode}, no report\n{said}"])
+    part = Part({ours: found[theirs] for theirs, ours in fields.items()})
+    if bad(found) or done.returncode:
+        part.problems.append(f"{name}: {said}")
+    part.seconds = progress.end(", ".join(f"{count} {key}" for key, count in part.fields.items()))
+    return part
+
+
+def mutants(options: Options) -> Part:
+    """Each check of the accept path removed or inverted: somebody must notice."""
+    fields = {"mutants": "mutants", "killed": "mutants_killed"}
+    return _runner("mutants", fields, lambda found: found["mutants"] - found["killed"])
+
+
+def fuzz(options: Options) -> Part:
+    """Hostile octets for everything that parses."""
+    fields = {"inputs": "fuzz_inputs", "crashes": "fuzz_crashes"}
+    return _runner("fuzz", fields, lambda found: found["crashes"])
+
+
+#: In the order in which they are run: what finds most, soonest, first.
+ALL: dict[str, Callable[[Options], Part]] = {
+    "data": data_region,
+    "micropython": micropython,
+    "single": single,
+    "double": double,
+    "triple": triple,
+    "rp2040": rp2040,
+    "mutants": mutants,
+    "fuzz": fuzz,
+}

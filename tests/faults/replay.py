@@ -1,0 +1,65 @@
+"""Runs cases alone and says what happens in them, start by start."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import cases
+import interpreters
+import on_rp2040
+import scenarios
+
+from nor_faults import parse_faults
+
+#: Places whose cases are not played by a World on CPython.
+_DATA_REGION = ("mkfs", "reverted", "confirmed")
+
+
+def main(names: list[str], on_micropython: bool) -> int:
+    cases.prepare()
+    good = True
+    for name in names:
+        try:
+            good = replay(name, on_micropython) and good
+        except (KeyError, ValueError):
+            print(
+                f"{name} is no case\n"
+                "a case is PLACE@OPERATION.KIND.DRAW, with a comma between two faults\n"
+                f"take one from a report; the scenarios are {', '.join(scenarios.SCENARIOS)}",
+                file=sys.stderr,
+            )
+            return 2
+    return 0 if good else 1
+
+
+def replay(name: str, on_micropython: bool) -> bool:
+    """Prints what happens; whether all held."""
+    place, _, faults = name.partition("@")
+    if place in _DATA_REGION:
+        ((_, fired, violation),) = interpreters.micropython("data_region.py", [name])
+        return _end(name, fired, violation)
+    if place == on_rp2040.PLACE:
+        (found,) = on_rp2040.run(1, on_rp2040.only(parse_faults(faults)))
+        return _end(name, found.fired == faults.count(",") + 1, found.violation)
+    if on_micropython:
+        ((_, wanted, phases, violation, *rest),) = interpreters.micropython(
+            "on_micropython.py", [name]
+        )
+        print(f"{name}, on MicroPython: faults while {phases}; {json.dumps(rest)}")
+        return _end(name, len(phases) == wanted, violation)
+    print(f"{name}: {scenarios.SCENARIOS[cases.parse_place(place)[0]].about}")
+    outcome = cases.run(name, tell=lambda text: print("  " + text))
+    if outcome.unsettled:
+        print("  a drop hit cells that were unstable: only what starts was checked (world.py)")
+    return _end(name, outcome.fired == outcome.wanted, outcome.violation)
+
+
+def _end(name: str, fired: bool, violation: str | None) -> bool:
+    if violation is not None:
+        print(f"{name}: VIOLATION: not so: {violation}")
+    elif not fired:
+        print(f"{name}: NOT FIRED: a fault of it never happened")
+    else:
+        print(f"{name}: recovered")
+    return fired and violation is None
