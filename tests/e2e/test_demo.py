@@ -13,6 +13,7 @@ from rig import ROOT
 
 from hanboot import demo
 from hanboot.image import Image
+from hanboot.inventory.devices import Inventory
 from hanboot.keys import PrivateKey
 
 LAST_LINE = re.compile(r"(\d+) steps, (\d+) as expected")
@@ -35,13 +36,16 @@ def test_every_step_goes_as_expected(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     steps, good = last_line(done.stdout)
     assert steps == good
-    assert steps >= 20
+    assert steps >= 30
     # what the demo is for
     for reason in (
         *("not-a-predecessor", "payload-hash", "unknown-signer", "hardware-version"),
         *("header-mismatch", "trial-crashed"),
     ):
         assert reason in done.stdout
+    # the last act, from the register to the inventory
+    assert "PPMID-0002 (01010000) -> PPMID-0003 (02000000)" in done.stdout
+    assert "its history: refused, activated, activated" in done.stdout
     # nobody watches a terminal here: no colours
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
@@ -75,7 +79,7 @@ def test_it_fails_if_the_wrong_upgrade_is_taken(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """2.0.0 built to follow 1.0.0, too: nothing is left to be refused."""
-    build, made = demo._build, {}
+    build, made = demo.build, {}
 
     def careless(folder: str, key: PrivateKey, follows: tuple[Image, ...] = (), **changes: Any):
         if folder == "2.0.0" and follows:
@@ -84,9 +88,9 @@ def test_it_fails_if_the_wrong_upgrade_is_taken(
         made.setdefault(folder, image)
         return image
 
-    monkeypatch.setattr(demo, "_build", careless)
+    monkeypatch.setattr(demo, "build", careless)
     # nor is there any sense in waiting for the display to tell it
-    monkeypatch.setattr(demo, "_ANSWER_S", 0.5)
+    monkeypatch.setattr(demo.bench, "_ANSWER_S", 0.5)
     steps, good, told = play(capsys)
     assert good < steps
     assert "the device took it" in told
@@ -95,6 +99,16 @@ def test_it_fails_if_the_wrong_upgrade_is_taken(
 def test_it_fails_if_an_image_is_not_tampered_with(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(demo, "_flipped", lambda image: image.octets)
+    monkeypatch.setattr(demo.household, "_flipped", lambda image: image.octets)
     steps, good, _ = play(capsys)
     assert good < steps
+
+
+def test_it_fails_if_the_inventory_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(demo, "_ACTS", demo._ACTS[-1:])
+    monkeypatch.setattr(Inventory, "record", lambda self, distribution: None)
+    steps, good, told = play(capsys)
+    assert good < steps
+    assert "✗ the inventory after" in told

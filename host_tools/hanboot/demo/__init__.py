@@ -1,0 +1,73 @@
+"""`make demo`: a virtual PPMID refuses the upgrade that would break it, and takes the right path.
+
+Every step is played on the device code in a real MicroPython, through the same calls as the
+command line's. A step that does not go as expected fails the demo.
+
+story, bench    how steps are told and counted; a PPMID with somebody at its console
+household, uncontrolled, inherited    the acts
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from hanboot.demo import household, inherited, uncontrolled
+from hanboot.demo.bench import Bench, Keys, Releases, build
+from hanboot.demo.story import Story
+
+#: An act, with a new PPMID of its own.
+Act = Callable[[Story, Bench, Keys, Releases], None]
+
+_ACTS: tuple[tuple[str, Act], ...] = (
+    ("household", household.play),
+    ("neighbour", uncontrolled.play),
+    ("inherited", inherited.play),
+)
+
+
+def main() -> None:
+    """Plays the demo; exit status 1 if any step did not go as expected."""
+    folder = Path(tempfile.mkdtemp(prefix="hanboot-demo-"))
+    story = Story()
+    try:
+        pairs, releases = _desk(story)
+        for name, act in _ACTS:
+            bench = Bench(folder / name)
+            try:
+                act(story, bench, pairs, releases)
+            finally:
+                bench.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    click.echo()
+    colour = "green" if story.as_expected == story.steps else "red"
+    click.secho(f"{story.steps} steps, {story.as_expected} as expected", fg=colour, bold=True)
+    sys.exit(story.as_expected != story.steps)
+
+
+def _desk(story: Story) -> tuple[Keys, Releases]:
+    story.chapter("A manufacturer's desk")
+    pairs = Keys.generate()
+    kids = {key.public.kid for key in (pairs.manufacturer, pairs.supplier, pairs.stranger)}
+    story.step(
+        "keys made: manufacturer, supplier, and a stranger's",
+        lambda: (len(kids) == 3, ", ".join(kid.hex() for kid in sorted(kids))),
+    )
+    v100 = build("1.0.0", pairs.manufacturer)
+    v110 = build("1.1.0", pairs.manufacturer, (v100,))
+    v200 = build("2.0.0", pairs.manufacturer, (v110,))
+    v210 = build("2.1.0-faulty", pairs.manufacturer, (v200,))
+    story.step(
+        "three releases built: 1.0.0, 1.1.0 (may follow 1.0.0), 2.0.0 (may follow 1.1.0 alone)",
+        lambda: (
+            v110.manifest is not None and v110.manifest.predecessors[0][1] == v100.image_hash,
+            "1.1.0 moves the prepayment credit to a new record; 2.0.0 reads nothing but that one.",
+        ),
+    )
+    return pairs, Releases(v100, v110, v200, v210)

@@ -1,0 +1,3 @@
+from hanboot.demo import main
+
+main()

@@ -1,0 +1,167 @@
+"""What the acts of the demo work with: a PPMID with somebody at its console, keys, images."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+from bootloader.trust import anchors
+from hanboot import explain, keys, release
+from hanboot.deadline import Deadline
+from hanboot.device import Device, DeviceRefused, Verdict
+from hanboot.device_code import ROOT
+from hanboot.image import Image
+from hanboot.keys import PrivateKey
+from hanboot.provisioning import AnchorKey, provision
+from hanboot.virtual import VirtualBoard
+
+#: Typed at a device on its first day, pounds.
+TOP_UP = "10.00"
+
+_PPMID = ROOT / "firmware" / "ppmid"
+_ANSWER_S = 5.0
+_LOOK_S = 0.02
+_TRIAL_MS = 10_000
+_USED_MOST = 0.50
+
+
+@dataclasses.dataclass
+class Keys:
+    """The demo's key pairs; a stranger has one, too."""
+
+    manufacturer: PrivateKey
+    supplier: PrivateKey
+    stranger: PrivateKey
+
+    @classmethod
+    def generate(cls) -> Keys:
+        return cls(keys.generate(), keys.generate(), keys.generate())
+
+
+class Releases(NamedTuple):
+    """The releases of firmware/ppmid: the last fails its self-test."""
+
+    v100: Image
+    v110: Image
+    v200: Image
+    v210: Image
+
+
+def build(
+    folder: str, key: PrivateKey, follows: tuple[Image, ...] = (), **changes: object
+) -> Image:
+    described = dataclasses.replace(release.load(_PPMID / folder), **changes)  # type: ignore[arg-type]
+    described = release.with_predecessors(described, follows)
+    built = release.build(described, key.public.kid, key.sign)
+    return dataclasses.replace(built, name=described.label or folder)
+
+
+class Bench:
+    """One virtual PPMID with somebody at its console."""
+
+    def __init__(self, state: Path) -> None:
+        self._typed: list[str] = []
+        self._display: list[str] = []
+        self.board = VirtualBoard(state, "ppmid", _TRIAL_MS, self._on_text)
+        self.board.start()
+        self.device = Device(self.board.port)
+
+    def close(self) -> None:
+        self.device.close()
+        self.board.stop()
+
+    def _on_text(self, line: str) -> None:
+        if line.startswith("+-"):
+            self._display = []
+        elif line.startswith("| "):
+            self._display.append(line[2:])
+        else:
+            self._typed.append(line)
+
+    def display(self, holds: str = "") -> list[str]:
+        """The display, once a line of it holds `holds`."""
+        deadline = Deadline(_ANSWER_S)
+        while not deadline.passed:
+            if any(holds in line for line in self._display):
+                break
+            time.sleep(_LOOK_S)
+        # the rest of the picture
+        time.sleep(_LOOK_S)
+        return list(self._display)
+
+    def ask(self, line: str) -> str:
+        """Types `line` at the console; the application's answer."""
+        self._typed = []
+        self.device.smp.type_line(line)
+        deadline = Deadline(_ANSWER_S)
+        while not self._typed and not deadline.passed:
+            time.sleep(_LOOK_S)
+        return self._typed[0] if self._typed else ""
+
+    def reconnect(self) -> None:
+        self.device.close()
+        self.device = Device(self.board.port)
+
+    def upgrade(self, image: Image) -> tuple[bool, str]:
+        """Uploads, activates, waits for the self-test; whether it runs then, and what does."""
+        self.device.upload(image.octets)
+        self.device.wait_verified()
+        self.device.activate(image.image_hash)
+        self.device.reset()
+        identity = self.device.wait_outcome(image.image_hash)
+        confirmed = identity.confirmed
+        if confirmed is None:
+            return False, "nothing is confirmed"
+        running = explain.version_text(confirmed.file_version)
+        return confirmed.image_hash == image.image_hash, f"running {running}"
+
+    def provision(self, pairs: Keys) -> bool:
+        """Writes the trust anchors; whether the device has them then."""
+        provision(
+            self.device,
+            [
+                AnchorKey(role, key.public.kid, key.public.point, True, "demo")
+                for role, key in (
+                    (anchors.MANUFACTURER, pairs.manufacturer),
+                    (anchors.SUPPLIER, pairs.supplier),
+                )
+            ],
+        )
+        return self.device.identity().provisioned
+
+    def credit(self, line: str) -> tuple[bool, str]:
+        """Types `line`; as expected if the credit is the top-up, less what a minute uses."""
+        answer = self.ask(line)
+        top_up = float(TOP_UP)
+        return top_up - _USED_MOST <= pounds(answer) <= top_up, answer
+
+    def refuses(self, octets: bytes, expected: int, running: Image) -> tuple[bool, str]:
+        """Offers `octets`; as expected if refused for `expected`, `running` left as it was."""
+        good, why, _ = self.offer(octets, expected, running)
+        return good, why
+
+    def offer(
+        self, octets: bytes, expected: int, running: Image
+    ) -> tuple[bool, str, Verdict | None]:
+        """The same, with the verdict."""
+        try:
+            self.device.upload(octets)
+            self.device.wait_verified()
+        except DeviceRefused as refused:
+            verdict = refused.verdict
+            good = verdict.reason == expected and self.runs(running)
+            return good, "\n".join(refused.lines), verdict
+        return False, "the device took it", None
+
+    def runs(self, image: Image) -> bool:
+        confirmed = self.device.identity().confirmed
+        return confirmed is not None and confirmed.image_hash == image.image_hash
+
+
+def pounds(answer: str) -> float:
+    """The amount in an answer such as "Balance 10.00"; below zero where there is none."""
+    found = re.search(r"-?\d+\.\d\d", answer)
+    return float(found.group()) if found else -1.0
