@@ -27,6 +27,8 @@ RESTART_S = 150.0
 _STALLS = 8  # replies in a row that bring an upload no further
 _POLL_S = 0.05
 _RESTART_REPLY_S = 0.3
+_PROBE_TRIES = 2
+_PROBE_S = 1.0
 
 Progress = Callable[[int, int], None]
 
@@ -237,6 +239,13 @@ class Device:
         fields = self._client.request(smp.READ, _HAN, 0, {}, tries, reply_s)
         slots = tuple(_slot(entry) for entry in fields.pop("slots"))
         return Identity(slots=slots, **fields)
+
+    def probe(self) -> Identity | None:
+        """The identity; None if nothing of ours answers, without waiting for long."""
+        try:
+            return self.identity(_PROBE_TRIES, _PROBE_S)
+        except LinkError:
+            return None
 
     @_question
     def verdict(self) -> Verdict | None:

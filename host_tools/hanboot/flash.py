@@ -25,19 +25,19 @@ from hanboot.prompt import Prompt
 FIRMWARE_BYTES = 512 * 1024
 
 _BOARD = "rp2040_han"
+#: How boards/stock begins its name.
+STOCK = "stock"
 _NAME = re.compile(rb"rp2040_han (ppmid|ihd) (product|development)")
 _DEVICE_TYPES = {5: "ppmid", 6: "ihd"}  # bootloader/policy.py
 
 _DISK_S = 20.0  # from the prompt's last word to a mounted disk
 _BACK_S = 30.0  # from the disk's end to a device that answers
 _LOOK_S = 0.2
-_PROBE_TRIES = 2
-_PROBE_S = 1.0
 
 _TO_BOOTLOADER = "import machine, time; time.sleep_ms(100); machine.bootloader()"
 
 #: What is on a board without hanboot: its name, and the files of its own.
-_LOOK_ROUND = "(__import__('sys').implementation._machine, __import__('os').listdir('/'))"
+_LOOK_ROUND = "import os, sys; print(repr((sys.implementation._machine, os.listdir('/'))))"
 
 
 @dataclass(frozen=True)
@@ -118,23 +118,20 @@ def to_bootsel(port: str, firmware: Firmware, replace: bool) -> Volume:
         LinkError: it has neither hanboot nor a prompt, or the disk did not come.
     """
     with Device(port) as device:
-        try:
-            identity = device.identity(_PROBE_TRIES, _PROBE_S)
-        except LinkError:
-            identity = None
+        identity = device.probe()
     if identity:
         _check_device(port, identity, firmware, replace)
     before = {volume.folder for volume in bootsel.attached()}
     with Prompt(port) as prompt:
         if identity is None:
-            machine, names = prompt.value(_LOOK_ROUND)
+            machine, names = prompt.literal(_LOOK_ROUND)
             _check_stock(port, machine, names, replace)
         prompt.leave(_TO_BOOTLOADER)
     return _wait_disk(before)
 
 
 def _check_device(port: str, identity: Identity, firmware: Firmware, replace: bool) -> None:
-    if not identity.board.startswith((_BOARD, "stock")):
+    if not identity.board.startswith((_BOARD, STOCK)):
         raise Refused(
             f"{port} is no board that can be flashed",
             f"it is {describe(identity)}",
@@ -211,7 +208,7 @@ def wait_back(port: str | None, firmware: Firmware, before: set[str]) -> Returne
                 ports.open_port(there).close()
                 return Returned(there, None)
             with Device(there) as device:
-                identity = device.identity(_PROBE_TRIES, _PROBE_S)
+                identity = device.identity()
             break
         except (NoDevice, LinkError) as error:
             if deadline.passed:

@@ -94,9 +94,17 @@ class Prompt:
                 raise Failed(error.decode(errors="replace"))
             return str(output.decode(errors="replace")).replace("\r\n", "\n")
 
-    def value(self, expression: str) -> Any:
-        """The value of an expression, as far as it is a literal."""
-        return ast.literal_eval(self.run(f"print(repr({expression}))").strip())
+    def literal(self, code: str) -> Any:
+        """The value of the literal that `code` prints."""
+        output = self.run(code).strip()
+        try:
+            return ast.literal_eval(output)
+        except (SyntaxError, ValueError):
+            raise LinkError(
+                f"the prompt at {self._port} does not answer as MicroPython",
+                f"it printed {output[:80]!r}",
+                "check that nothing else writes to the console, and repeat the command",
+            ) from None
 
     def write_file(self, path: str, octets: bytes, advance: Callable[[int], None]) -> None:
         """Writes a file on the board. advance: called with octets written of it so far.

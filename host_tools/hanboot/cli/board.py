@@ -12,6 +12,7 @@ from bootloader.trust import anchors
 from hanboot import bootsel, keys, rp2040, usb, virtual
 from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
 from hanboot.bootsel import Volume
+from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
@@ -26,6 +27,7 @@ def board() -> None:
 
 
 board.add_command(flash_command)
+board.add_command(deploy_command)
 
 
 @board.command("list")

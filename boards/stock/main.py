@@ -1,0 +1,16 @@
+# hanboot, put here by `hanboot board deploy`. Remove this file to have the board to yourself again.
+
+import sys
+
+_path = sys.path[:]
+sys.path[:] = [".frozen", "/hanboot"]
+
+from board import Board  # noqa: E402
+from bootloader import boot  # noqa: E402
+
+try:
+    boot.run(Board())
+except BaseException as error:
+    sys.print_exception(error)
+    # for the prompt that comes now
+    sys.path[:] = _path

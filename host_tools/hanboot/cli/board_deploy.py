@@ -1,0 +1,27 @@
+"""`hanboot board deploy`: hanboot onto a board with stock MicroPython, for prototypes."""
+
+from __future__ import annotations
+
+import click
+
+from hanboot import deploy, flash
+from hanboot.board_process import ROLES
+from hanboot.cli.device import identity_json
+from hanboot.cli.output import Out, json_option, progress
+from hanboot.cli.settings import port_option
+
+
+@click.command("deploy")
+@click.option("--role", type=click.Choice(ROLES), help="What it is to play. Default: ppmid.")
+@click.option("--replace", is_flag=True, help="Put it in the place of another program or role.")
+@port_option
+@json_option
+def deploy_command(role: str | None, replace: bool, port: str, as_json: bool) -> None:
+    """Copy hanboot to a board with stock MicroPython 1.25. Such a board isn't protected."""
+    out = Out(as_json)
+    with progress(out, "hanboot", 0) as advance:
+        identity = deploy.deploy(port, role, replace, advance, out.note)
+    out.document(identity_json(identity) | {"protected": False})
+    out.line(f"deployed: {flash.describe(identity)}")
+    if not identity.provisioned:
+        out.note(f"next: hanboot board provision --port {port}")

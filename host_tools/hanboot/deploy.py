@@ -1,0 +1,266 @@
+"""Puts hanboot on a board with stock MicroPython: compiled modules, and flash kept in files.
+
+For prototypes. Such a board isn't protected, and says so wherever it says what it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hanboot import flash, ports, romfs
+from hanboot.deadline import Deadline
+from hanboot.device import Device, Identity
+from hanboot.device_code import ROOT
+from hanboot.errors import LinkError, NoDevice, Refused
+from hanboot.prompt import Failed, Prompt
+
+STOCK = ROOT / "boards" / "stock"
+#: Where everything but main.py goes.
+HOME = "/hanboot"
+NOT_PROTECTED = (
+    "NOT PROTECTED: whoever has its console can change every file, the trust anchors included"
+)
+
+#: What boards/stock and bootloader import beside their own modules.
+_NEEDS = ("asyncio", "binascii", "hashlib", "io", "machine", "os", "select", "time", "vfs")
+
+#: What the sectors of anchors, journal and two slots take at most (boards/stock/board.py).
+_FLASH_BYTES = (16 + 4 + 16 + 16) * 4096
+#: What a file takes beside its octets, on a littlefs of 4096-octet blocks.
+_BLOCK_BYTES = 4096
+
+_BACK_S = 60.0
+
+_LOOK = f"""
+import os, sys
+def missing(name):
+    try:
+        __import__(name)
+    except ImportError:
+        return True
+def text(path):
+    try:
+        return open(path).read(100)
+    except OSError:
+        return ''
+def size(path):
+    try:
+        return sum(size(path + '/' + e[0]) if e[1] & 0x4000 else e[3] for e in os.ilistdir(path))
+    except OSError:
+        return 0
+print(repr((
+    sys.implementation.name,
+    sys.implementation.version[:3],
+    getattr(sys.implementation, '_mpy', 0) & 0xff,
+    getattr(sys.implementation, '_machine', sys.platform),
+    [name for name in {_NEEDS!r} if missing(name)],
+    os.statvfs('/')[0] * os.statvfs('/')[3],
+    size({HOME!r}),
+    os.listdir('/'),
+    text('/main.py'),
+    text({HOME + "/role.py"!r}),
+)))
+"""
+
+_CLEAR = f"""
+import os
+def clear(path):
+    for entry in list(os.ilistdir(path)):
+        name = path + '/' + entry[0]
+        if entry[1] & 0x4000:
+            clear(name)
+            os.rmdir(name)
+        else:
+            os.remove(name)
+def gone(path):
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+def folder(path):
+    try:
+        os.mkdir(path)
+    except OSError:
+        pass
+gone('/main.py')
+folder({HOME!r})
+"""
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What a prompt tells of its board."""
+
+    implementation: str
+    version: tuple[int, ...]
+    mpy: int
+    machine: str
+    missing: list[str]
+    free_bytes: int
+    home_bytes: int
+    names: list[str]
+    main: str
+    role: str
+
+    @property
+    def text(self) -> str:
+        version = ".".join(map(str, self.version))
+        return f"{self.machine}, {self.implementation} {version}"
+
+    @property
+    def is_deployed(self) -> bool:
+        return "hanboot board deploy" in self.main
+
+
+def compiled(role: str) -> dict[str, bytes]:
+    """What goes on the board, by path; main.py last, for it makes the rest count."""
+    modules = [(path, path.name) for path in sorted(STOCK.glob("*.py")) if path.name != "main.py"]
+    for path in sorted((ROOT / "bootloader").rglob("*.py")):
+        modules.append((path, str(path.relative_to(ROOT))))
+    found = {
+        f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)
+        for path, name in modules
+    }
+    found[f"{HOME}/role.py"] = f'ROLE = "{role}"\n'.encode()
+    found["/main.py"] = (STOCK / "main.py").read_bytes()
+    return found
+
+
+def deploy(
+    port: str,
+    role: str | None,
+    replace: bool,
+    advance: Callable[[int, int], None],
+    say: Callable[[str], None],
+) -> Identity:
+    """Copies hanboot to the board at `port`, resets it and asks what it is.
+
+    What it kept from an earlier deployment stays: anchors, journal, slots and data.
+
+    Args:
+        role: "ppmid" or "ihd"; None leaves it, or makes a new one a PPMID.
+        replace: whatever main.py it has, or role it plays.
+        advance: called with octets copied and octets in all.
+        say: called with what a person should read.
+
+    Raises:
+        Refused: it runs hanboot's own firmware, cannot run these modules, has no room, or holds
+            what `replace` should name. Nothing was written.
+        NoDevice: nothing is at the port.
+        LinkError: there is no prompt, or the port went in the middle.
+    """
+    _check_firmware(port)
+    with Prompt(port) as prompt:
+        there = _look(prompt)
+        held = "ihd" if "ihd" in there.role else "ppmid" if there.role else None
+        files = compiled(role or held or "ppmid")
+        _check(port, there, files)
+        is_new_role = held is not None and role not in (None, held)
+        _check_replaced(port, there, held if is_new_role else None, replace)
+        say(f"{there.text}. {NOT_PROTECTED}")
+        try:
+            prompt.run(_CLEAR + (f"clear({HOME!r})" if is_new_role else ""))
+            _copy(prompt, files, advance)
+        except Failed as failed:
+            raise LinkError(
+                f"{port} did not take all files",
+                str(failed),
+                "see what its file system holds, and repeat the command: the prompt is still there",
+            ) from None
+        prompt.leave("import machine; machine.reset()")
+    return _wait_back(port)
+
+
+def _look(prompt: Prompt) -> Stock:
+    try:
+        return Stock(*prompt.literal(_LOOK))
+    except Failed as failed:
+        raise Refused(
+            "the board cannot say what it is",
+            str(failed),
+            "check that it runs MicroPython 1.25 with a file system",
+        ) from None
+
+
+def _check_firmware(port: str) -> None:
+    """A board with hanboot's own firmware needs no copy of it, and a product has no prompt."""
+    with Device(port) as device:
+        identity = device.probe()
+    if identity and not identity.board.startswith(flash.STOCK):
+        raise Refused(
+            f"{port} is no board with stock MicroPython",
+            f"it is {flash.describe(identity)}: hanboot is in its firmware",
+            "use it as it is, or flash stock MicroPython: hanboot board flash",
+        )
+
+
+def _check(port: str, there: Stock, files: dict[str, bytes]) -> None:
+    wanted = next(octets[1] for path, octets in files.items() if path.endswith(".mpy"))
+    if there.implementation != "micropython" or there.mpy != wanted:
+        raise Refused(
+            f"{port} cannot run these modules",
+            f"{there.text} reads .mpy version {there.mpy or 'none'}, and these are {wanted}",
+            "flash MicroPython 1.25, for which they are compiled",
+        )
+    if there.missing:
+        raise Refused(
+            f"{port} lacks what hanboot needs",
+            f"{there.text} has no module {', '.join(there.missing)}",
+            "flash the stock MicroPython 1.25 of this board",
+        )
+    needed = sum(-(-len(octets) // _BLOCK_BYTES) * _BLOCK_BYTES for octets in files.values())
+    needed += _FLASH_BYTES
+    if there.free_bytes + there.home_bytes < needed:
+        raise Refused(
+            f"{port} has no room for hanboot",
+            f"{there.free_bytes + there.home_bytes} octets are free, {needed} are needed; "
+            "nothing was written",
+            "remove files from it",
+        )
+
+
+def _check_replaced(port: str, there: Stock, other_role: str | None, replace: bool) -> None:
+    if other_role and not replace:
+        raise Refused(
+            f"{port} holds another product",
+            f"it plays {other_role.upper()}",
+            "--replace makes it another one: anchors, journal, images and data go",
+        )
+    if "main.py" in there.names and not there.is_deployed and not replace:
+        raise Refused(
+            f"{port} holds a program of somebody's",
+            f"there is a main.py among {', '.join(sorted(there.names))}",
+            "--replace puts hanboot's in its place; save it first",
+        )
+
+
+def _copy(prompt: Prompt, files: dict[str, bytes], advance: Callable[[int, int], None]) -> None:
+    total = sum(map(len, files.values()))
+    done = 0
+
+    def taken(octets: int) -> None:
+        advance(done + octets, total)
+
+    folders = {str(Path(path).parent) for path in files} - {"/", HOME}
+    for folder in sorted(folders):
+        prompt.run(f"folder({folder!r})")
+    for path, octets in files.items():
+        prompt.write_file(path, octets, taken)
+        done += len(octets)
+
+
+def _wait_back(port: str) -> Identity:
+    deadline = Deadline(_BACK_S * ports.patience(port))
+    while True:
+        try:
+            with Device(port) as device:
+                return device.identity()
+        except (LinkError, NoDevice) as error:
+            if deadline.passed:
+                raise LinkError(
+                    "the board does not come back as a hanboot device",
+                    f"{error.what}: {error.why}",
+                    f"a terminal at {port} shows what main.py says",
+                ) from None
