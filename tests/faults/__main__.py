@@ -1,6 +1,6 @@
 """`python tests/faults` runs the campaign; `python tests/faults CASE...` those cases alone.
 
-`python tests/faults fuzz|mutants|soak ...` does one part of it.
+`python tests/faults soak|mutants|fuzz|operations ...` does one part of it.
 """
 
 from __future__ import annotations
@@ -27,6 +27,10 @@ def main(arguments: list[str]) -> int:
         import soak
 
         return soak.main(arguments[1:])
+    if what == "operations":
+        import operations
+
+        return operations.main(arguments[1:])
     import campaign_cli
 
     return campaign_cli.main(arguments)

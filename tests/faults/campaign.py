@@ -15,8 +15,19 @@ from tally import Tally
 
 from nor_faults import Fault
 
-#: How often each single fault is drawn anew: the kinds that leave something to chance differ.
-DRAWS = 3
+#: How often each single fault is drawn anew. What looks as if nothing had happened, and is seen
+#: later, is the rarest.
+DRAWS = {
+    "not-started": 1,
+    "dropped": 1,
+    "prefix": 3,
+    "bits": 3,
+    "last-octet": 3,
+    "mixed": 4,
+    "weak": 5,
+    "weak-new": 5,
+    "weak-old": 10,
+}
 
 Unit = tuple[str, tuple[object, ...]]
 
@@ -43,15 +54,15 @@ def pair_places() -> list[str]:
     ]
 
 
-def single_cases(place: str, draws: int = DRAWS) -> Iterator[str]:
+def single_cases(place: str, draws: int | None = None) -> Iterator[str]:
+    """draws: of each fault, in place of DRAWS."""
     for number, operation in enumerate(cases.plain(place)[1]):
         for kind in cases.kinds_of(operation):
-            # nothing is left to chance when nothing happens
-            for draw in range(1 if kind in ("not-started", "dropped") else draws):
+            for draw in range(draws or DRAWS[kind]):
                 yield f"{place}@{number}.{kind}.{draw}"
 
 
-def single_units(size: str = "", draws: int = DRAWS) -> list[Unit]:
+def single_units(size: str = "", draws: int | None = None) -> list[Unit]:
     return [("single", (place, draws)) for place in places(size)]
 
 
@@ -74,18 +85,18 @@ def draw_triple(seed: int, number: int) -> cases.Outcome:
     dice = random.Random(f"{seed} {number}")
     while True:
         place = dice.choice(pair_places() + places("tiny-"))
-        first = _draw(dice, cases.plain(place)[1])
+        first = draw(dice, cases.plain(place)[1])
         after_one = cases.Checkpoint(place, first)
         operations = after_one.operations()
         if not operations:
             continue
-        second = _draw(dice, operations)
+        second = draw(dice, operations)
         operations = after_one.operations_after(second)
         if operations:
-            return after_one.run(second, _draw(dice, operations))
+            return after_one.run(second, draw(dice, operations))
 
 
-def _draw(dice: random.Random, operations: list[tuple[str, str, bool]]) -> Fault:
+def draw(dice: random.Random, operations: list[tuple[str, str, bool]]) -> Fault:
     number = dice.randrange(len(operations))
     return Fault(number, dice.choice(cases.kinds_of(operations[number])), dice.randrange(100))
 
@@ -109,7 +120,7 @@ def count(tally: Tally, outcome: cases.Outcome) -> None:
     tally.unsettled += outcome.unsettled
 
 
-def _run_single(place: str, draws: int) -> Iterator[cases.Outcome]:
+def _run_single(place: str, draws: int | None) -> Iterator[cases.Outcome]:
     for case in single_cases(place, draws):
         yield cases.run(case)
 

@@ -30,6 +30,18 @@ def prepare():
     tiny.add()
 
 
+# The device's own code, and its own releases, as they were.
+def undo():
+    signatures.forget()
+    tiny.remove()
+    forget_places()
+
+
+# What is known of the way without a fault is found out anew.
+def forget_places():
+    _plain.clear()
+
+
 class Outcome:
     # phases: in which each fault happened. violation: text, None if all held
     def __init__(self, case, wanted):
@@ -93,11 +105,12 @@ def operations_of(world):
     return world.restarts, found
 
 
-# The ways in which an operation can fail that differ. One that changes no cell cannot be torn.
+# The ways in which an operation can fail that differ. One that changes no cell cannot be torn; but
+# an erase may leave anything even of an erased sector.
 def kinds_of(operation):
     _, name, changes = operation
     if not changes:
-        return ("not-started", "dropped")
+        return ("not-started", "dropped") + (("mixed",) if name == "erase" else ())
     return PROGRAM_KINDS if name == "program" else ERASE_KINDS
 
 

@@ -43,3 +43,9 @@ def add():
         signatures.make_up(key, digest, signature)
         images.RELEASES[PREFIX + name] = release
         signed.SIGNATURES[PREFIX + name] = signature.hex()
+
+
+def remove():
+    for name in RELEASES:
+        images.RELEASES.pop(PREFIX + name, None)
+        signed.SIGNATURES.pop(PREFIX + name, None)

@@ -1,0 +1,197 @@
+"""A part of the fault campaign (`make faults`), and that the campaign sees what it should."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from itertools import chain
+from pathlib import Path
+
+import campaign
+import campaign_cli
+import cases
+import interpreters
+import operations
+import parts
+import pytest
+import replay
+from tally import Tally
+
+from bootloader import boot
+from bootloader.store import ledger
+from bootloader.store.flash import Region
+from bootloader.store.journal import Journal
+from nor_faults import Fault
+
+JOBS = os.cpu_count() or 1
+
+#: A place of each scenario; where the journal moves in the middle of it, where that matters.
+_PLACES = (
+    "tiny-provision",
+    "tiny-upgrade",
+    "tiny-upgrade/0",
+    "tiny-upgrade/320",
+    "tiny-revert/432",
+    "tiny-counter/544",
+    "tiny-no-return/112",
+    "tiny-history",
+    "tiny-anchor/320",
+    "tiny-fall-back/0",
+    "tiny-refusal/0",
+)
+
+
+def _assert_good(tally: Tally) -> None:
+    assert tally.violated == []
+    assert tally.not_fired == []
+    assert tally.total > 0
+
+
+def _single_cases(sizes: tuple[str, ...]) -> list[str]:
+    places = chain.from_iterable(map(campaign.places, sizes))
+    return list(chain.from_iterable(map(campaign.single_cases, places)))
+
+
+# --- a part of the campaign
+
+
+def test_every_single_fault_on_the_smallest_device() -> None:
+    _assert_good(campaign.run([("single", (place, 1)) for place in _PLACES], JOBS))
+
+
+def test_single_faults_by_lot() -> None:
+    tally = Tally()
+    for case in random.Random(1).sample(_single_cases(("", "tiny-", "pair-")), 2000):
+        campaign.count(tally, cases.run(case))
+    _assert_good(tally)
+
+
+def test_pairs_by_lot() -> None:
+    _assert_good(campaign.run(random.Random(1).sample(campaign.double_units(), 40), JOBS))
+
+
+def test_triples_by_lot() -> None:
+    _assert_good(campaign.run(campaign.triple_units(1000, 1), JOBS))
+
+
+def test_the_data_region_on_micropython() -> None:
+    found = interpreters.micropython("data_region.py")
+    assert len(found) > 90
+    for case, fired, violation in found:
+        assert fired, case
+        assert violation is None, case
+
+
+def test_cases_end_on_micropython_as_on_cpython() -> None:
+    drawn = random.Random(1).sample(_single_cases(("", "tiny-", "pair-")), 300)
+    drawn += [campaign.draw_triple(1, number).case for number in range(100)]
+    for case, difference in interpreters.differences(drawn, JOBS):
+        assert difference is None, case
+
+
+def test_a_pair_run_alone_ends_as_in_the_campaign() -> None:
+    dice = random.Random(1)
+    for _, (place, number, kind) in dice.sample(campaign.double_units(), 30):
+        checkpoint = cases.Checkpoint(place, Fault(number, kind))
+        for _ in range(5):
+            outcome = checkpoint.run(campaign.draw(dice, checkpoint.operations()))
+            assert cases.facts(outcome) == cases.facts(cases.run(outcome.case))
+
+
+@pytest.mark.parametrize(
+    ("case", "about"), json.loads((Path(__file__).parent / "kept_cases.json").read_text()).items()
+)
+def test_kept_case(case: str, about: str) -> None:
+    outcome = cases.run(case)
+    assert outcome.violation is None, f"{case}: {about}"
+    assert outcome.fired == outcome.wanted, f"{case} no longer shows what it showed: {about}"
+
+
+# --- operation counts
+
+
+def test_operation_counts_are_as_recorded() -> None:
+    assert operations.changes() == [], (
+        "The device erases or programs otherwise than before: look whether that is meant, for it "
+        "is wear, time, or a step of a commit that went missing. If it is, record the counts anew: "
+        "python tests/faults operations --record, and say in the commit why they changed"
+    )
+
+
+def test_a_change_of_operation_counts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    place = "tiny-upgrade"
+    assert operations.count(place) == operations.recorded()[place]
+    # a commit in one step is one operation less
+    monkeypatch.setattr(Region, "commit", Region.program)
+    cases.forget_places()
+    try:
+        assert operations.count(place) != operations.recorded()[place]
+    finally:
+        monkeypatch.undo()
+        cases.forget_places()
+
+
+# --- the campaign sees what it should
+
+
+def test_a_fault_that_does_not_fire_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    case = "tiny-upgrade@999.bits.0"
+    tally = Tally()
+    campaign.count(tally, cases.run(case))
+    assert tally.not_fired == [case]
+    assert not replay.replay(case, on_micropython=False)
+    assert "NOT FIRED" in capsys.readouterr().out
+
+
+def _no_settling(self: Journal, heads: object, at: int, last: bytes) -> None:
+    pass
+
+
+def _counts_early(self: ledger.Ledger, index: int) -> None:
+    self.security_counter = self.slots[index].security_counter
+    self.slots[index].state = ledger.PENDING
+    self._save([])
+
+
+def _trusting(device: object, index: int) -> object:
+    return boot.verify.read_front(device.image(index))[1]  # type: ignore[attr-defined]
+
+
+def _forgets(self: ledger.Ledger, verdict: ledger.Verdict) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("where", "name", "instead", "place"),
+    [
+        (Journal, "_settle", _no_settling, "tiny-upgrade/320"),
+        (Region, "commit", Region.program, "tiny-upgrade/320"),
+        (ledger.Ledger, "activate", _counts_early, "tiny-counter"),
+        (boot, "_verified", _trusting, "tiny-fall-back"),
+        (ledger.Ledger, "record", _forgets, "tiny-upgrade"),
+    ],
+)
+def test_a_broken_device_is_seen(
+    where: object, name: str, instead: object, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # what a good device does is known before: only then does a broken one count its operations
+    names = list(campaign.single_cases(place))
+    monkeypatch.setattr(where, name, instead)
+    assert any(cases.run(case).violation for case in names)
+
+
+def test_a_violation_fails_the_campaign(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def bad(options: parts.Options) -> parts.Part:
+        part = parts.Part({"single_cases": 2})
+        part.tally.add("tiny-upgrade@1.bits.0", "receive", "bits", True, None)
+        part.tally.add("tiny-upgrade@2.bits.0", "receive", "bits", True, "the link is alive")
+        return part
+
+    monkeypatch.setitem(parts.ALL, "single", bad)
+    report = tmp_path / "faults.json"
+    assert campaign_cli.run(["single"], parts.Options(1), report) == 1
+    assert json.loads(report.read_text())["violations"] == 1
+    assert "violation: tiny-upgrade@2.bits.0: not so: the link is alive" in capsys.readouterr().out
