@@ -22,6 +22,7 @@ from bootloader.reasons import (
     NOT_PROVISIONED,
     SIZE_MISMATCH,
     TRIAL_RUNNING,
+    VERIFIER_FAULT,
     Refused,
 )
 from bootloader.store import ledger
@@ -94,7 +95,8 @@ class Installer(Sink):
     # A sender announces a file of `length` octets; `sha` is its name for it. Returns the offset
     # of the first octet wanted: not 0 where the same file was begun before.
     def begin(self, length: int, sha: "bytes | None") -> int:
-        if self.state != IDLE and self._reader is not None and sha and sha == self._sha:
+        if sha and sha == self._sha:
+            assert self._reader is not None
             if self._reader.total_bytes == length:
                 return self._reader.position
         if sha and sha == self._staged_sha and length == self._staged_bytes:
@@ -123,7 +125,7 @@ class Installer(Sink):
             # its last octets once more, because the answer to them was lost
             return self._staged_bytes if self._staged_sha else 0
         fresh = reader.position - offset
-        if self.state != RECEIVING or fresh < 0 or fresh >= len(octets):
+        if self.state != RECEIVING or fresh < 0:
             return reader.position
         try:
             while fresh < len(octets):
@@ -134,6 +136,10 @@ class Installer(Sink):
                 self._received(reader)
         except Refused as refused:
             self._refuse(refused)
+        except MemoryError:
+            # a manifest may be read and not believed: nothing can go on from here
+            self._reset()
+            raise
         return reader.position
 
     def on_header(self, header: ota.Header) -> None:
@@ -202,9 +208,9 @@ class Installer(Sink):
             next(self._job)
         except StopIteration:
             self._job = None
-        except Refused as refused:
+        except (Refused, MemoryError) as error:
             try:
-                self._refuse(refused)
+                self._refuse(error if isinstance(error, Refused) else Refused(VERIFIER_FAULT))
             except Refused:
                 pass  # the verdict is kept; nobody waits for this answer
         return True
@@ -261,8 +267,9 @@ class Installer(Sink):
 
     # (file version, Manufacturer Image Hash) of the image that is being verified; None if none is.
     def arriving(self) -> "tuple[int, bytes] | None":
-        if self.state != VERIFYING or self._header is None or self._image_hash is None:
+        if self._image_hash is None:
             return None
+        assert self._header is not None
         return self._header.file_version, self._image_hash
 
     # Whether the image that is being verified is to be activated if it is accepted.
@@ -273,7 +280,7 @@ class Installer(Sink):
     # verified the wish is kept, and comes true if the image is accepted.
     def activate(self, wanted: bytes) -> None:
         device = self._device
-        if self.state == VERIFYING and wanted == self._image_hash:
+        if wanted == self._image_hash:
             self._activate_hash = wanted
             return
         index = device.ledger.held()
@@ -331,15 +338,18 @@ class Installer(Sink):
 
     # Keeps the verdict, forgets the image, and raises the refusal again for the link to report.
     def _refuse(self, refused: Refused) -> None:
-        reader = self._reader
+        header, image_hash, reader = self._header, self._image_hash, self._reader
+        content = reader.manifest if reader else None
+        # first of all: whatever happens to the verdict, nothing goes on
+        reader = None
+        self._reset()
         verdict = make_verdict(
             refused.reason,
             refused.offset,
-            self._header.file_version if self._header else 0,
-            self._image_hash,
+            header.file_version if header else 0,
+            image_hash,
             self._device.running(),
-            reader.manifest if reader else None,
+            content,
         )
-        self._reset()
         self._device.ledger.record(verdict)
         raise refused

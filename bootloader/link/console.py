@@ -39,6 +39,14 @@ class Console:
 
     # Serves the line once. True if there was something to do.
     def poll(self) -> bool:
+        try:
+            return self._serve()
+        except MemoryError:
+            # an application keeps too much: this request is lost, the line is not
+            self._answering = self._found = None
+            return True
+
+    def _serve(self) -> bool:
         # one request at a time: the line waits while its answer is worked out
         taken = self._answering is None and self._take()
         if self._answering is None:

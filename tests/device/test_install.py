@@ -9,7 +9,7 @@ from memory import Meter
 from outcome import reason_of
 from ramboard import SECTORS, Board, erases
 
-from bootloader import policy
+from bootloader import policy, verify
 from bootloader.image import cose
 from bootloader.install import IDLE, RECEIVING, VERIFYING, Installer
 from bootloader.reasons import (
@@ -37,6 +37,8 @@ from bootloader.trust import p256
 
 SHA = b"s" * 32  # a sender's name for a file: anything
 V1_0, V1_1, V2_0 = images.V1_0, images.V1_1, images.V2_0
+
+_STEPS = verify.signature_steps, verify.supplier_steps
 
 
 class InstallTest(unittest.TestCase):
@@ -176,6 +178,17 @@ class AcceptedTest(InstallTest):
             self.assertEqual(self.installer.state, IDLE)
             self.assertFalse(self.installer.step())
         self.assertEqual(self.offer("1.1.0", sha=SHA), ACCEPTED)
+
+    # nothing is held: what runs is not touched, whichever slot it is in; and what is held in the
+    # first slot goes as well
+    def test_erase_in_either_slot(self):
+        self.use(flows.board_with("1.0.0", "1.1.0"))
+        self.installer.erase()
+        self.check_slots((V1_0, ledger.PREVIOUS), (V1_1, ledger.CONFIRMED))
+        self.assertEqual(self.offer("2.0.0"), ACCEPTED)
+        self.assertEqual(self.device.ledger.held(), 0)
+        self.installer.erase()
+        self.check_slots((0, ledger.EMPTY), (V1_1, ledger.CONFIRMED))
 
 
 class RefusedTest(InstallTest):
@@ -396,6 +409,79 @@ class PiecesTest(InstallTest):
         self.assertEqual(self.write(self.total - 100, self.octets[-100:]), self.total)
         self.assertEqual(self.device.ledger.held(), 1)
 
+    # nothing of an upload that broke off counts for the next: neither its signature, which was
+    # good, nor where its octets went
+    def test_begun_over_another(self):
+        good, bad = images.ota_image("1.1.0"), images.ota_image("forged")
+        for end in (100, 400, 3000, len(good)):
+            self.use(flows.board_with("1.0.0"))
+            self.installer.begin(len(good), SHA)
+            self.write(0, memoryview(good)[:end])
+            self.assertEqual(reason_of(flows.send, self.installer, bad), MANUFACTURER_SIGNATURE)
+            flows.verify(self.installer)
+            self.check_slots((V1_0, ledger.CONFIRMED), (0, ledger.EMPTY))
+            self.assertEqual(self.offer("1.1.0"), ACCEPTED)
+            self.assertEqual(self.device.image(1), images.manufacturer_image("1.1.0"))
+
+    # as short as a header: it has its say
+    def test_header_alone(self):
+        octets = memoryview(images.ota_image("1.1.0"))[:60]
+        self.assertEqual(self.installer.begin(60, None), 0)
+        self.assertEqual(reason_of(self.write, 0, octets), SIZE_MISMATCH)
+        self.assertEqual(reason_of(self.installer.begin, 59, None), SIZE_MISMATCH)
+
+    # octets that come while it is verified change nothing
+    def test_more_while_it_is_verified(self):
+        octets = images.ota_image("1.1.0")
+        self.installer.begin(len(octets), None)
+        self.write(0, memoryview(octets))
+        self.assertEqual(self.installer.state, VERIFYING)
+        for offset in (0, 1, len(octets)):
+            self.assertEqual(self.write(offset, memoryview(octets + b"more")), len(octets))
+        flows.verify(self.installer)
+        self.assertEqual(self.device.ledger.verdict().reason, ACCEPTED)
+
+    # the payload comes first: a trailer to octets that are not the signed ones says nothing
+    def test_bad_payload_and_bad_trailer(self):
+        octets = bytearray(images.ota_image("1.1.0", "supplier"))
+        octets[-67] ^= 1
+        octets[-65] = 0x41
+        flows.send(self.installer, octets)
+        flows.verify(self.installer)
+        self.assertEqual(self.device.ledger.verdict().reason, PAYLOAD_HASH)
+
+
+# Memory that an application keeps is missing here.
+class NoMemoryTest(InstallTest):
+    def no_memory(self, *arguments):
+        raise MemoryError
+        yield
+
+    def tearDown(self):
+        verify.signature_steps, verify.supplier_steps = _STEPS
+
+    # what was read and not believed is not gone on with
+    def test_at_the_signature(self):
+        octets = memoryview(images.ota_image("1.1.0"))
+        verify.signature_steps = self.no_memory
+        self.installer.begin(len(octets), SHA)
+        with self.assertRaises(MemoryError):
+            self.write(0, octets[:1000])
+        self.assertEqual(self.installer.progress(), (IDLE, 0, 0))
+        self.assertEqual(self.write(1000, octets[1000:]), 0)
+        self.assertEqual(erases(self.board, "slot1"), 0)
+        verify.signature_steps = _STEPS[0]
+        self.assertEqual(self.offer("1.1.0", sha=SHA), ACCEPTED)
+
+    # nobody waits for this answer: it is in the verdict, and the device is free for the next
+    def test_at_the_end(self):
+        verify.supplier_steps = self.no_memory
+        self.assertEqual(self.offer("1.1.0"), VERIFIER_FAULT)
+        self.assertFalse(self.installer.busy)
+        self.assertEqual(self.device.ledger.verdict().offered_version, V1_1)
+        verify.supplier_steps = _STEPS[1]
+        self.assertEqual(self.offer("1.1.0"), ACCEPTED)
+
 
 class ResumeTest(PiecesTest):
     def test_same_file(self):
@@ -418,6 +504,13 @@ class ResumeTest(PiecesTest):
         self.assertEqual(self.installer.begin(len(octets), SHA), len(octets))
         self.assertEqual(self.installer.state, VERIFYING)
         self.finish(self.total)
+
+    # staged, and another file under its name
+    def test_same_name_as_the_staged_one(self):
+        length = len(images.ota_image("1.1.0"))
+        self.assertEqual(self.offer("1.1.0", sha=SHA), ACCEPTED)
+        self.assertEqual(self.installer.begin(length, SHA), length)
+        self.assertEqual(self.installer.begin(length + 1, SHA), 0)
 
     def test_another_file(self):
         for total, sha in (
