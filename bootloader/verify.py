@@ -19,7 +19,8 @@ def read_front(image: memoryview) -> "tuple[cose.Envelope, manifest.Manifest]":
     if len(image) < cose.HEAD_BYTES:
         raise Refused(ENVELOPE, len(image))
     length = cose.envelope_bytes(image)
-    envelope = cose.Envelope(image[:length])
+    # a copy: flash that is read again may read otherwise, and what is used is what is verified
+    envelope = cose.Envelope(bytes(image[:length]))
     content = manifest.parse(envelope.content)
     if length + manifest.padding_bytes(length) + content.payload_bytes != len(image):
         raise Refused(LAYOUT, length)
