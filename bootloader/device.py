@@ -32,7 +32,7 @@ class Device:
 
     # Remembers that this device was provisioned.
     def lock_anchors(self) -> None:
-        if self.anchors.is_provisioned and not self.ledger.is_locked:
+        if self.anchors.is_provisioned:
             try:
                 self.ledger.lock()
             except Refused:

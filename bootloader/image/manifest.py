@@ -101,7 +101,8 @@ def _malformed(key: int) -> Refused:
 
 
 def _uint(value: object, bits: int, key: int) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0 or value >> bits:
+    # a negative one leaves -1
+    if not isinstance(value, int) or isinstance(value, bool) or value >> bits:
         raise _malformed(key)
     return value
 
@@ -116,8 +117,9 @@ def _optional_text(fields: "dict[object, object]", key: int) -> "str | None":
     return _text(fields[key], key) if key in fields else None
 
 
+# length: 0 for any
 def _list(value: object, length: int, key: int) -> "list[object]":
-    if not isinstance(value, list) or (length >= 0 and len(value) != length):
+    if not isinstance(value, list) or (length and len(value) != length):
         raise _malformed(key)
     return value
 
@@ -174,7 +176,7 @@ def parse(content: "bytes | memoryview") -> Manifest:
         KIND_ROMFS,
         _uint(length, 32, PAYLOAD),
         _hash(digest, PAYLOAD),
-        tuple([_predecessor(p) for p in _list(fields.get(PREDECESSORS), -1, PREDECESSORS)]),
+        tuple([_predecessor(p) for p in _list(fields.get(PREDECESSORS), 0, PREDECESSORS)]),
         _uint(fields.get(MINIMUM_BASE_VERSION), 32, MINIMUM_BASE_VERSION),
         _uint(fields.get(SECURITY_COUNTER), 32, SECURITY_COUNTER),
         POINT_OF_NO_RETURN in fields,
@@ -184,7 +186,7 @@ def parse(content: "bytes | memoryview") -> Manifest:
     )
 
     # even keys must be understood; the lowest is named, for not every interpreter keeps an order
-    unknown = [k for k in fields if isinstance(k, int) and k > _LAST_EVEN and not k & 1]
+    unknown = [k for k in fields if k > _LAST_EVEN and not k & 1]
     if unknown:
         raise Refused(UNKNOWN_EVEN_KEY, min(unknown))
     return found

@@ -69,15 +69,14 @@ class ImageReader:
         if self.position + len(octets) > self.total_bytes:
             raise Refused(SIZE_MISMATCH, self.total_bytes)
         at = 0
-        if self._state == _MANIFEST:
-            self._step()
         while at < len(octets):
             piece = octets[at : at + self._wanted]
             at += len(piece)
             self.position += len(piece)
             self._wanted -= len(piece)
             self._take(piece)
-            # a step may want nothing more: padding of no octets, no trailer
+            # a step may want nothing more: what was read last time was the manifest, padding of no
+            # octets, no trailer
             while not self._wanted and self._state != _END:
                 self._step()
                 if self._state == _MANIFEST:
@@ -119,7 +118,7 @@ class ImageReader:
             self._gathered = bytearray()
             trailer = self.total_bytes - ota.HEADER_BYTES - self.image_bytes
             self._begin(_TRAILER, trailer)
-        elif self._state == _TRAILER:
+        else:
             if self._gathered:
                 self.trailer = bytes(self._gathered)
             self._begin(_END, 0)

@@ -64,7 +64,7 @@ class Journal:
     # Writes the entries (key, value) as one record: all of them hold afterwards, or none.
     def append(self, entries: "list[tuple[int, bytes]]") -> None:
         length = _record_bytes(entries)
-        if self._sector < 0 or self._end + length > self._limit():
+        if self._end + length > self._limit():
             self._move(entries)
             return
         record = self._record(_RECORD, _pack(entries), self._generation)
@@ -133,8 +133,6 @@ class Journal:
     # else's making.
     def _behind(self, at: int) -> int:
         view = self._region.view
-        if at + _HEAD_BYTES > self._limit() or view[at] != _RECORD:
-            return 0
         behind = at + _padded(_HEAD_BYTES + (view[at + 2] | view[at + 3] << 8) + _CRC_BYTES)
         return behind if behind < self._limit() and self._read(behind, _RECORD) else 0
 
@@ -149,7 +147,7 @@ class Journal:
             elif not head and region.is_begun(start):
                 region.program(start, bytes(_SECTOR_BYTES))
         region.program(at, last)
-        if last and not region.is_erased(self._end, self._limit()):
+        if not region.is_erased(self._end, self._limit()):
             raise Refused(FLASH_FAULT, self._end)
 
     # The record at `at`; b"" if there is no whole one. A copy: flash that is read again may read

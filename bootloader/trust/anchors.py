@@ -167,11 +167,11 @@ class Anchors:
 
     # The table is complete: the cell counts from here on.
     def commit(self) -> None:
+        # asked again, because the answer was lost
+        if self._committed:
+            return
         head = self._incoming
         self._incoming = None
-        if head is None and self._committed:
-            # asked again, because the answer was lost
-            return
         if head is None:
             raise Refused(ANCHOR_MALFORMED, -1)
         cell = Cell(head)

@@ -17,6 +17,7 @@ from bootloader.reasons import (
 )
 from bootloader.trust import anchors
 from bootloader.trust.anchors import MANUFACTURER, SUPPLIER, Anchors, Cell
+from nor import SECTOR_BYTES
 
 SECTORS = 15
 COMB_BYTES = (0, 960, 1984, 4032, 8128, 16320)  # none; 4 to 8 rows
@@ -92,6 +93,14 @@ class CellTest(unittest.TestCase):
             expected = (ACCEPTED, -1) if offset is None else (ANCHOR_MALFORMED, offset)
             row = (field, len(value) if field == "table" else value)
             self.assertEqual((row, refusal), (row, expected))
+
+    # an octet that a later format may use: what is not understood is not believed
+    def test_octet_without_a_meaning(self):
+        head = bytearray(cells.head("manufacturer")[:144])
+        for value in (1, 255):
+            head[7] = value
+            octets = bytes(head) + images.sha256(head)
+            self.assertEqual(refusal_of(Cell, octets), (ANCHOR_MALFORMED, 5))
 
     # a table of a size that the arithmetic cannot use would verify nothing, for ever
     def test_size_of_table(self):
@@ -281,9 +290,81 @@ class UpdateTest(AnchorsTest):
             self.assertTrue(refusal_of(begin, self.held, head, signature)[0] != ACCEPTED)
         self.check_holds("supplier", "manufacturer")
 
+    # A device that remembers that it was provisioned takes no cell without a signature, even where
+    # those that it had cannot be read any more.
+    # Where octet 0 of the head of place `place` lies.
+    def head_at(self, place):
+        return place * 5 * SECTOR_BYTES
 
-# A device that remembers that it was provisioned takes no cell without a signature, even where
-# those that it had cannot be read any more.
+    # a key that was replaced is gone from flash
+    def test_old_one_is_erased(self):
+        cells.put(self.held, "next supplier", signature=self.signature("next supplier"))
+        found = bytes(self.flash.cells)
+        self.assertTrue(found.find(images.key("next supplier")) >= 0)
+        self.assertEqual(found.find(images.key("supplier")), -1)
+
+    # a head that does not read right once it is written: the old cell is not erased for it
+    def test_new_one_that_does_not_load(self):
+        self.held._load = lambda place: None
+        cells.put(self.held, "next supplier", signature=self.signature("next supplier"))
+        self.assertTrue(bytes(self.flash.cells).find(images.key("supplier")) >= 0)
+
+    # power failed before the old one was erased: the higher sequence counts, wherever it lies
+    def test_both_are_there(self):
+        old = cells.head("supplier")
+        new = cells.head("next supplier")
+        same = cells.head("next supplier", label=b"another of that sequence")
+        for heads, kid in (
+            ((old, new), images.kid("next supplier")),
+            ((new, old), images.kid("next supplier")),
+        ):
+            flash = RamFlash(SECTORS)
+            for place, head in enumerate(heads):
+                flash.region(0, SECTORS).program(self.head_at(place), head)
+            self.assertEqual(opened(flash).cell(SUPPLIER).kid, kid)
+        # of two with one sequence, which begin_steps lets nobody write, the first
+        flash = RamFlash(SECTORS)
+        for place, head in enumerate((new, same)):
+            flash.region(0, SECTORS).program(self.head_at(place), head)
+        self.assertEqual(opened(flash).cell(SUPPLIER).label, bytes(Cell(new).label))
+
+    # a region with a place for each role, and none to write a successor to
+    def test_no_free_place(self):
+        flash = RamFlash(SECTORS)
+        held = Anchors(flash.region(0, 10))
+        cells.provision(held)
+        head, signature = cells.head("next supplier"), self.signature("next supplier")
+        self.assertEqual(refusal_of(begin, held, head, signature)[0], ANCHORS_LOCKED)
+        self.assertEqual(held_by(Anchors(flash.region(0, 10)))[SUPPLIER][1], 1)
+
+    def signature(self, name):
+        return images.signature(name + ", manufacturer")
+
+
+# What power left of a head is made to stay as it was read.
+class SealTest(AnchorsTest):
+    def test_whole_head(self):
+        cells.put(self.held, "supplier")
+        self.assertEqual(self.flash.cells[255], 0)
+        # as if power had failed before the seal
+        self.flash.cells[255] = 0xFF
+        # the same octets once more, and then the seal
+        operations = self.flash.operations
+        self.held = opened(self.flash)
+        self.assertEqual(self.flash.operations, operations + 2)
+        self.assertEqual(self.flash.cells[255], 0)
+        self.check_holds("supplier")
+        self.assertEqual(self.flash.operations, operations + 2)
+
+    def test_torn_head(self):
+        octets = cells.head("supplier")
+        self.flash.region(0, SECTORS).program(0, octets[:100])
+        self.held = opened(self.flash)
+        self.check_holds()
+        self.assertEqual(bytes(self.flash.cells[:176]), bytes(176))
+        self.assertEqual(self.flash.cells[255], 0)
+
+
 class LockedTest(AnchorsTest):
     def test_nothing_held(self):
         self.held.is_locked = True

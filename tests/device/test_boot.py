@@ -6,8 +6,10 @@ import unittest
 import cells
 import flows
 import images
+from outcome import reason_of
 from ramboard import MAP, Board, PowerCut
 
+import bootloader
 from bootloader import boot
 from bootloader.install import Installer
 from bootloader.reasons import (
@@ -22,6 +24,7 @@ from bootloader.reasons import (
     TRIAL_CRASHED,
     TRIAL_HUNG,
     TRIAL_NOT_STARTED,
+    TRIAL_RUNNING,
     TRIAL_UNCONFIRMED,
     UNKNOWN_SIGNER,
 )
@@ -29,6 +32,7 @@ from bootloader.store import ledger
 from bootloader.store.flash import Region
 from bootloader.trust import p256
 from bootloader.trust.anchors import Anchors
+from nor import SECTOR_BYTES
 
 V1_0, V1_1, V1_2, V2_0 = images.V1_0, images.V1_1, images.V1_2, images.V2_0
 CONFIRMED, TRIAL, PREVIOUS, REVERTED = (
@@ -275,6 +279,32 @@ class BadPendingTest(BootTest):
         self.check_start(V1_0, ((V1_0, CONFIRMED), (V1_1, REVERTED)))
         self.assertEqual(self.verdict().reason, MANUFACTURER_SIGNATURE)
 
+    # nothing is wrong with an image because the verifier is
+    def test_verifier_fault(self):
+        for trials in (0, 1):
+            self.setUp()
+            self.make_pending("1.1.0")
+            for _ in range(trials):
+                self.start()
+            passes = p256.self_test
+            p256.self_test = lambda: False
+            try:
+                state = TRIAL if trials else PENDING
+                self.check_start(None, ((V1_0, CONFIRMED), (V1_1, state)))
+            finally:
+                p256.self_test = passes
+            self.check_start(V1_1, ((V1_0, CONFIRMED), (V1_1, TRIAL)))
+
+    # a manufacturer's cell that cannot be read says nothing about an image, either
+    def test_no_anchor(self):
+        self.make_pending("1.1.0")
+        at = 5 * SECTOR_BYTES
+        self.assertEqual(bytes(self.board.flash.cells[at : at + 4]), b"HBAC")
+        self.board.flash.cells[at + 20] ^= 1
+        self.check_start(None, ((V1_0, CONFIRMED), (V1_1, PENDING)))
+        self.board.flash.cells[at + 20] ^= 1
+        self.check_start(V1_1, ((V1_0, CONFIRMED), (V1_1, TRIAL)))
+
     # The decision once more, over what runs now: what it may follow may have changed.
     def test_no_longer_allowed(self):
         for change, reason in (
@@ -370,6 +400,18 @@ class FlashFaultTest(BootTest):
         self.board.flash.stuck = range(first, first + count)
         self.assertEqual(self.start(), V1_0)
 
+    # A way back that the journal did not take: what runs is not written over all the same.
+    def test_started_is_not_written(self):
+        flows.install(self.board, "1.1.0")
+        self.damage(1, -1)
+        first, count = MAP["journal"]
+        self.board.flash.stuck = range(first, first + count)
+        self.assertEqual(self.start(), V1_0)
+        self.board.flash.stuck = ()
+        self.assertEqual(self.device.started, self.device.ledger.free_slot())
+        installer = Installer(self.device)
+        self.assertEqual(reason_of(installer.begin, 1000, None), TRIAL_RUNNING)
+
     # nor does it where it was stuck before it could remember that the device is provisioned
     def test_journal_stuck_from_the_beginning(self):
         self.board = Board()
@@ -421,6 +463,60 @@ class PowerCutTest(BootTest):
             self.octets = bytes(self.board.flash.cells)
         self.board.flash.cells[:] = self.octets
         return self.board
+
+
+# What runs after the choice; without an application or a link.
+class RunTest(BootTest):
+    def setUp(self):
+        BootTest.setUp(self)
+        self.calls = []
+        bootloader.start = Start(self.calls)
+
+    def tearDown(self):
+        del bootloader.start
+
+    def run_board(self, hung=False):
+        del self.calls[:]
+        self.board.hung = hung
+        self.board.reset = lambda: self.calls.append("reset")
+        boot.run(self.board)
+        return list(self.calls)
+
+    def test_starts(self):
+        self.assertEqual(self.run_board(), [(0, V1_0, False), "reset"])
+
+    def test_stays(self):
+        self.board = flows.board_with()
+        self.assertEqual(self.run_board(), ["stay", "reset"])
+
+    # after the watchdog a confirmed application leaves a way in first; not one on trial, nor the
+    # one that takes its place
+    def test_after_the_watchdog(self):
+        self.assertEqual(self.run_board(hung=True), [(0, V1_0, True), "reset"])
+        self.make_pending("1.1.0")
+        self.assertEqual(self.run_board(), [(1, V1_1, False), "reset"])
+        for _ in range(2):
+            self.assertEqual(self.run_board(hung=True), [(1, V1_1, False), "reset"])
+        self.assertEqual(self.run_board(hung=True), [(0, V1_0, False), "reset"])
+
+    # the same with the trial in the first slot
+    def test_trial_in_the_first_slot(self):
+        flows.install(self.board, "1.1.0")
+        self.make_pending("1.2.0")
+        self.assertEqual(self.run_board(), [(0, V1_2, False), "reset"])
+        self.assertEqual(self.run_board(hung=True), [(0, V1_2, False), "reset"])
+
+
+# In place of bootloader/start.py.
+class Start:
+    def __init__(self, calls):
+        self.calls = calls
+
+    def stay(self, device):
+        self.calls.append("stay")
+
+    def start(self, device, index, content, needs_grace):
+        self.calls.append((index, content.file_version, needs_grace))
 
 
 if __name__ == "__main__":

@@ -209,6 +209,67 @@ class DecodeTest(unittest.TestCase):
             self.check_refused("a1" + key + "00", 1)
             self.check_refused("a1" + key + "00", 1, strict=False)
 
+    # 28 to 31 are no lengths, however many octets follow; nor are a simple value and a float that
+    # would be false, true or null if they were
+    def test_reserved(self):
+        for major in range(8):
+            for argument in (28, 29, 30, 31):
+                for strict in (True, False):
+                    octets = bytes((major << 5 | argument,)) + b"\xff" * 128
+                    self.assertEqual(refusal_of(cbor.decode, octets, strict), (ENCODING, 0))
+        for encoding in ("f814", "f815", "f816", "f90014", "fa00000015", "fb0000000000000016"):
+            self.check_refused(encoding, 0, strict=True)
+            self.check_refused(encoding, 0, strict=False)
+
+    # a tag is no simple value
+    def test_tags(self):
+        for encoding in ("d4", "d5", "d6", "d400"):
+            self.check_refused(encoding, 0, strict=True)
+            self.check_refused(encoding, 0, strict=False)
+
+    # refused for its length, before its items are read
+    def test_list_longer_than_what_is_left(self):
+        self.check_refused("8201", 0)
+        self.check_refused("9bffffffffffffffff01", 0)
+
+    # MicroPython takes more for UTF-8 than there is: what stands against it, without what CPython
+    # would refuse of itself
+    def test_utf8(self):
+        for encoding, good in (
+            ("", True),
+            ("7f", True),
+            ("c280", True),
+            ("dfbf", True),
+            ("e0a080", True),
+            ("ed9fbf", True),
+            ("ee8080", True),
+            ("efbfbf", True),
+            ("f0908080", True),
+            ("f48fbfbf", True),
+            ("61c3bc62", True),
+            ("c080", False),
+            ("c1bf", False),
+            ("e09fbf", False),
+            ("eda080", False),
+            ("edbfbf", False),
+            ("f08fbfbf", False),
+            ("f4908080", False),
+            ("f5808080", False),
+            ("ff808080", False),
+            ("c27f", False),
+            ("c2c0", False),
+            ("61c080", False),
+        ):
+            found = cbor._is_utf8(memoryview(unhexlify(encoding)))
+            self.assertEqual((encoding, found), (encoding, good))
+
+    def test_utf8_is_asked(self):
+        asked, cbor._is_utf8 = cbor._is_utf8, lambda octets: False
+        try:
+            self.check_refused("6161", 0)
+        finally:
+            cbor._is_utf8 = asked
+
     def test_nesting(self):
         # five around an integer, and no more
         for deepest, taken in (("8181818181" + "00", True), ("818181818181" + "00", False)):

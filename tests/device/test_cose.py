@@ -130,6 +130,21 @@ class FormTest(unittest.TestCase):
             else:
                 self.assertEqual(reason, ACCEPTED)
 
+    # the content is an octet string with its length in one octet or two, and nothing else
+    def test_head_of_the_content(self):
+        for length in (64, 300):
+            good = envelope(length)
+            for code in range(256):
+                octets = good[:17] + bytes((code,)) + good[18:]
+                if code in (0x58, 0x59):
+                    continue
+                self.assertEqual(measured(octets), (ENVELOPE, 17))
+                self.assertEqual(read(octets), (ENVELOPE, 17))
+
+    # just enough octets to tell the length, and not the right ones
+    def test_head_alone(self):
+        self.assertEqual(read(bytes(cose.HEAD_BYTES)), (ENVELOPE, 0))
+
     def test_every_cut_and_what_follows(self):
         octets = envelope(300)
         for end in range(len(octets)):

@@ -3,7 +3,7 @@
 import unittest
 
 from outcome import refusal_of
-from ramboard import RamFlash
+from ramboard import PowerCut, RamFlash
 
 from bootloader.reasons import FLASH_FAULT
 from nor import PAGE_BYTES, SECTOR_BYTES
@@ -115,6 +115,20 @@ class RegionTest(unittest.TestCase):
             self.assertEqual(self.region.is_erased(start, end), erased)
 
     # what did not take is known at once
+    # power that fails within a commit leaves nothing, or a first octet that tells of it
+    def test_commit(self):
+        octets = bytes(range(1, 60))
+        for cut_at, left in ((0, b"\xff" * 59), (1, b"\x01" + b"\xff" * 58), (-1, octets)):
+            flash = RamFlash(2)
+            region = flash.region(0, 2)
+            flash.cut_at = cut_at
+            try:
+                region.commit(300, octets)
+            except PowerCut:
+                pass
+            self.assertEqual(bytes(flash.cells[300:359]), left)
+            self.assertEqual(region.is_begun(300), cut_at != 0)
+
     def test_fault(self):
         self.flash.stuck = (1,)
         self.assertEqual(refusal_of(self.region.program, 300, b"abc"), (FLASH_FAULT, 300))

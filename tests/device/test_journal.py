@@ -332,5 +332,124 @@ class PowerCutTest(unittest.TestCase):
         self.assertTrue(2 <= flash.operations - operations <= 3)
 
 
+# Octets that no journal would write, where one might be taken in by them.
+class FormTest(unittest.TestCase):
+    def setUp(self):
+        self.flash = RamFlash(SECTORS)
+        self.journal = opened(self.flash)
+        self.journal.append([(1, b"true")])
+        self.end = self.journal._end
+
+    def program(self, at, octets):
+        self.flash.region(0, SECTORS).program(at, octets)
+
+    # a record of an earlier use of the sector
+    def test_other_generation(self):
+        other = self.journal._record(0x52, b"\x01\x05\x00stale", 2)
+        self.program(self.end, other)
+        self.assertEqual(held(opened(self.flash))[0], {1: b"true"})
+
+    # one that goes on in the next sector
+    def test_across_sectors(self):
+        value = bytes(3000)
+        self.journal.append([(2, value)])
+        record = self.journal._record(0x52, b"\x01\xe5\x03" + b"x" * 997, 1)
+        self.assertTrue(self.journal._end + 3 < SECTOR_BYTES)
+        self.program(SECTOR_BYTES - 8, record)
+        self.journal._end = SECTOR_BYTES - 8
+        self.assertEqual(self.journal._read(SECTOR_BYTES - 8, 0x52), b"")
+
+    # a sector that begins with what is no sector record
+    def test_kind_of_the_first_record(self):
+        self.program(SECTOR_BYTES, self.journal._record(0x52, b"\x09\x00\x00\x00", 9))
+        self.assertEqual(held(opened(self.flash))[0], {1: b"true"})
+
+    # a sector record that power tore does not check, and never will
+    def test_torn_sector_record(self):
+        record = self.journal._record(0x53, b"\x02\x00\x00\x00", 2)
+        self.program(SECTOR_BYTES, record[:6])
+        self.assertEqual(held(opened(self.flash))[0], {1: b"true"})
+        self.assertEqual(bytes(self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + 12]), bytes(12))
+
+    # the sector before is whole until it is used again
+    def test_sector_before(self):
+        while self.journal._sector == 0:
+            self.journal.append([(1, bytes(200))])
+        before = bytes(self.flash.cells[:SECTOR_BYTES])
+        opened(self.flash)
+        self.assertEqual(bytes(self.flash.cells[:SECTOR_BYTES]), before)
+
+    # what went bad is left for a fresh sector at once
+    def test_moves_away_from_rot(self):
+        self.journal.append([(2, b"rots")])
+        self.journal.append([(3, b"behind")])
+        self.flash.cells[bytes(self.flash.cells).find(b"rots")] ^= 1
+        for _ in range(2):
+            journal = opened(self.flash)
+            self.assertEqual(journal._sector, 1)
+            self.assertEqual(held(journal)[0], {1: b"true", 3: b"behind"})
+
+    # of two bad records one behind the other, nothing leads further
+    def test_two_in_a_row(self):
+        for value in (b"rots", b"also", b"behind"):
+            self.journal.append([(2, value)])
+        cells = bytes(self.flash.cells)
+        for value in (b"rots", b"also"):
+            self.flash.cells[cells.find(value)] ^= 1
+        self.assertEqual(held(opened(self.flash))[0], {1: b"true"})
+
+    # a record that power tore in its middle: its sector takes nothing more
+    def test_moves_away_from_a_torn_record(self):
+        self.flash.cells[self.end + 50] = 0
+        journal = opened(self.flash)
+        self.assertEqual((journal._sector, self.flash.erased), (1, [0, 1]))
+        self.assertEqual(held(opened(self.flash))[0], {1: b"true"})
+
+
+# Sectors that are just full, in a region that ends there.
+class FullTest(unittest.TestCase):
+    def filled(self):
+        flash = RamFlash(2)
+        journal = opened(flash, 2)
+        while journal._sector < 1 or 2 * SECTOR_BYTES - journal._end > 900:
+            journal.append([(1, bytes(500))])
+        journal.append([(2, bytes(2 * SECTOR_BYTES - journal._end - 11))])
+        self.assertEqual(journal._end, 2 * SECTOR_BYTES)
+        return flash, journal
+
+    def test_opens(self):
+        flash, journal = self.filled()
+        self.assertEqual(held(opened(flash, 2)), held(journal))
+
+    def test_last_record_rots(self):
+        flash, _ = self.filled()
+        flash.cells[2 * SECTOR_BYTES - 8] ^= 1
+        self.assertEqual(held(opened(flash, 2))[0], {1: bytes(500)})
+
+    # what is replaced is not copied: there is no room for both
+    def test_large_value_replaces_itself(self):
+        flash = RamFlash(2)
+        journal = opened(flash, 2)
+        for number in range(4):
+            journal.append([(1, bytes([number]) * 2500)])
+        self.assertEqual(held(opened(flash, 2))[0], {1: b"\x03" * 2500})
+
+    # nor is an event that the new one drives out
+    def test_full_history_of_large_events(self):
+        flash = RamFlash(2)
+        journal = opened(flash, 2)
+        for number in range(3 * HISTORY_KEPT):
+            journal.append([(HISTORY, bytes([number]) * 240)])
+        expected = [(HISTORY, bytes([n]) * 240) for n in range(2 * HISTORY_KEPT, 3 * HISTORY_KEPT)]
+        self.assertEqual(held(opened(flash, 2))[1], expected)
+
+    # a move that fills the sector to its last octet
+    def test_move_that_just_fits(self):
+        for more, reason in ((0, ACCEPTED), (1, FLASH_FAULT)):
+            journal = opened(RamFlash(2), 2)
+            length = SECTOR_BYTES - 12 - 11 + more
+            self.assertEqual(refusal_of(journal.append, [(1, bytes(length))])[0], reason)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -162,6 +162,14 @@ class TrialTest(LedgerTest):
         self.ledger.confirm(1)
         self.assertEqual(opened(self.flash).security_counter, 5)
 
+    # how a start ended is written once, however often that is said
+    def test_note_twice(self):
+        self.ledger.count_attempt(1)
+        self.ledger.note_trial(TRIAL_HUNG)
+        operations = self.flash.operations
+        self.ledger.note_trial(TRIAL_HUNG)
+        self.assertEqual(self.flash.operations, operations)
+
     def test_counter_never_falls(self):
         self.ledger.confirm(1)
         upgrade(self.ledger, 3, counter=0)

@@ -32,6 +32,11 @@ TEST = (
 )
 
 
+# a point of the curve with a y so small that p + y is still a number of 256 bits
+SMALL_Y = 4
+SMALL_Y_X = 0xB06686A59B4E8BBEDD0E9275A9D9476D260626AA5367EC7B42F769A182121E22
+
+
 def octets(*numbers):
     return b"".join([number.to_bytes(32, "big") for number in numbers])
 
@@ -205,6 +210,11 @@ class PublicKeyTest(unittest.TestCase):
         # fmt: on
         for x, y in refused:
             self.assertFalse(p256.is_public_key(octets(x, y)))
+        # a zero more before y, which as a number is the same
+        self.assertFalse(p256.is_public_key(octets(KEY[0]) + b"\0" + octets(KEY[1])))
+        # y and p + y are the same, but the second is not below p
+        self.assertTrue(p256.is_public_key(octets(SMALL_Y_X, SMALL_Y)))
+        self.assertFalse(p256.is_public_key(octets(SMALL_Y_X, P + SMALL_Y)))
         for length in (0, 1, 32, 63, 65, 128):
             self.assertFalse(p256.is_public_key((octets(*KEY) * 2)[:length]))
 
@@ -296,6 +306,43 @@ class VerifyTest(unittest.TestCase):
                 arguments[at] = (arguments[at] * 4)[:length]
                 self.check(False, *arguments, table=self.table)
 
+    # a zero more in front of a number changes nothing but the length
+    def test_zeros_in_front(self):
+        r, s = SAMPLE[1:]
+        self.check(False, self.key, b"\0" + self.digest, self.signature, self.table)
+        signature = octets(r) + b"\0" + octets(s)
+        self.check(False, self.key, self.digest, signature, self.table)
+
+    # the key is -G, with its table: both tables name opposite points in a column of both
+    def test_key_is_opposite_to_the_generator(self):
+        key = minus(G)
+        digest, signature = make_signature(0b1011, 0b0011, key)
+        self.check(True, octets(*key), digest, signature, make_table(key, 6))
+
+    # s and s + n are the same number mod n
+    def test_s_from_n_on(self):
+        s = 5
+        k = 0x1234567
+        r = times(k, G)[0] % N
+        key = octets(*times(3, G))
+        digest = octets((s * k - 3 * r) % N)
+        self.check(True, key, digest, octets(r, s))
+        self.check(False, key, digest, octets(r, s + N))
+
+    # a table of the signer's, for somebody else's key
+    def test_table_of_another(self):
+        key = octets(*times(5, G))
+        self.check(True, self.key, self.digest, self.signature, self.table)
+        self.assertIs(p256.verify(key, self.digest, self.signature, self.table), False)
+
+    # the key is G, with its table: both tables name the same point in every column
+    def test_key_is_the_generator(self):
+        k = 0x123456789ABCDEF
+        r = times(k, G)[0] % N
+        s = inverse(k, N) * (r + r) % N
+        self.check(True, octets(*G), octets(r), octets(r, s), GENERATOR_TABLE)
+        self.check(False, octets(*G), octets(r ^ 1), octets(r, s), GENERATOR_TABLE)
+
     def test_bad_keys(self):
         for x, y in ((0, 0), (KEY[0], KEY[1] ^ 1), (P, lift(0)[1]), (KEY[0], P + 1)):
             key = octets(x, y)
@@ -328,22 +375,27 @@ class VerifyTest(unittest.TestCase):
             self.assertFalse(p256.verify(self.key, bytes(32), self.signature, table))
 
 
+# (key, digest, signature) that come to the point with `x`, where there is one. s = 1, so u1 = e and
+# u2 = r: the key that makes them meet there.
+def made_of_one(x, r, e):
+    point = lift(x)
+    if point is None:
+        return None
+    key = times(inverse(r, N), plus(point, times(-e, G)))
+    return octets(*key), octets(e), octets(r, 1)
+
+
 class WrappedTest(unittest.TestCase):
     # x of a point is below p, r below n: an x from n on is x - n in the signature
-    def make(self, x, r, e):
-        point = lift(x)
-        if point is None:
-            return None
-        # s = 1, so u1 = e and u2 = r: the key that makes them meet at the point
-        key = times(inverse(r, N), plus(point, times(-e, G)))
-        return octets(*key), octets(e), octets(r, 1)
-
     def test_x_from_n_on(self):
         found = 0
         for x in range(N + 1, N + 12):
-            made = self.make(x, x - N, 12345)
+            made = made_of_one(x, x - N, 12345)
             if made is not None:
                 self.assertTrue(p256.verify(*made))
+                # nor is the x itself an r
+                key, digest, _ = made
+                self.assertFalse(p256.verify(key, digest, octets(x, 1)))
                 found += 1
         self.assertTrue(found)
 
@@ -351,7 +403,7 @@ class WrappedTest(unittest.TestCase):
         # (r + n) * Z^2 is X mod p, but r + n is no coordinate
         found = 0
         for x in range(12):
-            made = self.make(x, x + P - N, 12345)
+            made = made_of_one(x, x + P - N, 12345)
             if made is not None:
                 self.assertFalse(p256.verify(*made))
                 found += 1
@@ -405,6 +457,45 @@ class ExceptionalTest(unittest.TestCase):
 
 
 # an inverse as MicroPython's pow(x, -1, n) has it
+# A number whose products leave a remainder that is off by so much.
+class Modulus:
+    def __init__(self, number, wrong):
+        self.number, self.wrong = number, wrong
+
+    def __sub__(self, other):
+        return Modulus(self.number - other, self.wrong)
+
+    def __mul__(self, other):
+        return Modulus(self.number * other.number, self.wrong)
+
+    def __mod__(self, other):
+        return self.number % other.number + self.wrong
+
+    def __rfloordiv__(self, other):
+        return other // self.number
+
+    def __rmod__(self, other):
+        return other % self.number
+
+
+# In place of `int`: makes a number whose square, divided by it, comes out wrong.
+class Wide:
+    def __init__(self, quotient, remainder):
+        self.quotient, self.remainder = quotient, remainder
+
+    def from_bytes(self, octets, order):
+        return self
+
+    def __mul__(self, other):
+        return self
+
+    def __floordiv__(self, other):
+        return None if self.quotient else self
+
+    def __mod__(self, other):
+        return self.remainder
+
+
 def no_inverse(value):
     yield
     return 0
@@ -452,6 +543,18 @@ class SelfTestTest(unittest.TestCase):
         p256._passed = None
         self.assertFalse(p256.self_test())
 
+    # an inverse that is none is noticed at the signature as well: this one would verify
+    def test_wrong_inverse(self):
+        def one(value):
+            yield
+            return 1
+
+        key, digest, signature = made_of_one(5, 5, 12345)
+        self.assertTrue(p256.verify(key, digest, signature))
+        self.replace("_inverse_steps", one)
+        self.assertTrue(p256.verify(key, digest, signature))
+        self.assertFalse(p256.verify(key, digest, signature[:63] + b"\x07"))
+
     def test_mutants_do_not_pass(self):
         double, add, fused = p256.double, p256.add, p256._double_add_add
         # fmt: off
@@ -486,6 +589,40 @@ class SelfTestTest(unittest.TestCase):
             self.assertFalse(passed, name)
             self.assertFalse(self.verify_sample(), name)
             setattr(p256, name, self.kept[name])
+
+    # An interpreter that gives one wrong answer, whichever it is.
+    def test_each_answer(self):
+        drain = p256._drain
+        for number in range(7):
+            asked = []
+
+            def lie(steps, wrong=number, asked=asked):
+                answer = drain(steps)
+                asked.append(answer)
+                if len(asked) - 1 != wrong:
+                    return answer
+                return not answer if answer in (True, False) else answer + 1
+
+            self.replace("_drain", lie)
+            p256._passed = None
+            self.assertFalse(p256.self_test(), number)
+            self.assertTrue(len(asked) > number)
+            p256._drain = drain
+
+    # One that divides wrongly, by a number of the module's or by another.
+    def test_division(self):
+        for name in ("PRIME", "ORDER"):
+            number = getattr(p256, name)
+            for wrong in (0, 1):
+                self.replace(name, Modulus(number, wrong))
+                self.assertEqual(p256._arithmetic_is_right(), not wrong)
+                setattr(p256, name, number)
+        for quotient, remainder in ((0, 0), (1, 0), (0, 1)):
+            p256.int = Wide(quotient, remainder)
+            try:
+                self.assertEqual(p256._arithmetic_is_right(), not quotient | remainder)
+            finally:
+                del p256.int
 
     def test_verdicts_that_never_change(self):
         def always(verdict):

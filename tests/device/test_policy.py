@@ -355,6 +355,13 @@ class ActivationTest(unittest.TestCase):
         ):
             self.assertEqual(self.judge(OFFERED, OFFERED, offer(change)), NO_LONGER_ALLOWED)
 
+    # the hash of an image without the image, and the other way round, is no image
+    def test_half_of_one(self):
+        made = offer()
+        for staged, content in ((None, made.manifest), (OFFERED, None), (None, None)):
+            reason = policy.judge_activation(staged, staged, content, made.running, made.device)
+            self.assertEqual(reason, NO_IMAGE_HELD)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -9,6 +9,7 @@ from outcome import refusal_of
 from ramboard import RamFlash
 
 from bootloader import verify
+from bootloader.image import cose
 from bootloader.policy import Proofs
 from bootloader.reasons import ACCEPTED, ENVELOPE, LAYOUT
 from bootloader.trust.anchors import Anchors
@@ -48,6 +49,15 @@ class FrontTest(unittest.TestCase):
         ):
             refusal = refusal_of(verify.read_front, memoryview(image))
             self.assertEqual((len(image), refusal[0]), (len(image), reason))
+
+    # less than what tells the length of an envelope, and just that much
+    def test_no_front(self):
+        octets = images.manufacturer_image("1.1.0")
+        for length in range(cose.HEAD_BYTES):
+            refusal = refusal_of(verify.read_front, memoryview(octets)[:length])
+            self.assertEqual(refusal, (ENVELOPE, length))
+        refusal = refusal_of(verify.read_front, memoryview(bytes(cose.HEAD_BYTES)))
+        self.assertEqual(refusal, (ENVELOPE, 0))
 
 
 class ImageTest(unittest.TestCase):
