@@ -3,7 +3,7 @@
 entry, fields               the records, and how each field is read, written and seen
 database, schema,           storage: a database by its URL, its tables, alembic steps, the
 migrations, store, history  entries in it, and every change with time, author and reason
-sheets, mapping,            exchange: CSV and XLSX as streams of rows, other people's headings,
+sheets, workbook, mapping,  exchange: CSV and XLSX as streams of rows, other people's headings,
 rows, intake, export        a row made an entry, import all or nothing, export by role
 pathways, state,            which entry may follow which, by the device's own decision; what a
 plan, walk                  device runs; the shortest safe path; its images

@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import datetime
 import io
 import re
-import warnings
-import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +20,7 @@ from hanboot.errors import BadFile
 #: Called with how much was read, and how much there is (0 if that is not known).
 Progress = Callable[[int, int], None]
 
-# Shared strings are the one part of a workbook that is held in memory: 100,000 entries need 30 MB.
-_STRINGS_MAX_BYTES = 512 * 1024 * 1024
 _ROWS_PER_PROGRESS = 500
-_COLUMNS_MAX = 500
 
 
 class Number(str):
@@ -94,7 +88,10 @@ def rows(
         with path.open("rb") as file:
             start = file.read(8)
         if start.startswith(b"PK"):
-            with _workbook_rows(path, layout, progress) as stream:
+            # imported late: CSV does without it
+            from hanboot.registry import workbook
+
+            with workbook.rows(path, layout, progress) as stream:
                 yield stream
             return
         if start.startswith(b"\xd0\xcf\x11\xe0"):
@@ -224,142 +221,3 @@ def protect(text: str) -> str:
 
 def unprotect(text: str) -> str:
     return text[1:] if text.startswith("'") and _FORMULA_LIKE.match(text) else text
-
-
-# --- XLSX
-
-
-@contextlib.contextmanager
-def _workbook_rows(path: Path, layout: Layout, progress: Progress) -> Iterator[Iterator[Row]]:
-    # imported late: CSV does without it
-    from openpyxl import load_workbook
-
-    try:
-        with zipfile.ZipFile(path) as archive:
-            strings = sum(
-                info.file_size
-                for info in archive.infolist()
-                if info.filename.lower().endswith("sharedstrings.xml")
-            )
-        if strings > _STRINGS_MAX_BYTES:
-            raise BadFile(
-                f"cannot read {path}",
-                f"its texts unpack to {strings // 1_000_000} MB",
-                "split it, or save it as CSV",
-            )
-        with warnings.catch_warnings():
-            # extensions of a workbook that do not concern its cells
-            warnings.simplefilter("ignore")
-            workbook = load_workbook(path, read_only=True, data_only=False, keep_links=False)
-    except BadFile:
-        raise
-    except OSError:
-        raise
-    # a damaged workbook fails in as many ways as XML and ZIP have
-    except Exception as error:
-        raise _damaged(path, error) from None
-    try:
-        sheet = _sheet(path, workbook, layout.sheet)
-        _refuse_merged(path, sheet, layout.heading_row)
-        yield _workbook_stream(path, sheet, layout, progress)
-    finally:
-        workbook.close()
-
-
-def _damaged(path: Path, error: Exception) -> BadFile:
-    text = str(error).split("\n", 1)[0] or type(error).__name__
-    return BadFile(f"cannot read {path}", f"it is no XLSX workbook: {text}", "save it again")
-
-
-def _sheet(path: Path, workbook: Any, name: str | None) -> Any:
-    names = [sheet.title for sheet in workbook.worksheets]
-    if name is None and len(names) == 1:
-        return workbook.worksheets[0]
-    if name in names:
-        return workbook[name]
-    raise BadFile(
-        f"cannot choose a worksheet of {path}",
-        f"it has {', '.join(names) or 'none'}",
-        'name one with --sheet, or in a mapping file: sheet = "NAME"',
-    )
-
-
-_MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)"')
-_BLOCK_BYTES = 1 << 20
-_ELEMENT_MAX = 200
-_NAMED = 20  # merged ranges that a message names
-
-
-def _refuse_merged(path: Path, sheet: Any, heading_row: int) -> None:
-    """Merged cells leave all but the first one empty; openpyxl does not tell while it streams."""
-    found: list[str] = []
-    with sheet.parent._archive.open(sheet._worksheet_path) as part:
-        kept = b""
-        while block := part.read(_BLOCK_BYTES):
-            text = kept + block
-            found += [
-                f"{start.decode()}{first.decode()}:{end.decode()}{last.decode()}"
-                for start, first, end, last in _MERGED.findall(text)
-                if int(last) >= heading_row
-            ]
-            # an element may stand across two blocks; one that was found is not found again
-            kept = text[max(text.rfind(b">") + 1, len(text) - _ELEMENT_MAX) :]
-    if found:
-        more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-        raise BadFile(
-            f"cannot read {path}",
-            f"cells are merged: {', '.join(found[:_NAMED])}{more}",
-            "unmerge them and give each row its own value",
-        )
-
-
-def _workbook_stream(path: Path, sheet: Any, layout: Layout, progress: Progress) -> Iterator[Row]:
-    total = sheet.max_row or 0
-    # the dimension that a file declares can be wrong
-    sheet.reset_dimensions()
-    number = layout.heading_row - 1
-    try:
-        for cells in sheet.iter_rows(min_row=layout.heading_row):
-            number += 1
-            while cells and cells[-1].value is None:
-                cells = cells[:-1]
-            if len(cells) > _COLUMNS_MAX:
-                raise BadFile(
-                    f"cannot read {path}",
-                    f"row {number} has {len(cells)} columns",
-                    f"a register has at most {_COLUMNS_MAX}: is it the right worksheet?",
-                )
-            row = Row(number, [_cell_text(cell) for cell in cells])
-            if not row.is_blank:
-                yield row
-            if number % _ROWS_PER_PROGRESS == 0:
-                progress(number, max(total, number))
-    except BadFile:
-        raise
-    except Exception as error:
-        if type(error).__module__.startswith("hanboot"):
-            raise
-        raise _damaged(path, error) from None
-    progress(number, number)
-
-
-def _cell_text(cell: Any) -> str:
-    value, kind = cell.value, cell.data_type
-    if value is None:
-        return ""
-    if kind == "f":
-        return Formula(value if isinstance(value, str) else "=...")
-    if kind == "e":
-        return ErrorValue(value)
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, datetime.datetime):
-        # a date without a time of day is midnight
-        return value.date().isoformat() if value.time() == datetime.time() else value.isoformat()
-    if isinstance(value, datetime.date):
-        return value.isoformat()
-    if isinstance(value, float) and value.is_integer():
-        return Number(int(value))
-    return Number(value)
