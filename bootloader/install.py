@@ -45,6 +45,9 @@ _FIELD_OFFSETS = {
 # the remedy of these is another predecessor
 _PATHWAY = (BELOW_MINIMUM_BASE, NOT_A_PREDECESSOR, NO_LONGER_ALLOWED)
 
+# these say nothing of an image, and must not cost the verdict on one
+_PASSING = (NOT_PROVISIONED, TRIAL_RUNNING)
+
 
 # The verdict on an offered image, with what would be accepted in place of what runs.
 def make_verdict(
@@ -351,5 +354,8 @@ class Installer(Sink):
             self._device.running(),
             content,
         )
-        self._device.ledger.record(verdict)
+        if refused.reason in _PASSING:
+            self._device.ledger.passing = verdict
+        else:
+            self._device.ledger.record(verdict)
         raise refused

@@ -12,6 +12,7 @@ from bootloader.store import ledger
 
 # fmt: off
 _GROUP                 = const(1)
+_HASH_BYTES            = const(32)
 # errors of group 1
 _NO_IMAGE              = const(3)
 _HASH_NOT_FOUND        = const(8)
@@ -102,6 +103,9 @@ class ImageGroup:
 
     def _set_state(self, request: Request) -> "dict[str, object]":
         wanted = request.octets("hash")
+        # a verdict on it would name another
+        if wanted is not None and len(wanted) != _HASH_BYTES:
+            raise SmpError(EINVAL)
         try:
             if wanted is not None and not self._runs(wanted):
                 # 'test' and 'confirm' are one here: an image is confirmed by its own self-test

@@ -167,6 +167,9 @@ class Event:
 class Ledger:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        # a verdict on the device rather than on an image: told until the next one or the next
+        # change, and not kept
+        self.passing: "Verdict | None" = None
         self._load()
 
     def _load(self) -> None:
@@ -208,6 +211,8 @@ class Ledger:
         return staged if staged >= 0 else self.find(PENDING)
 
     def verdict(self) -> "Verdict | None":
+        if self.passing is not None:
+            return self.passing
         octets = self._journal.latest(_VERDICT)
         return None if octets is None else _unpack_verdict(octets)
 
@@ -294,12 +299,14 @@ class Ledger:
 
     # Keeps the verdict; the same one twice costs no flash.
     def record(self, verdict: Verdict) -> None:
+        self.passing = None
         octets = verdict.pack()
         kept = self._journal.latest(_VERDICT)
         if kept is None or bytes(kept) != octets:
             self._journal.append([(_VERDICT, octets)])
 
     def _save(self, entries: "list[tuple[int, bytes]]") -> None:
+        self.passing = None
         state = self.slots[0].pack() + self.slots[1].pack()
         state += struct.pack(
             _TAIL, self.attempts, self.trial_reason, self.security_counter, self.is_locked

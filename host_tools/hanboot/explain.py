@@ -242,7 +242,8 @@ _TEXTS = {
         _NONE,
     ),
     "VERIFIER_FAULT": (
-        "the device's own arithmetic failed its test, so it verifies nothing",
+        "the device could not verify: its arithmetic failed its test, or found no memory beside "
+        "the application",
         "reset it; if it stays, the device is to be replaced",
         _FAILED,
     ),

@@ -243,6 +243,9 @@ class ImageGroupTest(ConsoleTest):
             (1, {"off": 0, "data": b"x", "len": 100, "sha": "text"}),
             (0, {"hash": "text"}),
             (0, {"hash": 1}),
+            (0, {"hash": b""}),
+            (0, {"hash": bytes(31)}),
+            (0, {"hash": bytes(33)}),
         ):
             for version in (0, 1):
                 self.assertEqual(self.ask(WRITE, 1, command, fields, version), {"rc": 3})

@@ -27,6 +27,7 @@ from bootloader.reasons import (
     SIZE_MISMATCH,
     SUPPLIER_MISSING,
     SUPPLIER_SIGNATURE,
+    TRIAL_CRASHED,
     TRIAL_RUNNING,
     UNKNOWN_SIGNER,
     VERIFIER_FAULT,
@@ -307,8 +308,11 @@ class RefusedTest(InstallTest):
 
     def test_not_provisioned(self):
         self.use(Board())
+        operations = self.board.flash.operations
         self.assertEqual(self.offer("1.0.0"), NOT_PROVISIONED)
-        self.assertEqual(erases(self.board, "slot0"), 0)
+        # it costs no flash, and is gone with the next start
+        self.assertEqual(self.board.flash.operations, operations)
+        self.assertIsNone(self.board.device().ledger.verdict())
 
     # both slots are needed until the trial ends
     def test_trial_running(self):
@@ -317,7 +321,13 @@ class RefusedTest(InstallTest):
         self.device, chosen = flows.start(self.board)
         self.assertEqual(chosen[0], 1)
         self.installer = Installer(self.device)
+        operations = self.board.flash.operations
         self.assertEqual(self.offer("1.1.0 rebuilt"), TRIAL_RUNNING)
+        # the verdict on the image on trial is the kept one, and is told again after any change
+        self.assertEqual(self.board.flash.operations, operations)
+        self.assertEqual(self.board.device().ledger.verdict().reason, ACCEPTED)
+        self.device.ledger.note_trial(TRIAL_CRASHED)
+        self.assertEqual(self.device.ledger.verdict().reason, ACCEPTED)
         self.check_slots((V1_0, ledger.CONFIRMED), (V1_1, ledger.TRIAL))
 
     def test_first_image_must_be_a_first_one(self):
