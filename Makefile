@@ -11,7 +11,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo test test-rp2040 faults test-fast test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults test-fast test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,8 +39,11 @@ $(UNITTEST): $(VENV)
 firmware: setup-rp2 ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]
 	@$(BIN)/python boards/$(BOARD)/build.py $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
 
-demo: setup ## Watch a virtual PPMID refuse the wrong upgrade
-	@$(BIN)/python -m hanboot.demo
+demo: setup $(if $(filter rp2040,$(BOARD)),demo-firmware) ## Watch a PPMID refuse the wrong upgrade; BOARD=rp2040: the chip's
+	@$(BIN)/python -m hanboot.demo $(filter rp2040,$(BOARD))
+
+demo-firmware: setup-rp2
+	@$(BIN)/python boards/rp2040_han/build.py
 
 test: lint ## Lint, then every test but those on the emulated RP2040
 	@$(BIN)/pytest --ignore tests/rp2040

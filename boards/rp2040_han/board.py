@@ -83,7 +83,9 @@ class Board:
     def idle(self, duration_ms):
         time.sleep_ms(duration_ms)
 
+    # A picture is a rule and a line for each of its own.
     def display(self, lines):
+        self.console.write(b"+--\n")
         for line in lines:
             self.console.write(b"| " + line.encode() + b"\n")
 

@@ -53,17 +53,21 @@ def test_every_step_goes_as_expected(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_make_runs_it() -> None:
-    if not shutil.which("make"):
-        pytest.skip("no make here")
+@pytest.mark.skipif(not shutil.which("make"), reason="no make here")
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [((), "-m hanboot.demo"), (("BOARD=rp2040",), "-m hanboot.demo rp2040")],
+)
+def test_make_runs_it(arguments: tuple[str, ...], command: str) -> None:
     planned = subprocess.run(
-        ["make", "--no-print-directory", "--dry-run", "demo"],
+        ["make", "--no-print-directory", "--dry-run", "demo", *arguments],
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert planned.stdout.rstrip().endswith("-m hanboot.demo")
+    assert planned.stdout.rstrip().endswith(command)
+    assert ("build.py" in planned.stdout) == bool(arguments)
 
 
 def play(capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:

@@ -1,3 +1,5 @@
+import sys
+
 from hanboot.demo import main
 
-main()
+main(*sys.argv[1:2])

@@ -5,17 +5,20 @@ from __future__ import annotations
 import dataclasses
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from bootloader.trust import anchors
-from hanboot import explain, keys, release
+from hanboot import explain, keys, ports, release
+from hanboot.board_process import BoardProcess
 from hanboot.deadline import Deadline
 from hanboot.device import Device, DeviceRefused, Verdict
 from hanboot.device_code import ROOT
 from hanboot.image import Image
 from hanboot.keys import PrivateKey
 from hanboot.provisioning import AnchorKey, provision
+from hanboot.rp2040 import Rp2040Board
 from hanboot.virtual import VirtualBoard
 
 #: Typed at a device on its first day, pounds.
@@ -59,15 +62,24 @@ def build(
     return dataclasses.replace(built, name=described.label or folder)
 
 
-class Bench:
-    """One virtual PPMID with somebody at its console."""
+def board(kind: str, state: Path, on_text: Callable[[str], None]) -> BoardProcess:
+    """A PPMID that runs on this machine: "virtual", or the firmware on an emulated "rp2040"."""
+    if kind == "rp2040":
+        return Rp2040Board(state, "ppmid", on_text)
+    return VirtualBoard(state, "ppmid", _TRIAL_MS, on_text)
 
-    def __init__(self, state: Path) -> None:
+
+class Bench:
+    """One PPMID with somebody at its console."""
+
+    def __init__(self, state: Path, kind: str) -> None:
         self._typed: list[str] = []
         self._display: list[str] = []
-        self.board = VirtualBoard(state, "ppmid", _TRIAL_MS, self._on_text)
+        self._port = f"{ports.VIRTUAL}{state}"
+        self.board = board(kind, state, self._on_text)
+        self._answer_s = _ANSWER_S * ports.patience(self._port)
         self.board.start()
-        self.device = Device(self.board.port)
+        self.device = Device(self._port)
 
     def close(self) -> None:
         self.device.close()
@@ -83,7 +95,7 @@ class Bench:
 
     def display(self, holds: str = "") -> list[str]:
         """The display, once a line of it holds `holds`."""
-        deadline = Deadline(_ANSWER_S)
+        deadline = Deadline(self._answer_s)
         while not deadline.passed:
             if any(holds in line for line in self._display):
                 break
@@ -96,14 +108,14 @@ class Bench:
         """Types `line` at the console; the application's answer."""
         self._typed = []
         self.device.smp.type_line(line)
-        deadline = Deadline(_ANSWER_S)
+        deadline = Deadline(self._answer_s)
         while not self._typed and not deadline.passed:
             time.sleep(_LOOK_S)
         return self._typed[0] if self._typed else ""
 
     def reconnect(self) -> None:
         self.device.close()
-        self.device = Device(self.board.port)
+        self.device = Device(self._port)
 
     def upgrade(self, image: Image) -> tuple[bool, str]:
         """Uploads, activates, waits for the self-test; whether it runs then, and what does."""

@@ -32,7 +32,7 @@ def _first_day(story: Story, bench: Bench, pairs: Keys, v100: Image) -> None:
     )
     story.step("1.0.0 installed", lambda: bench.upgrade(v100))
     story.step(f"top-up of £{TOP_UP} typed at the device", lambda: bench.credit(f"top-up {TOP_UP}"))
-    story.show(bench.display())
+    story.show(bench.display(f"Balance {TOP_UP}"))
 
 
 def _wrong_upgrade(story: Story, bench: Bench, v100: Image, v200: Image) -> None:

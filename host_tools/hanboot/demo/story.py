@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import click
 
 from hanboot.errors import HanbootError
+
+
+@contextlib.contextmanager
+def _under_way(title: str) -> Iterator[None]:
+    """Shows on a terminal what is being played; on an emulated chip it takes a while."""
+    if not sys.stdout.isatty():
+        yield
+        return
+    click.secho(f"  … {title}", dim=True, nl=False)
+    try:
+        yield
+    finally:
+        # back to where the line began, and clear it
+        click.echo("\r\x1b[K", nl=False)
 
 
 class Story:
@@ -37,10 +53,11 @@ class Story:
         """Plays a step: `play` tells whether it went as expected, and what was seen."""
         self.steps += 1
         started = time.monotonic()
-        try:
-            good, seen = play()
-        except HanbootError as error:
-            good, seen = False, " / ".join(error.lines)
+        with _under_way(title):
+            try:
+                good, seen = play()
+            except HanbootError as error:
+                good, seen = False, " / ".join(error.lines)
         self.as_expected += good
         mark = click.style("✓", fg="green") if good else click.style("✗", fg="red", bold=True)
         took = click.style(f"  {time.monotonic() - started:.1f} s", dim=True)
