@@ -11,7 +11,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults test-fast test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults soak test-fast test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -53,6 +53,9 @@ test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040, some minu
 
 faults: setup firmware ## Fault campaign: power cuts, torn writes, mutants, fuzzing; 20 minutes
 	@$(BIN)/python tests/faults
+
+soak: setup ## Random upgrades and faults [SEED=n] [MINUTES=10]
+	@$(BIN)/python tests/faults soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 test-fast: setup ## Tests without the slow ones and the foreign SMP clients
 	@$(BIN)/pytest --ignore tests/rp2040 -m 'not slow and not clients'

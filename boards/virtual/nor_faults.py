@@ -140,6 +140,10 @@ class Fault:
         self.kind = kind
         self.number = number
 
+    # How an operation fails, "program" or "erase".
+    def kind_of(self, name):
+        return self.kind
+
     def __repr__(self):
         return "%d.%s.%d" % (self.operation, self.kind, self.number)
 
@@ -254,15 +258,15 @@ class FaultyFlash(NorFlash):
             self.watcher(name, start, before != after)
         if not due:
             return True
-        self._fail(fault, start, before, after)
+        self._fail(fault, fault.kind_of(name), start, before, after)
         return False
 
-    def _fail(self, fault, start, before, after):
+    def _fail(self, fault, kind, start, before, after):
         self.operations = 0
         self.fired += 1
         if self.on_fault is not None:
             self.on_fault(fault)
-        if fault.kind == "dropped":
+        if kind == "dropped":
             for page in range(start, start + len(before), PAGE_BYTES):
                 self.is_unsettled = self.is_unsettled or page in self._unstable
             return
@@ -272,7 +276,7 @@ class FaultyFlash(NorFlash):
             self.before = bytes(self.cells)
             self.after = self.before[:start] + after + self.before[start + len(after) :]
         dice = Dice("%r %d %d" % (fault, start, self.fired))
-        left = torn(fault.kind, before, after, dice)
+        left = torn(kind, before, after, dice)
         self.cells[start : start + len(before)] = left.octets
         for page in range(0, len(before), PAGE_BYTES):
             self._unstable.pop(start + page, None)

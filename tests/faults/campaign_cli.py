@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import parts
@@ -45,7 +47,7 @@ def main(arguments: list[str]) -> int:
 
 def run(names: list[str], options: parts.Options, report: Path | None) -> int:
     print(f"seed {options.seed}, {options.jobs} processes", flush=True)
-    found = {name: parts.ALL[name](options) for name in names}
+    found = {name: _timed(parts.ALL[name], options) for name in names}
     tally = Tally()
     for part in found.values():
         tally.update(part.tally)
@@ -62,19 +64,34 @@ def run(names: list[str], options: parts.Options, report: Path | None) -> int:
     if tally.total:
         print(tally.table())
     for name, value in summary.items():
-        print(f"{name:<20} {json.dumps(value)}")
+        for line in _lines(name, value):
+            print(line)
     _show(tally, problems)
     if report:
         details = {
             "violated": tally.violated,
             "cases_not_fired": tally.not_fired,
             "table": tally.as_json(),
-            "seconds": {name: round(part.seconds, 1) for name, part in found.items()},
+            "seconds": {name: round(part.seconds) for name, part in found.items()},
+            "cpu_seconds": {name: round(part.cpu_seconds) for name, part in found.items()},
         }
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(json.dumps(summary | details, indent=1) + "\n")
         print(f"written to {report}")
     return 1 if tally.violated or tally.not_fired or problems else 0
+
+
+def _timed(run_part: Callable[[parts.Options], parts.Part], options: parts.Options) -> parts.Part:
+    wall_s, cpu_s = time.monotonic(), sum(os.times()[:4])
+    part = run_part(options)
+    part.seconds, part.cpu_seconds = time.monotonic() - wall_s, sum(os.times()[:4]) - cpu_s
+    return part
+
+
+def _lines(name: str, value: object) -> list[str]:
+    if isinstance(value, dict):
+        return [f"{name}: {key:<36}{json.dumps(its)}" for key, its in value.items()]
+    return [f"{name:<22}{json.dumps(value)}"]
 
 
 def _show(tally: Tally, problems: list[str]) -> None:

@@ -10,7 +10,10 @@
 #   3.prefix.1       the third operation after that one, as prefix, second draw
 
 import hashlib
+from binascii import hexlify
 
+import life
+import ring
 import scenarios
 import signatures
 import tiny
@@ -28,12 +31,14 @@ _plain = {}
 def prepare():
     signatures.remember()
     tiny.add()
+    ring.add()
 
 
 # The device's own code, and its own releases, as they were.
 def undo():
     signatures.forget()
     tiny.remove()
+    ring.remove()
     forget_places()
 
 
@@ -59,7 +64,13 @@ class Outcome:
         return len(self.phases)
 
 
-# All that came of a case, as a value: the same on CPython and MicroPython, down to the last cell.
+# All that comes of a case, as a value: the same on CPython and MicroPython, down to the last cell.
+def facts_of(case):
+    if case.startswith(life.PLACE + "@"):
+        return life.facts(life.live(case))
+    return facts(run(case))
+
+
 def facts(outcome):
     return [
         outcome.case,
@@ -69,7 +80,7 @@ def facts(outcome):
         outcome.restarts,
         outcome.flash_faults,
         outcome.unsettled,
-        "".join(["%02x" % octet for octet in hashlib.sha256(outcome.cells).digest()]),
+        hexlify(hashlib.sha256(outcome.cells).digest()).decode(),
     ]
 
 

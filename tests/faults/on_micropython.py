@@ -9,4 +9,4 @@ cases.prepare()
 for line in sys.stdin:
     case = line.strip()
     if case:
-        print(json.dumps(cases.facts(cases.run(case))))
+        print(json.dumps(cases.facts_of(case)))

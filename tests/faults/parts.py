@@ -14,7 +14,9 @@ from pathlib import Path
 
 import campaign
 import cases
+import endurance as endurance_of
 import interpreters
+import soak as soaking
 from progress import Progress
 from tally import Tally
 
@@ -41,11 +43,13 @@ class Part:
     tally: Tally = field(default_factory=Tally)
     problems: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
 
 # How much is drawn by lot in a whole campaign
 _TRIPLES = 20_000
 _COMPARED = 1_500
+_LIVES = 200
 _SECONDS_MOST = 420  # for mutants, and for fuzzing
 
 
@@ -58,8 +62,8 @@ def _units(name: str, units: list[campaign.Unit], options: Options) -> Part:
         )
 
     tally = campaign.run(units, options.jobs, on_progress)
-    seconds = progress.end(f"{tally.total} cases, {len(tally.violated)} violations")
-    return Part({f"{name}_cases": tally.total}, tally, seconds=seconds)
+    progress.end(f"{tally.total} cases, {len(tally.violated)} violations")
+    return Part({f"{name}_cases": tally.total}, tally)
 
 
 def single(options: Options) -> Part:
@@ -93,7 +97,7 @@ def micropython(options: Options) -> Part:
             part.problems.append(f"{case}: {difference}")
         progress(f"{done} of {len(drawn)} cases, {len(part.problems)} differ from CPython")
     part.fields = {"micropython_cases": len(drawn), "micropython_differ": len(part.problems)}
-    part.seconds = progress.end(f"{len(drawn)} cases, {len(part.problems)} differ from CPython")
+    progress.end(f"{len(drawn)} cases, {len(part.problems)} differ from CPython")
     return part
 
 
@@ -105,7 +109,7 @@ def data_region(options: Options) -> Part:
         kind = case.rsplit(".", 2)[1] if "@" in case else "none"
         part.tally.add(case, "data region", kind, fired, violation)
     part.fields = {"data_region_cases": part.tally.total}
-    part.seconds = progress.end(f"{part.tally.total} cases, {len(part.tally.violated)} violations")
+    progress.end(f"{part.tally.total} cases, {len(part.tally.violated)} violations")
     return part
 
 
@@ -120,7 +124,31 @@ def rp2040(options: Options) -> Part:
         kind = found.case.rsplit(".", 2)[1]
         part.tally.add(found.case, found.phase, kind, found.fired == faults, found.violation)
     part.fields = {"rp2040_cases": part.tally.total}
-    part.seconds = progress.end(f"{part.tally.total} cases, {len(part.tally.violated)} violations")
+    progress.end(f"{part.tally.total} cases, {len(part.tally.violated)} violations")
+    return part
+
+
+def soak(options: Options) -> Part:
+    """Long lives of random upgrades, faults and restarts."""
+    progress = Progress("soak")
+    soaked = soaking.run(
+        options.seed,
+        options.jobs,
+        options.of(_LIVES),
+        on_progress=lambda soaked: progress(str(soaked)),
+    )
+    part = Part({f"soak_{name}": getattr(soaked, name) for name in ("lives", "upgrades", "faults")})
+    part.tally.violated = soaked.violated
+    progress.end(str(soaked))
+    return part
+
+
+def endurance(options: Options) -> Part:
+    """Erases per upgrade, and how the journal spreads them."""
+    progress = Progress("endurance")
+    measured = endurance_of.measure()
+    part = Part({"endurance": measured.as_json()}, problems=measured.problems())
+    progress.end(f"{measured.upgrades} upgrades")
     return part
 
 
@@ -145,7 +173,7 @@ def _runner(name: str, fields: dict[str, str], bad: Callable[[dict[str, int]], i
     part = Part({ours: found[theirs] for theirs, ours in fields.items()})
     if bad(found) or done.returncode:
         part.problems.append(f"{name}: {said}")
-    part.seconds = progress.end(", ".join(f"{count} {key}" for key, count in part.fields.items()))
+    progress.end(", ".join(f"{count} {key}" for key, count in part.fields.items()))
     return part
 
 
@@ -168,6 +196,8 @@ ALL: dict[str, Callable[[Options], Part]] = {
     "single": single,
     "double": double,
     "triple": triple,
+    "soak": soak,
+    "endurance": endurance,
     "rp2040": rp2040,
     "mutants": mutants,
     "fuzz": fuzz,

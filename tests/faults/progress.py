@@ -22,12 +22,11 @@ class Progress:
             self._said_s = now_s
             self._write(text)
 
-    def end(self, text: str) -> float:
-        """The last word; returns how many seconds it took."""
+    def end(self, text: str) -> None:
+        """The last word."""
         self._write(text)
         if self._in_place:
             sys.stderr.write("\n")
-        return time.monotonic() - self._started_s
 
     def _write(self, text: str) -> None:
         line = f"{self._what}: {text}, {time.monotonic() - self._started_s:.0f} s"

@@ -7,6 +7,7 @@ import sys
 
 import cases
 import interpreters
+import life
 import on_rp2040
 import scenarios
 
@@ -36,6 +37,9 @@ def main(names: list[str], on_micropython: bool) -> int:
 def replay(name: str, on_micropython: bool) -> bool:
     """Prints what happens; whether all held."""
     place, _, faults = name.partition("@")
+    if place == life.PLACE:
+        lived = life.live(name, tell=lambda text: print("  " + text))
+        return _end(name, True, lived.violation)
     if place in _DATA_REGION:
         ((_, fired, violation),) = interpreters.micropython("data_region.py", [name])
         return _end(name, fired, violation)

@@ -27,7 +27,7 @@ def of_release(make, name):
 class Rules:
     # follows: which releases each one may follow; None: a device without any
     # counters: the security counter of each. no_return: releases behind which nothing older starts
-    # prefix: what images.py puts before their names
+    # prefix: of their names in images.py
     def __init__(self, follows, counters, no_return=(), prefix=""):
         self.follows = follows
         self.counters = counters

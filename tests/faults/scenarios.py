@@ -108,7 +108,7 @@ def _begin(scenario, size, space):
     if space is not None:
         _fill(board, journal, space)
     if scenario.world.get("falls_back"):
-        _damage(board)
+        damage(board)
     # whatever is done once at a first start is done
     Device(board)
     return board.cells()
@@ -142,7 +142,7 @@ def _left(board):
 
 
 # A cell of the confirmed image's payload has lost a bit.
-def _damage(board):
+def damage(board):
     device = Device(board)
     index = device.ledger.find(ledger.CONFIRMED)
     first, _ = board.map["slot%d" % index]

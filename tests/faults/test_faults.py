@@ -11,11 +11,13 @@ from pathlib import Path
 import campaign
 import campaign_cli
 import cases
+import endurance
 import interpreters
 import operations
 import parts
 import pytest
 import replay
+import soak
 from tally import Tally
 
 from bootloader import boot
@@ -75,6 +77,32 @@ def test_triples_by_lot() -> None:
     _assert_good(campaign.run(campaign.triple_units(1000, 1), JOBS))
 
 
+def test_lives_by_lot() -> None:
+    soaked = soak.run(1, JOBS, lives=30)
+    assert soaked.violated == []
+    assert soaked.lives == 30
+    assert soaked.faults > soaked.upgrades > 1000
+    assert soaked.reverted > 100
+    assert soaked.refused > 100
+    assert soaked.damaged > 50
+
+
+def test_flash_lasts() -> None:
+    measured = endurance.measure(200)
+    assert measured.problems() == []
+    # the journal outlasts the slots, and those 100,000 erases of each
+    assert measured.worn_first == "slots"
+    assert measured.upgrades_until_worn == 200_000
+
+
+def test_uneven_wear_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    def between_two(self: Journal, entries: list[tuple[int, bytes]]) -> None:
+        self._move_to(1 - max(self._sector, 0), entries)
+
+    monkeypatch.setattr(Journal, "_move", between_two)
+    assert any("unevenly" in problem for problem in endurance.measure(100).problems())
+
+
 def test_the_data_region_on_micropython() -> None:
     found = interpreters.micropython("data_region.py")
     assert len(found) > 90
@@ -86,6 +114,7 @@ def test_the_data_region_on_micropython() -> None:
 def test_cases_end_on_micropython_as_on_cpython() -> None:
     drawn = random.Random(1).sample(_single_cases(("", "tiny-", "pair-")), 300)
     drawn += [campaign.draw_triple(1, number).case for number in range(100)]
+    drawn += [f"soak@1.{number}" for number in range(5)]
     for case, difference in interpreters.differences(drawn, JOBS):
         assert difference is None, case
 

@@ -32,20 +32,28 @@ RELEASES = {
 }
 
 
-# Makes them known to images.py, which builds them as it builds its own.
 def add():
+    make_known(PREFIX, RELEASES)
+
+
+def remove():
+    forget(PREFIX, RELEASES)
+
+
+# Makes releases known to images.py, which builds them as it builds its own.
+def make_known(prefix, releases):
     key = images.key("manufacturer")
-    for name, release in RELEASES.items():
+    for name, release in releases.items():
         content = release.manifest().encode()
         digest = images.sha256(cose.to_be_signed(content))
         # as a real one: s below half the order
         signature = digest + bytes(1) + images.sha256(digest)[1:]
         signatures.make_up(key, digest, signature)
-        images.RELEASES[PREFIX + name] = release
-        signed.SIGNATURES[PREFIX + name] = signature.hex()
+        images.RELEASES[prefix + name] = release
+        signed.SIGNATURES[prefix + name] = signature.hex()
 
 
-def remove():
-    for name in RELEASES:
-        images.RELEASES.pop(PREFIX + name, None)
-        signed.SIGNATURES.pop(PREFIX + name, None)
+def forget(prefix, releases):
+    for name in releases:
+        images.RELEASES.pop(prefix + name, None)
+        signed.SIGNATURES.pop(prefix + name, None)

@@ -1,0 +1,121 @@
+# The life of one device, drawn by lot: upgrades without end, and whatever gets in their way. Called
+# by its seed and its number, soak@1.17, which is all that it takes to live it again, on CPython or
+# MicroPython.
+
+import hashlib
+from binascii import hexlify
+
+import ring
+import scenarios
+from faultboard import MAPS, FaultBoard
+from rules import Violation
+from world import RESTARTS_MORE, World
+
+from bootloader.store import ledger
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Dice, Fault
+
+PLACE = "soak"
+UPGRADES = 40
+
+_WITHIN = 40  # operations from one fault to the next, at most
+_RESTARTS = 12  # of an upgrade over two steps, with a trial that fails
+
+
+# A fault that hits whatever comes: its kind is one of those that the operation has.
+class _AnyFault(Fault):
+    def kind_of(self, name):
+        kinds = PROGRAM_KINDS if name == "program" else ERASE_KINDS
+        return kinds[self.kind % len(kinds)]
+
+    def __repr__(self):
+        return "%d.any%d.%d" % (self.operation, self.kind, self.number)
+
+
+class Life:
+    # tell: is told what happens
+    def __init__(self, case, tell=None):
+        self.case = case
+        self.upgrades = self.faults = self.damaged = self.refused = self.reverted = 0
+        self.is_unsettled = False
+        self.violation = None
+        self._dice = Dice(case)
+        self._rules = ring.rules()
+        self._board = FaultBoard(MAPS[self._dice.choice(sorted(MAPS))])
+        self.world = World(self._board, self._rules, "first")
+        if tell is not None:
+            self.world.tell = tell
+
+    def live(self):
+        try:
+            while self.upgrades < UPGRADES and not self.is_unsettled:
+                self._upgrade()
+        except Violation as violation:
+            self.violation = violation.args[0]
+        except Exception as error:
+            self.violation = "%s while %s: %r" % (
+                type(error).__name__,
+                self.world.phase,
+                error.args,
+            )
+        self.cells = self._board.flash.cells
+        return self
+
+    def _upgrade(self):
+        dice, world, flash = self._dice, self.world, self._board.flash
+        self._want()
+        count = dice.choice((0, 1, 1, 2, 3))
+        flash.faults = [
+            _AnyFault(dice.below(_WITHIN), dice.below(64), dice.below(1000)) for _ in range(count)
+        ]
+        flash.fired = flash.operations = 0
+        flash.on_fault = lambda fault: world.tell("%s: fault %r" % (world.phase, fault))
+        world.restarts_most = world.restarts + _RESTARTS + RESTARTS_MORE * count
+        world.run()
+        world.falls_back = world.bad_trials = False
+        self.upgrades += 1
+        self.faults += flash.fired
+        self.is_unsettled = flash.is_unsettled
+        flash.faults = []  # what did not happen until then
+
+    # What client, application and time do next.
+    def _want(self):
+        dice, world = self._dice, self.world
+        device = self._board.device()
+        running = world.confirmed(device)
+        if running is None:
+            return
+        world.goal = dice.choice([goal for goal in ring.GOALS if goal != running])
+        world.bad_trials = dice.below(4) == 0
+        self.reverted += world.bad_trials
+        if dice.below(8) == 0 and device.ledger.find(ledger.PREVIOUS) >= 0:
+            scenarios.damage(self._board)
+            world.falls_back = True
+            self.damaged += 1
+        elif dice.below(4) == 0:
+            world.offers_first = dice.choice(ring.refused_over(running))
+            self.refused += 1
+        world.tell(
+            "%s over %s%s%s"
+            % (
+                world.goal,
+                running,
+                ", its first trial fails" if world.bad_trials else "",
+                ", what runs is damaged" if world.falls_back else "",
+            )
+        )
+
+
+def live(case, tell=None):
+    return Life(case, tell).live()
+
+
+# All that came of a life, as a value.
+def facts(lived):
+    return [
+        lived.case,
+        lived.upgrades,
+        lived.faults,
+        lived.world.restarts,
+        lived.violation,
+        hexlify(hashlib.sha256(lived.cells).digest()).decode(),
+    ]
