@@ -202,10 +202,13 @@ class FaultyFlash(NorFlash):
     def restart(self):
         self._roll()
 
-    # Unstable cells are read once more.
-    def read_again(self):
+    # Octets [start, end) are read: unstable cells among them may read otherwise than before.
+    def read_again(self, start, end):
         if self._each_access:
-            self._roll()
+            for page in self._unstable:
+                if page < end and page + PAGE_BYTES > start:
+                    self._roll()
+                    return
 
     # --- operations
 
@@ -309,11 +312,15 @@ class FaultyFlash(NorFlash):
 class _UnstableView:
     def __init__(self, flash, start, end):
         self._flash = flash
+        self._start = start
         self._cells = flash.cells[start:end]
 
     def __len__(self):
         return len(self._cells)
 
     def __getitem__(self, key):
-        self._flash.read_again()
+        first, end = key, key
+        if isinstance(key, slice):
+            first, end = key.start or 0, len(self._cells) if key.stop is None else key.stop
+        self._flash.read_again(self._start + first, self._start + max(end, first + 1))
         return self._cells[key]
