@@ -1,0 +1,108 @@
+"""A board with stock MicroPython at a pseudo terminal: tests/e2e/stock_chip.py, and its supply."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import selectors
+import subprocess
+import termios
+import threading
+import tty
+from collections.abc import Callable
+from pathlib import Path
+
+from hanboot import device_code
+
+_CHIP = Path(__file__).with_name("stock_chip.py")
+_RESET_EXIT = 64
+_BOOTLOADER_EXIT = 65
+_LOOK_S = 0.05
+_START_S = 10.0
+
+
+class StockBoard:
+    """Plugged in while it is entered; its flash stays in `flash`.
+
+    Two terminals: the host opens the one, and the other is the process's own, where Ctrl-C
+    interrupts as it does on a board.
+
+    Args:
+        flash: file; made, erased, if it is not there.
+        kilobytes: of its file system.
+        on_bootloader: called once machine.bootloader() has run; the board stays silent then.
+    """
+
+    def __init__(
+        self, flash: Path, kilobytes: int = 1408, on_bootloader: Callable[[], object] = lambda: None
+    ) -> None:
+        self._flash = flash
+        self._bytes = kilobytes * 1024
+        self._on_bootloader = on_bootloader
+        if not flash.exists():
+            flash.write_bytes(b"\xff" * self._bytes)
+        self._unplugged = threading.Event()
+        self._speaks = threading.Event()
+        self.starts = 0
+
+    def __enter__(self) -> StockBoard:
+        self._host, host_side = os.openpty()
+        self._chip, self._chip_side = os.openpty()
+        for side in (host_side, self._chip_side):
+            tty.setraw(side)
+        attributes = termios.tcgetattr(self._chip_side)
+        attributes[3] |= termios.ISIG
+        termios.tcsetattr(self._chip_side, termios.TCSANOW, attributes)
+        self.port = os.ttyname(host_side)
+        self._descriptors = [self._host, host_side, self._chip, self._chip_side]
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+        # before that, Ctrl-C would end the process
+        assert self._speaks.wait(_START_S)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.unplug()
+
+    def unplug(self) -> None:
+        """Now: the port is gone."""
+        self._unplugged.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        process = self._start()
+        ways = {self._host: self._chip, self._chip: self._host}
+        with selectors.DefaultSelector() as selector:
+            for descriptor in ways:
+                selector.register(descriptor, selectors.EVENT_READ)
+            while not self._unplugged.is_set():
+                for key, _ in selector.select(_LOOK_S):
+                    if key.fd == self._chip:
+                        self._speaks.set()
+                    with contextlib.suppress(OSError):
+                        os.write(ways[key.fd], os.read(key.fd, 256))
+                code = process.poll()
+                if code == _RESET_EXIT:
+                    process = self._start()
+                elif code == _BOOTLOADER_EXIT:
+                    self._on_bootloader()
+                    break
+        self._unplugged.wait()
+        process.kill()
+        process.wait()
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.starts += 1
+        program = [str(device_code.micropython()), "-X", "heapsize=512k", str(_CHIP)]
+        return subprocess.Popen(
+            [*program, str(self._flash), str(self._bytes)],
+            stdin=self._chip_side,
+            stdout=self._chip_side,
+            stderr=self._chip_side,
+            env={"MICROPYPATH": f"{device_code.VIRTUAL}:.frozen"},
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
