@@ -4,6 +4,7 @@ import ramboard
 
 from bootloader import policy
 from bootloader.device import Device
+from bootloader.store import ledger
 from nor import SECTOR_BYTES
 from nor_faults import FaultyFlash
 
@@ -85,6 +86,13 @@ class Snapshot:
         self.verdict = None if verdict is None else verdict.pack()
         self.reason = None if verdict is None else verdict.reason
         self.history = [bytes(octets) for _, octets in store._journal.history()]
+
+    # The slot of the device's firmware, damaged or not; -1 if it has none.
+    def confirmed(self):
+        for state in (ledger.CONFIRMED, ledger.DAMAGED):
+            if state in self.states:
+                return self.states.index(state)
+        return -1
 
     def __eq__(self, other):
         return (

@@ -78,9 +78,9 @@ class Invariants:
             must(len(operations) <= _REFRESHED, "a second restart does nothing: %r" % operations)
 
     def _check_counter(self, found):
-        name = None
-        if ledger.CONFIRMED in found.states:
-            name = self._rules.names.get(found.hashes[found.states.index(ledger.CONFIRMED)])
+        name, index = None, found.confirmed()
+        if index >= 0:
+            name = self._rules.names.get(found.hashes[index])
             must(name is not None, "what is confirmed is a release")
         if self._confirmed is None:
             self._confirmed = (name,)
@@ -104,17 +104,17 @@ class Invariants:
     # What was chosen to start, after `found` was found. falls_back: the image before the confirmed
     # one may have taken its place.
     def check_chosen(self, board, device, found, chosen, falls_back):
-        rules = self._rules
-        confirmed = found.states.index(ledger.CONFIRMED) if ledger.CONFIRMED in found.states else -1
+        confirmed = found.confirmed()
         if chosen is None:
-            must(confirmed < 0, "a confirmed image starts")
+            must(
+                confirmed < 0 or not self._is_whole(board, confirmed, found.hashes[confirmed]),
+                "a confirmed image starts",
+            )
             return
         index = chosen[0]
-        name = rules.names.get(device.ledger.slots[index].image_hash)
-        must(name is not None, "what starts is a release")
-        image = rules.manufacturer_image(name)
-        must(board.octets("slot%d" % index)[: len(image)] == image, "every octet is right")
-        state = device.ledger.slots[index].state
+        slot = device.ledger.slots[index]
+        must(self._is_whole(board, index, slot.image_hash), "what starts is a release")
+        name, state = self._rules.names[slot.image_hash], slot.state
         if index == confirmed:
             must(state == ledger.CONFIRMED, "what starts is confirmed")
         elif falls_back and found.states[index] == ledger.PREVIOUS:
@@ -126,5 +126,18 @@ class Invariants:
             must(found.states[index] in (ledger.PENDING, ledger.TRIAL), "what starts was activated")
             must(state == ledger.TRIAL, "what is not confirmed is on trial")
             must(device.ledger.attempts <= TRIAL_STARTS, "a trial has so many starts")
-            running = None if confirmed < 0 else rules.names[found.hashes[confirmed]]
-            must(running in rules.follows[name], "%s may follow %s" % (name, running))
+            running = None if confirmed < 0 else self._rules.names[found.hashes[confirmed]]
+            must(
+                running in self._rules.follows[name]
+                # the cure of a damaged one is the very same
+                or (running == name and found.states[confirmed] == ledger.DAMAGED),
+                "%s may follow %s" % (name, running),
+            )
+
+    # Whether slot `index` holds the release of that hash, in every octet.
+    def _is_whole(self, board, index, image_hash):
+        name = self._rules.names.get(image_hash)
+        if name is None:
+            return False
+        image = self._rules.manufacturer_image(name)
+        return board.octets("slot%d" % index)[: len(image)] == image

@@ -22,12 +22,14 @@ SPACES = (None, 0, 112, 320, 432, 544)
 
 class Scenario:
     # about: in words. installed: releases, one after the other, before it begins. events: so many
-    # more in the history. world: what is wanted
-    def __init__(self, about, goal, installed=(), events=0, **world):
+    # more in the history. damaged: a cell of the confirmed image has lost a bit. world: what is
+    # wanted
+    def __init__(self, about, goal, installed=(), events=0, damaged=False, **world):
         self.about = about
         self.goal = goal
         self.installed = installed
         self.events = events
+        self.damaged = damaged
         self.world = world
 
 
@@ -62,7 +64,26 @@ SCENARIOS = {
         "the confirmed image is damaged, the one before it starts; then the upgrade again",
         "1.1.0",
         ("1.0.0", "1.1.0"),
+        damaged=True,
         falls_back=True,
+    ),
+    "repair": Scenario(
+        "the confirmed image is damaged, there is no other; it is sent again",
+        "1.0.0",
+        ("1.0.0",),
+        damaged=True,
+    ),
+    "rescue": Scenario(
+        "the confirmed image is damaged, there is no other; its successor is sent",
+        "1.1.0",
+        ("1.0.0",),
+        damaged=True,
+    ),
+    "replace": Scenario(
+        "an image is activated, and another one sent in its place",
+        "2.1.0",
+        ("1.0.0", "1.1.0"),
+        held_first="2.0.0",
     ),
     "refusal": Scenario(
         "an image that may not follow, then one that may", "1.1.0", ("1.0.0",), offers_first="2.0.0"
@@ -79,6 +100,9 @@ PAIR_SPACES = {
     "no-return": (544,),
     "anchor": (None, 0),
     "fall-back": (None, 0),
+    "repair": (None, 0),
+    "rescue": (544,),
+    "replace": (None,),
     "refusal": (None, 0),
 }
 
@@ -107,7 +131,7 @@ def _begin(scenario, size, space):
         journal.append([event])
     if space is not None:
         _fill(board, journal, space)
-    if scenario.world.get("falls_back"):
+    if scenario.damaged:
         damage(board)
     # whatever is done once at a first start is done
     Device(board)

@@ -38,6 +38,7 @@ class World:
     # goal: the release to be confirmed at the end
     # offers_first: one that the device must refuse, offered once before
     # bad_trials: whether the application crashes, hangs and crashes again in its first trial
+    # held_first: one that is uploaded and activated before, until the client thinks otherwise
     # supplier: sequence of the supplier's cell that is wanted
     # falls_back: the confirmed image is damaged, and the one before it is not
     def __init__(
@@ -46,6 +47,7 @@ class World:
         rules,
         goal,
         offers_first=None,
+        held_first=None,
         bad_trials=False,
         supplier=1,
         confirm="confirm",
@@ -55,6 +57,7 @@ class World:
         self.rules = rules
         self.goal = goal
         self.offers_first = offers_first
+        self.held_first = held_first
         self.bad_trials = bad_trials
         self.supplier = supplier
         self.confirm_phase = confirm
@@ -142,6 +145,9 @@ class World:
         installer = Installer(device)
         if self.offers_first is not None:
             self._offer_wrong(installer)
+        if self.held_first is not None:
+            first, self.held_first = self.held_first, None
+            self._bring(device, installer, first)
         self._upgrade(device, installer)
         return False
 
@@ -211,9 +217,16 @@ class World:
 
     # Brings the goal, or what leads there, onto the device and has it started.
     def _upgrade(self, device, installer):
-        wanted = self.rules.next_step(self.confirmed(device), self.goal)
+        running = self._running(device)
+        wanted = self.goal
+        # the cure of a damaged one is the very same
+        if running != self.goal:
+            wanted = self.rules.next_step(running, self.goal)
         if ledger.REVERTED in [slot.state for slot in device.ledger.slots]:
             self.bad_trials = False
+        self._bring(device, installer, wanted)
+
+    def _bring(self, device, installer, wanted):
         wanted_hash = self.rules.image_hash(wanted)
         store = device.ledger
         held = store.held()
@@ -254,6 +267,11 @@ class World:
     def confirmed(self, device):
         index = device.ledger.find(ledger.CONFIRMED)
         return None if index < 0 else self.rules.names.get(device.ledger.slots[index].image_hash)
+
+    # The same, be it damaged or not.
+    def _running(self, device):
+        running = device.running()
+        return None if running is None else self.rules.names.get(running.image_hash)
 
     # A fault of the flash is said, and the device lives on.
     def _check_reported(self, device):
