@@ -1,30 +1,35 @@
 """How fast the register and the inventory are, on data made here.
 
-    python tests/bench/bench_registry.py            everything, some minutes
-    python tests/bench/bench_registry.py check plan only these
+    python tests/bench/bench_registry.py                    everything, some minutes
+    python tests/bench/bench_registry.py check plan         only these
+    python tests/bench/bench_registry.py --runs 1 import    once instead of three times
 
-Each function makes what it needs (once), measures, and gives a row: what, figure, budget, unit.
-Nothing here is asserted.
+Each run is a process of its own; a figure is the median of the runs. Nothing here is asserted.
+Leaves build/bench-registry.json: name -> what, value, unit, budget, processor time, runs.
 """
 
 from __future__ import annotations
 
-import functools
+import argparse
 import hashlib
 import itertools
+import json
+import multiprocessing
 import random
+import resource
 import statistics
 import sys
 import tempfile
 import time
-import tracemalloc
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
 from hanboot.cli.registry_options import collect_rarely
+from hanboot.device_code import ROOT
 from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
 from hanboot.registry import export, intake
@@ -37,6 +42,7 @@ from hanboot.registry.plan import Plan, plan_between
 from hanboot.registry.schema import DEVICE
 from hanboot.registry.store import Register
 
+OUT = ROOT / "build" / "bench-registry.json"
 MODELS, PER_MODEL = 5000, 20
 DEVICES = 1_000_000
 WHY = Why("bench", "to measure")
@@ -47,33 +53,72 @@ class Figure:
     """One measurement.
 
     Attributes:
+        name: for programs.
+        value: median of the runs.
         budget: None where there is none.
-        cpu: processor time, where `value` is a time; on a machine that does other things too,
+        cpu_s: processor time, where `value` is a time; on a machine that does other things too,
             the difference is their share.
     """
 
+    name: str
     what: str
     value: float
     unit: str
     budget: float | None = None
-    cpu: float | None = None
+    cpu_s: float | None = None
 
 
-class Watch:
-    """Measures its body. wall, cpu: seconds."""
+# --- a run is a process of its own
 
-    wall = cpu = 0.0
 
-    def __enter__(self) -> Watch:
-        self._began = time.perf_counter(), time.process_time()
-        return self
+@dataclass(frozen=True)
+class Run:
+    """What one run took. peak_mb: memory at its most, beyond what there was before it."""
 
-    def __exit__(self, *_: object) -> None:
-        self.wall = time.perf_counter() - self._began[0]
-        self.cpu = time.process_time() - self._began[1]
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+    result: Any
 
-    def figure(self, what: str, budget: float | None = None) -> Figure:
-        return Figure(what, self.wall, "s", budget, self.cpu)
+
+def _measured(action: Callable[..., Any], arguments: tuple[Any, ...]) -> Run:
+    collect_rarely()  # as the commands do
+    before = _resident_mb()
+    wall, cpu = time.perf_counter(), time.process_time()
+    result = action(*arguments)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    return Run(wall, cpu, _resident_mb() - before, result)
+
+
+def _resident_mb() -> float:
+    """The most memory that this process ever held."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Linux counts in ru_maxrss what the parent held, too
+        [high] = [row for row in status.read_text().splitlines() if row.startswith("VmHWM")]
+        return int(high.split()[1]) / 1e3
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+class Runs:
+    """Some runs of one action."""
+
+    def __init__(self, count: int, action: Callable[..., Any], *arguments: Any) -> None:
+        with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+            self.all: list[Run] = [pool.apply(_measured, (action, arguments)) for _ in range(count)]
+
+    @property
+    def result(self) -> Any:
+        return self.all[-1].result
+
+    def took(self, name: str, what: str, budget: float | None = None) -> Figure:
+        wall = statistics.median(run.wall_s for run in self.all)
+        cpu = statistics.median(run.cpu_s for run in self.all)
+        return Figure(name, what, wall, "s", budget, cpu)
+
+    def peak(self, name: str, what: str) -> Figure:
+        return Figure(name, what, statistics.median(run.peak_mb for run in self.all), "MB")
 
 
 # --- data
@@ -121,37 +166,6 @@ def _entry(random_: random.Random, model: int, version: int, odd: str) -> Entry:
     )
 
 
-@functools.cache
-def _folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="hanboot-bench-")
-
-
-def _path(name: str) -> Path:
-    return Path(_folder().name) / name
-
-
-@functools.cache
-def register() -> Register:
-    """100,000 entries in 5,000 models."""
-    made = Register(Database(str(_path("registry.db")), create=True))
-    with made.changing(WHY) as writer:
-        for batch in _batches(entries(), 1000):
-            writer.add(batch)
-    return made
-
-
-@functools.cache
-def inventory() -> Inventory:
-    """1,000,000 devices, spread over all firmwares, the newer ones more often."""
-    random_ = random.Random(82)
-    firmwares = [(e.device_model, e.firmware_version, e.image_hash) for e in entries()]
-    held = Inventory(register().database)
-    with held.database.writing() as connection:
-        for batch in _batches(range(DEVICES), 10_000):
-            connection.execute(sa.insert(DEVICE), [_device(n, firmwares, random_) for n in batch])
-    return held
-
-
 def _device(
     number: int, firmwares: list[tuple[int, int, bytes]], random_: random.Random
 ) -> dict[str, object]:
@@ -180,117 +194,185 @@ def _batches(items: Iterable, size: int) -> Iterator[list]:
         yield batch
 
 
+# --- where it is kept
+
+
+class Bench:
+    """Files and databases that the benches share, each made when it is first asked for."""
+
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.folder = folder
+        self.runs = runs
+
+    def run(self, action: Callable[..., Any], *arguments: Any) -> Runs:
+        return Runs(self.runs, action, *arguments)
+
+    @property
+    def registry(self) -> str:
+        """100,000 entries in 5,000 models."""
+        path = self.folder / "registry.db"
+        if not path.exists():
+            with (
+                Register(Database(str(path), create=True)) as made,
+                made.changing(WHY) as writer,
+            ):
+                for batch in _batches(entries(), 1000):
+                    writer.add(batch)
+        return str(path)
+
+    @property
+    def inventory(self) -> str:
+        """The same with 1,000,000 devices, the newer firmwares more often."""
+        with Register(self.registry) as register:
+            held = Inventory(register.database)
+            if next(iter(held.devices()), None) is None:
+                random_ = random.Random(82)
+                firmwares = [(e.device_model, e.firmware_version, e.image_hash) for e in entries()]
+                with held.database.writing() as connection:
+                    for batch in _batches(range(DEVICES), 10_000):
+                        rows = [_device(number, firmwares, random_) for number in batch]
+                        connection.execute(sa.insert(DEVICE), rows)
+        return self.registry
+
+    def sheet(self, form: export.Format, models: int = MODELS) -> str:
+        path = self.folder / f"{models}.{form}"
+        if not path.exists():
+            export.write_file(path, form, entries(models), FIELDS)
+        return str(path)
+
+
 # --- figures
 
 
-def bench_check() -> list[Figure]:
+def bench_check(bench: Bench) -> list[Figure]:
     """The full check, from the database on."""
-    held = register()
-    with Watch() as watch:
-        findings = sum(1 for _ in check_register(held))
-    return [watch.figure(f"check of 100,000 entries ({findings} findings)", 5)]
-
-
-def bench_plan() -> list[Figure]:
-    """Plans from the oldest to the newest entry of a model, each from the database on."""
-    held = register()
-    taken = []
-    with Watch() as watch:
-        for model in range(1, 400):
-            began = time.perf_counter()
-            answer = plan_between(held, f"CPL-{model:04d}-00")
-            taken.append((time.perf_counter() - began) * 1000)
-            assert isinstance(answer, Plan) or model % 50 == 0
-    mean = watch.cpu / len(taken) * 1000
+    runs = bench.run(_check, bench.registry)
     return [
-        Figure("plan, median", statistics.median(taken), "ms", 20, mean),
-        Figure("plan, slowest of 399", max(taken), "ms", 20),
+        runs.took("check_s", f"check of 100,000 entries ({runs.result} findings)", 5),
+        runs.peak("check_mb", "memory for it"),
     ]
 
 
-def bench_import() -> list[Figure]:
+def _check(url: str) -> int:
+    with Register(url) as register:
+        return sum(1 for _ in check_register(register))
+
+
+def bench_plan(bench: Bench) -> list[Figure]:
+    """Plans from the oldest to the newest entry of a model, each from the database on."""
+    taken = [ms for run in bench.run(_plans, bench.registry).all for ms in run.result]
+    return [
+        Figure("plan_ms", "plan, median", statistics.median(taken), "ms", 20),
+        Figure("plan_slowest_ms", f"plan, slowest of {len(taken)}", max(taken), "ms"),
+    ]
+
+
+def _plans(url: str) -> list[float]:
+    taken = []
+    with Register(url) as register:
+        for model in range(1, 400):
+            began = time.perf_counter()
+            answer = plan_between(register, f"CPL-{model:04d}-00")
+            taken.append((time.perf_counter() - began) * 1000)
+            assert isinstance(answer, Plan) or model % 50 == 0
+    return taken
+
+
+def bench_import(bench: Bench) -> list[Figure]:
     """Import of 100,000 new entries; and the memory that it takes, beside that for a tenth."""
     figures = []
     for form in ("csv", "xlsx"):
-        path = _path(f"all.{form}")
-        export.write_file(path, form, entries(), FIELDS)
-        figures.append(_import(path).figure(f"import of 100,000 entries, {form}", 60))
-    for models in (MODELS // 10, MODELS):
-        path = _path(f"{models}.csv")
-        export.write_file(path, "csv", entries(models), FIELDS)
-        tracemalloc.start()
-        _import(path)
-        peak = tracemalloc.get_traced_memory()[1] / 1e6
-        tracemalloc.stop()
-        figures.append(Figure(f"memory, import of {models * PER_MODEL:,} entries", peak, "MB"))
+        runs = bench.run(_import, bench.sheet(form))
+        tenth = bench.run(_import, bench.sheet(form, MODELS // 10))
+        figures += [
+            runs.took(f"import_{form}_s", f"import of {runs.result:,} entries, {form}", 60),
+            runs.peak(f"import_{form}_mb", "memory for it"),
+            tenth.peak(f"import_{form}_tenth_mb", f"memory for {tenth.result:,} entries"),
+        ]
     return figures
 
 
-def _import(path: Path) -> Watch:
-    database = _path(f"import-{path.name}.db")
-    database.unlink(missing_ok=True)
-    with Register(Database(str(database), create=True)) as held, Watch() as watch:
-        intake.import_file(held, path, WHY)
-    return watch
+def _import(sheet: str) -> int:
+    with tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
+        database = Database(str(Path(folder) / "registry.db"), create=True)
+        with Register(database) as register:
+            return intake.import_file(register, Path(sheet), WHY).added
 
 
-def bench_export() -> list[Figure]:
-    held = register()
-    figures = []
-    for form in ("csv", "xlsx"):
-        stream = (entry for own, _ in held.by_model() for entry in own)
-        with Watch() as watch:
-            export.write_file(_path(f"out.{form}"), form, stream, FIELDS)
-        figures.append(watch.figure(f"export of 100,000 entries, {form}"))
-    return figures
-
-
-def bench_inventory() -> list[Figure]:
-    """The devices that need a step: by model and path; and each of them into a file."""
-    held = inventory()
-    with Watch() as listing:
-        needs = list(pending.needs(register(), held))
-    with Watch() as writing:
-        pending.write_devices(_path("pending.csv"), held, pending.needs(register(), held))
-    devices = sum(need.running.devices for need in needs)
+def bench_export(bench: Bench) -> list[Figure]:
     return [
-        listing.figure(f"1,000,000 devices, {devices:,} of which need a step: by model", 10),
-        writing.figure("the same, each device into a file", 10),
+        bench.run(_export, bench.registry, form).took(
+            f"export_{form}_s", f"export of 100,000 entries, {form}"
+        )
+        for form in ("csv", "xlsx")
     ]
 
 
-def bench_reports() -> list[Figure]:
+def _export(url: str, form: export.Format) -> int:
+    with Register(url) as register, tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
+        stream = (entry for own, _ in register.by_model() for entry in own)
+        return export.write_file(Path(folder) / "out", form, stream, FIELDS)
+
+
+def bench_inventory(bench: Bench) -> list[Figure]:
+    """The devices that need a step: by model and path; and each of them into a file."""
+    listing = bench.run(_pending, bench.inventory, False)
+    writing = bench.run(_pending, bench.inventory, True)
+    what = f"1,000,000 devices, {listing.result:,} of which need a step: by model and path"
+    return [
+        listing.took("pending_s", what, 10),
+        listing.peak("pending_mb", "memory for it"),
+        writing.took("pending_devices_s", "the same, each device into a file", 10),
+    ]
+
+
+def _pending(url: str, is_written: bool) -> int:
+    with Register(url) as register, tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
+        held = Inventory(register.database)
+        needs = list(pending.needs(register, held))
+        if is_written:
+            pending.write_devices(Path(folder) / "pending.csv", held, needs)
+        return sum(need.running.devices for need in needs)
+
+
+def bench_reports(bench: Bench) -> list[Figure]:
     """A day's reports: how even they come, and how long merging 100,000 takes."""
     per_minute: dict[int, int] = {}
     for number in range(DEVICES):
         minute = reports.due_second(device_id(number.to_bytes(8, "big"))) // 60
         per_minute[minute] = per_minute.get(minute, 0) + 1
-    held = inventory()
-    said = [
-        reports.Report(
-            d.device_id,
-            "2026-01-01T00:00:00Z",
-            d.model,
-            d.device_type,
-            d.firmware_version,
-            d.image_hash,
-        )
-        for d in itertools.islice(held.devices(), 100_000)
-    ]
-    path = _path("reports.jsonl")
+    path = bench.folder / "reports.jsonl"
     path.unlink(missing_ok=True)
+    with Register(bench.inventory) as register:
+        said = [
+            reports.Report(
+                d.device_id,
+                "2026-01-01T00:00:00Z",
+                d.model,
+                d.device_type,
+                d.firmware_version,
+                d.image_hash,
+            )
+            for d in itertools.islice(Inventory(register.database).devices(), 100_000)
+        ]
     reports.append(path, said)
-    with Watch() as watch:
-        merged = reports.merge_into(held, reports.read(path))
+    # what was merged once is told apart and left alone, so there is one run
+    runs = Runs(1, _merge, bench.inventory, str(path))
+    most = float(max(per_minute.values()))
     return [
-        Figure("1,000,000 daily reports: most in one minute", max(per_minute.values()), ""),
-        Figure("the same: mean of a minute", DEVICES / 1440, ""),
-        Figure("octets for 100,000 reports, merged", path.stat().st_size / 1e6, "MB"),
-        watch.figure(f"merge of {merged.updated:,} reports"),
+        Figure("reports_per_minute", "1,000,000 daily reports: most in one minute", most, ""),
+        Figure("reports_mean", "the same: mean of a minute", DEVICES / 1440, ""),
+        Figure("reports_mb", "octets of 100,000 reports", path.stat().st_size / 1e6, "MB"),
+        runs.took("merge_s", f"merge of {runs.result:,} reports"),
     ]
 
 
-BENCHES: dict[str, Callable[[], list[Figure]]] = {
+def _merge(url: str, path: str) -> int:
+    with Register(url) as register:
+        return reports.merge_into(Inventory(register.database), reports.read(Path(path))).updated
+
+
+BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
     "check": bench_check,
     "plan": bench_plan,
     "import": bench_import,
@@ -300,22 +382,45 @@ BENCHES: dict[str, Callable[[], list[Figure]]] = {
 }
 
 
-def table(figures: Iterable[Figure]) -> str:
-    """The figures, for people."""
-    lines = []
+# --- what is told
+
+
+def line(figure: Figure) -> str:
+    """A figure for people."""
+    cpu = "" if figure.cpu_s is None else f"({figure.cpu_s:.2f} of processor)"
+    budget = ""
+    if figure.budget is not None:
+        met = "met" if figure.value <= figure.budget else "NOT MET"
+        budget = f"at most {figure.budget:g} {figure.unit}: {met}"
+    text = f"{figure.what:<70} {figure.value:>8.2f} {figure.unit:<3} {cpu:<22} {budget}"
+    return text.rstrip()
+
+
+def keep(figures: Iterable[Figure], runs: int) -> None:
+    """Adds to what a run of other parts left."""
+    found = json.loads(OUT.read_text()) if OUT.exists() else {}
     for figure in figures:
-        cpu = "" if figure.cpu is None else f"({figure.cpu:.2f} of processor)"
-        budget = "" if figure.budget is None else f"at most {figure.budget:g} {figure.unit}"
-        line = f"{figure.what:<62} {figure.value:>8.2f} {figure.unit:<3} {cpu:<22} {budget}"
-        lines.append(line.rstrip())
-    return "\n".join(lines)
+        values = {key: value for key, value in vars(figure).items() if key != "name"}
+        found[figure.name] = values | {"runs": runs}
+    OUT.parent.mkdir(exist_ok=True)
+    OUT.write_text(json.dumps(found, indent=2) + "\n")
 
 
-def main(names: list[str]) -> None:
-    collect_rarely()  # as the commands do
-    for name in names or BENCHES:
-        print(table(BENCHES[name]()), flush=True)
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measures the register and the inventory.")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(BENCHES))
+    parser.add_argument("--runs", type=int, default=3, help="default: 3")
+    given = parser.parse_args()
+    if unknown := set(given.parts) - set(BENCHES):
+        parser.error(f"no such part: {', '.join(unknown)}")
+    with tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
+        bench = Bench(Path(folder), given.runs)
+        for name in given.parts or BENCHES:
+            figures = BENCHES[name](bench)
+            keep(figures, given.runs)
+            for figure in figures:
+                print(line(figure), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
