@@ -1,14 +1,16 @@
 """What is fuzzed: each target takes octets, and raises if something is wrong.
 
-Nothing but `Refused` may come out of a parser. What is parsed must encode to what was read, where
-the encoding is deterministic. A device may raise nothing at all, must answer an echo afterwards,
-and start what it started before.
+Nothing but `Refused` may come out of a parser. What it takes must encode to what was read, where
+the encoding is deterministic, and cbor2 must read the same in it. A device may raise nothing at
+all. It must answer an echo afterwards, and after a restart run what it ran, or what it may.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import cbor2
 import cells
 import flows
 import images
@@ -23,7 +25,11 @@ from bootloader.install import Installer
 from bootloader.link import frame, smp
 from bootloader.link.console import Console
 from bootloader.reasons import Refused
+from bootloader.trust import anchors
 from nor import NorFlash, Partition
+
+#: Inputs that crashed a target once: its name, a hyphen, anything.
+CRASHES = Path(__file__).parent / "crashes"
 
 _FACTS = policy.DeviceFacts(images.MANUFACTURER_CODE, images.IMAGE_TYPE, 0x0102, 5, 8192, 1)
 
@@ -57,16 +63,59 @@ def reader(data: bytes) -> None:
 
 
 def cbor_items(data: bytes) -> None:
+    theirs = _by_cbor2(data)
     for strict in (True, False):
         try:
             value = cbor.decode(data, strict)
         except Refused:
+            # what is in the subset, and encoded as we do, is taken
+            assert theirs is None or cbor.encode(theirs[0]) != data, "refused what we would write"
             continue
         encoded = cbor.encode(value)
         # one content has one encoding
-        assert cbor.decode(encoded) == value
+        assert _same(cbor.decode(encoded), value)
         if strict:
-            assert encoded == data
+            assert encoded == data, "took what we would write otherwise"
+        assert theirs is not None, "took what cbor2 does not"
+        assert _same(theirs[0], value), f"cbor2 reads {theirs[0]!r}, we {value!r}"
+
+
+def _by_cbor2(data: bytes) -> tuple[object] | None:
+    """What cbor2 reads, if that is one item of our subset."""
+    try:
+        value = cbor2.loads(data)
+    except Exception:
+        return None
+    return (value,) if _in_subset(value, 6) else None
+
+
+def _in_subset(value: object, depth: int) -> bool:
+    if not depth:
+        return False
+    if isinstance(value, list):
+        return all(_in_subset(item, depth - 1) for item in value)
+    if isinstance(value, dict):
+        return all(
+            isinstance(key, (int, str))
+            and not isinstance(key, bool)
+            and _in_subset(key, depth - 1)
+            and _in_subset(item, depth - 1)
+            for key, item in value.items()
+        )
+    if isinstance(value, int):
+        return -(1 << 64) <= value < 1 << 64
+    return value is None or type(value) in (str, bytes)
+
+
+def _same(one: object, other: object) -> bool:
+    """Equal, and of equal types: 1 is not true."""
+    if type(one) is not type(other):
+        return False
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    return one == other
 
 
 def envelope(data: bytes) -> None:
@@ -75,8 +124,15 @@ def envelope(data: bytes) -> None:
     except Refused:
         return
     assert len(data) <= cose.ENVELOPE_MAX_BYTES
-    found.digest()
-    assert cose.assemble(found.kid, bytes(found.content), bytes(found.signature)) == data
+    content, signature = bytes(found.content), bytes(found.signature)
+    assert found.digest() == images.sha256(cose.to_be_signed(content))
+    assert cose.assemble(found.kid, content, signature) == data
+    assert cose.envelope_bytes(data[: cose.HEAD_BYTES]) == len(data)
+    # RFC 9052 4.2
+    theirs = cbor2.loads(data)
+    protected, unprotected, *rest = theirs.value
+    assert (theirs.tag, protected, rest) == (18, b"\xa1\x01\x26", [content, signature])
+    assert dict(unprotected) == {4: found.kid}
 
 
 def manifest_alone(data: bytes) -> None:
@@ -86,6 +142,18 @@ def manifest_alone(data: bytes) -> None:
         return
     again = manifest.parse(found.encode())
     assert again.__dict__ == found.__dict__
+    theirs = cbor2.loads(data)
+    assert (theirs[2], theirs[4], theirs[6]) == (
+        found.manufacturer_code,
+        found.image_type,
+        found.file_version,
+    )
+    assert tuple(theirs[8]) == found.hardware
+    assert theirs[10] == [0, found.payload_bytes, found.payload_hash]
+    assert tuple(map(tuple, theirs[12])) == found.predecessors
+    assert (theirs[14], theirs[16]) == (found.minimum_base_version, found.security_counter)
+    assert (theirs.get(18) is True) == found.point_of_no_return
+    assert all(key & 1 or key <= 18 for key in theirs)
 
 
 def frames(data: bytes) -> None:
@@ -122,11 +190,11 @@ def commands(data: bytes) -> None:
     """First octet: the device; then requests, each with a length, an operation and a command."""
     if len(data) < 4:
         return
-    if not _devices:
-        _prepare_devices()
+    prepare()
     board = ramboard.Board()
     board.flash = _LenientFlash(bytearray(_devices[data[0] % len(_devices)]))
     device, chosen = flows.start(board)
+    before = _Memory(device)
     installer = Installer(device)
     console = Console(device, installer, lambda: chosen is not None)
     at, number = 1, 0
@@ -137,12 +205,38 @@ def commands(data: bytes) -> None:
         at += 4 + len(octets)
         number += 1
         _serve(board, console, 60)
+        # one reply at most for each request, and none longer than a frame
+        assert len(board.console.outgoing) <= number * 2048
     _serve(board, console, 1000)
     board.console.incoming += b"\n"
     assert is_alive(board, console), "the link does not answer any more"
-    # whatever was sent: what is on it starts
-    again = flows.start(board)[1]
-    assert (again is None) == (chosen is None), "what started before starts no longer"
+    # whatever was sent: after a restart what was on it starts, or what it may follow
+    again, chosen_again = flows.start(board)
+    before.check(_Memory(again))
+    assert (chosen_again is None) == (chosen is None), "what started before starts no longer"
+
+
+class _Memory:
+    """What of a device nobody at its console may change, who has nothing signed but release 1.2.0
+    and the next supplier's cell."""
+
+    def __init__(self, device: object) -> None:
+        held = device.anchors  # type: ignore[attr-defined]
+        self.manufacturer = held.cell(anchors.MANUFACTURER)
+        self.supplier = held.cell(anchors.SUPPLIER)
+        self.counter = device.ledger.security_counter  # type: ignore[attr-defined]
+        self.confirmed = flows.confirmed(device)
+        self.history = [event.chain for event in device.ledger.history()]  # type: ignore[attr-defined]
+
+    def check(self, after: _Memory) -> None:
+        if self.manufacturer is not None:
+            assert after.manufacturer.kid == self.manufacturer.kid
+            assert after.supplier.kid in (self.supplier.kid, images.kid("next supplier"))
+        else:
+            assert after.manufacturer is None or after.confirmed is None
+        assert after.counter == self.counter
+        assert after.confirmed == self.confirmed
+        assert after.history[: len(self.history)] == self.history
 
 
 def _serve(board: ramboard.Board, console: Console, most: int) -> None:
@@ -169,7 +263,10 @@ def _as_request(kind: int, which: int, octets: bytes, number: int) -> bytes:
     return frame.encode(header.encode() + octets)
 
 
-def _prepare_devices() -> None:
+def prepare() -> None:
+    """Makes the devices that commands are sent to, once."""
+    if _devices:
+        return
     signatures.remember()
     blank = ramboard.Board()
     _devices.append(bytes(blank.flash.cells))
@@ -239,6 +336,13 @@ def seeds() -> dict[str, list[bytes]]:
         "frames": [frame.encode(message), b"text\n", frame.encode(message + bytes(300))],
         "commands": _seeds_of_commands(),
     }
+
+
+def beginnings(target: str) -> Iterator[bytes]:
+    """What the target is first tried on: good inputs, and those that crashed it once."""
+    yield from seeds()[target]
+    for path in sorted(CRASHES.glob(f"{target}-*")):
+        yield path.read_bytes()
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
