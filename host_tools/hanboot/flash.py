@@ -24,10 +24,13 @@ from hanboot.prompt import Prompt
 #: boards/rp2040_han: behind the firmware come trust anchors, journal, slots and data.
 FIRMWARE_BYTES = 512 * 1024
 
-_BOARD = "rp2040_han"
+#: What a board is called that only exists on this machine (boards/virtual/board.py).
+_VIRTUAL = "virtual"
+_DEVELOPMENT = " (development)"
 #: How boards/stock begins its name.
 STOCK = "stock"
-_NAME = re.compile(rb"rp2040_han (ppmid|ihd) (product|development)")
+#: How firmware names itself (boards/rp2040_han/mpconfigboard.h).
+_NAME = re.compile(rb"([\w-]+) (ppmid|ihd) (product|development) with RP2040")
 _DEVICE_TYPES = {5: "ppmid", 6: "ihd"}  # bootloader/policy.py
 
 _DISK_S = 20.0  # from the prompt's last word to a mounted disk
@@ -46,14 +49,19 @@ class Firmware:
 
     Attributes:
         octets: the whole file.
-        role: "ppmid" or "ihd"; None for firmware that is not hanboot's.
-        development: whether it keeps the prompt.
+        board: what the device will call itself; None for firmware that is not hanboot's.
+        role: "ppmid" or "ihd"; None as well.
     """
 
     path: Path
     octets: bytes
+    board: str | None
     role: str | None
-    development: bool
+
+    @property
+    def development(self) -> bool:
+        """Whether it keeps the prompt."""
+        return self.board is not None and self.board.endswith(_DEVELOPMENT)
 
     @property
     def text(self) -> str:
@@ -79,14 +87,17 @@ def load(path: Path | None, role: str | None) -> Firmware:
             "hanboot's own firmware ends before: make firmware BOARD=rp2040_han",
         )
     found = _NAME.search(b"".join(octets for _, octets in sorted(content.blocks)))
-    holds = found[1].decode() if found else None
+    holds = found[2].decode() if found else None
     if role is not None and holds != role:
         raise BadFile(
             f"{path} is not firmware of {role.upper()}",
             f"it is firmware of {holds.upper()}" if holds else "it is not hanboot's",
             f"build it: make firmware BOARD=rp2040_han ROLE={role}",
         )
-    return Firmware(path, files.read(path), holds, bool(found and found[2] == b"development"))
+    board = found[1].decode() if found else None
+    if found and found[3] == b"development":
+        board = f"{board}{_DEVELOPMENT}"
+    return Firmware(path, files.read(path), board, holds)
 
 
 # --- what is there now
@@ -131,13 +142,13 @@ def to_bootsel(port: str, firmware: Firmware, replace: bool) -> Volume:
 
 
 def _check_device(port: str, identity: Identity, firmware: Firmware, replace: bool) -> None:
-    if not identity.board.startswith((_BOARD, STOCK)):
+    if identity.board == _VIRTUAL:
         raise Refused(
             f"{port} is no board that can be flashed",
             f"it is {describe(identity)}",
             "give the port of an RP2040 board",
         )
-    if identity.board == _BOARD:
+    if not identity.board.endswith(_DEVELOPMENT) and not identity.board.startswith(STOCK):
         raise Refused(
             f"{port} is a product: it cannot be flashed over its console",
             f"it is {describe(identity)}; it has no prompt, and no command leads to BOOTSEL",
@@ -233,8 +244,7 @@ def _not_back(error: HanbootError) -> HanbootError:
 
 
 def _check_returned(port: str, identity: Identity, firmware: Firmware) -> None:
-    name = f"{_BOARD} (development)" if firmware.development else _BOARD
-    if identity.board != name or role_of(identity) != firmware.role:
+    if identity.board != firmware.board or role_of(identity) != firmware.role:
         raise Refused(
             f"{port} is not what was flashed",
             f"it is {describe(identity)}; the file is {firmware.text}",

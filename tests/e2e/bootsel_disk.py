@@ -30,9 +30,9 @@ def make_uf2(content: bytes, family: int = uf2.RP2040_FAMILY, first: int = 0) ->
     return b"".join(blocks)
 
 
-def firmware(role: str = "ppmid", variant: str = "product", length: int = 200_000) -> bytes:
-    """A UF2 that says what it is as our firmware does, and is nothing else."""
-    return make_uf2(f"rp2040_han {role} {variant} with RP2040\0".encode().ljust(length, b"\x55"))
+def firmware(role: str = "ppmid", length: int = 200_000) -> bytes:
+    """A UF2 that says what it is as our firmware does: a virtual board, which plays the Pico."""
+    return make_uf2(f"virtual {role} product with RP2040\0".encode().ljust(length, b"\x55"))
 
 
 class Disk:

@@ -229,10 +229,9 @@ def test_from_a_prompt_to_the_disk(
     mounts = tmp_path / "mounts"
     mounts.write_text("")
     monkeypatch.setattr(bootsel, "_MOUNTS", mounts)
-    # what plays the chip is no RP2040, and what comes back is a virtual board
+    # what plays the chip is no RP2040
     look = flash._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
     monkeypatch.setattr(flash, "_LOOK_ROUND", look)
-    monkeypatch.setattr(flash, "_BOARD", "virtual")
     disk = Disk(tmp_path / "disk")
 
     def show_disk() -> None:

@@ -67,9 +67,8 @@ def file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def back(usb: Usb, states: States, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+def back(usb: Usb, states: States) -> Iterator[Bench]:
     """A board that is plugged in once the disk is gone; it plays the Pico."""
-    monkeypatch.setattr(flash, "_BOARD", "virtual")
     with Bench(states.provisioned("ppmid")) as bench:
         yield bench
 
@@ -303,7 +302,7 @@ def test_a_product_is_not_flashed_over_its_console(
 ) -> None:
     ran = hanboot("board", "flash", "--port", ppmid.port, file)
     assert_error(ran, 1, "is no board that can be flashed", "PPMID", "1.0.0.0")
-    monkeypatch.setattr(flash, "_BOARD", "virtual")
+    monkeypatch.setattr(flash, "_VIRTUAL", "none")
     for more in ((), ("--replace",)):
         ran = hanboot("board", "flash", "--port", ppmid.port, file, *more)
         assert_error(ran, 1, "is a product", "no command leads to BOOTSEL", "--volume in place")
