@@ -9,7 +9,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from bootloader.trust import anchors
-from hanboot import bootsel, keys, rp2040, usb, virtual
+from hanboot import bootsel, flash, keys, rp2040, usb, virtual
 from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
 from hanboot.bootsel import Volume
 from hanboot.cli.board_deploy import deploy_command
@@ -17,7 +17,8 @@ from hanboot.cli.board_flash import flash_command
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
-from hanboot.device import Device
+from hanboot.device import Device, Identity
+from hanboot.errors import Refused
 from hanboot.provisioning import AnchorKey, provision
 
 
@@ -166,10 +167,17 @@ def power_cycle(state: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
+@click.option(
+    "--role", type=click.Choice(virtual.ROLES), help="Refuse a device that plays another."
+)
 @port_option
 @json_option
 def provision_command(
-    manufacturer_key: Path, supplier_key: Path | None, port: str, as_json: bool
+    manufacturer_key: Path,
+    supplier_key: Path | None,
+    role: str | None,
+    port: str,
+    as_json: bool,
 ) -> None:
     """Write the trust anchors, once. From then on the device takes images signed by them."""
     out = Out(as_json)
@@ -177,9 +185,19 @@ def provision_command(
     if supplier_key:
         wanted.append(anchor_key(anchors.SUPPLIER, supplier_key))
     with Device(port) as device, refusals(out):
+        _check_role(port, device.identity(), role)
         provision(device, wanted, lambda key: out.note(f"{key.label}: written"))
     out.document({"provisioned": [{"label": key.label, "kid": key.kid.hex()} for key in wanted]})
     out.line(f"provisioned: {', '.join(f'{key.label} {key.kid.hex()}' for key in wanted)}")
+
+
+def _check_role(port: str, identity: Identity, role: str | None) -> None:
+    if role is not None and flash.role_of(identity) != role:
+        raise Refused(
+            f"{port} is no {role.upper()}",
+            f"it is {flash.describe(identity)}; nothing was written",
+            "check which board is at the port: hanboot board list",
+        )
 
 
 def anchor_key(role: int, file: Path) -> AnchorKey:
