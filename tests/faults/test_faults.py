@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 from itertools import chain
 from pathlib import Path
 
@@ -24,9 +25,10 @@ from bootloader import boot
 from bootloader.store import ledger
 from bootloader.store.flash import Region
 from bootloader.store.journal import Journal
-from nor_faults import Fault
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Fault
 
 JOBS = os.cpu_count() or 1
+PAGE = (interpreters.ROOT / "docs" / "faults.md").read_text()
 
 #: A place of each scenario; where the journal moves in the middle of it, where that matters.
 _PLACES = (
@@ -88,8 +90,17 @@ def test_lives_by_lot() -> None:
 
 
 def test_flash_lasts() -> None:
-    measured = endurance.measure(200)
+    measured = endurance.measure()
     assert measured.problems() == []
+    # docs/faults.md says so
+    figures = (
+        measured.journal_erases_per_upgrade,
+        measured.journal_erases_per_failed_upgrade,
+        ", ".join(map(str, measured.journal_sector_erases)),
+        f"{measured.refusals_per_journal_erase:g}",
+    )
+    for figure in figures:
+        assert f"| {figure} |" in PAGE
     # the journal outlasts the slots, and those 100,000 erases of each
     assert measured.worn_first == "slots"
     assert measured.upgrades_until_worn == 200_000
@@ -135,6 +146,10 @@ def test_kept_case(case: str, about: str) -> None:
     outcome = cases.run(case)
     assert outcome.violation is None, f"{case}: {about}"
     assert outcome.fired == outcome.wanted, f"{case} no longer shows what it showed: {about}"
+
+
+def test_the_page_names_every_kind() -> None:
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.M)) == {*PROGRAM_KINDS, *ERASE_KINDS}
 
 
 # --- operation counts
