@@ -9,7 +9,7 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 
 # as the MicroPython that runs tests/device finds them (host/test_on_micropython.py)
-for folder in ("tests/device", "boards/virtual"):
+for folder in ("tests/device", "boards/virtual", "boards/stock"):
     sys.path.append(str(ROOT / folder))
 
 # The same examples in every run, on any machine; HYPOTHESIS_PROFILE=explore looks for new ones.

@@ -143,12 +143,12 @@ class Folder:
 
 def _remove_within(folder: str) -> None:
     try:
-        entries = list(os.ilistdir(folder))  # type: ignore[attr-defined]
+        names = os.listdir(folder)
     except OSError:
         return
-    for entry in entries:
-        path = folder + "/" + entry[0]
-        if entry[1] & _MODE_DIRECTORY:
+    for name in names:
+        path = folder + "/" + name
+        if os.stat(path)[0] & _MODE_DIRECTORY:
             _remove_within(path)
             os.rmdir(path)
         else:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from command_line import assert_error, hanboot
-from rig import Bench, Keys, States
+from rig import Bench, Firmware, Keys, States
 
-from hanboot import keys
+from hanboot import device_code, keys
+from hanboot.board_process import FLASH_BYTES
 from hanboot.cli import board as commands
 from hanboot.device import Device
 from hanboot.provisioning import provision
@@ -51,6 +53,29 @@ def test_unplugged_between_two_cells(
         ran = hanboot("board", "provision", *arguments, "--port", again.port)
         assert ran.code == 0, ran.err
         assert _cells(again) == ["manufacturer", "supplier"]
+
+
+@pytest.mark.parametrize("held", ["noise", "zeros", "another program"])
+def test_flash_that_held_something_else(
+    held: str, states: States, firmware: Firmware, arguments: list[object]
+) -> None:
+    """A board that ran something else before it was flashed: nothing of it counts."""
+    state = states.fresh()
+    state.mkdir()
+    program = Path(device_code.micropython()).read_bytes()
+    content = {
+        "noise": random.Random(1).randbytes(FLASH_BYTES),
+        "zeros": bytes(FLASH_BYTES),
+        "another program": (program * (FLASH_BYTES // len(program) + 1))[:FLASH_BYTES],
+    }[held]
+    (state / "flash.bin").write_bytes(content)
+    with Bench(state, "ppmid") as bench:
+        identity = bench.identity()
+        assert not identity.provisioned
+        assert [slot.state for slot in identity.slots] == ["empty", "empty"]
+        assert hanboot("board", "provision", *arguments, "--port", bench.port).code == 0
+        bench.install(firmware.image("ppmid/1.0.0"))
+        assert bench.runs(firmware.image("ppmid/1.0.0"))
 
 
 def test_another_product(blank: Bench, arguments: list[object]) -> None:

@@ -22,6 +22,7 @@ PATH = (
     str(ROOT),
     str(ROOT / ".toolchain" / "lib"),  # micropython-unittest
     str(ROOT / "boards" / "virtual"),
+    str(ROOT / "boards" / "stock"),
 )
 TIMEOUT_S = 300
 
