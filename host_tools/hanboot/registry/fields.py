@@ -180,6 +180,11 @@ def _parse_counter(text: str) -> int:
     return int(text)
 
 
+def _show_join_option(option: str) -> str:
+    # MP231 writes an en dash, keyboards have none: kept with the one, shown with the other
+    return option.replace(" - ", " \u2013 ")
+
+
 _YES = {"yes": True, "true": True, "y": True, "no": False, "false": False, "n": False}
 
 
@@ -255,7 +260,7 @@ FIELDS = (
     Field("listed_on", "Listed On", "cpl", parse_date, datetime.date.isoformat),
     Field("status_since", "Status Since", "cpl", parse_date, datetime.date.isoformat),
     Field("expires_on", "Expires On", "cpl", parse_date, datetime.date.isoformat),
-    Field("join_option", "ZigBee Join Option", "cpl", one_of(JOIN_OPTIONS)),
+    Field("join_option", "ZigBee Join Option", "cpl", one_of(JOIN_OPTIONS), _show_join_option),
     Field(
         "predecessors",
         "Predecessor CPL Entry IDs",
@@ -332,7 +337,7 @@ _TAKES = {
     "firmware_version_text": "the same digits, as the manufacturer writes them",
     "image_hash": "64 hex digits, SHA-256",
     "status": ", ".join(STATUSES),
-    "join_option": "; ".join(JOIN_OPTIONS),
+    "join_option": "; ".join(map(_show_join_option, JOIN_OPTIONS)),
     "predecessors": "CPL Entry IDs, N/A, or empty",
     "release_kind": "non-commercial (a fix), commercial (SECMP0009)",
     "minimum_base_version": "8 digits",

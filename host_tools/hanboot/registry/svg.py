@@ -7,6 +7,7 @@ from html import escape
 from hanboot.registry.diagram import Drawing, Lane
 from hanboot.registry.entry import Entry
 
+_LEGEND = "Each arrow ends at an entry and starts at the dots of those that it may follow."
 _ROW = 40
 _BOX_HEIGHT = 28
 _LANE = 18
@@ -39,12 +40,13 @@ def as_svg(drawing: Drawing) -> str:
     remarks = [", ".join(line.remarks) for line in drawing.lines]
     remark_width = max((len(remark) for remark in remarks), default=0) * _CHARACTER
     width = max(box_left + box_width + 24 + remark_width, _LEFT * 2 + len(drawing.title) * 9.5)
-    height = _TOP + len(drawing.lines) * _ROW + 16
+    width = max(width, _LEFT * 2 + len(_LEGEND) * _CHARACTER)
+    height = _TOP + len(drawing.lines) * _ROW + 36
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height}" '
         f'width="{width:.0f}" height="{height}" role="img">',
         f"<title>{escape(drawing.title)}</title>",
-        "<desc>Each arrow ends at an entry and starts at the dots of those it may follow.</desc>",
+        f"<desc>{_LEGEND}</desc>",
         f"<style>{_STYLE}</style>",
         f'<rect width="{width:.0f}" height="{height}" style="fill:#fff;stroke:none"/>',
         f'<text class="title" x="{_LEFT}" y="28">{escape(drawing.title)}</text>',
@@ -63,6 +65,8 @@ def as_svg(drawing: Drawing) -> str:
             f"{escape(remarks[row])}</text>",
             "</g>",
         ]
+    if drawing.lanes:
+        parts.append(f'<text class="remark" x="{_LEFT}" y="{height - 16}">{_LEGEND}</text>')
     return "\n".join([*parts, "</svg>", ""])
 
 
