@@ -20,13 +20,13 @@ from nor_faults import Fault
 DRAWS = {
     "not-started": 1,
     "dropped": 1,
-    "prefix": 3,
+    "prefix": 2,
     "bits": 3,
-    "last-octet": 3,
-    "mixed": 4,
-    "weak": 5,
-    "weak-new": 5,
-    "weak-old": 10,
+    "last-octet": 2,
+    "mixed": 3,
+    "weak": 3,
+    "weak-new": 3,
+    "weak-old": 5,
 }
 
 Unit = tuple[str, tuple[object, ...]]

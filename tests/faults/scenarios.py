@@ -91,19 +91,19 @@ SCENARIOS = {
 }
 
 # How full the journal is when all pairs of faults are tried: each of the records of an upgrade is
-# the one that has to move, and each scenario is there with a move and without.
+# once the one that has to move, and the upgrade is there without a move, too.
 PAIR_SPACES = {
     "provision": (None,),
     "upgrade": (None, 0, 432),
     "revert": (None,),
     "counter": (544,),
     "no-return": (544,),
-    "anchor": (None, 0),
-    "fall-back": (None, 0),
-    "repair": (None, 0),
+    "anchor": (0,),
+    "fall-back": (0,),
+    "repair": (0,),
     "rescue": (544,),
     "replace": (None,),
-    "refusal": (None, 0),
+    "refusal": (0,),
 }
 
 _begun = {}
