@@ -11,6 +11,8 @@ ROOT = Path(__file__).parent.parent
 # as the MicroPython that runs tests/device finds them (host/test_on_micropython.py)
 for folder in ("tests/device", "boards/virtual", "boards/stock"):
     sys.path.append(str(ROOT / folder))
+# what tests of several folders share
+sys.path.append(str(ROOT / "tests" / "e2e"))
 
 # The same examples in every run, on any machine; HYPOTHESIS_PROFILE=explore looks for new ones.
 settings.register_profile("repeat", derandomize=True, deadline=None)

@@ -110,6 +110,27 @@ def test_the_only_disk_is_found(
         assert hanboot("board", "flash", file).code == 0
 
 
+def test_firmware_that_is_not_hanboot_s(file: Path, tmp_path: Path, usb: Usb, back: Bench) -> None:
+    file.write_bytes(make_uf2(b"MicroPython" * 10_000))
+    with Disk(tmp_path / "disk", on_taken=lambda _: usb.plug(back.board.port, "E6613852832F")):
+        ran = hanboot("board", "flash", "--volume", tmp_path / "disk", file)
+    assert ran.code == 0, ran.err
+    assert f"hanboot board deploy --port {back.board.port}" in ran.err
+
+
+def test_two_boards_come_back(
+    file: Path, tmp_path: Path, usb: Usb, back: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def on_taken(octets: bytes) -> None:
+        usb.plug(back.board.port, "E6613852832F")
+        usb.plug("/dev/ttyACM1", "E6613852AAAA")
+
+    monkeypatch.setattr(flash, "_BACK_S", 0.5)
+    with Disk(tmp_path / "disk", on_taken=on_taken):
+        ran = hanboot("board", "flash", "--volume", tmp_path / "disk", file)
+    assert_error(ran, 3, "2 boards are new since the copy", "E6613852AAAA")
+
+
 def test_another_device_comes_back(file: Path, tmp_path: Path, usb: Usb, back: Bench) -> None:
     file.write_bytes(firmware("ihd"))
     with Disk(tmp_path / "disk", on_taken=lambda _: usb.plug(back.board.port, "E6613852832F")):

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from bootsel_disk import Disk
 from click.testing import CliRunner
 
 from hanboot import bootsel, cli, usb
@@ -22,9 +23,6 @@ from hanboot.rp2040 import Rp2040Board
 from .conftest import BUILD, Maker, provision_keys, upgrade
 
 pytestmark = pytest.mark.slow
-
-sys.path.append(str(ROOT / "tests" / "e2e"))
-from bootsel_disk import Disk  # noqa: E402
 
 _STOCK = ROOT / "build" / "stock" / "RPI_PICO"
 
