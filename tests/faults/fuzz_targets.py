@@ -194,7 +194,7 @@ def commands(data: bytes) -> None:
     board = ramboard.Board()
     board.flash = _LenientFlash(bytearray(_devices[data[0] % len(_devices)]))
     device, chosen = flows.start(board)
-    before = _Memory(device)
+    before = Memory(device)
     installer = Installer(device)
     console = Console(device, installer, lambda: chosen is not None)
     at, number = 1, 0
@@ -212,11 +212,11 @@ def commands(data: bytes) -> None:
     assert is_alive(board, console), "the link does not answer any more"
     # whatever was sent: after a restart what was on it starts, or what it may follow
     again, chosen_again = flows.start(board)
-    before.check(_Memory(again))
+    before.check(Memory(again))
     assert (chosen_again is None) == (chosen is None), "what started before starts no longer"
 
 
-class _Memory:
+class Memory:
     """What of a device nobody at its console may change, who has nothing signed but release 1.2.0
     and the next supplier's cell."""
 
@@ -228,7 +228,7 @@ class _Memory:
         self.confirmed = flows.confirmed(device)
         self.history = [event.chain for event in device.ledger.history()]  # type: ignore[attr-defined]
 
-    def check(self, after: _Memory) -> None:
+    def check(self, after: Memory) -> None:
         if self.manufacturer is not None:
             assert after.manufacturer.kid == self.manufacturer.kid
             assert after.supplier.kid in (self.supplier.kid, images.kid("next supplier"))
@@ -237,6 +237,16 @@ class _Memory:
         assert after.counter == self.counter
         assert after.confirmed == self.confirmed
         assert after.history[: len(self.history)] == self.history
+
+
+def as_line(data: bytes) -> bytes:
+    """An input of `commands` as octets of the line."""
+    at, line = 1, b""
+    while at + 4 <= len(data):
+        length = (data[at] << 8 | data[at + 1]) % 900
+        line += _as_request(data[at + 2], data[at + 3], data[at + 4 : at + 4 + length], at & 0xFF)
+        at += 4 + length
+    return line
 
 
 def _serve(board: ramboard.Board, console: Console, most: int) -> None:
