@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from registers import WHY, entry, fill, same_but
@@ -20,7 +22,7 @@ from hanboot.registry import database, history
 from hanboot.registry.database import Database
 from hanboot.registry.history import Why
 from hanboot.registry.schema import REVISION, Base
-from hanboot.registry.store import Register
+from hanboot.registry.store import Register, Writer
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -83,6 +85,7 @@ def test_history_keeps_who_when_and_why(register: Register) -> None:
     ]
     assert changes[0].before is None
     assert changes[0].after["status"] == "Active"
+    assert changes[0].after["firmware_version"] == "00000002"
     assert changes[1].before == {"status": "Active", "predecessors": "E-1"}
     assert changes[1].after == {"status": "Withdrawn", "predecessors": "E-1, E-7"}
 
@@ -156,21 +159,29 @@ def test_migrations_make_what_the_models_say(register: Register) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_an_older_register_is_brought_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("revision", database.known_revisions()[:-1])
+def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
+    """One that is made as it was at that step, with an entry and its history in it."""
     path = tmp_path / "old.db"
-    with Register(Database(str(path), create=True)) as register:
-        fill(register, [entry(1)])
-        with register.database.writing() as connection:
-            for table in ("device", "distribution"):
-                connection.execute(sa.text(f"DROP TABLE {table}"))
-            connection.execute(sa.text("UPDATE alembic_version SET version_num = '0001'"))
+    with sa.create_engine(f"sqlite:///{path}").begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", "hanboot.registry:migrations")
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+        writer = Writer(connection, WHY)
+        writer.add([entry(1)])
+        writer.close()
     with pytest.raises(BadFile, match="older schema") as caught:
         Database(str(path))
     assert "hanboot registry migrate" in caught.value.what_to_do
     upgraded = Database(str(path), upgrade=True)
-    assert upgraded.found_at == "0001"
+    assert upgraded.found_at == revision
     with Register(upgraded) as register:
         assert register.entries() == [entry(1)]
+        with register.database.reading() as connection:
+            assert history.verify(connection) == 1
+            context = MigrationContext.configure(connection, opts={"compare_type": True})
+            assert compare_metadata(context, Base.metadata) == []
 
 
 def test_a_newer_register(tmp_path: Path) -> None:

@@ -243,7 +243,15 @@ FIELDS = (
         _show_hex(4),
         is_code=True,
     ),
-    Field("firmware_version", "Firmware Version", "cpl", parse_text, required=True, is_code=True),
+    Field(
+        "firmware_version",
+        "Firmware Version",
+        "cpl",
+        parse_text,
+        _show_hex(8),
+        required=True,
+        is_code=True,
+    ),
     Field("firmware_version_text", "Firmware Version As Given", "cpl", parse_text, is_code=True),
     Field(
         "image_hash",
@@ -320,12 +328,7 @@ def value_of(entry: Entry, name: str) -> Any:
 
 def texts_of(entry: Entry, columns: tuple[Field, ...] = FIELDS) -> list[str]:
     """The cells of a row."""
-    return [
-        entry.version_text
-        if column.name == "firmware_version"
-        else column.text(value_of(entry, column.name))
-        for column in columns
-    ]
+    return [column.text(value_of(entry, column.name)) for column in columns]
 
 
 _TAKES = {

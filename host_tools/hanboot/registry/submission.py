@@ -181,7 +181,7 @@ def _texts_of_image(register: Register, image: Image) -> dict[str, str]:
     values: dict[str, Any] = {
         "manufacturer_code": header.manufacturer_code,
         "image_hash": image.image_hash,
-        "firmware_version": f"{header.file_version:08X}",
+        "firmware_version": header.file_version,
     }
     if header.hardware[0] == header.hardware[1]:
         values["device_model"] = header.image_type << 16 | header.hardware[0]
