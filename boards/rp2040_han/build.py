@@ -1,13 +1,14 @@
 """Builds the firmware: `make firmware BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]`.
 
-Leaves UF2, ELF, link map and a size report in build/rp2040_han/. The same inputs give the same
-octets.
+Leaves UF2, ELF, link map and a size report in build/rp2040_han/, and beside a product's UF2 the
+names that its bootloader was linked with. The same inputs give the same octets.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -18,8 +19,14 @@ BOARD = Path(__file__).resolve().parent
 ROOT = BOARD.parents[1]
 OUT = ROOT / "build" / BOARD.name
 
-# the bootloader's modules without their strings, as MicroPython's tools name the symbols
-_FROZEN = re.compile(r"(fun_data|proto_fun|children|const_[a-z_]+|frozen_module)_bootloader(_|$)")
+sys.path.append(str(ROOT / "boards" / "toolchain"))
+
+import frozen  # noqa: E402
+import linker  # noqa: E402
+from system import ToolchainError  # noqa: E402
+
+CLIENTS = {name: BOARD / f"{name}.py" for name in ("_boot", "board", "main")}
+"""Modules of the board, frozen beside the bootloader."""
 
 
 def build(role: str, development: bool, out: Path) -> None:
@@ -28,32 +35,48 @@ def build(role: str, development: bool, out: Path) -> None:
     tree = out / name
     command = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
     command += ["--board-dir", str(BOARD), "--build", str(tree), "-D", f"HANBOOT_ROLE={role}"]
+    environment = dict(os.environ)
+    linked = None
     if development:
         command += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
-    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+    else:
+        linked = linker.link(ROOT, "bootloader", CLIENTS)
+        environment["HANBOOT_LINKED"] = str(_write(linked, tree / "linked"))
+    if subprocess.run(command, stdout=subprocess.DEVNULL, env=environment).returncode:
         sys.exit(1)
     report = size_report(tree)
+    if linked:
+        linker.check_firmware(linked, frozen.held_names(tree))
     if report["free_flash"] < 0:
         sys.exit(f"the firmware is {-report['free_flash']} octets too long for its part of flash")
     for suffix, source in (("uf2", "uf2"), ("elf", "elf"), ("map", "elf.map")):
         shutil.copyfile(tree / f"firmware.{source}", out / f"{name}.{suffix}")
     (out / f"{name}.size.json").write_text(json.dumps(report, indent=2) + "\n")
+    if linked:
+        (out / f"{name}.names.json").write_text(json.dumps(linked.names, indent=1) + "\n")
     print(f"{out / name}.uf2: " + ", ".join(f"{what} {size}" for what, size in report.items()))
+
+
+def _write(linked: linker.Linked, folder: Path) -> Path:
+    # always anew: what is frozen is compiled again where its source is younger
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, source in linked.modules.items():
+        (folder / f"{name}.py").write_text(source)
+    return folder
 
 
 def size_report(tree: Path) -> dict[str, int]:
     """Octets of the parts, from the linked firmware."""
     symbols = _symbols(tree / "firmware.elf")
     firmware = (tree / "firmware.bin").stat().st_size
-    bootloader = sum(size for name, (_, size) in symbols.items() if _FROZEN.match(name))
     storage, romfs = (_setting(name) for name in ("FLASH_STORAGE_BYTES", "ROMFS_BYTES"))
     flash = 2 * 1024 * 1024
     return {
         "firmware": firmware,
         "free_flash": flash - storage - romfs - firmware,
-        # all that is frozen, asyncio and the strings that modules share included
-        "frozen": _object_bytes(tree / "CMakeFiles" / "firmware.dir" / "frozen_content.c.o"),
-        "frozen_bootloader_code": bootloader,
+        # what the firmware would be shorter by without the bootloader; asyncio and the board's own
+        # modules stay
+        "frozen_bytes": frozen.frozen_bytes(tree, "bootloader"),
         "heap": symbols["__GcHeapEnd"][0] - symbols["__GcHeapStart"][0],
     }
 
@@ -69,13 +92,6 @@ def _symbols(elf: Path) -> dict[str, tuple[int, int]]:
         if numbers:
             found[name] = (int(numbers[0], 16), int(numbers[1], 16) if len(numbers) > 1 else 0)
     return found
-
-
-def _object_bytes(path: Path) -> int:
-    listing = subprocess.run(
-        ["arm-none-eabi-size", str(path)], capture_output=True, text=True, check=True
-    ).stdout
-    return int(listing.splitlines()[1].split()[3])
 
 
 def _setting(name: str) -> int:
@@ -95,7 +111,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
-    build(arguments.role, arguments.variant == "development", arguments.out)
+    try:
+        build(arguments.role, arguments.variant == "development", arguments.out)
+    except (linker.LinkError, ToolchainError) as error:
+        sys.exit(f"build: {error}")
 
 
 if __name__ == "__main__":

@@ -2,9 +2,6 @@
 import glob
 import os
 
-_root = os.path.abspath("../..")
-_bootloader = sorted(glob.glob("bootloader/**/*.py", root_dir=_root, recursive=True))
-
 # what an application may use beside the bootloader: asyncio without its network streams
 package(
     "asyncio",
@@ -12,5 +9,13 @@ package(
     base_path="$(MPY_DIR)/extmod",
     opt=3,
 )
-freeze(_root, tuple(_bootloader), opt=3)
-freeze(".", ("_boot.py", "board.py", "main.py"), opt=3)
+
+# build.py: the product's modules, linked (docs/linker.md); others keep the names of the source
+_linked = os.environ.get("HANBOOT_LINKED")
+if _linked:
+    freeze(_linked, ("_boot.py", "board.py", "bootloader.py", "main.py"), opt=3)
+else:
+    _root = os.path.abspath("../..")
+    _bootloader = sorted(glob.glob("bootloader/**/*.py", root_dir=_root, recursive=True))
+    freeze(_root, tuple(_bootloader), opt=3)
+    freeze(".", ("_boot.py", "board.py", "main.py"), opt=3)
