@@ -11,7 +11,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults soak test-fast test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults soak test-fast test-linked test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -59,6 +59,9 @@ soak: setup ## Random upgrades and faults [SEED=n] [MINUTES=10]
 
 test-fast: setup ## Tests without the slow ones and the foreign SMP clients
 	@$(BIN)/pytest --ignore tests/rp2040 -m 'not slow and not clients'
+
+test-linked: setup ## The linked bootloader: its linker, and the device tests on it
+	@$(BIN)/pytest tests/linked
 
 test-device: setup ## Device tests, on CPython and on MicroPython
 	@$(BIN)/pytest tests/device

@@ -18,12 +18,17 @@ def board_with(*releases, **board):
     return board
 
 
-# Upload, verification, activation, start and confirmation of a release that must be taken.
-def install(board, name):
-    installer = Installer(board.device())
+# Upload, verification and activation of a release that must be taken.
+def activate(board, name):
+    installer = Installer(start(board)[0])
     send(installer, images.ota_image(name))
     verify(installer)
     installer.activate(images.image_hash(name))
+
+
+# The same, then its start and confirmation.
+def install(board, name):
+    activate(board, name)
     device, chosen = start(board)
     device.ledger.confirm(chosen[0])
 

@@ -9,7 +9,6 @@ import images
 from outcome import reason_of
 from ramboard import MAP, Board, PowerCut
 
-import bootloader
 from bootloader import boot
 from bootloader.install import Installer
 from bootloader.reasons import (
@@ -50,11 +49,8 @@ class BootTest(unittest.TestCase):
 
     # Takes a release as far as its activation.
     def make_pending(self, name):
-        device, _ = flows.start(self.board)
-        installer = Installer(device)
-        flows.send(installer, images.ota_image(name))
-        flows.verify(installer)
-        installer.activate(images.image_hash(name))
+        flows.activate(self.board, name)
+        device = self.board.device()
         self.assertEqual(device.ledger.slots[device.ledger.held()].state, PENDING)
 
     # A start: (file version that starts or None, slots)
@@ -463,60 +459,6 @@ class PowerCutTest(BootTest):
             self.octets = bytes(self.board.flash.cells)
         self.board.flash.cells[:] = self.octets
         return self.board
-
-
-# What runs after the choice; without an application or a link.
-class RunTest(BootTest):
-    def setUp(self):
-        BootTest.setUp(self)
-        self.calls = []
-        bootloader.start = Start(self.calls)
-
-    def tearDown(self):
-        del bootloader.start
-
-    def run_board(self, hung=False):
-        del self.calls[:]
-        self.board.hung = hung
-        self.board.reset = lambda: self.calls.append("reset")
-        boot.run(self.board)
-        return list(self.calls)
-
-    def test_starts(self):
-        self.assertEqual(self.run_board(), [(0, V1_0, False), "reset"])
-
-    def test_stays(self):
-        self.board = flows.board_with()
-        self.assertEqual(self.run_board(), ["stay", "reset"])
-
-    # after the watchdog a confirmed application leaves a way in first; not one on trial, nor the
-    # one that takes its place
-    def test_after_the_watchdog(self):
-        self.assertEqual(self.run_board(hung=True), [(0, V1_0, True), "reset"])
-        self.make_pending("1.1.0")
-        self.assertEqual(self.run_board(), [(1, V1_1, False), "reset"])
-        for _ in range(2):
-            self.assertEqual(self.run_board(hung=True), [(1, V1_1, False), "reset"])
-        self.assertEqual(self.run_board(hung=True), [(0, V1_0, False), "reset"])
-
-    # the same with the trial in the first slot
-    def test_trial_in_the_first_slot(self):
-        flows.install(self.board, "1.1.0")
-        self.make_pending("1.2.0")
-        self.assertEqual(self.run_board(), [(0, V1_2, False), "reset"])
-        self.assertEqual(self.run_board(hung=True), [(0, V1_2, False), "reset"])
-
-
-# In place of bootloader/start.py.
-class Start:
-    def __init__(self, calls):
-        self.calls = calls
-
-    def stay(self, device):
-        self.calls.append("stay")
-
-    def start(self, device, index, content, needs_grace):
-        self.calls.append((index, content.file_version, needs_grace))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,9 @@ from .conftest import CLIENTS, ROOT
 DEVICE = ROOT / "tests" / "device"
 MICROPYTHON = ROOT / ".toolchain" / "bin" / "micropython"
 
-#: Tests of the example applications, which import nothing of the bootloader; a host tool.
-_BESIDE = ("firmware_rig", "make_vectors", "test_firmware", "test_firmware_credit")
+#: Tests of the example applications, which import nothing of the bootloader; a host tool; and one
+#: that puts something in the place of a module, where there are none.
+_BESIDE = ("firmware_rig", "make_vectors", "test_firmware", "test_firmware_credit", "test_run")
 
 MODULES = {path.stem: path for path in DEVICE.glob("*.py") if path.stem not in _BESIDE}
 FILES = sorted(name for name in MODULES if name.startswith("test_"))
@@ -30,8 +31,8 @@ FILES = sorted(name for name in MODULES if name.startswith("test_"))
 @pytest.fixture(scope="session")
 def linked(product: linker.Linked, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the program, compiled as for a product, and the tests."""
-    nor = {"nor": ROOT / "boards" / "virtual" / "nor.py"}
-    found = linker.link(ROOT, "bootloader", CLIENTS, {**MODULES, **nor})
+    flash = {path.stem: path for path in (ROOT / "boards" / "virtual").glob("nor*.py")}
+    found = linker.link(ROOT, "bootloader", CLIENTS, {**MODULES, **flash})
     folder = tmp_path_factory.mktemp("linked")
     for name, text in found.modules.items():
         if name not in CLIENTS:
