@@ -20,9 +20,12 @@ from .conftest import CLIENTS, ROOT
 DEVICE = ROOT / "tests" / "device"
 MICROPYTHON = ROOT / ".toolchain" / "bin" / "micropython"
 
-#: Tests of the example applications, which import nothing of the bootloader; a host tool; and one
-#: that puts something in the place of a module, where there are none.
-_BESIDE = ("firmware_rig", "make_vectors", "test_firmware", "test_firmware_credit", "test_run")
+#: What is not of the linked bootloader: the example applications and the stock board with their
+#: tests, a host tool, and a test that puts something in the place of a module.
+_BESIDE = (
+    *("firmware_rig", "test_firmware", "test_firmware_credit"),
+    *("test_stock", "make_vectors", "test_run"),
+)
 
 MODULES = {path.stem: path for path in DEVICE.glob("*.py") if path.stem not in _BESIDE}
 FILES = sorted(name for name in MODULES if name.startswith("test_"))
