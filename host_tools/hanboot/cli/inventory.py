@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from hanboot.cli.arguments import date_of, on_option
-from hanboot.cli.output import Out, json_option
+from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
     FILE,
     model_option,
@@ -70,7 +70,7 @@ def list_command(
                 else:
                     out.line(_in_one_line(device, status))
     out.document(documents)
-    out.line(f"{count} devices, {differing} of which report another firmware")
+    out.line(f"{counted(count, 'device')}, {differing} of which report another firmware")
 
 
 def _named(held: Inventory, wanted: list[str]) -> list[Device]:
@@ -128,7 +128,7 @@ def add(file: Path | None, port: str | None, url: str, as_json: bool) -> None:
                     _inventory(register), file, lambda fault: out.note(str(fault)), advance
                 )
     out.document({"added": count})
-    out.line(f"{count} device{'' if count == 1 else 's'} added")
+    out.line(f"{counted(count, 'device')} added")
 
 
 # --- pending
@@ -154,14 +154,18 @@ def pending_command(
         found = list(pending.needs(register, devices, date_of(day)))
         if device_file:
             count = pending.write_devices(device_file, devices, found)
-            out.note(f"{device_file}: {count} devices")
+            out.note(f"{device_file}: {counted(count, 'device')}")
     if as_json:
         out.document([need.as_json() for need in found])
     for need in found:
         out.line(_need_line(need))
     total = sum(need.running.devices for need in found)
     stuck = sum(need.running.devices for need in found if need.why)
-    out.line(f"{total} devices need a step; {stuck} of them have no proven path to the newest")
+    verb = "needs" if total == 1 else "need"
+    out.line(
+        f"{counted(total, 'device')} {verb} a step; "
+        f"{stuck} of them {'has' if stuck == 1 else 'have'} no proven path to the newest"
+    )
 
 
 def _need_line(need: pending.Need) -> str:
@@ -217,7 +221,8 @@ def merge(report_files: tuple[Path, ...], url: str, as_json: bool) -> None:
         done = reports.merge_into(_inventory(register), said)
     out.document(vars(done))
     out.line(
-        f"{done.reports} reports: {done.updated} devices taken over, {done.unchanged} had said so"
+        f"{counted(done.reports, 'report')}: {counted(done.updated, 'device')} taken over, "
+        f"{done.unchanged} had said so"
     )
     for number in done.differing:
         out.line(f"! {number} reports another firmware than the inventory holds")

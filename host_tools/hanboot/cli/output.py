@@ -23,6 +23,11 @@ Advance = Callable[[int, int], None]
 _PLAIN_STEPS = 10  # lines that a transfer writes where nobody watches a bar
 
 
+def counted(count: int, noun: str) -> str:
+    """A number of things: "1 device", "2 devices"."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 class Out:
     """Speaks to a person, or with --json to a program.
 

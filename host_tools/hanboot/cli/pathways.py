@@ -14,7 +14,7 @@ import click
 
 from hanboot import files, image
 from hanboot.cli.arguments import date_of, on_option
-from hanboot.cli.output import Out, json_option
+from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
     FILE,
     manufacturer_option,
@@ -86,7 +86,7 @@ def check(
             out.line(f"  {finding.severity:<8} {finding.code:<20} {finding.text}")
     totals = {severity: counts[severity] for severity in ("error", "warning", "note")}
     out.document({"summary": totals, "findings": [finding.as_json() for finding in found]})
-    out.line(", ".join(f"{n} {s}{'' if n == 1 else 's'}" for s, n in totals.items()))
+    out.line(", ".join(counted(n, severity) for severity, n in totals.items()))
     if counts["error"] or (strict and counts["warning"]):
         ctx.exit(1)
 
@@ -133,15 +133,12 @@ def plan(
     if not answer.steps:
         out.line(f"{answer.start} is there already: nothing to do")
         return
-    out.line(f"from {answer.start} to {answer.target.cpl_entry_id} in {_steps(answer.steps)}")
+    count = counted(len(answer.steps), "step")
+    out.line(f"from {answer.start} to {answer.target.cpl_entry_id} in {count}")
     for number, step in enumerate(answer.steps, 1):
         out.line(f"{number:>3}  {step.cpl_entry_id}  {step.version_text}  {step.image_hash.hex()}")
         for remark in remarks(step):
             out.line(f"     {remark}")
-
-
-def _steps(steps: tuple[Any, ...]) -> str:
-    return f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
 
 
 def _state_octets(name: str) -> bytes:

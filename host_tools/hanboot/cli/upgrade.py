@@ -12,7 +12,7 @@ import click
 from hanboot import explain, image
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.device import send
-from hanboot.cli.output import Out, json_option
+from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import any_registry_option, is_flag_given, port_option
 from hanboot.device import Device, FirmwareId, hash_in
@@ -154,7 +154,7 @@ def _show(say: Callable[[str], None], device: str, plan: Plan, steps: list[WalkS
     if not steps:
         say(f"{device} runs {plan.start}, which is the target: nothing to do")
         return
-    count = f"{len(steps)} step{'' if len(steps) == 1 else 's'}"
+    count = counted(len(steps), "step")
     say(f"{device} runs {plan.start}; to {plan.target.cpl_entry_id} in {count}:")
     for number, step in enumerate(steps, 1):
         entry = step.entry
