@@ -30,7 +30,7 @@ _DEVELOPMENT = " (development)"
 #: How boards/stock begins its name.
 STOCK = "stock"
 #: How firmware names itself (boards/rp2040_han/mpconfigboard.h).
-_NAME = re.compile(rb"([\w-]+) (ppmid|ihd) (product|development) with RP2040")
+_NAME = re.compile(rb"([\w-]{1,32}) (ppmid|ihd) (product|development) with RP2040")
 _DEVICE_TYPES = {5: "ppmid", 6: "ihd"}  # bootloader/policy.py
 
 _DISK_S = 20.0  # from the prompt's last word to a mounted disk
