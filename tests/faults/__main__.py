@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in ("tests/faults", "tests/device", "boards/virtual", "."):
+for folder in ("tests/faults", "tests/device", "boards/virtual", "boards/stock", "."):
     sys.path.insert(0, str(ROOT / folder))
 
 

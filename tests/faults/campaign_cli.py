@@ -30,7 +30,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn by lot (%(default)s)")
     parser.add_argument(
-        "--share", type=float, default=1.0, help="of what is drawn by lot (%(default)s)"
+        "--share", type=float, default=1.0, help="of the whole, by lot: a quick look (%(default)s)"
     )
     parser.add_argument(
         "--json", type=Path, help=f"report ({REPORT.relative_to(ROOT)} of a whole campaign)"
@@ -41,7 +41,8 @@ def main(arguments: list[str]) -> int:
 
         return replay.main(options.case, options.micropython)
     names = options.part or list(parts.ALL)
-    report = options.json or (None if options.part else REPORT)
+    is_whole = not options.part and options.share == 1
+    report = options.json or (REPORT if is_whole else None)
     return run(names, parts.Options(options.jobs, options.seed, options.share), report)
 
 

@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -20,12 +20,14 @@ import soak as soaking
 from progress import Progress
 from tally import Tally
 
+from nor_faults import Fault
+
 _HERE = Path(__file__).parent
 
 
 @dataclass
 class Options:
-    """jobs: processes at a time. seed: of all that is drawn by lot. share: of what is drawn."""
+    """jobs: processes at a time. seed: of all that is drawn by lot. share: of the whole."""
 
     jobs: int
     seed: int = 1
@@ -33,6 +35,10 @@ class Options:
 
     def of(self, count: int) -> int:
         return max(1, round(count * self.share))
+
+    def part_of(self, units: list[campaign.Unit]) -> list[campaign.Unit]:
+        """All of them, or a share by lot."""
+        return random.Random(self.seed).sample(units, self.of(len(units)))
 
 
 @dataclass
@@ -53,6 +59,7 @@ _LIVES = 150
 
 # so that all of it is done within 20 minutes on two cores
 _MUTANT_SECONDS = 300
+_FUZZ_SECONDS = 120
 _RUNNER_SECONDS_MOST = 600
 
 
@@ -72,13 +79,13 @@ def _units(name: str, units: list[campaign.Unit], options: Options) -> Part:
 def single(options: Options) -> Part:
     """Every operation of every scenario fails in every way, several times where chance counts."""
     cases.prepare()
-    return _units("single", campaign.single_units(), options)
+    return _units("single", options.part_of(campaign.single_units()), options)
 
 
 def double(options: Options) -> Part:
     """On the smallest device: every pair of faults, the second in the recovery from the first."""
     cases.prepare()
-    return _units("double", campaign.double_units(), options)
+    return _units("double", options.part_of(campaign.double_units()), options)
 
 
 def triple(options: Options) -> Part:
@@ -122,7 +129,12 @@ def rp2040(options: Options) -> Part:
 
     progress = Progress("emulated RP2040")
     part = Part()
-    for found in on_rp2040.run(options.jobs, on_child=lambda count: progress(f"{count} cuts")):
+    every = round(1 / options.share)
+
+    def plan(number: int, length: int) -> Sequence[list[Fault]]:
+        return () if number % every else on_rp2040.plan(number, length)
+
+    for found in on_rp2040.run(options.jobs, plan, lambda count: progress(f"{count} cuts")):
         faults = found.case.count(",") + 1
         kind = found.case.rsplit(".", 2)[1]
         part.tally.add(found.case, found.phase, kind, found.fired == faults, found.violation)
@@ -170,14 +182,14 @@ def _runner(
                 check=False,
                 timeout=_RUNNER_SECONDS_MOST,
             )
-            said, found = done.stdout, json.loads(report.read_text())
+            found = json.loads(report.read_text())
         except subprocess.TimeoutExpired:
             return Part(problems=[f"{name}: not done in {_RUNNER_SECONDS_MOST} s"])
         except FileNotFoundError:
-            return Part(problems=[f"{name}: ended with {done.returncode}, no report\n{said}"])
+            return Part(problems=[f"{name}: ended with {done.returncode}, no report\n{done.stdout}"])
     part = Part({ours: found[theirs] for theirs, ours in fields.items()})
     if bad(found) or done.returncode:
-        part.problems.append(f"{name}: {said}")
+        part.problems.append(f"{name}: {done.stdout}")
     progress.end(", ".join(f"{count} {key}" for key, count in part.fields.items()))
     return part
 
@@ -189,17 +201,18 @@ def mutants(options: Options) -> Part:
         "mutants",
         fields,
         lambda found: found["mutants"] - found["killed"],
-        "--jobs",
-        str(options.jobs),
-        "--seconds",
-        str(_MUTANT_SECONDS),
+        *_within(options, _MUTANT_SECONDS),
     )
+
+
+def _within(options: Options, seconds: float) -> list[str]:
+    return ["--jobs", str(options.jobs), "--seconds", str(options.of(round(seconds)))]
 
 
 def fuzz(options: Options) -> Part:
     """Hostile octets for everything that parses."""
     fields = {"inputs": "fuzz_inputs", "crashes": "fuzz_crashes"}
-    return _runner("fuzz", fields, lambda found: found["crashes"])
+    return _runner("fuzz", fields, lambda found: found["crashes"], *_within(options, _FUZZ_SECONDS))
 
 
 #: In the order in which they are run: what finds most, soonest, first.
