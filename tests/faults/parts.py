@@ -186,7 +186,8 @@ def _runner(
         except subprocess.TimeoutExpired:
             return Part(problems=[f"{name}: not done in {_RUNNER_SECONDS_MOST} s"])
         except FileNotFoundError:
-            return Part(problems=[f"{name}: ended with {done.returncode}, no report\n{done.stdout}"])
+            said = f"{name}: ended with {done.returncode}, no report\n{done.stdout}"
+            return Part(problems=[said])
     part = Part({ours: found[theirs] for theirs, ours in fields.items()})
     if bad(found) or done.returncode:
         part.problems.append(f"{name}: {done.stdout}")
