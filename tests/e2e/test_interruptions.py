@@ -121,7 +121,7 @@ def test_an_upload_that_is_stopped(
     """In whatever it does; the same command goes on."""
     file = firmware.file(long)
     with (
-        cable(SerialCable, ppmid.board.port, pace_s=0.005) as slow,
+        cable(SerialCable, ppmid.board.port, pace_s=0.05) as slow,
         subprocess.Popen(
             command("upload", file, "--port", slow.port), stderr=subprocess.PIPE, text=True
         ) as upload,

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import FIRST_RELEASE, RELEASE, make_release
+from samples import FIRST_RELEASE, RELEASE, make_release
 
 from hanboot import cli, image, keys
 from hanboot.cli import output

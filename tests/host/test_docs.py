@@ -23,8 +23,8 @@ import click
 import flows
 import pytest
 import ramboard
-from conftest import ROOT
 from outcome import refusal_of
+from samples import ROOT
 
 from bootloader import policy, reasons
 from bootloader.image import cose, manifest, ota

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from conftest import ROOT
+from samples import ROOT
 
 from bootloader import reasons
 from bootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PREDECESSOR

@@ -8,9 +8,9 @@ import logging
 from pathlib import Path
 
 import pytest
-from conftest import APPLICATION, FIRST_RELEASE, RELEASE, make_release
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from samples import APPLICATION, FIRST_RELEASE, RELEASE, make_release
 
 from hanboot import image, release, romfs, verification
 from hanboot.errors import BadFile
