@@ -41,6 +41,8 @@ class VirtualBoard(BoardProcess):
     ) -> None:
         super().__init__(state, role, on_text)
         self._trial_ms = trial_ms
+        #: From the next start on: whether power fails in each, when an application is to start.
+        self.is_cut = False
 
     def _prepare(self) -> None:
         self._code = device_code.compiled()
@@ -57,6 +59,7 @@ class VirtualBoard(BoardProcess):
             self._serial,
             self.cause,
             str(self._trial_ms),
+            str(int(self.is_cut)),
         ]
         return command, {}
 
