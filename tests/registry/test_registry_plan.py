@@ -104,7 +104,8 @@ def test_against_brute_force(entries: list[Entry], data: st.DataObject) -> None:
     pathways = Pathways(entries, {}, DAY)
     start = data.draw(st.sampled_from(entries))
     counter = data.draw(st.integers(start.counter, 3))
-    targets = data.draw(st.just(newest_of(entries)) | st.sampled_from(entries).map(lambda e: [e]))
+    several = st.lists(st.sampled_from(entries), min_size=1, max_size=3)
+    targets = data.draw(st.just(newest_of(entries)) | several)
     answer = plan(pathways, state_of(*start.identity, counter), targets)
     expected = shortest(entries, [(*start.identity, counter)], targets)
     if expected is None:
@@ -114,6 +115,13 @@ def test_against_brute_force(entries: list[Entry], data: st.DataObject) -> None:
         assert isinstance(answer, Plan), answer
         assert len(answer.steps) == expected
         check_walk(pathways, start, counter, answer)
+
+
+def test_of_several_targets_the_nearest_counts() -> None:
+    entries = [entry(1), entry(2, [1]), entry(3, [2])]
+    answer = plan(Pathways(entries, {}, DAY), state_of(*entries[0].identity, 0), entries[1:])
+    assert isinstance(answer, Plan)
+    assert [step.cpl_entry_id for step in answer.steps] == ["E-2"]
 
 
 def check_walk(pathways: Pathways, start: Entry, counter: int, answer: Plan) -> None:
