@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ from hanboot.image import Image
 from hanboot.rp2040 import Rp2040Board
 
 from .conftest import BUILD, Maker, upgrade
+
+#: What the bootloader may take of the flash, frozen.
+_FROZEN_BYTES = 32 * 1024
 
 pytestmark = pytest.mark.slow
 
@@ -76,6 +80,14 @@ def test_an_application_has_no_way_out(state: Path, maker: Maker, v1: Image, v2:
         # it ends at every start; the link is served long enough for its successor all the same
         upgrade(device, after)
         assert "watchdog" not in board.resets
+
+
+def test_the_bootloader_fits_its_budget(firmware: Path) -> None:
+    report = json.loads(firmware.with_suffix(".size.json").read_text())
+    assert report["frozen_bytes"] <= _FROZEN_BYTES
+    # and a product is of no use to anybody who cannot read what it says
+    names = json.loads(firmware.with_suffix(".names.json").read_text())
+    assert ["boot.run()"] in names.values()
 
 
 def test_same_inputs_same_octets(firmware: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from . import by_text, fold, join, names, reach, rename, source
 from .interface import kept_names, members
 from .readable import load_names, readable
+from .scopes import Function
 from .source import LinkError
 
 __all__ = ["LinkError", "Linked", "check_firmware", "link", "load_names", "readable"]
@@ -112,14 +113,16 @@ def _in_order(naming: names.Naming) -> str:
 
 
 def _readable(joined: join.Joined, naming: names.Naming) -> dict[str, list[str]]:
-    """word -> joined names: of a global, or of a member with its class."""
+    """word -> joined names: of a global, or of a member with its class; `()` behind code."""
     found: dict[str, list[str]] = {}
+    functions = {node.name for node in joined.tree.body if isinstance(node, Function)}
     for name, word in naming.globals.items():
-        if word != name.rpartition(".")[2]:
-            found.setdefault(word, []).append(name)
+        found.setdefault(word, []).append(name + "()" * (name in functions))
     for node in joined.tree.body:
-        if isinstance(node, ast.ClassDef):
-            for member in sorted(members(node)):
-                if member in naming.attributes:
-                    found.setdefault(naming.attributes[member], []).append(f"{node.name}.{member}")
+        if not isinstance(node, ast.ClassDef):
+            continue
+        functions = {part.name for part in node.body if isinstance(part, Function)}
+        for member in sorted(members(node) & naming.attributes.keys()):
+            name = f"{node.name}.{member}" + "()" * (member in functions)
+            found.setdefault(naming.attributes[member], []).append(name)
     return {word: found[word] for word in sorted(found)}

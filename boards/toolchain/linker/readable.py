@@ -37,7 +37,7 @@ def readable(text: str, names: Mapping[str, Sequence[str]]) -> str:
     """`text` with the names of the source, wherever a linked one stands.
 
     A word may stand for a global and an attribute, or for methods of several classes: then all of
-    them are shown.
+    them are shown; in a frame, those that are code.
     """
     return "\n".join(_line(line, names) for line in text.splitlines()) + "\n"
 
@@ -47,7 +47,8 @@ def _line(line: str, names: Mapping[str, Sequence[str]]) -> str:
         return " or ".join(names.get(word, [word]))
 
     if frame := _FRAME.match(line):
-        where = "bootloader" if frame[3] in names else "bootloader.py"
-        return f"{frame[1]}{where}{frame[2]}, in {spelled(frame[3])}"
+        found = names.get(frame[3], [frame[3]])
+        code = [name for name in found if name.endswith("()")] or found
+        return f"{frame[1]}bootloader{frame[2]}, in {' or '.join(code)}"
     line = _CLASS.sub(lambda match: spelled(match[1]), line)
     return _QUOTED.sub(lambda match: f"'{spelled(match[1])}'", line)
