@@ -105,9 +105,15 @@ PROGRAMS = {
     "keywords keep their names": (
         """
         from bootloader.one import area
-        print(area(width=2, height=3), area(2, height=5))
+        print(area(width=2, height=3), area(2, height=5), area(2, 3, deep=4), area(1, 1))
         """,
-        {"one": "def area(width, height):\n    return width * 10 + height\n"},
+        {
+            "one": """
+            depth = 7
+            def area(width, height, *, deep=depth):
+                return width * 100 + height * 10 + deep
+            """
+        },
     ),
     "constants": (
         """

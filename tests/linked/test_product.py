@@ -42,6 +42,13 @@ def test_applications_find_what_they_are_promised(product: linker.Linked) -> Non
     assert expected <= _attributes(product.modules["bootloader"])
 
 
+def test_applications_may_call_with_keywords(product: linker.Linked) -> None:
+    nodes = ast.walk(ast.parse(product.modules["bootloader"]))
+    found = {node.name: node for node in nodes if isinstance(node, ast.FunctionDef)}
+    assert [argument.arg for argument in found["say"].args.args[1:]] == ["text"]
+    assert [argument.arg for argument in found["show"].args.args[1:]] == ["lines"]
+
+
 def test_what_a_board_gives_keeps_its_name(product: linker.Linked) -> None:
     asked = _attributes(product.modules["bootloader"])
     given = _attributes(product.modules["board"])

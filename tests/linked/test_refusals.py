@@ -17,6 +17,7 @@ REFUSED = {
     "__dict__": ("def f(x):\n    return x.__dict__\n", "__dict__"),
     "computed import": ("def f(x):\n    return __import__(x)\n", "__import__"),
     "star import": ("from bootloader.two import *\n", "import *"),
+    "keywords by **": ("def f(**given):\n    return f(**given)\n", "keywords that **"),
     "walrus": ("def f(x):\n    return (y := x)\n", "NamedExpr"),
     "missing name caught": (
         "def f(x):\n    try:\n        x.a\n    except AttributeError:\n        pass\n",

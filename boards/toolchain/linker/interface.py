@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 
 from .join import Joined
-from .scopes import Function
+from .scopes import Function, arguments
 from .source import LinkError
 
 #: What an application is handed: the public attributes of these classes (docs/adopting.md).
@@ -39,8 +39,23 @@ BOARD = (
 
 def kept_names(joined: Joined) -> set[str]:
     """Attributes that keep their names."""
+    public = [member for node in _handed_out(joined) for member in members(node)]
+    return {*BOARD, *ENTRY, *(member for member in public if not member.startswith("_"))}
+
+
+def kept_parameters(joined: Joined) -> set[str]:
+    """Parameters that keep their names: an application may call with keywords."""
+    return {
+        argument.arg
+        for node in _handed_out(joined)
+        for method in node.body
+        if isinstance(method, Function) and not method.name.startswith("_")
+        for argument in arguments(method.args)[1:]
+    }
+
+
+def _handed_out(joined: Joined) -> list[ast.ClassDef]:
     classes = {node.name: node for node in joined.tree.body if isinstance(node, ast.ClassDef)}
-    kept = {*BOARD, *ENTRY}
     for name in APPLICATION:
         if name not in classes:
             raise LinkError(
@@ -49,8 +64,7 @@ def kept_names(joined: Joined) -> set[str]:
                 "the interface to applications names it (linker/interface.py)",
                 "correct one of them",
             )
-        kept |= {member for member in members(classes[name]) if not member.startswith("_")}
-    return kept
+    return [classes[name] for name in APPLICATION]
 
 
 def members(node: ast.ClassDef) -> set[str]:

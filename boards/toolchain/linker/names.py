@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .interface import kept_names, members
+from .interface import kept_names, kept_parameters, members
 from .join import Joined
 from .source import LinkError
 
@@ -48,7 +48,7 @@ class Naming:
         globals: joined name -> word.
         attributes: attribute -> word.
         parameters: joined name of a function, or of a class for its `__init__`: old -> new name.
-        keywords: parameters that keep their names, because a call uses them.
+        keywords: parameters that keep their names, because a call uses them or may do so.
         order: all names of the linked program, the most used first.
         shared: those of them that are words.
     """
@@ -86,7 +86,7 @@ def choose(joined: Joined, clients: Iterable[ast.Module]) -> Naming:
     """
     tree, trees = joined.tree, [joined.tree, *clients]
     firmware = firmware_words()
-    naming = Naming(keywords=_keywords(trees))
+    naming = Naming(keywords=_keywords(trees) | kept_parameters(joined))
     kept = kept_names(joined) | set(firmware) | naming.keywords | _texts(tree)
     uses = Counter(_uses(tree))
     in_class_bodies = _named_in_class_bodies(tree)

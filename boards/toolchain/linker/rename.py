@@ -62,7 +62,7 @@ class Rename(ast.NodeTransformer):
 
     def _function(self, node: Function) -> Function:
         node.decorator_list = [self.visit(decorator) for decorator in node.decorator_list]
-        node.args.defaults = [self.visit(default) for default in node.args.defaults]
+        self._visit_defaults(node.args)
         in_class = bool(self._within) and self._within[-1] == "class"
         self._within.append("function")
         self._enter(node, node.args)
@@ -83,7 +83,7 @@ class Rename(ast.NodeTransformer):
     visit_AsyncFunctionDef = _function
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.Lambda:
-        node.args.defaults = [self.visit(default) for default in node.args.defaults]
+        self._visit_defaults(node.args)
         self._enter(node, node.args)
         node.body = self.visit(node.body)
         self._parameters.pop()
@@ -97,6 +97,10 @@ class Rename(ast.NodeTransformer):
     def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.Nonlocal:
         node.names = [self.visit_Name(ast.Name(name, ast.Store())).id for name in node.names]
         return node
+
+    def _visit_defaults(self, given: ast.arguments) -> None:
+        given.defaults = [self.visit(default) for default in given.defaults]
+        given.kw_defaults = [default and self.visit(default) for default in given.kw_defaults]
 
     def _enter(self, node: ast.AST, given: ast.arguments) -> None:
         """Gives parameters the most used words that the function does not name."""

@@ -54,6 +54,8 @@ def refuse_by_text(name: str, tree: ast.Module) -> None:
             raise _unclear(where, node.attr)
         if isinstance(node, ast.alias) and node.name == "*":
             raise _unclear(where, "import *")
+        if isinstance(node, ast.Call) and any(keyword.arg is None for keyword in node.keywords):
+            raise _unclear(where, "keywords that ** brings")
         if isinstance(node, ast.ClassDef):
             for part in node.body:
                 if not isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)):
