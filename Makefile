@@ -6,6 +6,8 @@ PYTHON ?= python3
 BOARD ?= rp2040_han
 
 BIN := .venv/bin
+# a process for each core
+PYTEST := $(BIN)/pytest -n auto --dist worksteal
 VENV := .venv/.installed
 UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
@@ -14,7 +16,7 @@ TOOLCHAIN := boards/toolchain
 .PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults soak test-fast test-linked test-device lint format clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 setup: $(VENV) $(UNITTEST) ## Make .venv and bring MicroPython
 	@$(BIN)/python $(TOOLCHAIN) unix
@@ -45,11 +47,17 @@ demo: setup $(if $(filter rp2040,$(BOARD)),demo-firmware) ## Watch a PPMID refus
 demo-firmware: setup-rp2
 	@$(BIN)/python boards/rp2040_han/build.py
 
-test: lint ## Lint, then every test but those on the emulated RP2040
-	@$(BIN)/pytest --ignore tests/rp2040
+test: lint setup-rp2 ## Lint, then every test, those on an emulated RP2040 too
+	@$(PYTEST) -m 'not long'
 
-test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040, some minutes
-	@$(BIN)/pytest tests/rp2040
+test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040 alone
+	@$(PYTEST) -m 'not long' tests/rp2040
+
+test-wycheproof: setup-rp2 ## All Wycheproof vectors on an emulated RP2040; half an hour
+	@$(PYTEST) -m long tests/rp2040
+
+bench: setup-rp2 ## Measure against the budgets, on an emulated RP2040; build/bench.json
+	@$(BIN)/python tests/bench
 
 faults: setup firmware ## Fault campaign: power cuts, torn writes, mutants, fuzzing; 20 minutes
 	@$(BIN)/python tests/faults
@@ -58,13 +66,13 @@ soak: setup ## Random upgrades and faults [SEED=n] [MINUTES=10]
 	@$(BIN)/python tests/faults soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))
 
 test-fast: setup ## Tests without the slow ones and the foreign SMP clients
-	@$(BIN)/pytest --ignore tests/rp2040 -m 'not slow and not clients'
+	@$(PYTEST) --ignore tests/rp2040 -m 'not slow and not clients'
 
 test-linked: setup ## The linked bootloader: its linker, and the device tests on it
 	@$(BIN)/pytest tests/linked
 
 test-device: setup ## Device tests, on CPython and on MicroPython
-	@$(BIN)/pytest tests/device
+	@$(PYTEST) tests/device
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parent.parent
 for folder in ("tests/device", "boards/virtual", "boards/stock"):
     sys.path.append(str(ROOT / folder))
 # what tests of several folders share
-sys.path.append(str(ROOT / "tests" / "e2e"))
+for folder in ("e2e", "host", "bench"):
+    sys.path.append(str(ROOT / "tests" / folder))
 
 # The same examples in every run, on any machine; HYPOTHESIS_PROFILE=explore looks for new ones.
 settings.register_profile("repeat", derandomize=True, deadline=None)

@@ -56,7 +56,7 @@ class Chip:
         serial: the flash's unique number, 8 octets.
         cause: of the reset that it comes from.
         on_output: called with what the console writes.
-        flash_log: file that gets a line for every erase and program.
+        on_flash: called at each erase and program, before it: "erase" or "program", offset, octets.
     """
 
     def __init__(
@@ -65,12 +65,12 @@ class Chip:
         serial: bytes,
         cause: str = POWER,
         on_output: Callable[[bytes], None] = lambda octets: None,
-        flash_log: Path | None = None,
+        on_flash: Callable[[str, int, int], None] = lambda what, start, size: None,
     ) -> None:
         self._file = os.open(flash, os.O_RDWR)
-        self._log = flash_log.open("a", buffering=1) if flash_log else None
         self._serial = serial
         self._on_output = on_output
+        self._on_flash = on_flash
         self._input = bytearray()
         self._wanted = 0  # octets that the console's endpoint waits for
         #: How the run ended; None while it goes on.
@@ -188,8 +188,7 @@ class Chip:
             self.programs += 1
         else:
             self.erases += size // _SECTOR_BYTES
-        if self._log:
-            self._log.write(f"{'program' if size == _PAGE_BYTES else 'erase'} {start:06x} {size}\n")
+        self._on_flash("program" if size == _PAGE_BYTES else "erase", start, size)
         before = bytes(self._mcu.flash[start : start + size])
         self._apply()
         left = self._left(before, bytes(self._mcu.flash[start : start + size]))
@@ -213,7 +212,13 @@ def main() -> int:
     parser.add_argument("--cut-at", type=int, default=0)
     parser.add_argument("--flash-log", type=Path)
     arguments = parser.parse_args()
-    chip = Chip(arguments.flash, arguments.serial, arguments.cause, _write, arguments.flash_log)
+    log = arguments.flash_log.open("a", buffering=1) if arguments.flash_log else None
+
+    def note(what: str, start: int, size: int) -> None:
+        if log:
+            log.write(f"{what} {start:06x} {size}\n")
+
+    chip = Chip(arguments.flash, arguments.serial, arguments.cause, _write, note)
     chip.cut_at = arguments.cut_at
     os.set_blocking(0, False)
     with selectors.DefaultSelector() as selector:

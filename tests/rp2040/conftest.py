@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 import subprocess
 import sys
@@ -94,8 +96,17 @@ class Maker:
 
 
 @pytest.fixture(scope="session")
-def firmware() -> Path:
-    subprocess.run([sys.executable, str(BUILD)], check=True)
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    # one build for all workers, before any of them reads it
+    built = folder / "firmware-is-built"
+    with built.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not built.exists():
+            subprocess.run([sys.executable, str(BUILD)], check=True)
+            built.touch()
     return rp2040.firmware("ppmid")
 
 
