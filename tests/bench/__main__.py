@@ -1,0 +1,140 @@
+"""`make bench`: what the design has budgets for, measured. Nothing here is asserted.
+
+    python tests/bench                  everything, some minutes
+    python tests/bench chip             the emulated RP2040 alone
+    python tests/bench registry         register and inventory alone
+
+Leaves build/bench.json, and build/bench-registry.json.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bench_chip
+from rich.console import Console
+from rich.table import Table
+
+from hanboot import rp2040
+from hanboot.device_code import ROOT
+
+OUT = ROOT / "build"
+
+#: Name, what it is, the most or the least that the design allows, unit.
+BUDGETS: list[tuple[str, str, tuple[str, float] | None, str]] = [
+    ("p256_ms", "P-256 verification, ours", None, "ms"),
+    ("p256_mbedtls_ms", "P-256 verification, mbedTLS's C code", None, "ms"),
+    ("p256_ratio_mbedtls", "ours to mbedTLS's, in the same run", ("<=", 0.60), ""),
+    ("sha256_ms_per_kib", "SHA-256 of 1 KiB", None, "ms"),
+    ("verdict_ms_256k", "last octet to verdict, 256 KiB, two signatures", None, "ms"),
+    ("heap_peak_16k", "heap above idle, receiving and verifying 16 KiB", ("<=", 24576), "octets"),
+    ("heap_peak_512k", "the same, 511 KiB", ("<=", 24576), "octets"),
+    ("boot_ms_4k", "reset to first line, 4 KiB application", None, "ms"),
+    ("boot_ms_64k", "the same, 64 KiB", ("<=", 600), "ms"),
+    ("boot_ms_256k", "the same, 256 KiB", None, "ms"),
+    ("refusal_octets", "sent before a refusal for its predecessors", ("<=", 4096), "octets"),
+    ("line_efficiency", "payload octets an octet sent, 115200 8N1", (">=", 0.70), ""),
+    ("line_use", "share of the time that the line to the device is busy", None, ""),
+    ("erases_per_slot_sector", "erases of an upgrade for each sector used", ("<=", 1), ""),
+    ("journal_erases", "erases of an upgrade in the journal", ("<=", 2), ""),
+    ("programs_per_page", "programs of an upgrade for each page of the image", None, ""),
+    ("frozen_bytes", "frozen bootloader", ("<=", 32768), "octets"),
+]
+
+#: What runs beside what: two processes, about equally long.
+_PARTS: dict[str, list[Callable[[Path], dict[str, float]]]] = {
+    "measured": [
+        bench_chip.arithmetic,
+        lambda folder: {"heap_peak_16k": bench_chip.heap_peak(folder, 16)},
+        lambda folder: {"heap_peak_512k": bench_chip.heap_peak(folder, 511)},
+    ],
+    "product": [bench_chip.product],
+}
+
+
+def _run(part: str) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for number, measure in enumerate(_PARTS[part]):
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            figures = measure(Path(folder))
+        found |= figures
+        took_s = time.monotonic() - began
+        _say(f"{part} {number + 1} of {len(_PARTS[part])}, {took_s:.0f} s: {_short(figures)}")
+    return found
+
+
+def chip() -> None:
+    """Measures the emulated RP2040 and writes build/bench.json."""
+    build = ROOT / "boards" / "rp2040_han" / "build.py"
+    subprocess.run([sys.executable, str(build)], check=True, stdout=sys.stderr)
+    size = json.loads(rp2040.firmware("ppmid").with_suffix(".size.json").read_text())
+    bench_chip.prepare()
+    _say("measuring an emulated RP2040, which takes some ten minutes")
+    found = {"frozen_bytes": float(size["frozen_bytes"])}
+    with multiprocessing.get_context("fork").Pool(len(_PARTS)) as pool:
+        for figures in pool.imap_unordered(_run, _PARTS):
+            found |= figures
+    (OUT / "bench.json").write_text(json.dumps(found, indent=2) + "\n")
+    _show(found)
+
+
+def registry() -> None:
+    """Runs the register's bench, which shows its own table."""
+    bench = Path(__file__).with_name("bench_registry.py")
+    subprocess.run([sys.executable, str(bench)], check=True)
+
+
+def _show(found: dict[str, float]) -> None:
+    table = Table(title="emulated RP2040 at 125 MHz")
+    for column in ("figure", "what", "budget"):
+        table.add_column(column)
+    table.add_column("measured", justify="right")
+    table.add_column("")
+    for name, what, budget, unit in BUDGETS:
+        value = found[name]
+        bound = f"{budget[0]} {budget[1]:g} {unit}".strip() if budget else ""
+        table.add_row(name, what, bound, _number(value, unit), _verdict(value, budget))
+    Console().print(table)
+
+
+def _verdict(value: float, budget: tuple[str, float] | None) -> str:
+    if budget is None:
+        return ""
+    relation, bound = budget
+    return "met" if (value <= bound if relation == "<=" else value >= bound) else "NOT MET"
+
+
+def _number(value: float, unit: str = "") -> str:
+    text = f"{value:.0f}" if value == int(value) or value >= 1000 else f"{value:.3g}"
+    return f"{text} {unit}".strip()
+
+
+def _short(figures: dict[str, float]) -> str:
+    return ", ".join(f"{name} {_number(value)}" for name, value in figures.items())
+
+
+def _say(text: str) -> None:
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+
+
+def main(arguments: list[str]) -> int:
+    parts = {"chip": chip, "registry": registry}
+    unknown = set(arguments) - set(parts)
+    if unknown:
+        print(f"no such part: {', '.join(unknown)}; there are {', '.join(parts)}", file=sys.stderr)
+        return 2
+    for name in arguments or parts:
+        parts[name]()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

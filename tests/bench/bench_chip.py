@@ -1,0 +1,266 @@
+"""Measures the firmware on an emulated RP2040, by the chip's own clock.
+
+Two runs. One is of firmware that is only measured (`firmware/`): our P-256 beside mbedTLS's, and
+the memory in use under a collector that runs often. The other is of the product as it is: from
+blank flash over three upgrades and two refusals, everything on the line and in the flash counted.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import bench_firmware
+from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
+
+from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
+from bootloader.trust import anchors
+from hanboot import keys, release, rp2040
+from hanboot.device import Device, DeviceRefused
+from hanboot.image import Image, load, sign
+from hanboot.keys import PrivateKey
+from hanboot.provisioning import AnchorKey, provision
+
+# boards/rp2040_han/board.py: first octet behind the firmware, and the regions behind that
+_FIRST = 512 * 1024
+_SECTOR_BYTES = 4096
+_PAGE_BYTES = 256
+_JOURNAL = range(_FIRST + 16 * _SECTOR_BYTES, _FIRST + 20 * _SECTOR_BYTES)
+_SLOTS = range(_FIRST + 20 * _SECTOR_BYTES, _FIRST + 276 * _SECTOR_BYTES)
+
+_START_MS = 300  # until the console answers
+_QUIET_MS = 300  # without an operation of the flash: nothing more is being written
+_IDLE_MS = 500
+_COLLECT_BYTES = 2048  # allocated between two collections
+_ANSWER_MS = 60_000
+
+_RELEASE = """
+[image]
+manufacturer_code = 0xFFF0
+image_type = 0x0005
+file_version = {version:#010x}
+label = "{label}"
+hardware = [0x0100, 0x01FF]
+header_string = "hanboot bench"
+
+[application]
+sources = ["."]
+entry = "app"
+"""
+
+#: The first thing it does is to say so.
+_APPLICATION = """
+import asyncio
+
+async def main(services):
+    services.show(("first line",))
+    services.confirm()
+    while True:
+        await asyncio.sleep_ms(50)
+"""
+
+
+@dataclass
+class Maker:
+    """Makes images of a size that is wanted, for a device with the keys that go with them."""
+
+    folder: Path
+    manufacturer: PrivateKey = field(default_factory=keys.generate)
+    supplier: PrivateKey = field(default_factory=keys.generate)
+
+    def image(
+        self, version: int, payload_kib: int, follows: Sequence[Image] = (), signed: bool = False
+    ) -> Image:
+        """An image with a payload of that size, to within some octets.
+
+        Args:
+            version: the first octet of the File Version.
+            payload_kib: size of the payload in KiB.
+            follows: its predecessors.
+            signed: with the supplier's signature behind it, as well.
+        """
+        folder = self.folder / f"{version}-{payload_kib}"
+        folder.mkdir()
+        (folder / "RELEASE.toml").write_text(
+            _RELEASE.format(version=version << 24, label=f"{version}.0")
+        )
+        (folder / "app.py").write_text(_APPLICATION)
+        filler = folder / "filler.py"
+        filler.write_text("DATA = b''")
+        missing = payload_kib * 1024 - _payload_bytes(self._build(folder, follows))
+        # lengths are written in as few octets as they need
+        filler.write_text(f"DATA = {os.urandom(missing - 16)!r}")
+        image = self._build(folder, follows)
+        assert 0 <= payload_kib * 1024 - _payload_bytes(image) < 16
+        return load(sign(image, self.supplier)) if signed else image
+
+    def _build(self, folder: Path, follows: Sequence[Image]) -> Image:
+        described = release.with_predecessors(release.load(folder), follows)
+        return release.build(described, self.manufacturer.public.kid, self.manufacturer.sign)
+
+    def provision(self, device: Device) -> None:
+        pairs = ((anchors.MANUFACTURER, self.manufacturer), (anchors.SUPPLIER, self.supplier))
+        anchor_keys = [
+            AnchorKey(role, key.public.kid, key.public.point, True, "bench") for role, key in pairs
+        ]
+        provision(device, anchor_keys)
+
+
+def _payload_bytes(image: Image) -> int:
+    assert image.manifest is not None
+    return image.manifest.payload_bytes
+
+
+# --- firmware that is only measured
+
+
+def prepare() -> None:
+    """Builds what is measured; once, before everything else here."""
+    bench_firmware.build()
+
+
+def arithmetic(folder: Path) -> dict[str, float]:
+    """P-256 by ours and by mbedTLS, and SHA-256, in one start of one firmware."""
+    board = ChipBoard(folder / "arithmetic.bin", bench_firmware.UF2)
+    board.run_for(_START_MS)
+    board.to_chip.put(b"arithmetic\n", board.chip.time_ms)
+    board.wait_text("bench end", _ANSWER_MS)
+    board.close()
+    found = {}
+    for _, line in board.texts:
+        name, *times_us = line.removeprefix("bench ").split()
+        if times_us:
+            found[name] = statistics.median(int(time_us) for time_us in times_us) / 1000
+    return {
+        "p256_ms": found["p256"],
+        "p256_mbedtls_ms": found["p256_mbedtls"],
+        "p256_ratio_mbedtls": found["p256"] / found["p256_mbedtls"],
+        "sha256_ms_per_kib": found["sha256_16k"] / 16,
+    }
+
+
+def heap_peak(folder: Path, payload_kib: int) -> int:
+    """Octets of heap in use, above those in use while the application idles, at the worst moment
+    of receiving and verifying an image of that size.
+
+    An upper bound: what was in use after a collection, and all that is allocated until the next.
+    """
+    peak = bench_firmware.symbol("bench_heap_peak")
+    maker = Maker(folder)
+    first = maker.image(1, 4)
+    board = ChipBoard(folder / f"heap-{payload_kib}.bin", bench_firmware.UF2)
+    board.on_start = lambda: board.to_chip.put(b"heap\n", 0.0)
+    board.on_start()
+    device = ChipDevice(board)
+    maker.provision(device)
+    _install(board, device, first)
+    # confirmed, at rest, and having answered once
+    device.reset()
+    device.identity()
+    board.write_word(bench_firmware.symbol("bench_collect_bytes"), _COLLECT_BYTES)
+    board.run_for(_IDLE_MS)
+    board.write_word(peak, 0)
+    device.progress()
+    board.run_for(_IDLE_MS)
+    idle = board.read_word(peak)
+    assert idle, "nothing was collected while it idled"
+    board.write_word(peak, 0)
+    device.upload(maker.image(2, payload_kib, (first,), signed=True).octets)
+    device.wait_verified()
+    busy = board.read_word(peak)
+    board.close()
+    return busy + _COLLECT_BYTES - idle
+
+
+# --- the product
+
+
+def _install(board: ChipBoard, device: ChipDevice, image: Image) -> None:
+    device.upload(image.octets)
+    device.wait_verified()
+    device.activate(image.image_hash)
+    device.reset()
+    device.wait_outcome(image.image_hash)
+
+
+def _boot_ms(board: ChipBoard, device: ChipDevice) -> float:
+    """From reset to the first line of a confirmed application."""
+    device.reset()
+    return board.wait_reset_text("first line", _ANSWER_MS)
+
+
+def _quiet_ms(board: ChipBoard) -> float:
+    """Runs until the flash is at rest; when its last operation began."""
+    while board.chip.time_ms - board.operations[-1].time_ms < _QUIET_MS:
+        board.step()
+    return board.operations[-1].time_ms
+
+
+def product(folder: Path) -> dict[str, float]:
+    """One device's life, from blank flash to its third application."""
+    maker = Maker(folder)
+    small = maker.image(1, 4)
+    middle = maker.image(2, 64, (small,))
+    large = maker.image(3, 256, (middle,), signed=True)
+    found: dict[str, float] = {}
+    board = ChipBoard(folder / "product.bin", rp2040.firmware("ppmid"))
+    device = ChipDevice(board)
+    maker.provision(device)
+    _install(board, device, small)
+    found["boot_ms_4k"] = _boot_ms(board, device)
+
+    board.set_rate(LINE_115200)
+    began, began_ms = len(board.operations), board.chip.time_ms
+    sent = device.smp.octets_sent
+    device.upload(middle.octets)
+    found["line_efficiency"] = _payload_bytes(middle) / (device.smp.octets_sent - sent)
+    took_ms = board.chip.time_ms - began_ms
+    found["line_use"] = (device.smp.octets_sent - sent) / (took_ms * LINE_115200)
+    board.set_rate(None)
+    device.wait_verified()
+    device.activate(middle.image_hash)
+    device.reset()
+    device.wait_outcome(middle.image_hash)
+    wear = [_wear(board.operations[began:], middle.image_bytes)]
+    found["boot_ms_64k"] = _boot_ms(board, device)
+
+    for kib in (16, 511):
+        sent = device.smp.octets_sent
+        try:
+            device.upload(maker.image(9, kib, (large,)).octets)
+        except DeviceRefused as refusal:
+            reason = refusal.verdict.reason
+        else:
+            reason = ACCEPTED
+        assert reason == NOT_A_PREDECESSOR, f"refused with reason {reason}"
+        # with the question for the verdict
+        octets = device.smp.octets_sent - sent
+        found["refusal_octets"] = max(found.get("refusal_octets", 0), octets)
+
+    began = len(board.operations)
+    device.upload(large.octets)
+    found["verdict_ms_256k"] = _quiet_ms(board) - board.taken_ms
+    device.wait_verified()
+    device.activate(large.image_hash)
+    device.reset()
+    device.wait_outcome(large.image_hash)
+    wear.append(_wear(board.operations[began:], large.image_bytes))
+    found |= {name: max(upgrade[name] for upgrade in wear) for name in wear[0]}
+    found["boot_ms_256k"] = _boot_ms(board, device)
+    board.close()
+    return found
+
+
+def _wear(operations: list[Operation], image_bytes: int) -> dict[str, float]:
+    """What an upgrade, from its first octet to its confirmation, costs the flash."""
+    erases = [op for op in operations if op.what == "erase"]
+    in_slots = sum(op.octets for op in erases if op.start in _SLOTS) // _SECTOR_BYTES
+    return {
+        "erases_per_slot_sector": in_slots / -(-image_bytes // _SECTOR_BYTES),
+        "journal_erases": sum(1 for op in erases if op.start in _JOURNAL),
+        "programs_per_page": sum(1 for op in operations if op.what == "program")
+        / -(-image_bytes // _PAGE_BYTES),
+    }

@@ -1,0 +1,70 @@
+"""Builds firmware that is only measured: the product's, with another main.py and a C module."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, utils
+
+from hanboot import comb
+from hanboot.device_code import ROOT
+
+_HERE = Path(__file__).parent / "firmware"
+_OUT = ROOT / "build" / "bench"
+#: What `build` leaves.
+UF2 = _OUT / "rp2040" / "firmware.uf2"
+
+
+def build() -> None:
+    """Builds `UF2`; the ELF lies beside it.
+
+    Raises:
+        subprocess.CalledProcessError: the toolchain said why on standard error.
+    """
+    made = _OUT / "made"
+    made.mkdir(parents=True, exist_ok=True)
+    _write_if_new(made / "signature.py", _signature())
+    toolchain = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
+    where = ["--board-dir", str(ROOT / "boards" / "rp2040_han"), "--build", str(UF2.parent)]
+    what = ["--manifest", str(_HERE / "manifest.py"), "-D", f"USER_C_MODULES={_HERE}"]
+    environment = os.environ | {"HANBOOT_BENCH": str(made)}
+    subprocess.run(
+        [*toolchain, *where, *what], check=True, stdout=subprocess.DEVNULL, env=environment
+    )
+
+
+def symbol(name: str) -> int:
+    """Address of a variable of the firmware."""
+    elf = UF2.with_suffix(".elf")
+    listing = subprocess.run(
+        ["arm-none-eabi-nm", str(elf)], capture_output=True, text=True, check=True
+    ).stdout
+    for line in listing.splitlines():
+        address, _, found = line.rpartition(" ")
+        if found == name:
+            return int(address.split()[0], 16)
+    raise LookupError(f"{elf} has no {name}")
+
+
+def _signature() -> str:
+    """A module with a key, its table, and its signature over a digest."""
+    # always the same key, to be timed and nothing else
+    private = ec.derive_private_key(int.from_bytes(b"hanboot's bench", "big"), ec.SECP256R1())
+    numbers = private.public_key().public_numbers()
+    key = numbers.x.to_bytes(32, "big") + numbers.y.to_bytes(32, "big")
+    digest = hashlib.sha256(b"to be verified").digest()
+    prehashed = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
+    r, s = utils.decode_dss_signature(private.sign(digest, prehashed))
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    values = {"KEY": key, "DIGEST": digest, "SIGNATURE": signature, "TABLE": comb.build_table(key)}
+    return "".join(f"{name} = {value!r}\n" for name, value in values.items())
+
+
+def _write_if_new(path: Path, text: str) -> None:
+    if not path.exists() or path.read_text() != text:
+        path.write_text(text)
