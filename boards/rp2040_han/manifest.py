@@ -13,7 +13,7 @@ package(
 # build.py: the product's modules, linked (docs/linker.md); others keep the names of the source
 _linked = os.environ.get("HANBOOT_LINKED")
 if _linked:
-    freeze(_linked, ("_boot.py", "board.py", "bootloader.py", "main.py"), opt=3)
+    freeze(_linked, tuple(sorted(glob.glob("*.py", root_dir=_linked))), opt=3)
 else:
     _root = os.path.abspath("../..")
     _bootloader = sorted(glob.glob("bootloader/**/*.py", root_dir=_root, recursive=True))

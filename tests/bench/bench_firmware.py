@@ -1,4 +1,5 @@
-"""Builds firmware that is only measured: the product's, with another main.py and a C module."""
+"""Builds firmware that is only measured: the product's, linked like it, with another main.py and a
+C module beside it."""
 
 from __future__ import annotations
 
@@ -14,6 +15,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hanboot import comb
 from hanboot.device_code import ROOT
 
+_BOARD = ROOT / "boards" / "rp2040_han"
+_TOOLCHAIN = ROOT / "boards" / "toolchain"
+sys.path.append(str(_TOOLCHAIN))
+
+import linker  # noqa: E402
+
 _HERE = Path(__file__).parent / "firmware"
 _OUT = ROOT / "build" / "bench"
 #: What `build` leaves.
@@ -28,14 +35,18 @@ def build() -> None:
     """
     made = _OUT / "made"
     made.mkdir(parents=True, exist_ok=True)
-    _write_if_new(made / "signature.py", _signature())
-    toolchain = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
-    where = ["--board-dir", str(ROOT / "boards" / "rp2040_han"), "--build", str(UF2.parent)]
-    what = ["--manifest", str(_HERE / "manifest.py"), "-D", f"USER_C_MODULES={_HERE}"]
-    environment = os.environ | {"HANBOOT_BENCH": str(made)}
-    subprocess.run(
-        [*toolchain, *where, *what], check=True, stdout=subprocess.DEVNULL, env=environment
-    )
+    (made / "signature.py").write_text(_signature())
+    clients = {name: _BOARD / f"{name}.py" for name in ("_boot", "board")}
+    clients |= {"main": _HERE / "main.py", "signature": made / "signature.py"}
+    frozen = _OUT / "frozen"
+    frozen.mkdir(exist_ok=True)
+    for name, source in linker.link(ROOT, "bootloader", clients).modules.items():
+        (frozen / f"{name}.py").write_text(source)
+    toolchain = [sys.executable, str(_TOOLCHAIN), "rp2"]
+    where = ["--board-dir", str(_BOARD), "--build", str(UF2.parent)]
+    command = [*toolchain, *where, "-D", f"USER_C_MODULES={_HERE}"]
+    environment = os.environ | {"HANBOOT_LINKED": str(frozen)}
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
 
 
 def symbol(name: str) -> int:
@@ -63,8 +74,3 @@ def _signature() -> str:
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
     values = {"KEY": key, "DIGEST": digest, "SIGNATURE": signature, "TABLE": comb.build_table(key)}
     return "".join(f"{name} = {value!r}\n" for name, value in values.items())
-
-
-def _write_if_new(path: Path, text: str) -> None:
-    if not path.exists() or path.read_text() != text:
-        path.write_text(text)
