@@ -19,6 +19,7 @@ _BOARD = ROOT / "boards" / "rp2040_han"
 _TOOLCHAIN = ROOT / "boards" / "toolchain"
 sys.path.append(str(_TOOLCHAIN))
 
+import frozen  # noqa: E402
 import linker  # noqa: E402
 
 _HERE = Path(__file__).parent / "firmware"
@@ -38,15 +39,18 @@ def build() -> None:
     (made / "signature.py").write_text(_signature())
     clients = {name: _BOARD / f"{name}.py" for name in ("_boot", "board")}
     clients |= {"main": _HERE / "main.py", "signature": made / "signature.py"}
-    frozen = _OUT / "frozen"
-    frozen.mkdir(exist_ok=True)
-    for name, source in linker.link(ROOT, "bootloader", clients).modules.items():
-        (frozen / f"{name}.py").write_text(source)
+    folder = _OUT / "linked"
+    folder.mkdir(exist_ok=True)
+    linked = linker.link(ROOT, "bootloader", clients)
+    for name, source in linked.modules.items():
+        (folder / f"{name}.py").write_text(source)
     toolchain = [sys.executable, str(_TOOLCHAIN), "rp2"]
     where = ["--board-dir", str(_BOARD), "--build", str(UF2.parent)]
     command = [*toolchain, *where, "-D", f"USER_C_MODULES={_HERE}"]
-    environment = os.environ | {"HANBOOT_LINKED": str(frozen)}
+    environment = os.environ | {"HANBOOT_LINKED": str(folder)}
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    # the names of the C module are not in words.txt: none may be one of ours
+    linker.check_firmware(linked, frozen.held_names(UF2.parent))
 
 
 def symbol(name: str) -> int:

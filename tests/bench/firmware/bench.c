@@ -44,8 +44,8 @@ static const uint8_t *octets(mp_obj_t object, size_t length) {
     return buffer.buf;
 }
 
-// begin(key, signature): everything that can be had before a digest is known
-static mp_obj_t bench_begin(mp_obj_t key_in, mp_obj_t signature_in) {
+// mbedtls_load(key, signature): everything that can be had before a digest is known
+static mp_obj_t bench_mbedtls_load(mp_obj_t key_in, mp_obj_t signature_in) {
     uint8_t point[1 + 2 * NUMBER_BYTES] = {0x04};
     memcpy(point + 1, octets(key_in, 2 * NUMBER_BYTES), 2 * NUMBER_BYTES);
     const uint8_t *signature = octets(signature_in, 2 * NUMBER_BYTES);
@@ -59,29 +59,29 @@ static mp_obj_t bench_begin(mp_obj_t key_in, mp_obj_t signature_in) {
     check(mbedtls_mpi_read_binary(&s, signature + NUMBER_BYTES, NUMBER_BYTES));
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_2(bench_begin_obj, bench_begin);
+static MP_DEFINE_CONST_FUN_OBJ_2(bench_mbedtls_load_obj, bench_mbedtls_load);
 
-// verify(digest) -> whether the signature is right
-static mp_obj_t bench_verify(mp_obj_t digest_in) {
+// mbedtls_verify(digest) -> whether the signature is right
+static mp_obj_t bench_mbedtls_verify(mp_obj_t digest_in) {
     const uint8_t *digest = octets(digest_in, NUMBER_BYTES);
     return mp_obj_new_bool(mbedtls_ecdsa_verify(&group, digest, NUMBER_BYTES, &key, &r, &s) == 0);
 }
-static MP_DEFINE_CONST_FUN_OBJ_1(bench_verify_obj, bench_verify);
+static MP_DEFINE_CONST_FUN_OBJ_1(bench_mbedtls_verify_obj, bench_mbedtls_verify);
 
 // To be called often: from here on the collector runs as often as was asked for.
-static mp_obj_t bench_heed(void) {
+static mp_obj_t bench_collect_often(void) {
     if (bench_collect_bytes) {
         MP_STATE_MEM(gc_alloc_threshold) = bench_collect_bytes / MICROPY_BYTES_PER_GC_BLOCK;
     }
     return mp_const_none;
 }
-static MP_DEFINE_CONST_FUN_OBJ_0(bench_heed_obj, bench_heed);
+static MP_DEFINE_CONST_FUN_OBJ_0(bench_collect_often_obj, bench_collect_often);
 
 static const mp_rom_map_elem_t bench_globals_table[] = {
     { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__bench) },
-    { MP_ROM_QSTR(MP_QSTR_begin), MP_ROM_PTR(&bench_begin_obj) },
-    { MP_ROM_QSTR(MP_QSTR_heed), MP_ROM_PTR(&bench_heed_obj) },
-    { MP_ROM_QSTR(MP_QSTR_verify), MP_ROM_PTR(&bench_verify_obj) },
+    { MP_ROM_QSTR(MP_QSTR_mbedtls_load), MP_ROM_PTR(&bench_mbedtls_load_obj) },
+    { MP_ROM_QSTR(MP_QSTR_collect_often), MP_ROM_PTR(&bench_collect_often_obj) },
+    { MP_ROM_QSTR(MP_QSTR_mbedtls_verify), MP_ROM_PTR(&bench_mbedtls_verify_obj) },
 };
 static MP_DEFINE_CONST_DICT(bench_globals, bench_globals_table);
 
