@@ -96,7 +96,8 @@ class Reader:
         previous = b""
         for _ in range(count):
             at = self.position
-            key = self.item(1)
+            # a key holds no other item, and a map as a key no keys
+            key = self.item(min(1, depth - 1))
             if not isinstance(key, (int, str)) or isinstance(key, bool) or key in result:
                 raise Refused(ENCODING, at)
             # deterministic: keys in bytewise order of their encodings, RFC 8949 4.2.1

@@ -277,7 +277,14 @@ class DecodeTest(unittest.TestCase):
             self.assertEqual(refusal, (ACCEPTED, -1) if taken else (ENCODING, 6))
         for deepest, taken in (("a100" * 5 + "00", True), ("a100" * 6 + "00", False)):
             refusal = refusal_of(cbor.decode, unhexlify(deepest))
-            self.assertEqual(refusal, (ACCEPTED, -1) if taken else (ENCODING, 12))
+            self.assertEqual(refusal, (ACCEPTED, -1) if taken else (ENCODING, 11))
+
+    # maps as keys of maps as keys: no deeper than anything else
+    def test_nesting_of_keys(self):
+        for octets in (b"\xa1" * 1000, b"\x81" * 1000, b"\xa1\x00" * 500):
+            for strict in (True, False):
+                self.assertEqual(refusal_of(cbor.decode, octets, strict)[0], ENCODING)
+        self.assertEqual(refusal_of(cbor.decode, b"\xa1" * 1000), (ENCODING, 2))
 
     def test_offset_is_where_the_fault_is(self):
         for encoding, offset in (

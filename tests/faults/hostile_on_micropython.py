@@ -63,7 +63,7 @@ def serve(octets):
         pass
 
 
-board = Board(path, role, unhexlify(serial), "reset", 30000)
+board = Board(path, role, unhexlify(serial), "reset", 30000, False)
 line = board.console = Line()
 device = Device(board)
 chosen = boot.choose(device)

@@ -119,6 +119,10 @@ def of_line(count: int) -> list[bytes]:
     dice = random.Random("line")
     raw = list(fuzz_targets.beginnings("frames"))
     requests = [fuzz_targets.as_line(octets) for octets in fuzz_targets.beginnings("commands")]
+    # nested as deep as a message is long
+    for lead in (b"\xa1", b"\x81", b"\xa1\x00"):
+        body = lead * (900 // len(lead))
+        raw.append(frame.encode(smp.Header(1, 2, len(body), 0, 1, 0).encode() + body))
     return raw + requests + [changed(dice, raw + requests) for _ in range(count)]
 
 
