@@ -151,6 +151,15 @@ class ConfirmedTest(BootTest):
             p256.self_test = passes
         self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
 
+    # nor does what another key signed start: the successor of the manufacturer's
+    def test_another_key(self):
+        first, count = MAP["anchors"]
+        for sector in range(first, first + count):
+            self.board.flash.erase(sector)
+        cells.put(Anchors(Region(*self.board.region("anchors"))), "stranger")
+        self.check_start(None, ((V1_0, DAMAGED), (0, EMPTY)))
+        self.assertEqual(self.verdict().reason, SLOT_DAMAGED)
+
     # that very image, sent once more, is the cure; no other is, but one that may follow it
     def test_cure(self):
         self.damage(0, -1)
