@@ -76,6 +76,7 @@ class FaultBoard(ramboard.Board):
 class Snapshot:
     def __init__(self, device):
         store = device.ledger
+        store.passing = None  # told until a restart, and not kept
         verdict = store.verdict()
         self.anchors = sorted([(cell.role, cell.sequence) for cell in device.anchors.cells()])
         self.slots = [slot.pack() for slot in store.slots]
