@@ -149,10 +149,11 @@ class Model:
     def arrived(self, name: str, spoilt: str | None) -> int:
         """All octets are there, and the front of it was allowed."""
         reason = 0
-        if spoilt is not None:
-            reason = SPOILT[spoilt][0]
-        elif name != self.running:
+        # what is spoilt has another hash: no cure for a damaged image, but one that must follow it
+        if spoilt is not None or name != self.running:
             reason = self.judge_pathway(name)
+        if spoilt is not None:
+            reason = reason or SPOILT[spoilt][0]
         self.refuse(reason)
         if not reason:
             self.slots[self.other()] = Slot(name, "staged")
