@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 for folder in ("tests/device", "boards/virtual", "boards/stock"):
     sys.path.append(str(ROOT / folder))
 # what tests of several folders share
-for folder in ("e2e", "host", "bench"):
+for folder in ("support", "bench"):
     sys.path.append(str(ROOT / "tests" / folder))
 
 # The same examples in every run, on any machine; HYPOTHESIS_PROFILE=explore looks for new ones.

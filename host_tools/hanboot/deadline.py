@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+
+#: Seconds since some point in time.
+Clock = Callable[[], float]
 
 
 class Deadline:
@@ -10,15 +14,17 @@ class Deadline:
 
     Args:
         seconds: how long.
+        clock: that they are counted by.
     """
 
-    def __init__(self, seconds: float) -> None:
-        self._end = time.monotonic() + seconds
+    def __init__(self, seconds: float, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._end = clock() + seconds
 
     @property
     def left(self) -> float:
         """Seconds left, never below zero."""
-        return max(0.0, self._end - time.monotonic())
+        return max(0.0, self._end - self._clock())
 
     @property
     def passed(self) -> bool:

@@ -13,7 +13,7 @@ from bootloader import policy
 from bootloader.link import han_group, smp
 from bootloader.trust import anchors
 from hanboot import explain, image, ports
-from hanboot.deadline import Deadline
+from hanboot.deadline import Clock, Deadline
 from hanboot.errors import BadFile, LinkError, Refused
 from hanboot.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
 
@@ -201,6 +201,7 @@ class Device:
         port: path, pyserial URL or `virtual:DIR`.
         on_text: called with each line of text that the device writes.
         patience: factor on every wait; None takes what the port is known to need.
+        clock: that waits are counted by.
     """
 
     def __init__(
@@ -208,8 +209,10 @@ class Device:
         port: str,
         on_text: Callable[[str], None] = lambda line: None,
         patience: float | None = None,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._port = port
+        self._clock = clock
         self._on_text = on_text
         self._patience = ports.patience(port) if patience is None else patience
         self._client = self._open()
@@ -217,7 +220,10 @@ class Device:
         self._uploaded: bytes | None = None
 
     def _open(self) -> SmpClient:
-        return SmpClient(ports.open_port(self._port), self._on_text, self._patience)
+        return SmpClient(ports.open_port(self._port), self._on_text, self._patience, self._clock)
+
+    def _deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds * self._patience, self._clock)
 
     def __enter__(self) -> Device:
         return self
@@ -343,7 +349,7 @@ class Device:
             DeviceRefused: it was not accepted.
             LinkError: there is none: the device was reset before it came to one.
         """
-        deadline = Deadline(VERIFY_S * self._patience)
+        deadline = self._deadline(VERIFY_S)
         while self.progress()[0] == "verifying":
             if deadline.passed:
                 raise LinkError(
@@ -407,7 +413,7 @@ class Device:
             DeviceRefused: it was reverted.
             LinkError: neither happened in time.
         """
-        deadline = Deadline(RESTART_S * self._patience)
+        deadline = self._deadline(RESTART_S)
         while not deadline.passed:
             identity = self._wait_back()
             confirmed = identity.confirmed
@@ -428,7 +434,7 @@ class Device:
 
     def _wait_back(self) -> Identity:
         """Asks for the identity until the device answers, opening the port again if it went."""
-        deadline = Deadline(RESTART_S * self._patience)
+        deadline = self._deadline(RESTART_S)
         while True:
             try:
                 # it may be between reset and start: ask often rather than wait long

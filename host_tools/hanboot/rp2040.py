@@ -14,7 +14,7 @@ from hanboot.device_code import ROOT
 from hanboot.errors import NoDevice
 
 # hanboot.rp2040_chip, which imports an emulator that only the process itself needs
-_CAUSES = {64: "reset", 65: "watchdog", 66: "power"}
+_CAUSES = {64: "reset", 65: "watchdog"}
 
 #: Where `make firmware BOARD=rp2040_han` leaves what it builds.
 FIRMWARE = ROOT / "build" / "rp2040_han"
@@ -44,9 +44,6 @@ class Rp2040Board(BoardProcess):
         role: "ppmid" or "ihd"; None takes what the folder holds, or "ppmid".
         on_text: called with each line of text that the device writes.
         image: UF2 to flash at the start; None takes the product's for `role`.
-        cut_at: cuts the supply once, half-way through this erase or program after the start;
-            0 never does.
-        flash_log: file that gets a line for every erase and program.
 
     Raises:
         BadFile: the folder holds a device of another role or another board, or `image` is not
@@ -63,19 +60,11 @@ class Rp2040Board(BoardProcess):
         role: str | None = None,
         on_text: Callable[[str], None] = lambda line: None,
         image: Path | None = None,
-        cut_at: int = 0,
-        flash_log: Path | None = None,
     ) -> None:
         if not importlib.util.find_spec("rp2040py"):
             raise NoDevice("no emulator for the RP2040", "rp2040py is missing", "run: make setup")
         super().__init__(state, role, on_text)
         self._image = uf2.load_rp2040(image or firmware(self.role), FLASH_BYTES)
-        self._cut_at = cut_at
-        self._flash_log = flash_log
-        if cut_at and flash_log is None:
-            # a reset on the way does not begin the count anew
-            self._flash_log = state / "flash.log"
-            self._flash_log.unlink(missing_ok=True)
 
     def _prepare(self) -> None:
         # as the boot ROM does: what lies outside the image stays
@@ -86,20 +75,7 @@ class Rp2040Board(BoardProcess):
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command = [sys.executable, "-m", "hanboot.rp2040_chip", str(self.flash)]
-        command += [self._serial, self.cause]
-        if self._flash_log:
-            command.append(f"--flash-log={self._flash_log}")
-        if self._cut_at:
-            command.append(f"--cut-at={self._cut_at - self._operations()}")
-        return command, dict(os.environ)
-
-    def _operations(self) -> int:
-        if self._flash_log is None or not self._flash_log.exists():
-            return 0
-        return len(self._flash_log.read_text().splitlines())
+        return [*command, self._serial, self.cause], dict(os.environ)
 
     def _cause_of(self, code: int) -> str | None:
-        cause = _CAUSES.get(code)
-        if cause == "power":
-            self._cut_at = 0
-        return cause
+        return _CAUSES.get(code)

@@ -3,8 +3,8 @@
 The chip's own code runs, boot ROM included: what is flashed to a Pico is what runs here. Every
 erase and program reaches the file at once, so an end at any instant leaves what a power cut would.
 
-As a program, `python -m hanboot.rp2040_chip FLASH SERIAL CAUSE [options]`: the console is standard
-input and output, and a reset ends it with a code that says which.
+As a program, `python -m hanboot.rp2040_chip FLASH SERIAL CAUSE`: the console is standard input and
+output, and a reset ends it with a code that says which.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _WATCHDOG_MAGIC = 0x6AB73121
 
 #: How a run ended, and exit codes of the program.
 RESET, WATCHDOG, POWER = "reset", "watchdog", "power"
-EXIT_CODES = {RESET: 64, WATCHDOG: 65, POWER: 66}
+EXIT_CODES = {RESET: 64, WATCHDOG: 65}
 
 
 class Chip:
@@ -57,6 +57,8 @@ class Chip:
         cause: of the reset that it comes from.
         on_output: called with what the console writes.
         on_flash: called at each erase and program, before it: "erase" or "program", offset, octets.
+        supply: asked at each of them, with the octets as they were and as they should become, what
+            a power cut leaves of them; None: there is no cut.
     """
 
     def __init__(
@@ -66,20 +68,17 @@ class Chip:
         cause: str = POWER,
         on_output: Callable[[bytes], None] = lambda octets: None,
         on_flash: Callable[[str, int, int], None] = lambda what, start, size: None,
+        supply: Callable[[bytes, bytes], bytes | None] = lambda before, after: None,
     ) -> None:
         self._file = os.open(flash, os.O_RDWR)
         self._serial = serial
         self._on_output = on_output
         self._on_flash = on_flash
+        self._supply = supply
         self._input = bytearray()
         self._wanted = 0  # octets that the console's endpoint waits for
         #: How the run ended; None while it goes on.
         self.ended: str | None = None
-        #: Sectors erased and pages programmed so far.
-        self.erases = 0
-        self.programs = 0
-        #: Cuts the power half-way through this erase or program, counted from 1; 0 does not.
-        self.cut_at = 0
 
         # its inner parts are replaced below, which no type allows
         self._mcu = cast(Any, RP2040())
@@ -184,24 +183,23 @@ class Chip:
         if self.ended is not None:
             return  # without power nothing is written
         start = int.from_bytes(command[1:4], "big") & ~(size - 1)
-        if command[0] == _PAGE_PROGRAM:
-            self.programs += 1
-        else:
-            self.erases += size // _SECTOR_BYTES
         self._on_flash("program" if size == _PAGE_BYTES else "erase", start, size)
         before = bytes(self._mcu.flash[start : start + size])
         self._apply()
-        left = self._left(before, bytes(self._mcu.flash[start : start + size]))
+        left = self._supply(before, bytes(self._mcu.flash[start : start + size]))
         if left is not None:
             self._mcu.flash[start : start + size] = left
             self._end(POWER)
         os.pwrite(self._file, bytes(self._mcu.flash[start : start + size]), start)
 
-    def _left(self, before: bytes, after: bytes) -> bytes | None:
-        """What a power cut leaves of an operation that has just happened; None: there is none."""
-        if self.cut_at and self.erases + self.programs >= self.cut_at:
-            return after[: len(after) // 2] + before[len(before) // 2 :]
-        return None
+    def cells(self) -> bytes:
+        """The flash, with what is just being erased or programmed and not yet in the file."""
+        return bytes(self._mcu.flash[:FLASH_BYTES])
+
+    def move_to(self, flash: Path) -> None:
+        """Writes to another file from here on, which holds the same."""
+        os.close(self._file)
+        self._file = os.open(flash, os.O_RDWR)
 
 
 def main() -> int:
@@ -209,17 +207,8 @@ def main() -> int:
     parser.add_argument("flash", type=Path)
     parser.add_argument("serial", type=bytes.fromhex)
     parser.add_argument("cause")
-    parser.add_argument("--cut-at", type=int, default=0)
-    parser.add_argument("--flash-log", type=Path)
     arguments = parser.parse_args()
-    log = arguments.flash_log.open("a", buffering=1) if arguments.flash_log else None
-
-    def note(what: str, start: int, size: int) -> None:
-        if log:
-            log.write(f"{what} {start:06x} {size}\n")
-
-    chip = Chip(arguments.flash, arguments.serial, arguments.cause, _write, note)
-    chip.cut_at = arguments.cut_at
+    chip = Chip(arguments.flash, arguments.serial, arguments.cause, _write)
     os.set_blocking(0, False)
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)

@@ -5,6 +5,7 @@ Frames and headers are the device's own code (`bootloader.link`).
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ import serial
 from bootloader.image import cbor
 from bootloader.link import frame, smp
 from bootloader.reasons import Refused
-from hanboot.deadline import Deadline
+from hanboot.deadline import Clock, Deadline
 from hanboot.errors import LinkError
 
 #: What a request that the device answers at once may take. The first octets of an upload and a
@@ -48,6 +49,7 @@ class SmpClient:
         port: as `hanboot.ports.open_port` gives it.
         on_text: called with each line of text that the device writes between replies.
         patience: factor on every wait for a reply.
+        clock: that waits are counted by.
     """
 
     def __init__(
@@ -55,8 +57,10 @@ class SmpClient:
         port: serial.Serial,
         on_text: Callable[[str], None] = lambda line: None,
         patience: float = 1.0,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._port = port
+        self._clock = clock
         self._on_text = on_text
         self._patience = patience
         self._sequence = 0
@@ -108,7 +112,7 @@ class SmpClient:
 
     def texts(self, seconds: float) -> None:
         """Listens for `seconds`, for the lines of text alone."""
-        deadline = Deadline(seconds)
+        deadline = Deadline(seconds, self._clock)
         while not deadline.passed:
             for found in self._receive():
                 if isinstance(found, str):
@@ -121,7 +125,7 @@ class SmpClient:
     def _await_reply(
         self, operation: int, group: int, command: int, reply_s: float
     ) -> Fields | None:
-        deadline = Deadline(reply_s)
+        deadline = Deadline(reply_s, self._clock)
         while not deadline.passed:
             for found in self._receive():
                 if isinstance(found, str):

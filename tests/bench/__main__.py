@@ -18,12 +18,15 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import bench_chip
 from rich.console import Console
 from rich.table import Table
 
 from hanboot import rp2040
 from hanboot.device_code import ROOT
+
+sys.path.append(str(ROOT / "tests" / "support"))
+
+import bench_chip
 
 OUT = ROOT / "build"
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import bench_firmware
+import small_release
 from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
+from steps import install
 
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
 from bootloader.trust import anchors
-from hanboot import keys, release, rp2040
+from hanboot import keys, rp2040
 from hanboot.device import Device, DeviceRefused
 from hanboot.image import Image, load, sign
 from hanboot.keys import PrivateKey
@@ -32,24 +34,10 @@ _JOURNAL = range(_FIRST + 16 * _SECTOR_BYTES, _FIRST + 20 * _SECTOR_BYTES)
 _SLOTS = range(_FIRST + 20 * _SECTOR_BYTES, _FIRST + 276 * _SECTOR_BYTES)
 
 _START_MS = 300  # until the console answers
-_QUIET_MS = 300  # without an operation of the flash: nothing more is being written
+_QUIET_MS = 1500  # without an operation of the flash: nothing more is being written
 _IDLE_MS = 500
 _COLLECT_BYTES = 2048  # allocated between two collections
 _ANSWER_MS = 60_000
-
-_RELEASE = """
-[image]
-manufacturer_code = 0xFFF0
-image_type = 0x0005
-file_version = {version:#010x}
-label = "{label}"
-hardware = [0x0100, 0x01FF]
-header_string = "hanboot bench"
-
-[application]
-sources = ["."]
-entry = "app"
-"""
 
 #: The first thing it does is to say so.
 _APPLICATION = """
@@ -83,11 +71,7 @@ class Maker:
             signed: with the supplier's signature behind it, as well.
         """
         folder = self.folder / f"{version}-{payload_kib}"
-        folder.mkdir()
-        (folder / "RELEASE.toml").write_text(
-            _RELEASE.format(version=version << 24, label=f"{version}.0")
-        )
-        (folder / "app.py").write_text(_APPLICATION)
+        small_release.write(folder, f"{version}.0", version << 24, _APPLICATION)
         filler = folder / "filler.py"
         filler.write_text("DATA = b''")
         missing = payload_kib * 1024 - _payload_bytes(self._build(folder, follows))
@@ -98,8 +82,7 @@ class Maker:
         return load(sign(image, self.supplier)) if signed else image
 
     def _build(self, folder: Path, follows: Sequence[Image]) -> Image:
-        described = release.with_predecessors(release.load(folder), follows)
-        return release.build(described, self.manufacturer.public.kid, self.manufacturer.sign)
+        return small_release.build(folder, self.manufacturer, follows)
 
     def provision(self, device: Device) -> None:
         pairs = ((anchors.MANUFACTURER, self.manufacturer), (anchors.SUPPLIER, self.supplier))
@@ -156,7 +139,7 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
     board.on_start()
     device = ChipDevice(board)
     maker.provision(device)
-    _install(board, device, first)
+    install(device, first)
     # confirmed, at rest, and having answered once
     device.reset()
     device.identity()
@@ -176,14 +159,6 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
 
 
 # --- the product
-
-
-def _install(board: ChipBoard, device: ChipDevice, image: Image) -> None:
-    device.upload(image.octets)
-    device.wait_verified()
-    device.activate(image.image_hash)
-    device.reset()
-    device.wait_outcome(image.image_hash)
 
 
 def _boot_ms(board: ChipBoard, device: ChipDevice) -> float:
@@ -209,7 +184,7 @@ def product(folder: Path) -> dict[str, float]:
     board = ChipBoard(folder / "product.bin", rp2040.firmware("ppmid"))
     device = ChipDevice(board)
     maker.provision(device)
-    _install(board, device, small)
+    install(device, small)
     found["boot_ms_4k"] = _boot_ms(board, device)
 
     board.set_rate(LINE_115200)

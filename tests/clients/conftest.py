@@ -5,21 +5,16 @@ Not a thread of the test's: mcumgr-toolkit keeps Python's lock while it waits fo
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import RunningBoard
+from rig import COUNTING, Firmware, Keys, States
+
+from hanboot.image import Image
 
 HERE = Path(__file__).parent
-# keys, images, boards and cables are those of the end-to-end tests
-sys.path.append(str(HERE.parent / "e2e"))
-
-from command_line import RunningBoard  # noqa: E402
-from rig import COUNTING, Firmware, Keys, States  # noqa: E402
-
-from hanboot.image import Image  # noqa: E402
-
 LONG_BYTES = 60_000
 
 

@@ -9,7 +9,14 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-for folder in ("tests/faults", "tests/device", "boards/virtual", "boards/stock", "."):
+for folder in (
+    "tests/faults",
+    "tests/support",
+    "tests/device",
+    "boards/virtual",
+    "boards/stock",
+    ".",
+):
     sys.path.insert(0, str(ROOT / folder))
 
 

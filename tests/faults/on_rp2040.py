@@ -32,6 +32,7 @@ from rp2040_product import Product
 
 from bootloader import boot
 from bootloader.store import ledger
+from hanboot.device import ROLE_NAMES
 from nor_faults import Dice, Fault, parse_faults, torn
 
 PLACE = "rp2040"
@@ -72,8 +73,9 @@ def plan(number: int, length: int) -> Sequence[list[Fault]]:
 _SETTLES_FROM = 60
 
 
-def only(faults: list[Fault]) -> Plan:
-    return lambda number, length: (faults,) if number == faults[0].operation else ()
+def only(cases: Sequence[list[Fault]]) -> Plan:
+    """These cases, by their faults, and no others."""
+    return lambda number, length: [faults for faults in cases if faults[0].operation == number]
 
 
 class Supply:
@@ -103,7 +105,7 @@ class Supply:
         self._operations += 1
         if self.case is None:
             # read here: the parent goes on writing it
-            cells = self.bench.flash.read_bytes()
+            cells = self.bench.board.flash.read_bytes()
             if not any(self._fork(faults, cells) for faults in self._plan(number, len(before))):
                 return None
         elif not self._due or self._due[0].operation != number:
@@ -112,7 +114,7 @@ class Supply:
         self.fired += 1
         self._operations = 0
         # the operation has reached the chip's cells, but not yet the file
-        self.before, self.after = self.bench.flash.read_bytes(), self.bench.chip.cells()
+        self.before, self.after = self.bench.board.flash.read_bytes(), self.bench.board.chip.cells()
         return torn(fault.kind, before, after, Dice(f"{fault!r} {self.fired}")).octets
 
     def _fork(self, faults: list[Fault], cells: bytes) -> bool:
@@ -127,7 +129,7 @@ class Supply:
             self._on_child(self._count)
             return False
         self.case, self._due, self._children = case, list(faults), {}
-        self.bench.move_to(self._folder / f"{case}.bin", cells)
+        self.bench.board.move_to(self._folder / f"{case}.bin", cells)
         return True
 
     def _wait_for_child(self) -> None:
@@ -161,7 +163,7 @@ def _expected(cells: bytes) -> tuple[int, bytes | None]:
 def _recover(bench: Bench, supply: Supply, product: Product) -> None:
     """From a cut to the end; power may fail again on the way."""
     while True:
-        found = bench.flash.read_bytes()
+        found = bench.board.flash.read_bytes()
         snapshot = _snapshot(found)
         possible = [_snapshot(supply.before), _snapshot(supply.after)]
         assert snapshot in possible, f"{snapshot!r} is one of {possible!r}"
@@ -175,23 +177,24 @@ def _recover(bench: Bench, supply: Supply, product: Product) -> None:
 
 def _check(bench: Bench, product: Product, index: int, image_hash: bytes | None) -> None:
     identity = bench.settle()
-    assert identity["started"] == index, f"slot {identity['started']} started, not {index}"
+    assert identity.started == index, f"slot {identity.started} started, not {index}"
     if image_hash is None:
-        if not identity["provisioned"]:
-            held = bench.roles()
+        if not identity.provisioned:
+            held = {cell.role for cell in bench.device.anchors()}
             for role, cell in product.cells.items():
-                if role not in held:
-                    bench.provision(*cell)
-        assert bench.identity()["provisioned"], "it can be provisioned"
+                if ROLE_NAMES[role] not in held:
+                    bench.device.provision(*cell)
+        assert bench.device.identity().provisioned, "it can be provisioned"
         return
-    slot = identity["slots"][index]
-    assert slot["hash"] == image_hash, "what starts is what should"
-    assert slot["state"] == "confirmed", "what starts is confirmed in the end"
+    slot = identity.slots[index]
+    assert slot.firmware is not None
+    assert slot.firmware.image_hash == image_hash, "what starts is what should"
+    assert slot.state == "confirmed", "what starts is confirmed in the end"
     note = bench.wait_shown("| written")
     assert note == "| written by 1.0", f"the data region is unharmed: {note}"
-    assert f"| {product.labels[image_hash]}" in bench.texts, bench.texts
-    bench.chip.close()
-    assert ledger.TRIAL not in _snapshot(bench.flash.read_bytes()).states
+    assert f"| {product.labels[image_hash]}" in bench.shown(), bench.shown()
+    bench.board.close()
+    assert ledger.TRIAL not in _snapshot(bench.board.flash.read_bytes()).states
 
 
 # --- the whole
@@ -204,15 +207,12 @@ def run(
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         product = rp2040_product.make(folder)
-        flash = folder / "flash.bin"
-        flash.write_bytes(product.flash)
         supply = Supply(folder, plan, jobs, on_child)
-        bench = Bench(flash, supply)
+        bench = Bench(folder / "flash.bin", supply)
         supply.attach(bench)
         try:
-            bench.start()
             for cell in product.cells.values():
-                bench.provision(*cell)
+                bench.device.provision(*cell)
             for image in product.images:
                 bench.upgrade(image)
         except PowerLostError:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
-from registers import KEY, ROOT
-
-sys.path.append(str(ROOT / "tests" / "e2e"))
-
+from registers import KEY
 from rig import Bench, Firmware, Keys, States
 
 from hanboot.image import load

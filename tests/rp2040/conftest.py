@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import small_release
+from steps import install
 
 from bootloader.trust import anchors
-from hanboot import keys, release, rp2040
+from hanboot import keys, rp2040
 from hanboot.device import Device
 from hanboot.device_code import ROOT
 from hanboot.image import Image
@@ -23,20 +25,6 @@ from hanboot.keys import PrivateKey
 from hanboot.provisioning import AnchorKey, provision
 
 BUILD = ROOT / "boards" / "rp2040_han" / "build.py"
-
-_RELEASE = """
-[image]
-manufacturer_code = 0xFFF0
-image_type = 0x0005
-file_version = {version:#010x}
-label = "{label}"
-hardware = [0x0100, 0x01FF]
-header_string = "hanboot test"
-
-[application]
-sources = ["."]
-entry = "app"
-"""
 
 #: An application that passes its self-test at once. Its first start leaves a note in the data
 #: region, and every start shows what the note says.
@@ -86,13 +74,10 @@ class Maker:
     ) -> Image:
         """An image; its version is what `label` begins with, e.g. "1.0 hangs"."""
         folder = self.folder / label.replace(" ", "-")
-        folder.mkdir(parents=True, exist_ok=True)
         major, minor = label.split()[0].split(".")
         version = int(major) << 24 | int(minor) << 16
-        (folder / "RELEASE.toml").write_text(_RELEASE.format(version=version, label=label))
-        (folder / "app.py").write_text(textwrap.dedent(source))
-        described = release.with_predecessors(release.load(folder), follows)
-        return release.build(described, self.key.public.kid, (signer or self.key).sign)
+        small_release.write(folder, label, version, textwrap.dedent(source))
+        return small_release.build(folder, self.key, follows, signer)
 
 
 @pytest.fixture(scope="session")
@@ -130,14 +115,6 @@ def provision_keys(device: Device, maker: Maker) -> None:
     provision(device, [AnchorKey(anchors.MANUFACTURER, public.kid, public.point, True, "test")])
 
 
-def upgrade(device: Device, image: Image) -> None:
-    device.upload(image.octets)
-    device.wait_verified()
-    device.activate(image.image_hash)
-    device.reset()
-    device.wait_outcome(image.image_hash)
-
-
 @pytest.fixture(scope="session")
 def installed(
     firmware: Path, maker: Maker, v1: Image, tmp_path_factory: pytest.TempPathFactory
@@ -146,7 +123,7 @@ def installed(
     state = tmp_path_factory.mktemp("installed")
     with rp2040.Rp2040Board(state), Device(f"virtual:{state}") as device:
         provision_keys(device, maker)
-        upgrade(device, v1)
+        install(device, v1)
     return state
 
 

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from steps import install
 
 from hanboot import romfs
 from hanboot.device import Device
 from hanboot.image import Image
 from hanboot.rp2040 import Rp2040Board
 
-from .conftest import BUILD, Maker, upgrade
+from .conftest import BUILD, Maker
 
 #: What the bootloader may take of the flash, frozen.
 _FROZEN_BYTES = 32 * 1024
@@ -58,7 +59,7 @@ def test_nothing_on_the_data_region_runs(
     writer = maker.build("1.1 writes", writes, (v1,))
     shown: list[str] = []
     with Rp2040Board(state, on_text=shown.append) as board, Device(f"virtual:{state}") as device:
-        upgrade(device, writer)
+        install(device, writer)
         device.reset()
         device.wait_outcome(writer.image_hash)
         assert board.starts == 3
@@ -76,9 +77,9 @@ def test_an_application_has_no_way_out(state: Path, maker: Maker, v1: Image, v2:
     leaving = maker.build("1.1 leaves", leaves, (v1,))
     after = maker.build("1.2", follows=(leaving,))
     with Rp2040Board(state) as board, Device(f"virtual:{state}") as device:
-        upgrade(device, leaving)
+        install(device, leaving)
         # it ends at every start; the link is served long enough for its successor all the same
-        upgrade(device, after)
+        install(device, after)
         assert "watchdog" not in board.resets
 
 

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 from bootsel_disk import Disk
 from click.testing import CliRunner
+from steps import install
 
 from hanboot import bootsel, cli, usb
 from hanboot.device import Device, DeviceRefused
@@ -20,7 +21,7 @@ from hanboot.device_code import ROOT
 from hanboot.image import Image
 from hanboot.rp2040 import Rp2040Board
 
-from .conftest import BUILD, Maker, provision_keys, upgrade
+from .conftest import BUILD, Maker, provision_keys
 
 pytestmark = pytest.mark.slow
 
@@ -49,10 +50,10 @@ def test_stock_micropython(stock: Path, tmp_path: Path, maker: Maker, v1: Image,
         assert "Raspberry Pi Pico with RP2040, micropython 1.25.0. NOT PROTECTED" in told
         with Device(port) as device:
             provision_keys(device, maker)
-            upgrade(device, v1)
+            install(device, v1)
             with pytest.raises(DeviceRefused, match="not-a-predecessor"):
                 device.upload(alien.octets)
-            upgrade(device, v2)
+            install(device, v2)
             assert device.identity().board == "stock MicroPython, NOT PROTECTED"
 
 

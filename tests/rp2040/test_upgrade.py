@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from steps import install
 
 from bootloader import reasons
 from hanboot import keys
@@ -13,7 +14,7 @@ from hanboot.device import Device, DeviceRefused
 from hanboot.image import Image
 from hanboot.rp2040 import Rp2040Board
 
-from .conftest import HANGS, Maker, provision_keys, upgrade
+from .conftest import HANGS, Maker, provision_keys
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,7 @@ def test_provisioning(firmware: Path, maker: Maker, v1: Image, tmp_path: Path) -
 def test_upgrade(state: Path, v1: Image, v2: Image) -> None:
     shown: list[str] = []
     with Rp2040Board(state, on_text=shown.append), Device(f"virtual:{state}") as device:
-        upgrade(device, v2)
+        install(device, v2)
         events = [(e.event, e.source, e.target) for e in device.history()]
     assert [event for event, _, _ in events] == ["confirmed", "confirmed"]
     source, target = events[-1][1:]
@@ -73,7 +74,7 @@ def test_bad_signature(state: Path, maker: Maker, v1: Image) -> None:
     forged = maker.build("2.0 forged", follows=(v1,), signer=keys.generate())
     with Rp2040Board(state), Device(f"virtual:{state}") as device:
         with pytest.raises(DeviceRefused) as refused:
-            upgrade(device, forged)
+            install(device, forged)
         assert refused.value.verdict.reason == reasons.MANUFACTURER_SIGNATURE
         confirmed = device.identity().confirmed
         assert confirmed is not None

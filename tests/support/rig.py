@@ -11,6 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import small_release
+import steps
+
 from bootloader.trust import anchors
 from hanboot import keys, release
 from hanboot.deadline import Deadline
@@ -93,20 +96,6 @@ async def main(services):
         await asyncio.sleep(1)
 """
 
-_RELEASE = """
-[image]
-manufacturer_code = 0xFFF0
-image_type = 0x0005
-file_version = {version:#010x}
-label = "{label}"
-hardware = [0x0100, 0x01FF]
-security_counter = 1
-
-[application]
-sources = ["."]
-entry = "app"
-"""
-
 _FOLLOWS = {
     "ppmid/1.0.0": (),
     "ppmid/1.1.0": ("ppmid/1.0.0",),
@@ -172,9 +161,7 @@ class Firmware:
         """An image of a test's own application; one that was built before is not built again."""
         if label not in self._built:
             source = self._folder / label
-            source.mkdir()
-            (source / "app.py").write_text(app)
-            (source / "RELEASE.toml").write_text(_RELEASE.format(version=version, label=label))
+            small_release.write(source, label, version, app, security_counter=1)
             self._built[label] = self.build(source, *follows, ballast=ballast)
         return self._built[label]
 
@@ -239,11 +226,7 @@ class Bench:
         """Uploads, activates and waits for confirmation, one after the other."""
         with Device(self.port) as device:
             for image in images:
-                device.upload(image.octets)
-                device.wait_verified()
-                device.activate(image.image_hash)
-                device.reset()
-                device.wait_outcome(image.image_hash)
+                steps.install(device, image)
 
     def ask(self, line: str, begins: str = "") -> str:
         """Types `line`; the application's answer, which `begins` so."""

@@ -1,5 +1,6 @@
-"""A board on an emulated RP2040 in this very process, so that what happens on it can be timed by
-the chip's own clock: its console as a line of known speed, its flash as a list of operations."""
+"""A board on an emulated RP2040 in this very process: what happens on it is timed by the chip's own
+clock, its console is a line of known speed, its flash a list of operations that power can fail in.
+"""
 
 from __future__ import annotations
 
@@ -73,21 +74,33 @@ class ChipBoard:
         flash: file that holds its flash; made with `image` in it.
         image: UF2 to flash.
         rate: octets per millisecond that its console takes and gives; None is as USB does.
+        supply: asked at each operation of the flash, as `rp2040_chip.Chip` asks it.
     """
 
-    def __init__(self, flash: Path, image: Path, rate: float | None = None) -> None:
+    def __init__(
+        self,
+        flash: Path,
+        image: Path,
+        rate: float | None = None,
+        supply: Callable[[bytes, bytes], bytes | None] = lambda before, after: None,
+    ) -> None:
         cells = bytearray(_ERASED * rp2040_chip.FLASH_BYTES)
         for address, octets in uf2.load_rp2040(image, len(cells)).blocks:
             start = address - uf2.RP2040_FLASH_ADDRESS
             cells[start : start + len(octets)] = octets
         flash.write_bytes(cells)
-        self._flash = flash
+        self.flash = flash
+        self._supply = supply
+        self._earlier_ms = 0.0
+        self.starts = 0
         self.operations: list[Operation] = []
         #: (time, line) of what the console wrote since the last reset.
         self.texts: list[tuple[float, str]] = []
         self._text = bytearray()
         #: Called at every start.
         self.on_start: Callable[[], None] = lambda: None
+        #: Called at every end with how it ended; what it raises, nobody starts the board after.
+        self.on_end: Callable[[str], None] = lambda how: None
         self.set_rate(rate)
         self._start(rp2040_chip.POWER)
 
@@ -96,9 +109,11 @@ class ChipBoard:
 
     def _start(self, cause: str) -> None:
         self.chip = rp2040_chip.Chip(
-            self._flash, bytes(range(8)), cause, self._on_output, self._on_flash
+            self.flash, bytes(range(8)), cause, self._on_output, self._on_flash, self._supply
         )
+        self.starts += 1
         self.texts.clear()
+        self._text.clear()
         #: When the chip took the last of the octets that were sent to it.
         self.taken_ms = 0.0
         self.on_start()
@@ -116,19 +131,36 @@ class ChipBoard:
             if not line.startswith((b"\x06", b"\x04")):
                 self.texts.append((now_ms, line.decode(errors="replace")))
 
+    @property
+    def seconds(self) -> float:
+        """The chip's time, all starts together."""
+        return (self._earlier_ms + self.chip.time_ms) / 1000
+
+    def restart(self, cause: str) -> None:
+        """Ends this start, whatever it is doing, and begins another."""
+        self._earlier_ms += self.chip.time_ms
+        self.chip.close()
+        self.to_chip.clear()
+        self.from_chip.clear()
+        self._start(cause)
+
+    def move_to(self, flash: Path, cells: bytes) -> None:
+        """Goes on with a flash of its own, which holds `cells`."""
+        flash.write_bytes(cells)
+        self.chip.move_to(flash)
+        self.flash = flash
+
     def step(self) -> None:
-        """Runs on for about a millisecond, over a reset if there is one."""
+        """Runs on for about a millisecond, up to a reset, or on from there."""
+        if self.chip.ended is not None:
+            self.on_end(self.chip.ended)
+            self.restart(self.chip.ended)
         chip = self.chip
         was_unsent = chip.unsent
         chip.send(self.to_chip.take(chip.time_ms))
         chip.run()
         if was_unsent and not chip.unsent:
             self.taken_ms = chip.time_ms
-        if chip.ended is not None:
-            chip.close()
-            self.to_chip.clear()
-            self.from_chip.clear()
-            self._start(chip.ended)
 
     def run_for(self, duration_ms: float) -> None:
         """Runs on for so much of the chip's time; a reset on the way begins it anew."""
@@ -198,11 +230,12 @@ class _Port:
 
 
 class ChipDevice(Device):
-    """The device on a `ChipBoard`. Waits are counted by this machine's clock, so they are long."""
+    """The device on a `ChipBoard`; waits are counted by the chip's clock."""
 
     def __init__(self, board: ChipBoard) -> None:
         self._board = board
-        super().__init__("", patience=200.0)
+        super().__init__("", patience=1.0, clock=lambda: board.seconds)
 
     def _open(self) -> SmpClient:
-        return SmpClient(cast(serial.Serial, _Port(self._board)), patience=self._patience)
+        port = cast(serial.Serial, _Port(self._board))
+        return SmpClient(port, patience=self._patience, clock=self._clock)
