@@ -18,8 +18,10 @@
 # A record that power failed in may rest on weak cells: it reads well now and not the next time, or
 # the other way round. So what opening finds is made to stay as it was read just then. The last
 # record and the sector record are programmed once more (the same bits: NOR flash takes that without
-# an erase), and a sector record that does not check is programmed to zeros. The first octet of a
-# record is programmed before the rest, so that where it is erased there is no rest, either.
+# an erase). A sector record that does not check may do so tomorrow: the live entries move to a
+# sector that outranks it, and only then is it programmed to zeros, which power may fail in, too.
+# The first octet of a record is programmed before the rest, so that where it is erased there is no
+# rest, either.
 
 import struct
 from binascii import crc32
@@ -38,6 +40,8 @@ _CRC_BYTES     = const(4)
 _SECTOR_BYTES  = const(12)    # the sector record: its body is the generation
 # fmt: on
 
+_VOID = bytes(_SECTOR_BYTES)  # a sector record that never counts again
+
 
 def _padded(length: int) -> int:
     return (length + 3) & ~3
@@ -48,6 +52,7 @@ class Journal:
         self._region = region
         self._sector = -1  # current; -1 while the journal was never written
         self._generation = 0
+        self._ahead = 1  # from this generation to the next
         self._end = 0  # offset in the region where the next record goes
         self._latest: "dict[int, bytes]" = {}
         self._history: "list[tuple[int, bytes]]" = []
@@ -65,7 +70,7 @@ class Journal:
     def append(self, entries: "list[tuple[int, bytes]]") -> None:
         length = _record_bytes(entries)
         if self._end + length > self._limit():
-            self._move(entries)
+            self._move(entries, [])
             return
         record = self._record(_RECORD, _pack(entries), self._generation)
         try:
@@ -73,7 +78,7 @@ class Journal:
         except Refused:
             # the program did not take: the sector is closed, a fresh one may do better
             self._end = self._limit()
-            self._move(entries)
+            self._move(entries, [])
             return
         self._end += length
         for key, value in entries:
@@ -113,19 +118,29 @@ class Journal:
             self._apply(record)
             at, last = self._end, record
             self._end += len(record)
-        try:
-            if has_rot:
-                raise Refused(FLASH_FAULT, at)
-            self._settle(heads, at, last)
-        except Refused:
+        is_sound = not has_rot and self._settle(heads, at, last)
+        if not is_sound:
             # nothing more goes into this sector, even if no other takes its place: what it holds
-            # can still be read, and the device starts. The next one outranks every other
-            self._generation += 1
+            # can still be read, and the device starts
             self._end = self._limit()
+        doubtful = []
+        for sector, head in enumerate(heads):
+            start = sector * region.sector_bytes
+            if not head and region.is_begun(start):
+                doubtful.append(sector)
+                if region.view[start : start + _SECTOR_BYTES] != _VOID:
+                    self._ahead = 2
+        if not is_sound:
+            self._ahead = 2
+        # the next sector outranks every other, whatever that will read as
+        is_moved = self._ahead == 1 or self._try_move(doubtful)
+        for sector in doubtful:
             try:
-                self._move([])
+                region.program(sector * region.sector_bytes, _VOID)
             except Refused:
-                pass
+                pass  # the next start tries again
+        if not (is_sound or is_moved):
+            self._try_move([])
 
     # Where the record behind the one at `at`, which does not check, begins; 0 if none is there. A
     # torn record is the last, so one with a good record behind it went bad later, and what came
@@ -136,19 +151,17 @@ class Journal:
         behind = at + _padded(_HEAD_BYTES + (view[at + 2] | view[at + 3] << 8) + _CRC_BYTES)
         return behind if behind < self._limit() and self._read(behind, _RECORD) else 0
 
-    # Makes what was read stay as it was read. heads: the sector records, b"" for one that does
-    # not check. last: the record at `at`, after which the journal goes on.
-    def _settle(self, heads: "list[bytes]", at: int, last: bytes) -> None:
+    # Makes what was read stay as it was read; whether the journal may go on behind it. heads: the
+    # sector records, b"" for one that does not check. last: the record at `at`, the last one.
+    def _settle(self, heads: "list[bytes]", at: int, last: bytes) -> bool:
         region = self._region
-        for sector, head in enumerate(heads):
-            start = sector * region.sector_bytes
-            if sector == self._sector:
-                region.program(start, head)
-            elif not head and region.is_begun(start):
-                region.program(start, bytes(_SECTOR_BYTES))
-        region.program(at, last)
-        if not region.is_erased(self._end, self._limit()):
-            raise Refused(FLASH_FAULT, self._end)
+        try:
+            if self._sector >= 0:
+                region.program(self._sector * region.sector_bytes, heads[self._sector])
+            region.program(at, last)
+        except Refused:
+            return False
+        return region.is_erased(self._end, self._limit())
 
     # The record at `at`; b"" if there is no whole one. A copy: flash that is read again may read
     # otherwise.
@@ -186,20 +199,30 @@ class Journal:
 
     # --- moving on to a fresh sector
 
-    def _move(self, entries: "list[tuple[int, bytes]]") -> None:
+    # Moves what is live; not to the sectors in `avoided`. Whether there was another.
+    def _try_move(self, avoided: "list[int]") -> bool:
+        try:
+            self._move([], avoided)
+            return True
+        except Refused:
+            return False
+
+    def _move(self, entries: "list[tuple[int, bytes]]", avoided: "list[int]") -> None:
         # a sector that does not take what is programmed is passed over; never the current one
         for step in range(1, self._region.sectors):
-            try:
-                self._move_to((self._sector + step) % self._region.sectors, entries)
-                return
-            except Refused:
-                continue
+            sector = (self._sector + step) % self._region.sectors
+            if sector not in avoided:
+                try:
+                    self._move_to(sector, entries)
+                    return
+                except Refused:
+                    continue
         raise Refused(FLASH_FAULT)
 
     def _move_to(self, sector: int, entries: "list[tuple[int, bytes]]") -> None:
         region = self._region
         start = sector * region.sector_bytes
-        generation = self._generation + 1
+        generation = self._generation + self._ahead
         # what `entries` replace is not copied: the move itself is what makes them hold
         replaced = [key for key, _ in entries]
         live = [(key, value) for key, value in sorted(self._latest.items()) if key not in replaced]
@@ -218,6 +241,7 @@ class Journal:
             end += len(record)
         region.commit(start, self._record(_SECTOR, struct.pack("<I", generation), generation))
         self._sector, self._generation, self._end = sector, generation, end
+        self._ahead = 1
         self._latest, self._history = {}, []
         for group in groups:
             for key, value in group:

@@ -7,11 +7,13 @@
 #   0  "HBAC"  4  format  5  role  6  flags  7  zero  8  key identifier (8)  16  public key (64)
 #   80  sequence (4, little-endian)  84  table octets (4, little-endian)  88  SHA-256 of the table
 #   120  label (24, UTF-8, zero padded)  144  SHA-256 of the 144 octets before
+#   254  void: programmed where the head was found not to check
 #   255  seal: programmed once the head stands on settled cells
 #
 # A head that power failed in may rest on weak cells: it reads well now and not the next time, or
-# the other way round. As long as there is no seal, what loading finds is made to stay as it was
-# read, and sealed. A sealed head that does not check any more is passed over, and left alone.
+# the other way round. As long as there is no seal, loading decides: a head that checks is
+# programmed once more, and sealed; one that does not is void, whatever it reads as later. A sealed
+# head that does not check any more is passed over, and left alone.
 #
 # The manufacturer's cell comes last and locks the region: from then on a cell is only taken with
 # the signature of a cell that is held, and with a higher sequence than the one it replaces.
@@ -36,6 +38,7 @@ MANUFACTURER      = const(127)  # 'other': GBCS has no role for it
 DEVELOPMENT       = const(0x01) # flag: the private key is a development key
 HEAD_BYTES        = const(176)
 _SIGNED_BYTES     = const(144)
+_VOID_AT          = const(254)
 _SEAL_AT          = const(255)
 _TABLE_AT         = const(256)
 _CELL_SECTORS     = const(5)      # head page and the largest table, in sectors of 4096
@@ -233,7 +236,9 @@ class Anchors:
         except Refused:
             pass
         if self._region.is_begun(start) and not self._region.is_begun(start + _SEAL_AT):
-            self._settle(start, bytes(HEAD_BYTES) if cell is None else head)
+            if self._region.is_begun(start + _VOID_AT):
+                cell = None
+            self._settle(start, head if cell else None)
         if cell is None:
             return
         held = self._cells.get(cell.role)
@@ -242,8 +247,12 @@ class Anchors:
             self._cells[cell.role] = cell
             self._places[cell.role] = place
 
-    def _settle(self, start: int, head: bytes) -> None:
+    # head: None where it is void
+    def _settle(self, start: int, head: "bytes | None") -> None:
         try:
+            if head is None:
+                self._region.program(start + _VOID_AT, b"\0")
+                return
             self._region.program(start, head)
             self._region.program(start + _SEAL_AT, b"\0")
         except Refused:

@@ -370,6 +370,33 @@ class FormTest(unittest.TestCase):
         self.program(SECTOR_BYTES, record[:6])
         self.assertEqual(held(opened(self.flash))[0], {1: b"true"})
         self.assertEqual(bytes(self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + 12]), bytes(12))
+        # once is enough
+        journal = opened(self.flash)
+        self.assertEqual((journal._sector, self.flash.erased), (2, [0, 2]))
+
+    # its cells are weak: should it check tomorrow, it has been outranked before it was made void,
+    # as power may fail in that, too
+    def test_torn_sector_record_reads_well_later(self):
+        record = self.journal._record(0x53, b"\x02\x00\x00\x00", 2)
+        self.program(SECTOR_BYTES, record[:6])
+        opened(self.flash)
+        self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + 12] = record
+        journal = opened(self.flash)
+        self.assertEqual(held(journal)[0], {1: b"true"})
+        journal.append([(1, b"new")])
+        self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + 12] = record
+        self.assertEqual(held(opened(self.flash))[0], {1: b"new"})
+
+    # where there is no third sector
+    def test_torn_sector_record_of_two(self):
+        flash = RamFlash(2)
+        opened(flash, 2).append([(1, b"true")])
+        flash.region(0, 2).program(SECTOR_BYTES, b"S\x02\x04")
+        journal = opened(flash, 2)
+        self.assertEqual((held(journal)[0], flash.erased), ({1: b"true"}, [0]))
+        self.assertEqual(bytes(flash.cells[SECTOR_BYTES : SECTOR_BYTES + 12]), bytes(12))
+        journal.append([(1, b"new")])
+        self.assertEqual(held(opened(flash, 2))[0], {1: b"new"})
 
     # the sector before is whole until it is used again
     def test_sector_before(self):

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import cases
 import scenarios
+from rules import Violation
 from tally import Tally
 
 from nor_faults import Fault
@@ -91,7 +92,10 @@ def draw_triple(seed: int, number: int) -> cases.Outcome:
         if not operations:
             continue
         second = draw(dice, operations)
-        operations = after_one.operations_after(second)
+        try:
+            operations = after_one.operations_after(second)
+        except Violation:
+            return after_one.run(second)
         if operations:
             return after_one.run(second, draw(dice, operations))
 
@@ -107,8 +111,12 @@ def draw(dice: random.Random, operations: list[tuple[str, str, bool]]) -> Fault:
 def _run_unit(unit: Unit) -> Tally:
     what, arguments = unit
     tally = Tally()
-    for outcome in _RUNNERS[what](*arguments):  # type: ignore[operator]
-        count(tally, outcome)
+    try:
+        for outcome in _RUNNERS[what](*arguments):  # type: ignore[operator]
+            count(tally, outcome)
+    except Violation as violation:
+        # on the way to the cases: they are not run
+        tally.violated.append((f"{what} {arguments}", violation.args[0]))
     return tally
 
 

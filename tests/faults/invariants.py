@@ -35,14 +35,14 @@ class Invariants:
     def may_confirm(self, image_hash):
         self._confirmed = (self._confirmed or ()) + (self._rules.names.get(image_hash),)
 
-    # Power failed. is_start: while what the last start found was still being made to stay.
-    def note_cut(self, board, is_start):
+    # Power failed. is_opening: while what a start finds was still being made to stay.
+    def note_cut(self, board, is_opening):
         flash = board.flash
         if flash.before is not None:
             self._possible = [
                 snapshot_of(board.map, cells) for cells in (flash.before, flash.after)
             ]
-        elif not is_start:
+        elif not is_opening:
             self._possible = None
 
     # A start ended on its own, and left what `device` says.
@@ -105,19 +105,28 @@ class Invariants:
     # one may have taken its place.
     def check_chosen(self, board, device, found, chosen, falls_back):
         confirmed = found.confirmed()
+        # an image on unstable cells may be whole or damaged, from one moment to the next
+        in_doubt = board.flash.is_unsettled
         if chosen is None:
             must(
-                confirmed < 0 or not self._is_whole(board, confirmed, found.hashes[confirmed]),
+                in_doubt
+                or confirmed < 0
+                or not self._is_whole(board, confirmed, found.hashes[confirmed]),
                 "a confirmed image starts",
             )
             return
         index = chosen[0]
         slot = device.ledger.slots[index]
-        must(self._is_whole(board, index, slot.image_hash), "what starts is a release")
+        must(
+            slot.image_hash in self._rules.names
+            if in_doubt
+            else self._is_whole(board, index, slot.image_hash),
+            "what starts is a release",
+        )
         name, state = self._rules.names[slot.image_hash], slot.state
         if index == confirmed:
             must(state == ledger.CONFIRMED, "what starts is confirmed")
-        elif falls_back and found.states[index] == ledger.PREVIOUS:
+        elif (falls_back or in_doubt) and found.states[index] == ledger.PREVIOUS:
             must(
                 state == ledger.CONFIRMED or board.flash.fired,
                 "what was fallen back to is confirmed",

@@ -107,7 +107,7 @@ def test_flash_lasts() -> None:
 
 
 def test_uneven_wear_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    def between_two(self: Journal, entries: list[tuple[int, bytes]]) -> None:
+    def between_two(self: Journal, entries: list[tuple[int, bytes]], avoided: list[int]) -> None:
         self._move_to(1 - max(self._sector, 0), entries)
 
     monkeypatch.setattr(Journal, "_move", between_two)

@@ -66,6 +66,7 @@ class World:
         self.restarts = 0
         self.flash_faults = 0  # refusals that said so
         self.restarts_most = 40
+        self._is_opening = False
         self.tell = lambda text: None  # told what happens
         self._invariants = Invariants(rules)
 
@@ -92,7 +93,7 @@ class World:
         try:
             done = self._session()
         except PowerCut:
-            self._invariants.note_cut(self.board, self.phase == "restart")
+            self._invariants.note_cut(self.board, self._is_opening)
             self.tell("power fails")
             done = False
         self.board.flash.restart()
@@ -104,7 +105,9 @@ class World:
         board = self.board
         self.phase = "restart"
         fired = board.flash.fired
+        self._is_opening = True
         device = board.device()
+        self._is_opening = False
         found = Snapshot(device)
         self.tell("start %d finds %r" % (self.restarts, found))
         self._invariants.check_found(board, found, board.flash.fired > fired)
@@ -190,7 +193,9 @@ class World:
         wanted = [("supplier", 1), ("manufacturer", 1), ("next supplier", 2)]
         for name, sequence in wanted[: 1 + self.supplier]:
             cell = held.cell(cells.ROLES[name])
-            if cell is None or cell.sequence < sequence:
+            # one lost for good wants its maker's signature; a PPMID does without
+            is_lost = cell is None and held.is_provisioned and self.board.flash.is_unsettled
+            if not is_lost and (cell is None or cell.sequence < sequence):
                 self._put(held, name)
 
     def _put(self, held, name):
