@@ -13,7 +13,8 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 faults soak test-fast test-linked test-device lint format clean
+.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 test-wycheproof bench faults soak \
+	test-fast test-linked test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile

@@ -152,12 +152,12 @@ class Journal:
         return behind if behind < self._limit() and self._read(behind, _RECORD) else 0
 
     # Makes what was read stay as it was read; whether the journal may go on behind it. heads: the
-    # sector records, b"" for one that does not check. last: the record at `at`, the last one.
+    # sector records, b"" for one that does not check: all of them, where no sector is current.
+    # last: the record at `at`, the last one.
     def _settle(self, heads: "list[bytes]", at: int, last: bytes) -> bool:
         region = self._region
         try:
-            if self._sector >= 0:
-                region.program(self._sector * region.sector_bytes, heads[self._sector])
+            region.program(self._sector * region.sector_bytes, heads[self._sector])
             region.program(at, last)
         except Refused:
             return False

@@ -398,6 +398,17 @@ class FormTest(unittest.TestCase):
         journal.append([(1, b"new")])
         self.assertEqual(held(opened(flash, 2))[0], {1: b"new"})
 
+    # nor any other than that for what cannot stay in the first
+    def test_torn_record_and_sector_record_of_two(self):
+        flash = RamFlash(2)
+        journal = opened(flash, 2)
+        journal.append([(1, b"true")])
+        flash.cells[journal._end + 50] = 0
+        flash.region(0, 2).program(SECTOR_BYTES, b"S\x02\x04")
+        for _ in range(2):
+            journal = opened(flash, 2)
+            self.assertEqual((held(journal)[0], journal._sector), ({1: b"true"}, 1))
+
     # the sector before is whole until it is used again
     def test_sector_before(self):
         while self.journal._sector == 0:
