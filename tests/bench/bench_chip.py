@@ -37,6 +37,11 @@ _START_MS = 300  # until the console answers
 _QUIET_MS = 1500  # without an operation of the flash: nothing more is being written
 _IDLE_MS = 500
 _COLLECT_BYTES = 2048  # allocated between two collections
+# While it receives, a device does the same over and over: it is looked at closely at both ends of
+# an upload and now and then between, or it would take the emulator hours.
+_LOOK_BYTES = 8192
+_LOOK_EVERY_BYTES = 128 * 1024
+_SELDOM_BYTES = 1024 * 1024
 _ANSWER_MS = 60_000
 
 #: The first thing it does is to say so.
@@ -143,7 +148,8 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
     # confirmed, at rest, and having answered once
     device.reset()
     device.identity()
-    board.write_word(bench_firmware.symbol("bench_collect_bytes"), _COLLECT_BYTES)
+    collect = bench_firmware.symbol("bench_collect_bytes")
+    board.write_word(collect, _COLLECT_BYTES)
     board.run_for(_IDLE_MS)
     board.write_word(peak, 0)
     device.progress()
@@ -151,7 +157,12 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
     idle = board.read_word(peak)
     assert idle, "nothing was collected while it idled"
     board.write_word(peak, 0)
-    device.upload(maker.image(2, payload_kib, (first,), signed=True).octets)
+
+    def look(done: int, total: int) -> None:
+        closely = done % _LOOK_EVERY_BYTES < _LOOK_BYTES or total - done <= _LOOK_BYTES
+        board.write_word(collect, _COLLECT_BYTES if closely else _SELDOM_BYTES)
+
+    device.upload(maker.image(2, payload_kib, (first,), signed=True).octets, look)
     device.wait_verified()
     busy = board.read_word(peak)
     board.close()

@@ -129,7 +129,7 @@ class ChipBoard:
         self._text = bytearray(rest)
         for line in lines:
             if not line.startswith((b"\x06", b"\x04")):
-                self.texts.append((now_ms, line.decode(errors="replace")))
+                self.texts.append((now_ms, line.decode(errors="replace").rstrip()))
 
     @property
     def seconds(self) -> float:
