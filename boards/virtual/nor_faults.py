@@ -189,6 +189,10 @@ class FaultyFlash(NorFlash):
     def is_stable(self):
         return not self._unstable
 
+    # Whether any of the octets [start, end) is.
+    def is_unstable(self, start, end):
+        return any([page < end and page + PAGE_BYTES > start for page in self._unstable])
+
     # The cells that are unstable in `other`, whose cells these are.
     def copy_unstable(self, other):
         for start, (unstable, old, new) in other._unstable.items():
@@ -204,11 +208,8 @@ class FaultyFlash(NorFlash):
 
     # Octets [start, end) are read: unstable cells among them may read otherwise than before.
     def read_again(self, start, end):
-        if self._each_access:
-            for page in self._unstable:
-                if page < end and page + PAGE_BYTES > start:
-                    self._roll()
-                    return
+        if self._each_access and self.is_unstable(start, end):
+            self._roll()
 
     # --- operations
 

@@ -123,6 +123,7 @@ class Journal:
             # nothing more goes into this sector, even if no other takes its place: what it holds
             # can still be read, and the device starts
             self._end = self._limit()
+            self._ahead = 2
         doubtful = []
         for sector, head in enumerate(heads):
             start = sector * region.sector_bytes
@@ -130,8 +131,6 @@ class Journal:
                 doubtful.append(sector)
                 if region.view[start : start + _SECTOR_BYTES] != _VOID:
                     self._ahead = 2
-        if not is_sound:
-            self._ahead = 2
         # the next sector outranks every other, whatever that will read as
         is_moved = self._ahead == 1 or self._try_move(doubtful)
         for sector in doubtful:

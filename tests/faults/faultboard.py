@@ -64,6 +64,12 @@ class FaultBoard(ramboard.Board):
         first, count = self.map[name]
         return bytes(self.flash.cells[first * SECTOR_BYTES : (first + count) * SECTOR_BYTES])
 
+    # Whether region `name` rests on cells that a device took for settled, and that are not.
+    def is_in_doubt(self, name):
+        first, count = self.map[name]
+        start, end = first * SECTOR_BYTES, (first + count) * SECTOR_BYTES
+        return self.flash.is_unsettled and self.flash.is_unstable(start, end)
+
     # Another board in the very same state, unstable cells included.
     def copy(self):
         board = FaultBoard(self.map, self.flash.cells)

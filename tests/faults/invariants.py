@@ -105,11 +105,13 @@ class Invariants:
     # one may have taken its place.
     def check_chosen(self, board, device, found, chosen, falls_back):
         confirmed = found.confirmed()
-        # an image on unstable cells may be whole or damaged, from one moment to the next
-        in_doubt = board.flash.is_unsettled
+        # on cells in doubt an image, or the key that it is checked with, may be whole now and damaged
+        # a moment later
+        is_lost = confirmed >= 0 and board.is_in_doubt("slot%d" % confirmed)
         if chosen is None:
             must(
-                in_doubt
+                is_lost
+                or board.is_in_doubt("anchors")
                 or confirmed < 0
                 or not self._is_whole(board, confirmed, found.hashes[confirmed]),
                 "a confirmed image starts",
@@ -119,14 +121,14 @@ class Invariants:
         slot = device.ledger.slots[index]
         must(
             slot.image_hash in self._rules.names
-            if in_doubt
+            if board.is_in_doubt("slot%d" % index)
             else self._is_whole(board, index, slot.image_hash),
             "what starts is a release",
         )
         name, state = self._rules.names[slot.image_hash], slot.state
         if index == confirmed:
             must(state == ledger.CONFIRMED, "what starts is confirmed")
-        elif (falls_back or in_doubt) and found.states[index] == ledger.PREVIOUS:
+        elif (falls_back or is_lost) and found.states[index] == ledger.PREVIOUS:
             must(
                 state == ledger.CONFIRMED or board.flash.fired,
                 "what was fallen back to is confirmed",

@@ -171,12 +171,14 @@ class ChipBoard:
                 chip, end_ms = self.chip, duration_ms
 
     def wait_text(self, wanted: str, within_ms: float) -> float:
-        """When the console wrote a line with `wanted` in it, since the last reset."""
+        """When the console wrote a line with `wanted` in it, since the last reset; waits for it for
+        so long, over resets."""
+        end_s = self.seconds + within_ms / 1000
         while True:
             for time_ms, line in self.texts:
                 if wanted in line:
                     return time_ms
-            if self.chip.time_ms > within_ms:
+            if self.seconds > end_s:
                 raise TimeoutError(f"no line with {wanted!r} within {within_ms:g} ms: {self.texts}")
             self.step()
 
