@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from bootloader.trust import anchors
 from hanboot import comb
 from hanboot.device import ROLE_NAMES, Device
+from hanboot.keys import PublicKey
 
 _LABEL_BYTES = 24
 
@@ -29,6 +30,14 @@ class AnchorKey:
     key: bytes
     development: bool
     label: str
+
+
+def development_keys(manufacturer: PublicKey, supplier: PublicKey | None = None) -> list[AnchorKey]:
+    """What a device on somebody's desk believes: these keys, called by their roles."""
+    named = [(anchors.MANUFACTURER, manufacturer)]
+    if supplier is not None:
+        named.append((anchors.SUPPLIER, supplier))
+    return [AnchorKey(role, key.kid, key.point, True, ROLE_NAMES[role]) for role, key in named]
 
 
 def encode_cell(anchor: AnchorKey, sequence: int = 1) -> tuple[bytes, bytes]:

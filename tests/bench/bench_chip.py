@@ -19,12 +19,11 @@ from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
 from steps import install
 
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
-from bootloader.trust import anchors
 from hanboot import keys, rp2040
 from hanboot.device import Device, DeviceRefused
 from hanboot.image import Image, load, sign
 from hanboot.keys import PrivateKey
-from hanboot.provisioning import AnchorKey, provision
+from hanboot.provisioning import development_keys, provision
 
 # boards/rp2040_han/board.py: first octet behind the firmware, and the regions behind that
 _FIRST = 512 * 1024
@@ -90,11 +89,7 @@ class Maker:
         return small_release.build(folder, self.manufacturer, follows)
 
     def provision(self, device: Device) -> None:
-        pairs = ((anchors.MANUFACTURER, self.manufacturer), (anchors.SUPPLIER, self.supplier))
-        anchor_keys = [
-            AnchorKey(role, key.public.kid, key.public.point, True, "bench") for role, key in pairs
-        ]
-        provision(device, anchor_keys)
+        provision(device, development_keys(self.manufacturer.public, self.supplier.public))
 
 
 def _payload_bytes(image: Image) -> int:

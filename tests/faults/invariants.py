@@ -105,8 +105,8 @@ class Invariants:
     # one may have taken its place.
     def check_chosen(self, board, device, found, chosen, falls_back):
         confirmed = found.confirmed()
-        # on cells in doubt an image, or the key that it is checked with, may be whole now and damaged
-        # a moment later
+        # on cells in doubt an image, or the key that it is checked with, may be whole now and
+        # damaged a moment later
         is_lost = confirmed >= 0 and board.is_in_doubt("slot%d" % confirmed)
         if chosen is None:
             must(

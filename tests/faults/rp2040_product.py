@@ -8,7 +8,6 @@ from pathlib import Path
 import small_release
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from bootloader.trust import anchors
 from hanboot import keys, provisioning
 from hanboot.image import Image
 
@@ -59,12 +58,8 @@ def make(folder: Path) -> Product:
     first = _build(folder, manufacturer, "1.0", ())
     second = _build(folder, manufacturer, "2.0", (first,))
     # the manufacturer's last: it locks the region
-    cells = {
-        role: provisioning.encode_cell(
-            provisioning.AnchorKey(role, key.public.kid, key.public.point, True, "test")
-        )
-        for role, key in ((anchors.SUPPLIER, supplier), (anchors.MANUFACTURER, manufacturer))
-    }
+    anchor_keys = provisioning.development_keys(manufacturer.public, supplier.public)
+    cells = {key.role: provisioning.encode_cell(key) for key in reversed(anchor_keys)}
     labels = {first.image_hash: "1.0", second.image_hash: "2.0"}
     return Product(cells, (first, second), labels)
 

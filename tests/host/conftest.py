@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from rig import Keys
 from samples import DCC, FIRST_RELEASE, make_release
 
-from hanboot import cli, keys, release
+from hanboot import cli, release
 from hanboot.image import Image
-from hanboot.keys import PrivateKey
-
-
-@dataclasses.dataclass(frozen=True)
-class Keys:
-    manufacturer: PrivateKey
-    supplier: PrivateKey
-    stranger: PrivateKey
 
 
 @pytest.fixture(scope="session")
 def pairs() -> Keys:
-    return Keys(keys.generate(), keys.generate(), keys.generate())
+    return Keys.generate()
 
 
 @pytest.fixture

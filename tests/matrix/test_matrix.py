@@ -11,13 +11,12 @@ from xml.etree import ElementTree as Xml
 import pytest
 from click.testing import CliRunner
 
-from bootloader.trust import anchors
 from hanboot import cli, image, keys, release
 from hanboot.device import Device
 from hanboot.image import Image
 from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
-from hanboot.provisioning import AnchorKey, provision
+from hanboot.provisioning import development_keys, provision
 from hanboot.virtual import VirtualBoard
 
 PPMID = Path(__file__).parent.parent.parent / "firmware" / "ppmid"
@@ -142,11 +141,9 @@ def test_a_page_that_needs_no_other(played: Played) -> None:
 def test_on_a_device_as_far_as_it_allows(
     folder: Path, manufacturer: keys.PrivateKey, tmp_path: Path
 ) -> None:
-    public = manufacturer.public
     with VirtualBoard(tmp_path / "board", "ppmid", 10_000) as board:
         with Device(board.port) as device:
-            cell = AnchorKey(anchors.MANUFACTURER, public.kid, public.point, True, "key")
-            provision(device, [cell])
+            provision(device, development_keys(manufacturer.public))
         code, out, _ = run(folder, "--json", "--port", board.port)
     document = json.loads(out)
     assert code == 0

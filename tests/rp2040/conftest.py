@@ -16,13 +16,12 @@ import pytest
 import small_release
 from steps import install
 
-from bootloader.trust import anchors
 from hanboot import keys, rp2040
 from hanboot.device import Device
 from hanboot.device_code import ROOT
 from hanboot.image import Image
 from hanboot.keys import PrivateKey
-from hanboot.provisioning import AnchorKey, provision
+from hanboot.provisioning import development_keys, provision
 
 BUILD = ROOT / "boards" / "rp2040_han" / "build.py"
 
@@ -111,8 +110,7 @@ def v2(maker: Maker, v1: Image) -> Image:
 
 
 def provision_keys(device: Device, maker: Maker) -> None:
-    public = maker.key.public
-    provision(device, [AnchorKey(anchors.MANUFACTURER, public.kid, public.point, True, "test")])
+    provision(device, development_keys(maker.key.public))
 
 
 @pytest.fixture(scope="session")

@@ -14,13 +14,12 @@ from typing import Any, TypeVar
 import small_release
 import steps
 
-from bootloader.trust import anchors
 from hanboot import keys, release
 from hanboot.deadline import Deadline
 from hanboot.device import Device, Identity
 from hanboot.image import Image
 from hanboot.keys import PrivateKey
-from hanboot.provisioning import AnchorKey, provision
+from hanboot.provisioning import AnchorKey, development_keys, provision
 from hanboot.virtual import VirtualBoard
 
 ROOT = Path(__file__).parent.parent.parent
@@ -56,13 +55,7 @@ class Keys:
         return cls(keys.generate(), keys.generate(), keys.generate())
 
     def anchors(self) -> list[AnchorKey]:
-        return [
-            AnchorKey(role, key.public.kid, key.public.point, True, label)
-            for role, key, label in (
-                (anchors.MANUFACTURER, self.manufacturer, "manufacturer"),
-                (anchors.SUPPLIER, self.supplier, "supplier"),
-            )
-        ]
+        return development_keys(self.manufacturer.public, self.supplier.public)
 
 
 #: An application of a test's own: it counts its rounds, and answers "rounds" and, once rubbish is

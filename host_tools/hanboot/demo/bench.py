@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from bootloader.trust import anchors
 from hanboot import explain, keys, ports, release
 from hanboot.board_process import BoardProcess
 from hanboot.deadline import Deadline
@@ -17,7 +16,7 @@ from hanboot.device import Device, DeviceRefused, Verdict
 from hanboot.device_code import ROOT
 from hanboot.image import Image
 from hanboot.keys import PrivateKey
-from hanboot.provisioning import AnchorKey, provision
+from hanboot.provisioning import development_keys, provision
 from hanboot.rp2040 import Rp2040Board
 from hanboot.virtual import VirtualBoard
 
@@ -132,16 +131,7 @@ class Bench:
 
     def provision(self, pairs: Keys) -> bool:
         """Writes the trust anchors; whether the device has them then."""
-        provision(
-            self.device,
-            [
-                AnchorKey(role, key.public.kid, key.public.point, True, "demo")
-                for role, key in (
-                    (anchors.MANUFACTURER, pairs.manufacturer),
-                    (anchors.SUPPLIER, pairs.supplier),
-                )
-            ],
-        )
+        provision(self.device, development_keys(pairs.manufacturer.public, pairs.supplier.public))
         return self.device.identity().provisioned
 
     def credit(self, line: str) -> tuple[bool, str]:
