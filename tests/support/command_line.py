@@ -44,8 +44,12 @@ def hanboot(*arguments: object) -> Ran:
 
 
 def command(*arguments: object) -> list[str]:
-    """A command as a process of its own."""
-    entry = "from hanboot.cli import main; main()"
+    """A command as a process of its own, and as from a terminal: Ctrl-C reaches it, even where tests
+    run in the background of a shell that has them ignore it."""
+    entry = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from hanboot.cli import main; main()"
+    )
     return [sys.executable, "-c", entry, *(str(argument) for argument in arguments)]
 
 
