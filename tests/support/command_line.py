@@ -44,7 +44,7 @@ def hanboot(*arguments: object) -> Ran:
 
 
 def command(*arguments: object) -> list[str]:
-    """A command as a process of its own, and as from a terminal: Ctrl-C reaches it, even where tests
+    """A command as a process of its own, as from a terminal: Ctrl-C reaches it, even where tests
     run in the background of a shell that has them ignore it."""
     entry = (
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
