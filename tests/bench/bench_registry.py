@@ -34,13 +34,13 @@ from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
 from hanboot.registry import export, intake
 from hanboot.registry.check import check_register
-from hanboot.registry.database import Database
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.history import Why
 from hanboot.registry.plan import Plan, plan_between
-from hanboot.registry.schema import DEVICE
-from hanboot.registry.store import Register
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.schema import DEVICE
+from hanboot.registry.storage.store import Register
 
 OUT = ROOT / "build" / "bench-registry.json"
 MODELS, PER_MODEL = 5000, 20

@@ -12,10 +12,10 @@ from click.testing import CliRunner, Result
 from registers import WHY, WORKED
 
 from hanboot import cli
-from hanboot.registry.database import Database
 from hanboot.registry.intake import import_file
 from hanboot.registry.rows import Rules
-from hanboot.registry.store import Register
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.store import Register
 
 COMMANDS = {
     "registry": "hanboot.cli.registry:registry",

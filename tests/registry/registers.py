@@ -19,8 +19,8 @@ from hanboot.image import Image
 from hanboot.registry import export
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.history import Why
-from hanboot.registry.store import Register
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.store import Register
 
 ROOT = Path(__file__).parent.parent.parent
 WORKED = ROOT / "docs" / "registry" / "worked-register.csv"

@@ -31,7 +31,7 @@ from hanboot.inventory.gate import GateRefused
 from hanboot.registry import snapshot
 from hanboot.registry.entry import Model
 from hanboot.registry.snapshot import Snapshot
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 AT = "2026-01-01T00:00:00Z"
 FIRST = make_image(1)

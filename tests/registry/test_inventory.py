@@ -16,7 +16,7 @@ from hanboot.inventory import enrolment, pending, reports
 from hanboot.inventory.devices import Device, Inventory, device_id, parse_device_id
 from hanboot.inventory.reports import Report
 from hanboot.registry.entry import Model
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 CODE, MODEL = 0xFFF0, 0x0005_0100
 

@@ -15,7 +15,7 @@ from hanboot.registry.check import CODES, check_register
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import columns_markdown
 from hanboot.registry.pathways import Pathways
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 DAY = datetime.date(2026, 1, 1)
 

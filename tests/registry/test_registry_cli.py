@@ -12,8 +12,8 @@ import sqlalchemy as sa
 from click.testing import Result
 from registers import KEY, WORKED, make_image, write_rows
 
-from hanboot.registry.database import Database
-from hanboot.registry.store import Register
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.store import Register
 
 REASON = ("--reason", "a test")
 

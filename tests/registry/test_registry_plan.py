@@ -21,7 +21,7 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import NoPlan, Plan, plan, plan_between, plan_for_device
 from hanboot.registry.state import DeviceState, parse_state
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 DAY = datetime.date(2026, 1, 1)
 

@@ -14,8 +14,8 @@ from bootloader.image import cbor
 from hanboot import keys
 from hanboot.errors import BadFile, Refused
 from hanboot.registry import snapshot
-from hanboot.registry.database import Database
-from hanboot.registry.store import Register
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.store import Register
 
 NOW = 1_767_225_600.0  # 2026-01-01
 

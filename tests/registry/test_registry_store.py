@@ -18,11 +18,11 @@ from registers import WHY, entry, fill, same_but
 from strategies import entries
 
 from hanboot.errors import BadFile, Refused, WrongUsage
-from hanboot.registry import database, history
-from hanboot.registry.database import Database
-from hanboot.registry.history import Why
-from hanboot.registry.schema import REVISION, Base
-from hanboot.registry.store import Register, Writer
+from hanboot.registry.storage import database, history
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.schema import REVISION, Base
+from hanboot.registry.storage.store import Register, Writer
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -165,7 +165,7 @@ def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
     path = tmp_path / "old.db"
     with sa.create_engine(f"sqlite:///{path}").begin() as connection:
         config = Config()
-        config.set_main_option("script_location", "hanboot.registry:migrations")
+        config.set_main_option("script_location", "hanboot.registry.storage:migrations")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
         writer = Writer(connection, WHY)

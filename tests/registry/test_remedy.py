@@ -14,7 +14,7 @@ from hanboot.inventory.gate import check_listed
 from hanboot.registry.entry import Entry
 from hanboot.registry.plan import NoPlan, Plan
 from hanboot.registry.remedy import Way, way_to_refused
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 DAY = datetime.date(2026, 1, 1)
 

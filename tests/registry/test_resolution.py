@@ -15,7 +15,7 @@ from hanboot import image, release
 from hanboot.errors import BadFile
 from hanboot.registry import resolution
 from hanboot.registry.entry import Entry
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 OLD = entry(0x01000000, cpl_entry_id="OLD")
 #: What a RELEASE.toml needs beside its predecessors.

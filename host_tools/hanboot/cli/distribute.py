@@ -24,7 +24,7 @@ from hanboot.inventory.distribute import distribute as send
 from hanboot.inventory.gate import Listed
 from hanboot.registry import snapshot
 from hanboot.registry.snapshot import Snapshot
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 
 @click.command()

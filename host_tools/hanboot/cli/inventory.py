@@ -23,8 +23,8 @@ from hanboot.inventory import enrolment, pending, reports
 from hanboot.inventory.devices import Device, Inventory, listings, parse_device_id
 from hanboot.inventory.gate import identity_model
 from hanboot.registry.entry import Model
-from hanboot.registry.history import now
-from hanboot.registry.store import Register
+from hanboot.registry.storage.history import now
+from hanboot.registry.storage.store import Register
 
 _ROWS_AT_ONCE = 1000
 

@@ -27,16 +27,16 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import passphrase_asker, passphrase_option, registry_option
 from hanboot.errors import WrongUsage
 from hanboot.registry import export as exporting
-from hanboot.registry import history as changes
 from hanboot.registry import intake, mapping, snapshot, submission
-from hanboot.registry.database import Database
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.export import ROLES, Format, Role
 from hanboot.registry.fields import texts_of
 from hanboot.registry.rows import Fault, Rules
-from hanboot.registry.schema import REVISION
 from hanboot.registry.sheets import Layout
-from hanboot.registry.store import SETTINGS
+from hanboot.registry.storage import history as changes
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.schema import REVISION
+from hanboot.registry.storage.store import SETTINGS
 
 
 @click.group()

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import click
 
 from hanboot.errors import WrongUsage
-from hanboot.registry.database import Database
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BY_NAME, BadValue
-from hanboot.registry.history import Why
-from hanboot.registry.store import Register
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.store import Register
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

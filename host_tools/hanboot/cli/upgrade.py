@@ -21,7 +21,7 @@ from hanboot.registry import DEFAULT_URL
 
 if TYPE_CHECKING:
     from hanboot.registry.plan import Plan
-    from hanboot.registry.store import Register
+    from hanboot.registry.storage.store import Register
     from hanboot.registry.walk import WalkStep
 
 _FOR_PLANS = ("to", "yes", "day")

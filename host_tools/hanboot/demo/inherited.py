@@ -15,11 +15,11 @@ from hanboot.inventory.enrolment import from_identity
 from hanboot.inventory.gate import GateRefused
 from hanboot.registry import diagram, submission
 from hanboot.registry.check import check_register
-from hanboot.registry.database import Database
-from hanboot.registry.history import Why, now
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import name
-from hanboot.registry.store import Register
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.history import Why, now
+from hanboot.registry.storage.store import Register
 from hanboot.registry.walk import WalkStep, plan_upgrade
 
 _ROW = {

@@ -16,10 +16,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from hanboot.errors import WrongUsage
-from hanboot.registry.database import Database
 from hanboot.registry.entry import DeviceType, Model
-from hanboot.registry.schema import DEVICE, DISTRIBUTION, ENTRY
-from hanboot.registry.store import IDS_AT_ONCE
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION, ENTRY
+from hanboot.registry.storage.store import IDS_AT_ONCE
 
 #: What of a device's life matters here; only a commissioned device is sent firmware.
 State = Literal["Commissioned", "Suspended", "Decommissioned"]

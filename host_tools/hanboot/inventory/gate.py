@@ -22,7 +22,7 @@ from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model
 from hanboot.registry.pathways import today
 from hanboot.registry.snapshot import Snapshot
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 
 class Listed(Protocol):

@@ -21,9 +21,9 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.export import replacing
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import NoPlan, entry_json, plan
-from hanboot.registry.schema import DEVICE
 from hanboot.registry.state import DeviceState
-from hanboot.registry.store import Register
+from hanboot.registry.storage.schema import DEVICE
+from hanboot.registry.storage.store import Register
 
 #: What makes a firmware, in the table of devices.
 _KEY = (

@@ -29,8 +29,8 @@ from hanboot.errors import BadFile, HanbootError
 from hanboot.inventory.devices import Device, Inventory, find_devices, parse_device_id
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BadValue, parse_hash, parse_version
-from hanboot.registry.schema import DEVICE, ENTRY
-from hanboot.registry.store import IDS_AT_ONCE, read_setting
+from hanboot.registry.storage.schema import DEVICE, ENTRY
+from hanboot.registry.storage.store import IDS_AT_ONCE, read_setting
 
 DAY_S = 86_400
 

@@ -17,10 +17,10 @@ import sqlalchemy as sa
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import name, plan
-from hanboot.registry.schema import ENTRY
 from hanboot.registry.sheets import Progress
 from hanboot.registry.state import DeviceState
-from hanboot.registry.store import Register
+from hanboot.registry.storage.schema import ENTRY
+from hanboot.registry.storage.store import Register
 
 Severity = Literal["error", "warning", "note"]
 

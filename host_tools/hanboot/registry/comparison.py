@@ -24,8 +24,8 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME
 from hanboot.registry.pathways import Pathways, Predecessor
 from hanboot.registry.plan import name
-from hanboot.registry.schema import ENTRY
-from hanboot.registry.store import find_entries, read_entries
+from hanboot.registry.storage.schema import ENTRY
+from hanboot.registry.storage.store import find_entries, read_entries
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from hanboot.errors import BadFile
 from hanboot.registry import sheets
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, FIELDS, Field
-from hanboot.registry.history import Why
 from hanboot.registry.mapping import ColumnMapping
 from hanboot.registry.rows import Fault, Faults, RowReader, Rules
-from hanboot.registry.schema import ENTRY, IMPORTED
 from hanboot.registry.sheets import Progress, Row, address
-from hanboot.registry.store import Register, Writer, find_entries
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.schema import ENTRY, IMPORTED
+from hanboot.registry.storage.store import Register, Writer, find_entries
 
 _ROWS_AT_ONCE = 500
 

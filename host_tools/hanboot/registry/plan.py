@@ -21,7 +21,7 @@ from hanboot.errors import Refused
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.state import DeviceState
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 LATEST = "latest"
 

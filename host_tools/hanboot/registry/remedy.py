@@ -16,7 +16,7 @@ from hanboot.registry.entry import Entry
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import NoPlan, Plan, load_pathways, name, plan
 from hanboot.registry.state import state_of
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 #: Refusals that another order may avoid.
 _PATHWAY = (

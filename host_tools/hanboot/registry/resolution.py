@@ -14,7 +14,7 @@ from hanboot.errors import BadFile
 from hanboot.explain import hardware_text, version_text
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways import today
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 from hanboot.release import Named, Predecessor, Release
 
 

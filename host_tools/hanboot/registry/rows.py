@@ -12,7 +12,7 @@ from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, DERIVED, FIELDS, BadValue, Field, parse_version
 from hanboot.registry.mapping import ColumnMapping
 from hanboot.registry.sheets import ErrorValue, Formula, Number, Row, address
-from hanboot.registry.store import changed_fields
+from hanboot.registry.storage.store import changed_fields
 
 _REQUIRED = tuple(column for column in FIELDS if column.required)
 _DATES = ("listed_on", "status_since", "expires_on")

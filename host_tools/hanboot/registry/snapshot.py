@@ -24,7 +24,7 @@ from hanboot import files
 from hanboot.errors import BadFile, Refused
 from hanboot.keys import SIGNATURE_BYTES, PublicKey
 from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 #: 100,000 entries are 9 MB.
 SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024

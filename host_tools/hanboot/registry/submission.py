@@ -15,13 +15,13 @@ from hanboot.registry import intake
 from hanboot.registry.comparison import Comparison, compare, refuse_differences
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, FIELDS
-from hanboot.registry.history import Why
 from hanboot.registry.intake import Imported
 from hanboot.registry.mapping import ColumnMapping
 from hanboot.registry.rows import Fault, Rules
-from hanboot.registry.schema import ENTRY
 from hanboot.registry.sheets import Row
-from hanboot.registry.store import Register, Writer, find_entries, read_entries
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.schema import ENTRY
+from hanboot.registry.storage.store import Register, Writer, find_entries, read_entries
 
 # --- submit and check
 

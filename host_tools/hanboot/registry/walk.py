@@ -14,7 +14,7 @@ from hanboot.image import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.plan import LATEST, NoPlan, Plan, name, plan_for_device
 from hanboot.registry.state import state_of
-from hanboot.registry.store import Register
+from hanboot.registry.storage.store import Register
 
 
 @dataclass(frozen=True)

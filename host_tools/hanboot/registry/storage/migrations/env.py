@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alembic import context
 
-from hanboot.registry.schema import Base
+from hanboot.registry.storage.schema import Base
 
 context.configure(
     connection=context.config.attributes["connection"],

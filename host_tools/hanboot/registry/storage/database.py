@@ -14,7 +14,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlch
 
 from hanboot.errors import BadFile, HanbootError, WrongUsage
 from hanboot.registry import DEFAULT_URL
-from hanboot.registry.schema import REVISION
+from hanboot.registry.storage.schema import REVISION
 
 #: How long to wait for another process that writes to the same SQLite file.
 LOCK_WAIT_S = 5.0
@@ -184,7 +184,7 @@ def revision_of(connection: Connection) -> str | None:
 
 def known_revisions() -> list[str]:
     """All steps, oldest first."""
-    versions = resources.files("hanboot.registry.migrations") / "versions"
+    versions = resources.files("hanboot.registry.storage.migrations") / "versions"
     return sorted(
         file.name.split("_")[0] for file in versions.iterdir() if file.name[:4].isdecimal()
     )
@@ -198,7 +198,7 @@ def _migrate(database: Database) -> None:
 
     with database.writing() as connection:
         config = Config()
-        config.set_main_option("script_location", "hanboot.registry:migrations")
+        config.set_main_option("script_location", "hanboot.registry.storage:migrations")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -17,7 +17,7 @@ from sqlalchemy.engine import Connection
 
 from hanboot.errors import Refused, WrongUsage
 from hanboot.registry.fields import TEXT_MAX, BadValue, parse_text
-from hanboot.registry.schema import CHANGE, CHANGE_SET
+from hanboot.registry.storage.schema import CHANGE, CHANGE_SET
 
 _NOTHING_BEFORE = bytes(32)
 _ROWS_AT_ONCE = 1000

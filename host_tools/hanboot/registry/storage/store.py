@@ -12,12 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Row
 
 from hanboot.errors import WrongUsage
-from hanboot.registry import DEFAULT_URL, history
-from hanboot.registry.database import Database
+from hanboot.registry import DEFAULT_URL
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME, STORED, Field
-from hanboot.registry.history import Why
-from hanboot.registry.schema import ENTRY, PREDECESSOR, SETTING, Hex, Octets
+from hanboot.registry.storage import history
+from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.schema import ENTRY, PREDECESSOR, SETTING, Hex, Octets
 
 #: IDs in one question; SQLite takes 32,766 parameters, others fewer.
 IDS_AT_ONCE = 500
