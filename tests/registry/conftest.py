@@ -12,8 +12,8 @@ from click.testing import CliRunner, Result
 from registers import WHY, WORKED
 
 from hanboot import cli
-from hanboot.registry.intake import import_file
-from hanboot.registry.rows import Rules
+from hanboot.registry.exchange.intake import import_file
+from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Register
 

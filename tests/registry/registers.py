@@ -16,8 +16,8 @@ from bootloader.reasons import ACCEPTED
 from hanboot import image, keys
 from hanboot.device import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
 from hanboot.image import Image
-from hanboot.registry import export
 from hanboot.registry.entry import Entry
+from hanboot.registry.exchange import export
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.storage.history import Why
 from hanboot.registry.storage.store import Register

@@ -28,9 +28,9 @@ from hanboot.inventory import enrolment, gate, reports
 from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome, distribute
 from hanboot.inventory.gate import GateRefused
-from hanboot.registry import snapshot
 from hanboot.registry.entry import Model
-from hanboot.registry.snapshot import Snapshot
+from hanboot.registry.exchange import snapshot
+from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.storage.store import Register
 
 AT = "2026-01-01T00:00:00Z"

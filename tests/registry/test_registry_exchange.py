@@ -14,12 +14,12 @@ from registers import WHY, digest, entry, fill, same_but, write_entries, write_r
 from strategies import entries
 
 from hanboot.errors import BadFile, WrongUsage
-from hanboot.registry import export, mapping
 from hanboot.registry.entry import Entry
+from hanboot.registry.exchange import export, mapping
+from hanboot.registry.exchange.intake import Imported, import_file
+from hanboot.registry.exchange.rows import Fault, Rules
+from hanboot.registry.exchange.sheets import address, protect, unprotect
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.intake import Imported, import_file
-from hanboot.registry.rows import Fault, Rules
-from hanboot.registry.sheets import address, protect, unprotect
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Register

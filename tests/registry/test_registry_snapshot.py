@@ -13,7 +13,7 @@ from registers import KEY, entry, fill
 from bootloader.image import cbor
 from hanboot import keys
 from hanboot.errors import BadFile, Refused
-from hanboot.registry import snapshot
+from hanboot.registry.exchange import snapshot
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Register
 

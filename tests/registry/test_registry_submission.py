@@ -10,7 +10,7 @@ from registers import WHY, digest, entry, entry_of, fill, make_image, write_rows
 
 from hanboot import image
 from hanboot.errors import BadFile, Refused
-from hanboot.registry import sheets
+from hanboot.registry.exchange import sheets
 from hanboot.registry.storage.store import Register
 from hanboot.registry.submission import (
     check_image,

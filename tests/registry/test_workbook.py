@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from openpyxl.utils.datetime import CALENDAR_WINDOWS_1900
 
 from hanboot.errors import BadFile
-from hanboot.registry import sheets
-from hanboot.registry.sheets import ErrorValue, Formula, Layout, Number, Row
-from hanboot.registry.workbook import Book, WorksheetParser
+from hanboot.registry.exchange import sheets
+from hanboot.registry.exchange.sheets import ErrorValue, Formula, Layout, Number, Row
+from hanboot.registry.exchange.workbook import Book, WorksheetParser
 
 VALUES: list[tuple[Any, str]] = [
     ("PPMID", "PPMID"),

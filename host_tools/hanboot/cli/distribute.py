@@ -22,8 +22,8 @@ from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome
 from hanboot.inventory.distribute import distribute as send
 from hanboot.inventory.gate import Listed
-from hanboot.registry import snapshot
-from hanboot.registry.snapshot import Snapshot
+from hanboot.registry.exchange import snapshot
+from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.storage.store import Register
 
 

@@ -32,14 +32,15 @@ from hanboot.errors import WrongUsage
 from hanboot.image import Layout
 from hanboot.registry import check as checking
 from hanboot.registry import diagram as drawing
-from hanboot.registry import mapping, sheets, submission, svg
+from hanboot.registry import submission, svg
 from hanboot.registry.check import Finding
 from hanboot.registry.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.entry import Model
+from hanboot.registry.exchange import mapping, sheets
+from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.sheets import Row
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import LATEST, NoPlan, Plan, plan_between, plan_for_device, remarks
-from hanboot.registry.rows import Rules
-from hanboot.registry.sheets import Row
 from hanboot.registry.state import parse_state
 
 _STATE_MAX_BYTES = 1 << 20

@@ -9,12 +9,12 @@ from hanboot import explain
 from hanboot.device import Identity
 from hanboot.errors import BadFile, HanbootError, WrongUsage
 from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id
-from hanboot.registry import sheets
 from hanboot.registry.entry import DEVICE_TYPES, device_model
+from hanboot.registry.exchange import sheets
+from hanboot.registry.exchange.mapping import fold
+from hanboot.registry.exchange.rows import Fault
+from hanboot.registry.exchange.sheets import Layout, Number, Progress, Row, address
 from hanboot.registry.fields import BY_NAME, BadValue, one_of, parse_version
-from hanboot.registry.mapping import fold
-from hanboot.registry.rows import Fault
-from hanboot.registry.sheets import Layout, Number, Progress, Row, address
 
 
 def _parse_id(text: str) -> str:

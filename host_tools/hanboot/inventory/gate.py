@@ -20,8 +20,8 @@ from hanboot.errors import Refused
 from hanboot.image import Image
 from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model
+from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.pathways import today
-from hanboot.registry.snapshot import Snapshot
 from hanboot.registry.storage.store import Register
 
 

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 
 from hanboot.inventory.devices import Inventory
 from hanboot.registry.entry import Entry, Model
-from hanboot.registry.export import replacing
+from hanboot.registry.exchange.export import replacing
 from hanboot.registry.pathways import Pathways
 from hanboot.registry.plan import NoPlan, entry_json, plan
 from hanboot.registry.state import DeviceState

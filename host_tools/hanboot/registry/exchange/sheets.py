@@ -89,7 +89,7 @@ def rows(
             start = file.read(8)
         if start.startswith(b"PK"):
             # imported late: CSV does without it
-            from hanboot.registry import workbook
+            from hanboot.registry.exchange import workbook
 
             with workbook.rows(path, layout, progress) as stream:
                 yield stream

@@ -16,12 +16,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from hanboot.errors import BadFile
-from hanboot.registry import sheets
 from hanboot.registry.entry import Entry
+from hanboot.registry.exchange import sheets
+from hanboot.registry.exchange.mapping import ColumnMapping
+from hanboot.registry.exchange.rows import Fault, Faults, RowReader, Rules
+from hanboot.registry.exchange.sheets import Progress, Row, address
 from hanboot.registry.fields import BY_NAME, FIELDS, Field
-from hanboot.registry.mapping import ColumnMapping
-from hanboot.registry.rows import Fault, Faults, RowReader, Rules
-from hanboot.registry.sheets import Progress, Row, address
 from hanboot.registry.storage.history import Why
 from hanboot.registry.storage.schema import ENTRY, IMPORTED
 from hanboot.registry.storage.store import Register, Writer, find_entries

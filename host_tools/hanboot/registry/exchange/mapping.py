@@ -31,8 +31,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hanboot import toml_file
+from hanboot.registry.exchange.sheets import Layout
 from hanboot.registry.fields import BY_NAME, FIELDS
-from hanboot.registry.sheets import Layout
 
 
 @dataclass(frozen=True)

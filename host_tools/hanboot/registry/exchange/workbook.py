@@ -23,7 +23,7 @@ from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.datetime import from_excel, from_ISO8601
 
 from hanboot.errors import BadFile
-from hanboot.registry.sheets import ErrorValue, Formula, Layout, Number, Progress, Row
+from hanboot.registry.exchange.sheets import ErrorValue, Formula, Layout, Number, Progress, Row
 
 # Shared strings are the one part of a workbook that is held in memory: 100,000 entries need 30 MB.
 _STRINGS_MAX_BYTES = 512 * 1024 * 1024
