@@ -32,11 +32,11 @@ from hanboot.cli.registry_options import collect_rarely
 from hanboot.device_code import ROOT
 from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
-from hanboot.registry.check import check_register
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export, intake
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.plan import Plan, plan_between
+from hanboot.registry.pathways.check import check_register
+from hanboot.registry.pathways.plan import Plan, plan_between
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Why
 from hanboot.registry.storage.schema import DEVICE

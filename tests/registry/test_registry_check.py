@@ -10,11 +10,11 @@ import pytest
 from click.testing import Result
 from registers import CODE, ROOT, WORKED, digest, entry, fill
 
-from hanboot.registry import diagram, svg
-from hanboot.registry.check import CODES, check_register
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import columns_markdown
-from hanboot.registry.pathways import Pathways
+from hanboot.registry.pathways import diagram, svg
+from hanboot.registry.pathways.check import CODES, check_register
+from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.storage.store import Register
 
 DAY = datetime.date(2026, 1, 1)

@@ -15,12 +15,12 @@ from registers import CODE, MODEL, WHY, FakeDevice, digest, entry, fill, make_im
 from bootloader.policy import Firmware, judge_pathway
 from bootloader.reasons import ACCEPTED
 from hanboot.errors import BadFile, Refused, WrongUsage
-from hanboot.registry import walk
-from hanboot.registry.check import check_model
 from hanboot.registry.entry import Entry, Model
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import NoPlan, Plan, plan, plan_between, plan_for_device
-from hanboot.registry.state import DeviceState, parse_state
+from hanboot.registry.pathways import walk
+from hanboot.registry.pathways.check import check_model
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import NoPlan, Plan, plan, plan_between, plan_for_device
+from hanboot.registry.pathways.state import DeviceState, parse_state
 from hanboot.registry.storage.store import Register
 
 DAY = datetime.date(2026, 1, 1)

@@ -12,8 +12,8 @@ from hanboot.image import Image
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.gate import check_listed
 from hanboot.registry.entry import Entry
-from hanboot.registry.plan import NoPlan, Plan
-from hanboot.registry.remedy import Way, way_to_refused
+from hanboot.registry.pathways.plan import NoPlan, Plan
+from hanboot.registry.pathways.remedy import Way, way_to_refused
 from hanboot.registry.storage.store import Register
 
 DAY = datetime.date(2026, 1, 1)

@@ -13,8 +13,8 @@ from registers import KEY, entry, fill
 
 from hanboot import image, release
 from hanboot.errors import BadFile
-from hanboot.registry import resolution
 from hanboot.registry.entry import Entry
+from hanboot.registry.pathways import resolution
 from hanboot.registry.storage.store import Register
 
 OLD = entry(0x01000000, cpl_entry_id="OLD")

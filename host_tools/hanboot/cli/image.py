@@ -154,7 +154,7 @@ def _resolver(url: str | None) -> release.Resolve:
             return release.as_stated(described, named)
         # imported late: most builds need no database
         from hanboot.cli.registry_options import opened
-        from hanboot.registry import resolution
+        from hanboot.registry.pathways import resolution
 
         with opened(url or DEFAULT_URL) as register:
             return resolution.resolve(register, described, named)

@@ -30,18 +30,26 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
 from hanboot.image import Layout
-from hanboot.registry import check as checking
-from hanboot.registry import diagram as drawing
-from hanboot.registry import submission, svg
-from hanboot.registry.check import Finding
+from hanboot.registry import submission
 from hanboot.registry.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import mapping, sheets
 from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.exchange.sheets import Row
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import LATEST, NoPlan, Plan, plan_between, plan_for_device, remarks
-from hanboot.registry.state import parse_state
+from hanboot.registry.pathways import check as checking
+from hanboot.registry.pathways import diagram as drawing
+from hanboot.registry.pathways import svg
+from hanboot.registry.pathways.check import Finding
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import (
+    LATEST,
+    NoPlan,
+    Plan,
+    plan_between,
+    plan_for_device,
+    remarks,
+)
+from hanboot.registry.pathways.state import parse_state
 
 _STATE_MAX_BYTES = 1 << 20
 

@@ -13,7 +13,7 @@ from hanboot.errors import HanbootError
 from hanboot.registry import DEFAULT_URL
 
 if TYPE_CHECKING:
-    from hanboot.registry.remedy import Way
+    from hanboot.registry.pathways.remedy import Way
 
 
 @contextlib.contextmanager
@@ -40,7 +40,7 @@ def find_way(out: Out, device: Device, verdict: Verdict, registry: str | None) -
         return None
     # imported late: most refusals need no database
     from hanboot.cli.registry_options import opened
-    from hanboot.registry.remedy import way_to_refused
+    from hanboot.registry.pathways.remedy import way_to_refused
 
     try:
         with opened(registry or DEFAULT_URL) as register:

@@ -204,7 +204,7 @@ def show(
 
 
 def _in_one_line(entry: Entry, day: datetime.date | None) -> str:
-    from hanboot.registry.pathways import today
+    from hanboot.registry.pathways.graph import today
 
     return (
         f"{entry.model}  {entry.device_type:<6}  {entry.version_text}  "

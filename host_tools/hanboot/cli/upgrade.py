@@ -20,9 +20,9 @@ from hanboot.errors import Refused
 from hanboot.registry import DEFAULT_URL
 
 if TYPE_CHECKING:
-    from hanboot.registry.plan import Plan
+    from hanboot.registry.pathways.plan import Plan
+    from hanboot.registry.pathways.walk import WalkStep
     from hanboot.registry.storage.store import Register
-    from hanboot.registry.walk import WalkStep
 
 _FOR_PLANS = ("to", "yes", "day")
 
@@ -125,7 +125,7 @@ def _walk_plan(
 ) -> None:
     # imported late: an upgrade without a plan needs no database
     from hanboot.cli.registry_options import opened
-    from hanboot.registry.walk import plan_upgrade
+    from hanboot.registry.pathways.walk import plan_upgrade
 
     with opened(url) as register:
         identity = device.identity()
@@ -149,7 +149,7 @@ def _walk_plan(
 
 
 def _show(say: Callable[[str], None], device: str, plan: Plan, steps: list[WalkStep]) -> None:
-    from hanboot.registry.plan import remarks
+    from hanboot.registry.pathways.plan import remarks
 
     if not steps:
         say(f"{device} runs {plan.start}, which is the target: nothing to do")
@@ -194,8 +194,8 @@ def _check_still(
     Raises:
         Refused: it is not, for the device is not what the register takes it for.
     """
-    from hanboot.registry.plan import NoPlan, plan_for_device
-    from hanboot.registry.state import state_of
+    from hanboot.registry.pathways.plan import NoPlan, plan_for_device
+    from hanboot.registry.pathways.state import state_of
 
     again = plan_for_device(register, state_of(device.identity()), to, day)
     if isinstance(again, NoPlan):

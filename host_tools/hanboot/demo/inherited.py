@@ -13,14 +13,15 @@ from hanboot.inventory.devices import Device, Inventory
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.enrolment import from_identity
 from hanboot.inventory.gate import GateRefused
-from hanboot.registry import diagram, submission
-from hanboot.registry.check import check_register
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import name
+from hanboot.registry import submission
+from hanboot.registry.pathways import diagram
+from hanboot.registry.pathways.check import check_register
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import name
+from hanboot.registry.pathways.walk import WalkStep, plan_upgrade
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Why, now
 from hanboot.registry.storage.store import Register
-from hanboot.registry.walk import WalkStep, plan_upgrade
 
 _ROW = {
     "device_type": "PPMID",

@@ -19,7 +19,7 @@ from hanboot.inventory import gate
 from hanboot.inventory.devices import Distribution, Inventory, device_id
 from hanboot.inventory.gate import GateRefused, Listed
 from hanboot.inventory.reports import Report
-from hanboot.registry.remedy import way_to_refused
+from hanboot.registry.pathways.remedy import way_to_refused
 from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Register
 

@@ -21,7 +21,7 @@ from hanboot.image import Image
 from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model
 from hanboot.registry.exchange.snapshot import Snapshot
-from hanboot.registry.pathways import today
+from hanboot.registry.pathways.graph import today
 from hanboot.registry.storage.store import Register
 
 

@@ -19,9 +19,9 @@ import sqlalchemy as sa
 from hanboot.inventory.devices import Inventory
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.exchange.export import replacing
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import NoPlan, entry_json, plan
-from hanboot.registry.state import DeviceState
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import NoPlan, entry_json, plan
+from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.storage.schema import DEVICE
 from hanboot.registry.storage.store import Register
 

@@ -22,8 +22,8 @@ from hanboot.explain import hardware_text
 from hanboot.image import Image
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME
-from hanboot.registry.pathways import Pathways, Predecessor
-from hanboot.registry.plan import name
+from hanboot.registry.pathways.graph import Pathways, Predecessor
+from hanboot.registry.pathways.plan import name
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import find_entries, read_entries
 

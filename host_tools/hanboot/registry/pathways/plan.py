@@ -19,8 +19,8 @@ from bootloader.policy import Firmware
 from hanboot import explain
 from hanboot.errors import Refused
 from hanboot.registry.entry import Entry, Model
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.state import DeviceState
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.storage.store import Register
 
 LATEST = "latest"

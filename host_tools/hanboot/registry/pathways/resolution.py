@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from hanboot.errors import BadFile
 from hanboot.explain import hardware_text, version_text
 from hanboot.registry.entry import Entry
-from hanboot.registry.pathways import today
+from hanboot.registry.pathways.graph import today
 from hanboot.registry.storage.store import Register
 from hanboot.release import Named, Predecessor, Release
 

@@ -13,9 +13,9 @@ from typing import Any
 from bootloader import reasons
 from hanboot.device import FirmwareId, Identity, Verdict
 from hanboot.registry.entry import Entry
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import NoPlan, Plan, load_pathways, name, plan
-from hanboot.registry.state import state_of
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import NoPlan, Plan, load_pathways, name, plan
+from hanboot.registry.pathways.state import state_of
 from hanboot.registry.storage.store import Register
 
 #: Refusals that another order may avoid.

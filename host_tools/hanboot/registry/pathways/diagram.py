@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hanboot.registry.check import Finding, check_model
 from hanboot.registry.entry import Entry
-from hanboot.registry.pathways import Pathways
+from hanboot.registry.pathways.check import Finding, check_model
+from hanboot.registry.pathways.graph import Pathways
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from hanboot.registry.diagram import Drawing, Lane
 from hanboot.registry.entry import Entry
+from hanboot.registry.pathways.diagram import Drawing, Lane
 
 _LEGEND = "Each arrow ends at an entry and starts at the dots of those that it may follow."
 _ROW = 40

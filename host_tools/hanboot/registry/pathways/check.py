@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.exchange.sheets import Progress
-from hanboot.registry.pathways import Pathways
-from hanboot.registry.plan import name, plan
-from hanboot.registry.state import DeviceState
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import name, plan
+from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import Register
 

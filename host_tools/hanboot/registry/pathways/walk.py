@@ -12,8 +12,8 @@ from hanboot.device import Identity
 from hanboot.errors import BadFile, Refused
 from hanboot.image import Image
 from hanboot.registry.entry import Entry
-from hanboot.registry.plan import LATEST, NoPlan, Plan, name, plan_for_device
-from hanboot.registry.state import state_of
+from hanboot.registry.pathways.plan import LATEST, NoPlan, Plan, name, plan_for_device
+from hanboot.registry.pathways.state import state_of
 from hanboot.registry.storage.store import Register
 
 
