@@ -11,13 +11,13 @@ from registers import WHY, digest, entry, entry_of, fill, make_image, write_rows
 from hanboot import image
 from hanboot.errors import BadFile, Refused
 from hanboot.registry.exchange import sheets
-from hanboot.registry.storage.store import Register
-from hanboot.registry.submission import (
+from hanboot.registry.images.submission import (
     check_image,
     check_rows,
     rows_from,
     submit,
 )
+from hanboot.registry.storage.store import Register
 
 FIRST = make_image(1, cpl_entry_id="E-1")
 ROW = {

@@ -30,12 +30,12 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
 from hanboot.image import Layout
-from hanboot.registry import submission
-from hanboot.registry.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import mapping, sheets
 from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.exchange.sheets import Row
+from hanboot.registry.images import submission
+from hanboot.registry.images.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.pathways import check as checking
 from hanboot.registry.pathways import diagram as drawing
 from hanboot.registry.pathways import svg

@@ -26,7 +26,6 @@ from hanboot.cli.registry_options import (
 )
 from hanboot.cli.settings import passphrase_asker, passphrase_option, registry_option
 from hanboot.errors import WrongUsage
-from hanboot.registry import submission
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.exchange import export as exporting
 from hanboot.registry.exchange import intake, mapping, snapshot
@@ -34,6 +33,7 @@ from hanboot.registry.exchange.export import ROLES, Format, Role
 from hanboot.registry.exchange.rows import Fault, Rules
 from hanboot.registry.exchange.sheets import Layout
 from hanboot.registry.fields import texts_of
+from hanboot.registry.images import submission
 from hanboot.registry.storage import history as changes
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.schema import REVISION

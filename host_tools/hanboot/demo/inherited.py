@@ -13,7 +13,7 @@ from hanboot.inventory.devices import Device, Inventory
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.enrolment import from_identity
 from hanboot.inventory.gate import GateRefused
-from hanboot.registry import submission
+from hanboot.registry.images import submission
 from hanboot.registry.pathways import diagram
 from hanboot.registry.pathways.check import check_register
 from hanboot.registry.pathways.graph import Pathways

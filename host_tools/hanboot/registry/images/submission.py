@@ -11,7 +11,6 @@ import sqlalchemy as sa
 from bootloader.image.manifest import Manifest
 from hanboot.errors import Refused, WrongUsage
 from hanboot.image import Image
-from hanboot.registry.comparison import Comparison, compare, refuse_differences
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
 from hanboot.registry.exchange.intake import Imported
@@ -19,6 +18,7 @@ from hanboot.registry.exchange.mapping import ColumnMapping
 from hanboot.registry.exchange.rows import Fault, Rules
 from hanboot.registry.exchange.sheets import Row
 from hanboot.registry.fields import BY_NAME, FIELDS
+from hanboot.registry.images.comparison import Comparison, compare, refuse_differences
 from hanboot.registry.storage.history import Why
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import Register, Writer, find_entries, read_entries
