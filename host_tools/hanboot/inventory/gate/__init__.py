@@ -1,0 +1,21 @@
+"""What must hold before an image is sent to a device."""
+
+from hanboot.inventory.gate.checks import (
+    GateRefused,
+    Listed,
+    check_fit,
+    check_inventory,
+    check_listed,
+    check_local,
+    identity_model,
+)
+
+__all__ = [
+    "GateRefused",
+    "Listed",
+    "check_fit",
+    "check_inventory",
+    "check_listed",
+    "check_local",
+    "identity_model",
+]
