@@ -16,9 +16,10 @@ from strategies import entries
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export, mapping
+from hanboot.registry.exchange.csv_file import protect, unprotect
 from hanboot.registry.exchange.intake import Imported, import_file
 from hanboot.registry.exchange.rows import Fault, Rules
-from hanboot.registry.exchange.sheets import address, protect, unprotect
+from hanboot.registry.exchange.table import address
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
@@ -427,7 +428,7 @@ def test_several_worksheets(register: Register, tmp_path: Path) -> None:
     workbook.create_sheet("Notes")
     workbook.save(path)
     assert refuse(register, path) == ["it has CPL, Notes"]
-    chosen = mapping.ColumnMapping(layout=mapping.Layout(sheet="CPL"))
+    chosen = mapping.ColumnMapping(layout=mapping.SheetLayout(sheet="CPL"))
     assert take(register, path, mapping=chosen)[0].added == 1
 
 

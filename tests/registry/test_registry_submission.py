@@ -11,6 +11,7 @@ from registers import WHY, digest, entry, entry_of, fill, make_image, write_rows
 from hanboot import image
 from hanboot.errors import BadFile, Refused
 from hanboot.registry.exchange import sheets
+from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.images.submission import (
     check_image,
     check_rows,
@@ -61,7 +62,7 @@ def test_a_row_in_a_file(register: Register, tmp_path: Path) -> None:
             ["E-2", "PPMID", "Active", "2.4 GHz Only", ""],
         ],
     )
-    with sheets.rows(path, sheets.Layout()) as rows:
+    with sheets.rows(path, SheetLayout()) as rows:
         submit(register, successor(), rows, "row.csv", WHY)
     assert register.entry("E-2").firmware_version == 2
 
@@ -71,7 +72,7 @@ def test_one_image_several_rows(register: Register, tmp_path: Path) -> None:
     columns = ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option", "Device Model"]
     both = [["A", "PPMID", "Active", "2.4 GHz Only", "00050100"]]
     both += [["B", "PPMID", "Active", "2.4 GHz Only", "00050101"]]
-    with sheets.rows(write_rows(tmp_path / "r.csv", [columns, *both]), sheets.Layout()) as rows:
+    with sheets.rows(write_rows(tmp_path / "r.csv", [columns, *both]), SheetLayout()) as rows:
         done, compared = submit(register, first, rows, "r.csv", WHY)
     assert (done.added, len(compared)) == (2, 2)
 

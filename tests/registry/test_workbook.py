@@ -15,7 +15,7 @@ from openpyxl.utils.datetime import CALENDAR_WINDOWS_1900
 
 from hanboot.errors import BadFile
 from hanboot.registry.exchange import sheets
-from hanboot.registry.exchange.sheets import ErrorValue, Formula, Layout, Number, Row
+from hanboot.registry.exchange.table import ErrorValue, Formula, Number, Row, SheetLayout
 from hanboot.registry.exchange.workbook import Book, WorksheetParser
 
 VALUES: list[tuple[Any, str]] = [
@@ -40,8 +40,8 @@ VALUES: list[tuple[Any, str]] = [
 KINDS = {"=1+1": Formula, "#REF!": ErrorValue, 50100: Number, 1.5: Number}
 
 
-def read(path: Path, layout: Layout | None = None) -> list[Row]:
-    with sheets.rows(path, layout or Layout()) as rows:
+def read(path: Path, layout: SheetLayout | None = None) -> list[Row]:
+    with sheets.rows(path, layout or SheetLayout()) as rows:
         return list(rows)
 
 
@@ -63,7 +63,7 @@ def test_rows_are_counted_as_a_spreadsheet_does(tmp_path: Path) -> None:
         workbook.active.cell(number, 1, f"row {number}")
     workbook.save(tmp_path / "gaps.xlsx")
     assert [row.number for row in read(tmp_path / "gaps.xlsx")] == [2, 5, 9]
-    assert [r.number for r in read(tmp_path / "gaps.xlsx", Layout(heading_row=3))] == [5, 9]
+    assert [r.number for r in read(tmp_path / "gaps.xlsx", SheetLayout(heading_row=3))] == [5, 9]
 
 
 # texts as Excel can hold them; what is around them is stripped

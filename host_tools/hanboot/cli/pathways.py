@@ -33,7 +33,7 @@ from hanboot.image import Layout
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import mapping, sheets
 from hanboot.registry.exchange.rows import Rules
-from hanboot.registry.exchange.sheets import Row
+from hanboot.registry.exchange.table import Row, SheetLayout
 from hanboot.registry.images import submission
 from hanboot.registry.images.comparison import Comparison, Differs, refuse_differences
 from hanboot.registry.pathways import check as checking
@@ -327,7 +327,7 @@ def _rows(
         raise click.UsageError("give --row or --set, and not both")
     columns = mapping.load(mapping_file) if mapping_file else None
     if row:
-        with sheets.rows(row, columns.layout if columns else sheets.Layout()) as rows:
+        with sheets.rows(row, columns.layout if columns else SheetLayout()) as rows:
             yield rows, columns
     elif values:
         yield submission.rows_from(pairs(values)), columns

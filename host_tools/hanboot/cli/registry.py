@@ -31,7 +31,7 @@ from hanboot.registry.exchange import export as exporting
 from hanboot.registry.exchange import intake, mapping, snapshot
 from hanboot.registry.exchange.export import ROLES, Format, Role
 from hanboot.registry.exchange.rows import Fault, Rules
-from hanboot.registry.exchange.sheets import Layout
+from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.fields import texts_of
 from hanboot.registry.images import submission
 from hanboot.registry.storage import history as changes
@@ -94,7 +94,7 @@ def import_command(
     columns = mapping.load(mapping_file) if mapping_file else mapping.ColumnMapping()
     if sheet:
         layout = columns.layout
-        layout = Layout(sheet, layout.heading_row, layout.encoding, layout.delimiter)
+        layout = SheetLayout(sheet, layout.heading_row, layout.encoding, layout.delimiter)
         columns = mapping.ColumnMapping(
             layout, columns.headings, columns.values, columns.date_format
         )

@@ -13,8 +13,9 @@ from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.mapping import fold
 from hanboot.registry.exchange.rows import Fault
-from hanboot.registry.exchange.sheets import Layout, Number, Progress, Row, address
+from hanboot.registry.exchange.table import Number, Row, SheetLayout, address
 from hanboot.registry.fields import BY_NAME, BadValue, one_of, parse_version
+from hanboot.registry.progress import Progress
 
 
 def _parse_id(text: str) -> str:
@@ -98,7 +99,7 @@ def add_file(
                 "mend the cells and try again; nothing was changed",
             )
 
-    with sheets.rows(path, Layout(), progress) as rows:
+    with sheets.rows(path, SheetLayout(), progress) as rows:
         try:
             return inventory.add(devices(rows))
         except WrongUsage as wrong:

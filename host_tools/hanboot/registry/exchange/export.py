@@ -14,8 +14,9 @@ from typing import IO, Any, Literal, get_args
 
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.registry.entry import Entry
-from hanboot.registry.exchange.sheets import Progress, protect
+from hanboot.registry.exchange.csv_file import protect
 from hanboot.registry.fields import FIELDS, Field, Part, texts_of
+from hanboot.registry.progress import Progress
 
 #: Who looks. everyone: the CPL is public. supplier: and the FIR, which is for SEC parties.
 #: manufacturer: the same of its own entries. ssc: everything; MP231 keeps chipset and stack for it.

@@ -20,8 +20,9 @@ from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.mapping import ColumnMapping
 from hanboot.registry.exchange.rows import Fault, Faults, RowReader, Rules
-from hanboot.registry.exchange.sheets import Progress, Row, address
+from hanboot.registry.exchange.table import Row, address
 from hanboot.registry.fields import BY_NAME, FIELDS, Field
+from hanboot.registry.progress import Progress
 from hanboot.registry.storage.history import Why
 from hanboot.registry.storage.schema import ENTRY, IMPORTED
 from hanboot.registry.storage.store import Register, Writer, find_entries

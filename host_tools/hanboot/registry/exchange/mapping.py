@@ -31,7 +31,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hanboot import toml_file
-from hanboot.registry.exchange.sheets import Layout
+from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.fields import BY_NAME, FIELDS
 
 
@@ -46,7 +46,7 @@ class ColumnMapping:
         date_format: as strptime takes it; None is YYYY-MM-DD.
     """
 
-    layout: Layout = field(default_factory=Layout)
+    layout: SheetLayout = field(default_factory=SheetLayout)
     headings: Mapping[str, str | None] = field(default_factory=dict)
     values: Mapping[tuple[str, str], str] = field(default_factory=dict)
     date_format: str | None = None
@@ -93,7 +93,7 @@ def load(file: Path) -> ColumnMapping:
     delimiter = document.text("delimiter", None)
     if delimiter is not None and len(delimiter) != 1:
         raise document.wrong("delimiter", "must be one character", delimiter)
-    layout = Layout(
+    layout = SheetLayout(
         document.text("sheet", None),
         heading_row,
         document.text("encoding", "utf-8") or "utf-8",

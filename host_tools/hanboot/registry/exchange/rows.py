@@ -10,7 +10,7 @@ from typing import Any
 from hanboot.errors import BadFile
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange.mapping import ColumnMapping
-from hanboot.registry.exchange.sheets import ErrorValue, Formula, Number, Row, address
+from hanboot.registry.exchange.table import ErrorValue, Formula, Number, Row, address
 from hanboot.registry.fields import BY_NAME, DERIVED, FIELDS, BadValue, Field, parse_version
 from hanboot.registry.storage.store import changed_fields
 

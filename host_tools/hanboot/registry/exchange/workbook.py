@@ -23,7 +23,8 @@ from openpyxl.styles.stylesheet import apply_stylesheet
 from openpyxl.utils.datetime import from_excel, from_ISO8601
 
 from hanboot.errors import BadFile
-from hanboot.registry.exchange.sheets import ErrorValue, Formula, Layout, Number, Progress, Row
+from hanboot.registry.exchange.table import ErrorValue, Formula, Number, Row, SheetLayout
+from hanboot.registry.progress import Progress
 
 # Shared strings are the one part of a workbook that is held in memory: 100,000 entries need 30 MB.
 _STRINGS_MAX_BYTES = 512 * 1024 * 1024
@@ -33,7 +34,7 @@ _BLOCK_BYTES = 1 << 16
 
 
 @contextlib.contextmanager
-def rows(path: Path, layout: Layout, progress: Progress) -> Iterator[Iterator[Row]]:
+def rows(path: Path, layout: SheetLayout, progress: Progress) -> Iterator[Iterator[Row]]:
     """The rows of a worksheet from its headings on, blank rows left out.
 
     Raises:
@@ -131,7 +132,7 @@ def _refuse_merged(path: Path, archive: zipfile.ZipFile, part: str, heading_row:
 
 
 def _stream(
-    path: Path, reader: Any, part: str, layout: Layout, progress: Progress
+    path: Path, reader: Any, part: str, layout: SheetLayout, progress: Progress
 ) -> Iterator[Row]:
     book = Book(
         reader.shared_strings,

@@ -16,7 +16,7 @@ from hanboot.registry.exchange import intake
 from hanboot.registry.exchange.intake import Imported
 from hanboot.registry.exchange.mapping import ColumnMapping
 from hanboot.registry.exchange.rows import Fault, Rules
-from hanboot.registry.exchange.sheets import Row
+from hanboot.registry.exchange.table import Row
 from hanboot.registry.fields import BY_NAME, FIELDS
 from hanboot.registry.images.comparison import Comparison, compare, refuse_differences
 from hanboot.registry.storage.history import Why

@@ -15,10 +15,10 @@ import networkx as nx
 import sqlalchemy as sa
 
 from hanboot.registry.entry import Entry, Model
-from hanboot.registry.exchange.sheets import Progress
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import name, plan
 from hanboot.registry.pathways.state import DeviceState
+from hanboot.registry.progress import Progress
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import Register
 
