@@ -46,7 +46,7 @@ _SUPPLIER_OPTIONAL = (PPMID, IHD)
 
 
 class Firmware:
-    # Identity of a firmware: the register holds equal versions with different hashes, so the
+    # Identity of a firmware: the registry holds equal versions with different hashes, so the
     # Manufacturer Image Hash is part of it. is_damaged: it is what the device should run, but
     # its octets no longer verify; it may be installed once more over itself.
     def __init__(self, file_version: int, image_hash: bytes, is_damaged: bool = False) -> None:

@@ -33,7 +33,7 @@ ALIGNMENT            = const(16)    # the payload begins at a multiple of this
 
 class Manifest:
     # hardware: (minimum, maximum). predecessors: tuple of (file_version, Manufacturer Image Hash
-    # or None, CPL Entry ID or None); empty is the register's 'N/A'.
+    # or None, CPL Entry ID or None); empty is the registry's 'N/A'.
     def __init__(
         self,
         manufacturer_code: int,

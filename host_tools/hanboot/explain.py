@@ -303,7 +303,7 @@ def reasons_markdown() -> str:
 
 
 def version_text(file_version: int) -> str:
-    """A File Version as the register writes it and octet by octet: "01010000 (1.1.0.0)"."""
+    """A File Version as the registry writes it and octet by octet: "01010000 (1.1.0.0)"."""
     octets = file_version.to_bytes(4, "big")
     return f"{file_version:08X} ({'.'.join(str(octet) for octet in octets)})"
 
@@ -498,7 +498,7 @@ def _remedy(verdict: Verdict, words: Explanation) -> str:
     more = verdict.accepts_total - len(verdict.accepts)
     if verdict.running is not None and more <= 0:
         newest = max(firmware.file_version for firmware in verdict.accepts)
-        # as a rule no way leads back to it; a register knows
+        # as a rule no way leads back to it; a registry knows
         if newest < verdict.running.file_version:
             return f"take a later release: this one is for devices that run {accepted}"
     return f"install {accepted}{f' (or one of {more} more)' if more > 0 else ''} first"

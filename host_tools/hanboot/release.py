@@ -35,8 +35,8 @@ class Predecessor:
 
 
 @dataclass(frozen=True)
-class Named:
-    """A predecessor as RELEASE.toml names it; what is None there, a register may know.
+class PredecessorReference:
+    """A predecessor as RELEASE.toml names it; what is None there, a registry may know.
 
     Attributes:
         place: of it in the file, for messages.
@@ -100,11 +100,11 @@ class Release:
 
 
 #: Makes predecessors of the names in a RELEASE.toml, for the release that has none yet.
-Resolve = Callable[[Release, Sequence[Named]], tuple[Predecessor, ...]]
+Resolve = Callable[[Release, Sequence[PredecessorReference]], tuple[Predecessor, ...]]
 
 
-def as_stated(release: Release, named: Sequence[Named]) -> tuple[Predecessor, ...]:
-    """Resolves without a register.
+def as_stated(release: Release, named: Sequence[PredecessorReference]) -> tuple[Predecessor, ...]:
+    """Resolves without a registry.
 
     Raises:
         BadFile: a CPL Entry ID stands alone.
@@ -113,7 +113,7 @@ def as_stated(release: Release, named: Sequence[Named]) -> tuple[Predecessor, ..
         if wanted.file_version is None:
             raise BadFile(
                 f"{release.file} cannot be used",
-                f"{wanted.place} names {wanted.cpl_entry_id} alone, and no register is at hand",
+                f"{wanted.place} names {wanted.cpl_entry_id} alone, and no registry is at hand",
                 "name one with --registry, or add file_version and hash",
             )
     return tuple(wanted.stated() for wanted in named)
@@ -166,10 +166,10 @@ def load(path: Path, resolve: Resolve = as_stated) -> Release:
     return release
 
 
-def _named(entry: Table, place: str) -> Named:
+def _named(entry: Table, place: str) -> PredecessorReference:
     entry_id = entry.text("cpl_entry_id", None)
     is_stated = entry_id is None or "file_version" in entry
-    named = Named(
+    named = PredecessorReference(
         place,
         entry.uint("file_version", 32) if is_stated else None,
         entry.octets("hash", 32),

@@ -2,7 +2,7 @@
 
     python tests/bench                  everything, half an hour
     python tests/bench chip             the emulated RP2040 alone
-    python tests/bench registry         register and inventory alone
+    python tests/bench registry         registry and inventory alone
 
 Leaves build/bench.json, and build/bench-registry.json.
 """
@@ -92,7 +92,7 @@ def chip() -> None:
 
 
 def registry() -> None:
-    """Runs the register's bench, which shows its own table."""
+    """Runs the registry's bench, which shows its own table."""
     bench = Path(__file__).with_name("bench_registry.py")
     subprocess.run([sys.executable, str(bench)], check=True)
 

@@ -1,4 +1,4 @@
-"""How fast the register and the inventory are, on data made here.
+"""How fast the registry and the inventory are, on data made here.
 
     python tests/bench/bench_registry.py                    everything, some minutes
     python tests/bench/bench_registry.py check plan         only these
@@ -35,17 +35,17 @@ from hanboot.inventory.devices import Inventory, device_id
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export, intake
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.pathways.check import check_register
+from hanboot.registry.pathways.check import check_registry
 from hanboot.registry.pathways.plan import Plan, plan_between
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import DEVICE
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 OUT = ROOT / "build" / "bench-registry.json"
 MODELS, PER_MODEL = 5000, 20
 DEVICES = 1_000_000
-WHY = Why("bench", "to measure")
+WHY = Attribution("bench", "to measure")
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ class Bench:
         path = self.folder / "registry.db"
         if not path.exists():
             with (
-                Register(Database(str(path), create=True)) as made,
+                Registry(Database(str(path), create=True)) as made,
                 made.changing(WHY) as writer,
             ):
                 for batch in _batches(entries(), 1000):
@@ -223,8 +223,8 @@ class Bench:
     @property
     def inventory(self) -> str:
         """The same with 1,000,000 devices, the newer firmwares more often."""
-        with Register(self.registry) as register:
-            held = Inventory(register.database)
+        with Registry(self.registry) as registry:
+            held = Inventory(registry.database)
             if next(iter(held.devices()), None) is None:
                 random_ = random.Random(82)
                 firmwares = [(e.device_model, e.firmware_version, e.image_hash) for e in entries()]
@@ -254,8 +254,8 @@ def bench_check(bench: Bench) -> list[Figure]:
 
 
 def _check(url: str) -> int:
-    with Register(url) as register:
-        return sum(1 for _ in check_register(register))
+    with Registry(url) as registry:
+        return sum(1 for _ in check_registry(registry))
 
 
 def bench_plan(bench: Bench) -> list[Figure]:
@@ -269,10 +269,10 @@ def bench_plan(bench: Bench) -> list[Figure]:
 
 def _plans(url: str) -> list[float]:
     taken = []
-    with Register(url) as register:
+    with Registry(url) as registry:
         for model in range(1, 400):
             began = time.perf_counter()
-            answer = plan_between(register, f"CPL-{model:04d}-00")
+            answer = plan_between(registry, f"CPL-{model:04d}-00")
             taken.append((time.perf_counter() - began) * 1000)
             assert isinstance(answer, Plan) or model % 50 == 0
     return taken
@@ -295,8 +295,8 @@ def bench_import(bench: Bench) -> list[Figure]:
 def _import(sheet: str) -> int:
     with tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
         database = Database(str(Path(folder) / "registry.db"), create=True)
-        with Register(database) as register:
-            return intake.import_file(register, Path(sheet), WHY).added
+        with Registry(database) as registry:
+            return intake.import_file(registry, Path(sheet), WHY).added
 
 
 def bench_export(bench: Bench) -> list[Figure]:
@@ -309,8 +309,8 @@ def bench_export(bench: Bench) -> list[Figure]:
 
 
 def _export(url: str, form: export.Format) -> int:
-    with Register(url) as register, tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
-        stream = (entry for own, _ in register.by_model() for entry in own)
+    with Registry(url) as registry, tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
+        stream = (entry for own, _ in registry.by_model() for entry in own)
         return export.write_file(Path(folder) / "out", form, stream, FIELDS)
 
 
@@ -327,9 +327,9 @@ def bench_inventory(bench: Bench) -> list[Figure]:
 
 
 def _pending(url: str, is_written: bool) -> int:
-    with Register(url) as register, tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
-        held = Inventory(register.database)
-        needs = list(pending.needs(register, held))
+    with Registry(url) as registry, tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
+        held = Inventory(registry.database)
+        needs = list(pending.needs(registry, held))
         if is_written:
             pending.write_devices(Path(folder) / "pending.csv", held, needs)
         return sum(need.running.devices for need in needs)
@@ -343,7 +343,7 @@ def bench_reports(bench: Bench) -> list[Figure]:
         per_minute[minute] = per_minute.get(minute, 0) + 1
     path = bench.folder / "reports.jsonl"
     path.unlink(missing_ok=True)
-    with Register(bench.inventory) as register:
+    with Registry(bench.inventory) as registry:
         said = [
             reports.Report(
                 d.device_id,
@@ -353,7 +353,7 @@ def bench_reports(bench: Bench) -> list[Figure]:
                 d.firmware_version,
                 d.image_hash,
             )
-            for d in itertools.islice(Inventory(register.database).devices(), 100_000)
+            for d in itertools.islice(Inventory(registry.database).devices(), 100_000)
         ]
     reports.append(path, said)
     # what was merged once is told apart and left alone, so there is one run
@@ -368,8 +368,8 @@ def bench_reports(bench: Bench) -> list[Figure]:
 
 
 def _merge(url: str, path: str) -> int:
-    with Register(url) as register:
-        return reports.merge_into(Inventory(register.database), reports.read(Path(path))).updated
+    with Registry(url) as registry:
+        return reports.merge_into(Inventory(registry.database), reports.read(Path(path))).updated
 
 
 BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
@@ -407,7 +407,7 @@ def keep(figures: Iterable[Figure], runs: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Measures the register and the inventory.")
+    parser = argparse.ArgumentParser(description="Measures the registry and the inventory.")
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(BENCHES))
     parser.add_argument("--runs", type=int, default=3, help="default: 3")
     given = parser.parse_args()

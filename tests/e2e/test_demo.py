@@ -43,7 +43,7 @@ def test_every_step_goes_as_expected(tmp_path: Path) -> None:
         *("header-mismatch", "trial-crashed"),
     ):
         assert reason in done.stdout
-    # the last act, from the register to the inventory
+    # the last act, from the registry to the inventory
     assert "PPMID-0002 (01010000) -> PPMID-0003 (02000000)" in done.stdout
     assert "its history: refused, activated, activated" in done.stdout
     # nobody watches a terminal here: no colours

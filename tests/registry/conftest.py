@@ -1,4 +1,4 @@
-"""Registers that these tests share."""
+"""Registries that these tests share."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from registers import WHY, WORKED
+from registries import WHY, WORKED
 
 from hanboot import cli
 from hanboot.registry.exchange.intake import import_file
 from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 COMMANDS = {
     "registry": "hanboot.cli.registry:registry",
@@ -25,17 +25,17 @@ COMMANDS = {
 
 
 @pytest.fixture
-def register(tmp_path: Path) -> Iterator[Register]:
-    """An empty register."""
-    with Register(Database(str(tmp_path / "registry.db"), create=True)) as made:
+def registry(tmp_path: Path) -> Iterator[Registry]:
+    """An empty registry."""
+    with Registry(Database(str(tmp_path / "registry.db"), create=True)) as made:
         yield made
 
 
 @pytest.fixture
-def worked(register: Register) -> Register:
-    """The worked register of docs/."""
-    import_file(register, WORKED, WHY, rules=Rules(existing=True))
-    return register
+def worked(registry: Registry) -> Registry:
+    """The worked registry of docs/."""
+    import_file(registry, WORKED, WHY, rules=Rules(existing=True))
+    return registry
 
 
 @pytest.fixture

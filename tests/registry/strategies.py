@@ -1,4 +1,4 @@
-"""Registers for hypothesis."""
+"""Registries for hypothesis."""
 
 from __future__ import annotations
 

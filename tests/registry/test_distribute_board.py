@@ -1,4 +1,4 @@
-"""The register, the plan and the gate with a device at the other end: a virtual PPMID."""
+"""The registry, the plan and the gate with a device at the other end: a virtual PPMID."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from registers import KEY
+from registries import KEY
 from rig import Bench, Firmware, Keys, States
 
 from hanboot.image import load
@@ -188,7 +188,7 @@ def test_a_refusal_names_the_way_there(
     assert run("upgrade", files["1.1.0"], files["2.0.0"], *port).exit_code == 0
     older = run("upload", files["1.1.0"], *port)
     assert "the device runs the newest already: leave it" in older.stderr
-    # the refusal stays one, whatever becomes of the register
+    # the refusal stays one, whatever becomes of the registry
     (tmp_path / "registry.db").write_text("this is not a database")
     broken = run("upload", files["1.1.0"], *port)
     assert broken.exit_code == 1

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registers import (
+from registries import (
     DEVICE_ID,
     KEY,
     MODEL,
@@ -31,7 +31,7 @@ from hanboot.inventory.gate import GateRefused
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.exchange.snapshot import Snapshot
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 AT = "2026-01-01T00:00:00Z"
 FIRST = make_image(1)
@@ -41,9 +41,9 @@ ENTRIES = [entry_of(FIRST, 1), entry_of(SECOND, 2, [1]), entry_of(SKIPPING, 3, [
 
 
 @pytest.fixture
-def inventory(register: Register) -> Inventory:
-    fill(register, ENTRIES)
-    inventory = Inventory(register.database)
+def inventory(registry: Registry) -> Inventory:
+    fill(registry, ENTRIES)
+    inventory = Inventory(registry.database)
     inventory.add([enrolment.from_identity(a_device().identity(), AT)])
     return inventory
 
@@ -53,9 +53,9 @@ def a_device(**facts: Any) -> FakeDevice:
 
 
 def send(
-    target: FakeDevice, made: image.Image, register: Register, inventory: Inventory | None
+    target: FakeDevice, made: image.Image, registry: Registry, inventory: Inventory | None
 ) -> Outcome:
-    return distribute(target, made, gate.check_listed(register, made), inventory, clock=lambda: AT)
+    return distribute(target, made, gate.check_listed(registry, made), inventory, clock=lambda: AT)
 
 
 def the_device(inventory: Inventory):
@@ -66,10 +66,10 @@ def the_device(inventory: Inventory):
 
 
 def test_the_inventory_is_updated_after_activation(
-    register: Register, inventory: Inventory
+    registry: Registry, inventory: Inventory
 ) -> None:
     target = a_device()
-    outcome = send(target, SECOND, register, inventory)
+    outcome = send(target, SECOND, registry, inventory)
     assert outcome.error is None
     assert outcome.before is not None
     assert outcome.after is not None
@@ -82,9 +82,9 @@ def test_the_inventory_is_updated_after_activation(
     assert (record.outcome, record.cpl_entry_id, record.reason) == ("activated", "E-2", None)
 
 
-def test_a_refusal_is_recorded_with_its_reason(register: Register, inventory: Inventory) -> None:
+def test_a_refusal_is_recorded_with_its_reason(registry: Registry, inventory: Inventory) -> None:
     target = a_device()
-    outcome = send(target, SKIPPING, register, inventory)
+    outcome = send(target, SKIPPING, registry, inventory)
     assert outcome.error is not None
     assert target.running == (1, FIRST.image_hash)
     assert the_device(inventory).firmware_version == 1
@@ -94,10 +94,10 @@ def test_a_refusal_is_recorded_with_its_reason(register: Register, inventory: In
     assert "00000002" in (record.detail or "")
 
 
-def test_a_broken_link_is_recorded(register: Register, inventory: Inventory) -> None:
+def test_a_broken_link_is_recorded(registry: Registry, inventory: Inventory) -> None:
     target = a_device()
     target.breaks = LinkError("it does not answer", "the cable", "plug it in")
-    outcome = send(target, SECOND, register, inventory)
+    outcome = send(target, SECOND, registry, inventory)
     assert outcome.error is target.breaks
     [record] = inventory.distributions()
     assert (record.outcome, record.reason) == ("failed", "link")
@@ -108,13 +108,13 @@ def test_a_broken_link_is_recorded(register: Register, inventory: Inventory) -> 
 
 
 def refused_by_gate(
-    register: Register, inventory: Inventory, made: image.Image = SECOND, **facts: Any
+    registry: Registry, inventory: Inventory, made: image.Image = SECOND, **facts: Any
 ) -> str:
     """The gate's code; not an octet went to the device, and the inventory is as it was."""
     target = a_device(**facts)
     held = the_device(inventory)
     try:
-        listed = gate.check_listed(register, made)
+        listed = gate.check_listed(registry, made)
     except GateRefused as refused:
         code = refused.code
     else:
@@ -128,9 +128,9 @@ def refused_by_gate(
     return code
 
 
-def test_an_image_that_is_not_on_the_cpl(register: Register, inventory: Inventory) -> None:
+def test_an_image_that_is_not_on_the_cpl(registry: Registry, inventory: Inventory) -> None:
     stranger = make_image(2, [(1, None, None)])
-    assert refused_by_gate(register, inventory, stranger) == "not-on-cpl"
+    assert refused_by_gate(registry, inventory, stranger) == "not-on-cpl"
 
 
 @pytest.mark.parametrize(
@@ -143,20 +143,20 @@ def test_an_image_that_is_not_on_the_cpl(register: Register, inventory: Inventor
     ],
 )
 def test_an_entry_that_is_not_active(
-    register: Register, inventory: Inventory, change: dict[str, Any]
+    registry: Registry, inventory: Inventory, change: dict[str, Any]
 ) -> None:
-    with register.changing(WHY) as writer:
+    with registry.changing(WHY) as writer:
         writer.correct(ENTRIES[1], same_but(ENTRIES[1], **change))
-    assert refused_by_gate(register, inventory) == "not-active"
+    assert refused_by_gate(registry, inventory) == "not-active"
 
 
-def test_a_header_that_was_swapped(register: Register, inventory: Inventory) -> None:
+def test_a_header_that_was_swapped(registry: Registry, inventory: Inventory) -> None:
     """The Manufacturer Image is on the CPL; the header in front of it says another version."""
     octets = bytearray(SECOND.octets)
     octets[14] ^= 1
     changed = image.load(bytes(octets))
     assert changed.image_hash == SECOND.image_hash
-    assert refused_by_gate(register, inventory, changed) == "header-differs"
+    assert refused_by_gate(registry, inventory, changed) == "header-differs"
 
 
 @pytest.mark.parametrize(
@@ -169,56 +169,56 @@ def test_a_header_that_was_swapped(register: Register, inventory: Inventory) -> 
     ],
 )
 def test_a_device_that_does_not_fit(
-    register: Register, inventory: Inventory, facts: dict[str, Any]
+    registry: Registry, inventory: Inventory, facts: dict[str, Any]
 ) -> None:
-    assert refused_by_gate(register, inventory, **facts) == "inventory-differs"
+    assert refused_by_gate(registry, inventory, **facts) == "inventory-differs"
     # and where the inventory agrees with the device, the CPL does not
     target = a_device(**facts)
-    outcome = send(target, SECOND, register, None)
+    outcome = send(target, SECOND, registry, None)
     assert isinstance(outcome.error, GateRefused)
     assert outcome.error.code == "does-not-fit"
     assert target.uploads == 0
 
 
-def test_a_device_that_is_not_in_the_inventory(register: Register, inventory: Inventory) -> None:
-    assert refused_by_gate(register, inventory, serial=bytes(8)) == "not-in-inventory"
+def test_a_device_that_is_not_in_the_inventory(registry: Registry, inventory: Inventory) -> None:
+    assert refused_by_gate(registry, inventory, serial=bytes(8)) == "not-in-inventory"
 
 
-def test_a_device_that_is_not_commissioned(register: Register, inventory: Inventory) -> None:
+def test_a_device_that_is_not_commissioned(registry: Registry, inventory: Inventory) -> None:
     serial = bytes.fromhex("00000000000000ff")
     other = enrolment.from_identity(a_device(serial=serial).identity(), AT)
     inventory.add([dataclasses.replace(other, state="Suspended")])
-    assert refused_by_gate(register, inventory, serial=serial) == "not-commissioned"
+    assert refused_by_gate(registry, inventory, serial=serial) == "not-commissioned"
 
 
 # --- local updates
 
 
 def test_local_updates_are_banned_until_they_are_allowed(
-    register: Register, inventory: Inventory
+    registry: Registry, inventory: Inventory
 ) -> None:
     with pytest.raises(GateRefused, match="banned"):
-        gate.check_local(register)
-    with register.changing(WHY) as writer:
+        gate.check_local(registry)
+    with registry.changing(WHY) as writer:
         writer.set("local_updates", "allowed")
-    gate.check_local(register)
+    gate.check_local(registry)
 
 
-def offline(register: Register, path: Path) -> Snapshot:
-    path.write_bytes(snapshot.make(register, KEY.public.kid, KEY.sign))
+def offline(registry: Registry, path: Path) -> Snapshot:
+    path.write_bytes(snapshot.make(registry, KEY.public.kid, KEY.sign))
     return snapshot.load(path, KEY.public)
 
 
 def test_offline_the_same_gate_stands(
-    register: Register, inventory: Inventory, tmp_path: Path
+    registry: Registry, inventory: Inventory, tmp_path: Path
 ) -> None:
     with pytest.raises(GateRefused) as caught:
-        gate.check_local(offline(register, tmp_path / "banned"))
+        gate.check_local(offline(registry, tmp_path / "banned"))
     assert caught.value.code == "local-updates-banned"
-    with register.changing(WHY) as writer:
+    with registry.changing(WHY) as writer:
         writer.set("local_updates", "allowed")
         writer.correct(ENTRIES[2], same_but(ENTRIES[2], status="Withdrawn"))
-    cpl = offline(register, tmp_path / "allowed")
+    cpl = offline(registry, tmp_path / "allowed")
     gate.check_local(cpl)
 
     for made in (make_image(2), SKIPPING):
@@ -244,8 +244,8 @@ def test_offline_the_same_gate_stands(
     assert gate.identity_model(target.identity()) == Model(0xFFF0, MODEL)
 
 
-def test_one_image_for_several_models(register: Register, inventory: Inventory) -> None:
+def test_one_image_for_several_models(registry: Registry, inventory: Inventory) -> None:
     twin = same_but(ENTRIES[1], cpl_entry_id="E-2b", device_model=MODEL + 1)
-    fill(register, [twin, entry(9, device_model=MODEL + 1)])
-    outcome = send(a_device(), SECOND, register, inventory)
+    fill(registry, [twin, entry(9, device_model=MODEL + 1)])
+    outcome = send(a_device(), SECOND, registry, inventory)
     assert outcome.distribution.cpl_entry_id == "E-2"

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registers import DEVICE_ID, WHY, FakeDevice, digest, entry, fill, write_rows
+from registries import DEVICE_ID, WHY, FakeDevice, digest, entry, fill, write_rows
 
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.inventory import enrolment, pending, reports
 from hanboot.inventory.devices import Device, Inventory, device_id, parse_device_id
 from hanboot.inventory.reports import Report
 from hanboot.registry.entry import Model
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 CODE, MODEL = 0xFFF0, 0x0005_0100
 
@@ -38,9 +38,9 @@ def device(n: int, version: int = 1, **more: object) -> Device:
 
 
 @pytest.fixture
-def inventory(register: Register) -> Inventory:
-    fill(register, [entry(1), entry(2, [1]), entry(3, [2]), entry(4, [9], firmware_version=0)])
-    return Inventory(register.database)
+def inventory(registry: Registry) -> Inventory:
+    fill(registry, [entry(1), entry(2, [1]), entry(3, [2]), entry(4, [9], firmware_version=0)])
+    return Inventory(registry.database)
 
 
 # --- devices
@@ -132,7 +132,7 @@ def test_a_device_as_it_says_of_itself() -> None:
 # --- pending
 
 
-def test_what_devices_need(register: Register, inventory: Inventory, tmp_path: Path) -> None:
+def test_what_devices_need(registry: Registry, inventory: Inventory, tmp_path: Path) -> None:
     inventory.add(
         [device(n, 1) for n in range(5)]
         + [device(n, 2) for n in range(5, 8)]
@@ -141,7 +141,7 @@ def test_what_devices_need(register: Register, inventory: Inventory, tmp_path: P
         + [device(12, 1, state="Suspended"), device(13, 1, image_hash=None)]
         + [device(14, 1, device_model=9)]
     )
-    needs = list(pending.needs(register, inventory))
+    needs = list(pending.needs(registry, inventory))
     found = [
         (n.running.firmware_version, n.running.devices, [s.cpl_entry_id for s in n.steps], n.why)
         for n in needs
@@ -165,7 +165,7 @@ def test_what_devices_need(register: Register, inventory: Inventory, tmp_path: P
 # --- reports
 
 
-def report(n: int, version: int, at: int, how: reports.How = "daily") -> Report:
+def report(n: int, version: int, at: int, how: reports.ReportKind = "daily") -> Report:
     return Report(
         number(n),
         f"2026-01-01T00:00:{at:02}Z",
@@ -189,7 +189,11 @@ def test_a_million_reports_are_no_storm() -> None:
 
 
 said = st.builds(
-    report, st.integers(0, 3), st.integers(1, 3), st.integers(0, 9), st.sampled_from(reports.HOWS)
+    report,
+    st.integers(0, 3),
+    st.integers(1, 3),
+    st.integers(0, 9),
+    st.sampled_from(reports.REPORT_KINDS),
 )
 
 
@@ -214,7 +218,7 @@ def test_many_devices_of_one_firmware_are_one_line() -> None:
     assert len(lines) == 2
 
 
-def test_reports_flag_and_local_updates_change(register: Register, inventory: Inventory) -> None:
+def test_reports_flag_and_local_updates_change(registry: Registry, inventory: Inventory) -> None:
     inventory.add([device(n, 1) for n in range(5)])
     words = [
         report(0, 1, 1),
@@ -231,7 +235,7 @@ def test_reports_flag_and_local_updates_change(register: Register, inventory: In
     again = reports.merge_into(inventory, words)
     assert (again.updated, again.unchanged) == (0, 3)
 
-    with register.changing(WHY) as writer:
+    with registry.changing(WHY) as writer:
         writer.set("local_updates", "allowed")
     merged = reports.merge_into(
         inventory, [report(3, 2, 1, "local"), report(4, 77, 1, "local"), report(2, 2, 2, "local")]

@@ -1,4 +1,4 @@
-"""What is wrong with a register: each code by the smallest register that has it."""
+"""What is wrong with a registry: each code by the smallest registry that has it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import Result
-from registers import CODE, ROOT, WORKED, digest, entry, fill
+from registries import CODE, ROOT, WORKED, digest, entry, fill
 
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import columns_markdown
 from hanboot.registry.pathways import diagram, svg
-from hanboot.registry.pathways.check import CODES, check_register
+from hanboot.registry.pathways.check import CODES, check_registry
 from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 DAY = datetime.date(2026, 1, 1)
 
@@ -160,10 +160,10 @@ EXAMPLES: dict[str, tuple[list[Entry], list[tuple[str, str, tuple[str, ...]]]]] 
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-def test_findings(register: Register, name: str) -> None:
+def test_findings(registry: Registry, name: str) -> None:
     entries, expected = EXAMPLES[name]
-    fill(register, entries)
-    found = list(check_register(register, DAY))
+    fill(registry, entries)
+    found = list(check_registry(registry, DAY))
     assert [(f.severity, f.code, f.rows) for f in found] == expected
     for finding in found:
         assert finding.code in CODES
@@ -175,20 +175,20 @@ def test_every_code_has_an_example() -> None:
     assert {code for _, found in EXAMPLES.values() for _, code, _ in found} == set(CODES)
 
 
-def test_only_one_model_or_manufacturer(register: Register) -> None:
-    fill(register, [entry(1), entry(2), entry(3, [9], device_model=7, manufacturer_code=1)])
-    assert {f.code for f in check_register(register, DAY)} == {"stranded", "missing-reference"}
-    only = check_register(register, DAY, model=Model(1, 7))
+def test_only_one_model_or_manufacturer(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2), entry(3, [9], device_model=7, manufacturer_code=1)])
+    assert {f.code for f in check_registry(registry, DAY)} == {"stranded", "missing-reference"}
+    only = check_registry(registry, DAY, model=Model(1, 7))
     assert [f.code for f in only] == ["missing-reference"]
-    only = check_register(register, DAY, manufacturer=CODE)
+    only = check_registry(registry, DAY, manufacturer=CODE)
     assert [f.code for f in only] == ["stranded"]
 
 
-# --- the worked register
+# --- the worked registry
 
 
 def test_the_worked_register_says_what_its_page_says(run: Callable[..., Result]) -> None:
-    command = ("registry", "import", WORKED, "--existing", "--reason", "the worked register")
+    command = ("registry", "import", WORKED, "--existing", "--reason", "the worked registry")
     assert run(*command).exit_code == 0
     result = run("registry", "check", "--on", "2026-01-01")
     assert result.exit_code == 1

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from registers import KEY, WORKED, make_image, write_rows
+from registries import KEY, WORKED, make_image, write_rows
 
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 REASON = ("--reason", "a test")
 
@@ -22,7 +22,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def filled(run: Run) -> Run:
-    """In a folder with the worked register."""
+    """In a folder with the worked registry."""
     assert run("registry", "import", WORKED, "--existing", *REASON).exit_code == 0
     return run
 
@@ -31,7 +31,7 @@ def lines(result: Result) -> list[str]:
     return result.stderr.strip().splitlines()
 
 
-def test_import_makes_a_register(run: Run) -> None:
+def test_import_makes_a_registry(run: Run) -> None:
     result = run("registry", "import", WORKED, "--existing", *REASON)
     assert (result.exit_code, lines(result)) == (0, ["registry.db was made"])
     assert "20 added" in result.stdout
@@ -60,7 +60,7 @@ def test_export_and_import(filled: Run, tmp_path: Path, ending: str) -> None:
     assert filled("registry", "export", "-o", out, "--role", "ssc").exit_code == 0
     other = ("--registry", tmp_path / "other.db")
     assert filled("registry", "import", out, "--existing", *REASON, *other).exit_code == 0
-    with Register(str(tmp_path / "registry.db")) as a, Register(str(tmp_path / "other.db")) as b:
+    with Registry(str(tmp_path / "registry.db")) as a, Registry(str(tmp_path / "other.db")) as b:
         assert a.entries() == b.entries()
 
 
@@ -127,8 +127,8 @@ def test_plan(filled: Run, run_json: Callable[..., Any]) -> None:
 
 
 def test_plan_from_what_a_device_says(filled: Run, tmp_path: Path) -> None:
-    with Register(str(tmp_path / "registry.db")) as register:
-        running = register.entry("PPMID-0002")
+    with Registry(str(tmp_path / "registry.db")) as registry:
+        running = registry.entry("PPMID-0002")
     state = {
         "manufacturer_code": 0xFFF0,
         "image_type": 5,

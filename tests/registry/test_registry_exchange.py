@@ -10,7 +10,7 @@ from pathlib import Path
 import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
-from registers import WHY, digest, entry, fill, same_but, write_entries, write_rows
+from registries import WHY, digest, entry, fill, same_but, write_entries, write_rows
 from strategies import entries
 
 from hanboot.errors import BadFile, WrongUsage
@@ -23,7 +23,7 @@ from hanboot.registry.exchange.table import address
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 HEADINGS = [column.heading for column in FIELDS]
 ROW = {
@@ -46,22 +46,22 @@ def rows_of(*changes: dict[str, str]) -> list[list[str]]:
     return [headings, *([row.get(heading, "") for heading in headings] for row in rows)]
 
 
-def take(register: Register, path: Path, **more: object) -> tuple[Imported, list[str]]:
+def take(registry: Registry, path: Path, **more: object) -> tuple[Imported, list[str]]:
     faults: list[Fault] = []
-    done = import_file(register, path, WHY, on_fault=faults.append, **more)  # type: ignore[arg-type]
+    done = import_file(registry, path, WHY, on_fault=faults.append, **more)  # type: ignore[arg-type]
     return done, [str(fault) for fault in faults]
 
 
-def refuse(register: Register, path: Path, **more: object) -> list[str]:
-    """The faults of a file that is refused; the register must be as it was."""
-    before = register.entries()
+def refuse(registry: Registry, path: Path, **more: object) -> list[str]:
+    """The faults of a file that is refused; the registry must be as it was."""
+    before = registry.entries()
     faults: list[Fault] = []
     with pytest.raises(BadFile) as caught:
-        import_file(register, path, WHY, on_fault=faults.append, **more)  # type: ignore[arg-type]
+        import_file(registry, path, WHY, on_fault=faults.append, **more)  # type: ignore[arg-type]
     assert len(caught.value.lines) == 3
     assert all(line and "\n" not in line for line in caught.value.lines)
-    assert register.entries() == before
-    with register.database.reading() as connection:
+    assert registry.entries() == before
+    with registry.database.reading() as connection:
         assert len({change.number for change in history.changes(connection)}) == bool(before)
     return [str(fault) for fault in faults] or [caught.value.why]
 
@@ -76,19 +76,19 @@ def test_what_goes_out_comes_in(
     tmp_path_factory: pytest.TempPathFactory, ending: str, made: list[Entry]
 ) -> None:
     path = write_entries(tmp_path_factory.mktemp("out") / f"r.{ending}", made)
-    with Register(Database(":memory:", create=True)) as register:
-        done, faults = take(register, path)
+    with Registry(Database(":memory:", create=True)) as registry:
+        done, faults = take(registry, path)
         assert (done, faults) == (Imported(len(made), 0, 0), [])
-        assert register.find(e.cpl_entry_id for e in made) == {e.cpl_entry_id: e for e in made}
-        assert take(register, path)[0] == Imported(0, 0, len(made))
+        assert registry.find(e.cpl_entry_id for e in made) == {e.cpl_entry_id: e for e in made}
+        assert take(registry, path)[0] == Imported(0, 0, len(made))
 
 
-def test_texts_that_look_like_formulas_stay_texts(register: Register, tmp_path: Path) -> None:
+def test_texts_that_look_like_formulas_stay_texts(registry: Registry, tmp_path: Path) -> None:
     texts = ["=1+1", "@import", "+44 20 7946 0000", "-", "'quoted'", "'=x", "''=x", "N/A"]
     made = [entry(n, contact=text) for n, text in enumerate(texts)]
     for ending in ("csv", "xlsx"):
         path = write_entries(tmp_path / f"out.{ending}", made)
-        with Register(Database(":memory:", create=True)) as other:
+        with Registry(Database(":memory:", create=True)) as other:
             take(other, path)
             assert other.entries() == made
     assert not any(line.startswith(("=", "@", "+", "-")) for line in map(protect, texts))
@@ -98,10 +98,10 @@ def test_texts_that_look_like_formulas_stay_texts(register: Register, tmp_path: 
 
 
 @pytest.mark.parametrize("role", export.ROLES)
-def test_views(register: Register, tmp_path: Path, role: export.Role) -> None:
-    fill(register, [entry(1, zigbee_vendor="secret chip", contact="who to ask")])
+def test_views(registry: Registry, tmp_path: Path, role: export.Role) -> None:
+    fill(registry, [entry(1, zigbee_vendor="secret chip", contact="who to ask")])
     path = tmp_path / "view.csv"
-    export.write_file(path, "csv", register.entries(), export.columns_for(role))
+    export.write_file(path, "csv", registry.entries(), export.columns_for(role))
     text = path.read_text(encoding="utf-8-sig")
     assert ("secret chip" in text) == (role == "ssc")
     assert ("who to ask" in text) == (role != "everyone")
@@ -131,20 +131,20 @@ def test_an_export_that_fails_leaves_the_file(tmp_path: Path) -> None:
 # --- what a file changes
 
 
-def test_columns_that_are_not_there_stay(register: Register, tmp_path: Path) -> None:
+def test_columns_that_are_not_there_stay(registry: Registry, tmp_path: Path) -> None:
     made = entry(1, None, contact="a@b.example")
-    fill(register, [made, entry(2)])
+    fill(registry, [made, entry(2)])
     # the FIR, in a file of its own
     path = write_rows(
         tmp_path / "fir.csv",
         [["CPL Entry ID", "Predecessor CPL Entry IDs"], ["E-1", "N/A"], ["E-2", "N/A"]],
     )
-    assert take(register, path)[0] == Imported(0, 1, 1)
-    assert register.entry("E-1") == same_but(made, predecessors=())
+    assert take(registry, path)[0] == Imported(0, 1, 1)
+    assert registry.entry("E-1") == same_but(made, predecessors=())
 
 
-def test_corrections_are_said_to_be_such(register: Register, tmp_path: Path) -> None:
-    fill(register, [entry(1)])
+def test_corrections_are_said_to_be_such(registry: Registry, tmp_path: Path) -> None:
+    fill(registry, [entry(1)])
     path = write_rows(
         tmp_path / "r.csv",
         [
@@ -152,15 +152,15 @@ def test_corrections_are_said_to_be_such(register: Register, tmp_path: Path) -> 
             ["E-1", "Withdrawn", "x@y.example"],
         ],
     )
-    assert refuse(register, path) == [
-        "B2 (CPL Status): the register says Active of E-1; --correct changes it"
+    assert refuse(registry, path) == [
+        "B2 (CPL Status): the registry says Active of E-1; --correct changes it"
     ]
-    assert take(register, path, rules=Rules(correct=True))[0] == Imported(0, 1, 0)
-    assert register.entry("E-1").status == "Withdrawn"
-    assert register.entry("E-1").contact == "x@y.example"
+    assert take(registry, path, rules=Rules(correct=True))[0] == Imported(0, 1, 0)
+    assert registry.entry("E-1").status == "Withdrawn"
+    assert registry.entry("E-1").contact == "x@y.example"
 
 
-def test_other_peoples_headings(register: Register, tmp_path: Path) -> None:
+def test_other_peoples_headings(registry: Registry, tmp_path: Path) -> None:
     (tmp_path / "m.toml").write_text(
         """
         heading_row = 3
@@ -193,10 +193,10 @@ def test_other_peoples_headings(register: Register, tmp_path: Path) -> None:
     text = "\r\n".join(";".join(row) for row in lines)
     (tmp_path / "theirs.csv").write_text(text, encoding="cp1252")
     done, faults = take(
-        register, tmp_path / "theirs.csv", mapping=mapping.load(tmp_path / "m.toml")
+        registry, tmp_path / "theirs.csv", mapping=mapping.load(tmp_path / "m.toml")
     )
     assert (done.added, faults) == (1, [])
-    found = register.entry("E-1")
+    found = registry.entry("E-1")
     assert (found.device_type, found.manufacturer) == ("PPMID", "Zähler & Söhne")
     assert str(found.listed_on) == "2023-01-31"
 
@@ -304,11 +304,11 @@ FAULTS = {
 @pytest.mark.parametrize("name", FAULTS)
 @pytest.mark.parametrize("ending", ["csv", "xlsx"])
 def test_every_faulty_cell_is_named(
-    register: Register, tmp_path: Path, name: str, ending: str
+    registry: Registry, tmp_path: Path, name: str, ending: str
 ) -> None:
     changes, expected = FAULTS[name]
     path = write_table(tmp_path / f"bad.{ending}", rows_of(*changes))
-    found = refuse(register, path)
+    found = refuse(registry, path)
     if name == "several faults":
         # E-1 stands in rows 2 and 3
         expected = [expected[0], "A3 (CPL Entry ID): E-1 is in row 2 already", *expected[1:]]
@@ -327,23 +327,23 @@ def write_table(path: Path, rows: list[list[str]]) -> Path:
     return path
 
 
-def test_rows_that_contradict_the_register(register: Register, tmp_path: Path) -> None:
-    fill(register, [entry(7, image_hash=bytes.fromhex("ab" * 32))])
+def test_rows_that_contradict_the_registry(registry: Registry, tmp_path: Path) -> None:
+    fill(registry, [entry(7, image_hash=bytes.fromhex("ab" * 32))])
     path = write_rows(tmp_path / "r.csv", rows_of({}))
-    assert refuse(register, path) == [
-        "row 2 (E-1): has the Manufacturer Image Hash of E-7 in the register, but another "
+    assert refuse(registry, path) == [
+        "row 2 (E-1): has the Manufacturer Image Hash of E-7 in the registry, but another "
         "manufacturer or version: one image has one version"
     ]
 
 
-def test_one_image_for_two_hardware_versions(register: Register, tmp_path: Path) -> None:
+def test_one_image_for_two_hardware_versions(registry: Registry, tmp_path: Path) -> None:
     both = [{}, {"CPL Entry ID": "E-2", "Device Model": "00050101"}]
-    assert take(register, write_rows(tmp_path / "r.csv", rows_of(*both)))[0].added == 2
+    assert take(registry, write_rows(tmp_path / "r.csv", rows_of(*both)))[0].added == 2
 
 
-def test_one_version_under_two_hashes(register: Register, tmp_path: Path) -> None:
+def test_one_version_under_two_hashes(registry: Registry, tmp_path: Path) -> None:
     both = [{}, {"CPL Entry ID": "E-2", "Manufacturer Image Hash": "cd" * 32}]
-    assert take(register, write_rows(tmp_path / "r.csv", rows_of(*both)))[0].added == 2
+    assert take(registry, write_rows(tmp_path / "r.csv", rows_of(*both)))[0].added == 2
 
 
 @pytest.mark.parametrize(
@@ -355,14 +355,14 @@ def test_one_version_under_two_hashes(register: Register, tmp_path: Path) -> Non
         ([["CPL Entry ID", "cpl_entry_id"]], "stands for the same as A1"),
     ],
 )
-def test_headings(register: Register, tmp_path: Path, rows: list[list[str]], why: str) -> None:
-    assert why in refuse(register, write_rows(tmp_path / "r.csv", rows))[0]
+def test_headings(registry: Registry, tmp_path: Path, rows: list[list[str]], why: str) -> None:
+    assert why in refuse(registry, write_rows(tmp_path / "r.csv", rows))[0]
 
 
-def test_a_cell_beside_the_columns(register: Register, tmp_path: Path) -> None:
+def test_a_cell_beside_the_columns(registry: Registry, tmp_path: Path) -> None:
     rows = rows_of({})
     rows[1].append("what is this?")
-    assert refuse(register, write_rows(tmp_path / "r.csv", rows)) == [
+    assert refuse(registry, write_rows(tmp_path / "r.csv", rows)) == [
         "J2: a cell beside the columns"
     ]
 
@@ -390,16 +390,16 @@ def cell_at(row: int, heading: str) -> str:
     ],
 )
 def test_cells_that_are_no_text(
-    register: Register, tmp_path: Path, heading: str, value: object, cause: str
+    registry: Registry, tmp_path: Path, heading: str, value: object, cause: str
 ) -> None:
     path = write_table(tmp_path / "r.xlsx", rows_of({}))
     workbook = openpyxl.load_workbook(path)
     workbook.active[cell_at(2, heading)] = value
     workbook.save(path)
-    assert refuse(register, path) == [f"{cell_at(2, heading)} ({heading}): {cause}"]
+    assert refuse(registry, path) == [f"{cell_at(2, heading)} ({heading}): {cause}"]
 
 
-def test_numbers_and_dates_where_they_are_meant(register: Register, tmp_path: Path) -> None:
+def test_numbers_and_dates_where_they_are_meant(registry: Registry, tmp_path: Path) -> None:
     path = write_table(tmp_path / "r.xlsx", rows_of({"Listed On": "x", "Security Counter": "x"}))
     workbook = openpyxl.load_workbook(path)
     sheet = workbook.active
@@ -407,29 +407,29 @@ def test_numbers_and_dates_where_they_are_meant(register: Register, tmp_path: Pa
     sheet["J2"] = datetime.datetime(2023, 1, 31)
     sheet["K2"] = 3
     workbook.save(path)
-    take(register, path)
-    found = register.entry("4711")
+    take(registry, path)
+    found = registry.entry("4711")
     assert (str(found.listed_on), found.security_counter) == ("2023-01-31", 3)
 
 
 @pytest.mark.parametrize("merged", ["A2:A3", "B1:C1", "D4:F9"])
-def test_merged_cells(register: Register, tmp_path: Path, merged: str) -> None:
+def test_merged_cells(registry: Registry, tmp_path: Path, merged: str) -> None:
     path = write_table(tmp_path / "r.xlsx", rows_of({}, SECOND))
     workbook = openpyxl.load_workbook(path)
     workbook.active.merge_cells(merged)
     workbook.save(path)
-    assert "are merged" in refuse(register, path)[0]
+    assert "are merged" in refuse(registry, path)[0]
 
 
-def test_several_worksheets(register: Register, tmp_path: Path) -> None:
+def test_several_worksheets(registry: Registry, tmp_path: Path) -> None:
     path = write_table(tmp_path / "r.xlsx", rows_of({}))
     workbook = openpyxl.load_workbook(path)
     workbook.active.title = "CPL"
     workbook.create_sheet("Notes")
     workbook.save(path)
-    assert refuse(register, path) == ["it has CPL, Notes"]
+    assert refuse(registry, path) == ["it has CPL, Notes"]
     chosen = mapping.ColumnMapping(layout=mapping.SheetLayout(sheet="CPL"))
-    assert take(register, path, mapping=chosen)[0].added == 1
+    assert take(registry, path, mapping=chosen)[0].added == 1
 
 
 # --- files that are none
@@ -446,29 +446,29 @@ def test_several_worksheets(register: Register, tmp_path: Path) -> None:
         (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, "old Excel file"),
     ],
 )
-def test_files_of_another_kind(register: Register, tmp_path: Path, octets: bytes, why: str) -> None:
+def test_files_of_another_kind(registry: Registry, tmp_path: Path, octets: bytes, why: str) -> None:
     path = tmp_path / "file"
     path.write_bytes(octets)
     with pytest.raises(BadFile) as caught:
-        import_file(register, path, WHY)
+        import_file(registry, path, WHY)
     assert why in caught.value.why
-    assert register.entries() == []
+    assert registry.entries() == []
 
 
-def test_a_file_that_is_not_there(register: Register, tmp_path: Path) -> None:
-    assert refuse(register, tmp_path / "none.csv") == ["no such file or directory"]
-    assert "directory" in refuse(register, tmp_path)[0]
+def test_a_file_that_is_not_there(registry: Registry, tmp_path: Path) -> None:
+    assert refuse(registry, tmp_path / "none.csv") == ["no such file or directory"]
+    assert "directory" in refuse(registry, tmp_path)[0]
 
 
 @pytest.mark.parametrize("cut", [1, 30, 200, 1000, 3000])
-def test_a_workbook_cut_short(register: Register, tmp_path: Path, cut: int) -> None:
+def test_a_workbook_cut_short(registry: Registry, tmp_path: Path, cut: int) -> None:
     path = write_table(tmp_path / "r.xlsx", rows_of({}))
     octets = path.read_bytes()
     path.write_bytes(octets[: len(octets) - cut])
-    refuse(register, path)
+    refuse(registry, path)
 
 
-def test_memory_is_bounded_while_importing(register: Register, tmp_path: Path) -> None:
+def test_memory_is_bounded_while_importing(registry: Registry, tmp_path: Path) -> None:
     """Ten times the rows, the same memory: what is held does not grow with the file."""
 
     def peak(count: int) -> int:
@@ -479,7 +479,7 @@ def test_memory_is_bounded_while_importing(register: Register, tmp_path: Path) -
         )
         write_entries(path, made)
         tracemalloc.start()
-        take(register, path)
+        take(registry, path)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -488,17 +488,17 @@ def test_memory_is_bounded_while_importing(register: Register, tmp_path: Path) -
     assert peak(10_000) < 2 * peak(1000)
 
 
-def test_progress_is_told(register: Register, tmp_path: Path) -> None:
+def test_progress_is_told(registry: Registry, tmp_path: Path) -> None:
     path = write_entries(tmp_path / "r.csv", [entry(n) for n in range(1200)])
     told: list[tuple[int, int]] = []
-    import_file(register, path, WHY, progress=lambda done, total: told.append((done, total)))
+    import_file(registry, path, WHY, progress=lambda done, total: told.append((done, total)))
     assert told[-1] == (path.stat().st_size, path.stat().st_size)
     assert len(told) >= 2
 
 
-def test_as_given_is_kept(register: Register, tmp_path: Path) -> None:
-    take(register, write_rows(tmp_path / "r.csv", rows_of({"Firmware Version": "0x0000AB01"})))
-    found = register.entry("E-1")
+def test_as_given_is_kept(registry: Registry, tmp_path: Path) -> None:
+    take(registry, write_rows(tmp_path / "r.csv", rows_of({"Firmware Version": "0x0000AB01"})))
+    found = registry.entry("E-1")
     assert (found.firmware_version, found.firmware_version_text) == (0xAB01, "0x0000AB01")
 
 

@@ -10,7 +10,7 @@ from collections import deque
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from registers import CODE, MODEL, WHY, FakeDevice, digest, entry, fill, make_image, same_but
+from registries import CODE, MODEL, WHY, FakeDevice, digest, entry, fill, make_image, same_but
 
 from bootloader.policy import Firmware, judge_pathway
 from bootloader.reasons import ACCEPTED
@@ -21,7 +21,7 @@ from hanboot.registry.pathways.check import check_model
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import NoPlan, Plan, plan, plan_between, plan_for_device
 from hanboot.registry.pathways.state import DeviceState, parse_state
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 DAY = datetime.date(2026, 1, 1)
 
@@ -183,7 +183,7 @@ def test_one_plan_whoever_asks(entries: list[Entry]) -> None:
 # --- by example
 
 
-def test_from_one_entry_to_another(worked: Register) -> None:
+def test_from_one_entry_to_another(worked: Registry) -> None:
     answer = plan_between(worked, "PPMID-0001", day=DAY)
     assert isinstance(answer, Plan)
     assert [s.cpl_entry_id for s in answer.steps] == ["PPMID-0002", "PPMID-0003", "PPMID-0006"]
@@ -206,7 +206,7 @@ def test_from_one_entry_to_another(worked: Register) -> None:
     ],
 )
 def test_why_there_is_no_path(
-    worked: Register, start: str, to: str, code: str, nearest: list[str] | None
+    worked: Registry, start: str, to: str, code: str, nearest: list[str] | None
 ) -> None:
     answer = plan_between(worked, start, to, DAY)
     assert isinstance(answer, NoPlan)
@@ -219,7 +219,7 @@ def test_why_there_is_no_path(
     assert what_to_do
 
 
-def test_a_version_with_two_hashes(worked: Register) -> None:
+def test_a_version_with_two_hashes(worked: Registry) -> None:
     model = Model(0xFFF1, 0x00A1_0203)
     state = DeviceState(model, "ESME", (0x00010100, None), 0, "00010100")
     answer = plan_for_device(worked, state, day=DAY)
@@ -231,22 +231,22 @@ def test_a_version_with_two_hashes(worked: Register) -> None:
     assert [s.cpl_entry_id for s in answer.steps] == ["ESME-0105", "ESME-0106", "ESME-0107"]
 
 
-def test_no_application_takes_a_first_version(register: Register) -> None:
-    fill(register, [entry(1), entry(2, [1])])
+def test_no_application_takes_a_first_version(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2, [1])])
     state = DeviceState(Model(CODE, MODEL), "PPMID", None, 0, "no application")
-    answer = plan_for_device(register, state, day=DAY)
+    answer = plan_for_device(registry, state, day=DAY)
     assert isinstance(answer, Plan)
     assert [s.cpl_entry_id for s in answer.steps] == ["E-1", "E-2"]
 
 
-def test_a_device_with_a_higher_counter(register: Register) -> None:
+def test_a_device_with_a_higher_counter(registry: Registry) -> None:
     """It holds 2, whose counter was raised by an image that it went back from."""
     low = entry(3, [2], security_counter=1)
     high = entry(4, [2], security_counter=2)
-    fill(register, [entry(2, security_counter=1), low, high, entry(5, [3, 4], security_counter=2)])
+    fill(registry, [entry(2, security_counter=1), low, high, entry(5, [3, 4], security_counter=2)])
     for counter, first in ((1, {"E-3", "E-4"}), (2, {"E-4"})):
         state = state_of(*entry(2).identity, counter)
-        answer = plan_for_device(register, state, day=DAY)
+        answer = plan_for_device(registry, state, day=DAY)
         assert isinstance(answer, Plan)
         assert answer.steps[0].cpl_entry_id in first
 
@@ -261,31 +261,31 @@ def test_a_device_with_a_higher_counter(register: Register) -> None:
     ],
 )
 def test_a_device_that_the_register_does_not_know(
-    register: Register, changes: dict, code: str
+    registry: Registry, changes: dict, code: str
 ) -> None:
-    fill(register, [entry(1), entry(2, [1])])
+    fill(registry, [entry(1), entry(2, [1])])
     values = {"model": Model(CODE, MODEL), "device_type": "PPMID", "running": (1, digest("E-1"))}
     state = DeviceState(**(values | changes), security_counter=0, text="what runs")
-    answer = plan_for_device(register, state, day=DAY)
+    answer = plan_for_device(registry, state, day=DAY)
     assert isinstance(answer, NoPlan)
     assert answer.code == code
 
 
-def test_a_withdrawn_step(register: Register) -> None:
-    fill(register, [entry(1), entry(2, [1], status="Withdrawn"), entry(3, [2])])
-    answer = plan_between(register, "E-1", day=DAY)
+def test_a_withdrawn_step(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2, [1], status="Withdrawn"), entry(3, [2])])
+    answer = plan_between(registry, "E-1", day=DAY)
     assert isinstance(answer, NoPlan)
     assert "E-2 (00000002), which is Withdrawn" in answer.why
     # before it was withdrawn, it was a way
-    with register.changing(WHY) as writer:
-        before = register.entry("E-2")
+    with registry.changing(WHY) as writer:
+        before = registry.entry("E-2")
         writer.correct(before, same_but(before, status_since=datetime.date(2025, 1, 1)))
-    assert isinstance(plan_between(register, "E-1", day=datetime.date(2024, 1, 1)), Plan)
+    assert isinstance(plan_between(registry, "E-1", day=datetime.date(2024, 1, 1)), Plan)
 
 
-def test_no_such_entry(register: Register) -> None:
+def test_no_such_entry(registry: Registry) -> None:
     with pytest.raises(WrongUsage):
-        plan_between(register, "E-1")
+        plan_between(registry, "E-1")
 
 
 # --- a device's state
@@ -335,7 +335,7 @@ def test_no_state(text: str) -> None:
 # --- the images of a plan
 
 
-def test_images_are_found_by_their_hash(register: Register, tmp_path) -> None:
+def test_images_are_found_by_their_hash(registry: Registry, tmp_path) -> None:
     first = make_image(1)
     second = make_image(2, [(1, first.image_hash, None)])
     (tmp_path / "a.ota").write_bytes(second.octets)
@@ -344,8 +344,8 @@ def test_images_are_found_by_their_hash(register: Register, tmp_path) -> None:
         entry(1, image_hash=first.image_hash),
         entry(2, [1], image_hash=second.image_hash, contact="ask@us.example"),
     ]
-    fill(register, rows)
-    answer = plan_between(register, "E-1", day=DAY)
+    fill(registry, rows)
+    answer = plan_between(registry, "E-1", day=DAY)
     assert isinstance(answer, Plan)
     steps = walk.find_images(answer, [tmp_path])
     assert [(s.entry.cpl_entry_id, s.image.octets) for s in steps] == [("E-2", second.octets)]
@@ -353,13 +353,13 @@ def test_images_are_found_by_their_hash(register: Register, tmp_path) -> None:
         walk.find_images(answer, [])
 
 
-def test_plan_upgrade_refuses_where_there_is_no_path(register: Register) -> None:
-    fill(register, [entry(1), entry(2, [])])
+def test_plan_upgrade_refuses_where_there_is_no_path(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2, [])])
     device = FakeDevice(entry(1).identity)
     with pytest.raises(Refused, match="no safe path"):
-        walk.plan_upgrade(register, device.identity(), [])
+        walk.plan_upgrade(registry, device.identity(), [])
     there = FakeDevice(entry(2).identity)
-    answer, steps = walk.plan_upgrade(register, there.identity(), [])
+    answer, steps = walk.plan_upgrade(registry, there.identity(), [])
     assert (answer.target.cpl_entry_id, steps) == ("E-2", [])
 
 

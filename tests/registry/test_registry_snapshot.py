@@ -8,22 +8,22 @@ import cbor2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from registers import KEY, entry, fill
+from registries import KEY, entry, fill
 
 from bootloader.image import cbor
 from hanboot import keys
 from hanboot.errors import BadFile, Refused
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 NOW = 1_767_225_600.0  # 2026-01-01
 
 
 @pytest.fixture
-def octets(register: Register) -> bytes:
-    fill(register, [entry(1), entry(2, [1]), entry(3, [2], status="Withdrawn")])
-    return snapshot.make(register, KEY.public.kid, KEY.sign, now=NOW)
+def octets(registry: Registry) -> bytes:
+    fill(registry, [entry(1), entry(2, [1]), entry(3, [2], status="Withdrawn")])
+    return snapshot.make(registry, KEY.public.kid, KEY.sign, now=NOW)
 
 
 @pytest.fixture
@@ -53,9 +53,9 @@ def test_anyone_can_read_it(octets: bytes) -> None:
 
 @given(at=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_no_bit_can_change(tmp_path_factory: pytest.TempPathFactory, at: int, bit: int) -> None:
-    with Register(Database(":memory:", create=True)) as register:
-        fill(register, [entry(1)])
-        octets = bytearray(snapshot.make(register, KEY.public.kid, KEY.sign, now=NOW))
+    with Registry(Database(":memory:", create=True)) as registry:
+        fill(registry, [entry(1)])
+        octets = bytearray(snapshot.make(registry, KEY.public.kid, KEY.sign, now=NOW))
     octets[at % len(octets)] ^= 1 << bit
     path = tmp_path_factory.mktemp("changed") / "cpl.snapshot"
     path.write_bytes(octets)

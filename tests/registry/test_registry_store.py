@@ -1,4 +1,4 @@
-"""The register in its database: kept, changed, its history, its schema."""
+"""The registry in its database: kept, changed, its history, its schema."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
-from registers import WHY, entry, fill, same_but
+from registries import WHY, entry, fill, same_but
 from strategies import entries
 
 from hanboot.errors import BadFile, Refused, WrongUsage
 from hanboot.registry.storage import database, history
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import REVISION, Base
-from hanboot.registry.storage.store import Register, Writer
+from hanboot.registry.storage.store import Registry, Writer
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
 @given(made=entries())
 def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, made: list) -> None:
-    with Register(Database(":memory:", create=True)) as register:
-        fill(register, made)
-        found = register.entries()
+    with Registry(Database(":memory:", create=True)) as registry:
+        fill(registry, made)
+        found = registry.entries()
         assert sorted(found, key=lambda e: e.cpl_entry_id) == sorted(
             made, key=lambda e: e.cpl_entry_id
         )
-        assert register.find(e.cpl_entry_id for e in made) == {e.cpl_entry_id: e for e in made}
+        assert registry.find(e.cpl_entry_id for e in made) == {e.cpl_entry_id: e for e in made}
 
 
-def test_more_than_a_page(register: Register) -> None:
+def test_more_than_a_page(registry: Registry) -> None:
     made = [
         entry(number, [number - 1] if number % 20 else [], device_model=number // 20 << 16)
         for number in range(4100)
     ]
-    fill(register, made)
-    assert register.entries() == made
-    assert [len(own) for own, _ in register.by_model()] == [20] * 205
+    fill(registry, made)
+    assert registry.entries() == made
+    assert [len(own) for own, _ in registry.by_model()] == [20] * 205
 
 
-def test_predecessors_of_other_models_come_along(register: Register) -> None:
-    fill(register, [entry(1, device_model=7), entry(2, [1, 9])])
-    groups = {own[0].cpl_entry_id: set(elsewhere) for own, elsewhere in register.by_model()}
+def test_predecessors_of_other_models_come_along(registry: Registry) -> None:
+    fill(registry, [entry(1, device_model=7), entry(2, [1, 9])])
+    groups = {own[0].cpl_entry_id: set(elsewhere) for own, elsewhere in registry.by_model()}
     assert groups == {"E-1": set(), "E-2": {"E-1"}}
 
 
@@ -72,14 +72,16 @@ def test_status_follows_the_dates() -> None:
 # --- history
 
 
-def test_history_keeps_who_when_and_why(register: Register) -> None:
-    first = fill(register, [entry(1), entry(2, [1])]).entry("E-2")
-    with register.changing(Why("Ann", "2.0 was withdrawn", "letter of 3 May")) as writer:
+def test_history_keeps_who_when_and_why(registry: Registry) -> None:
+    first = fill(registry, [entry(1), entry(2, [1])]).entry("E-2")
+    with registry.changing(Attribution("Ann", "2.0 was withdrawn", "letter of 3 May")) as writer:
         writer.correct(first, same_but(first, status="Withdrawn", predecessors=("E-1", "E-7")))
-    with register.database.reading() as connection:
+    with registry.database.reading() as connection:
         changes = list(history.changes(connection, "E-2"))
         assert history.verify(connection) == 2
-    assert [(c.why.author, c.why.reason, c.why.source) for c in changes] == [
+    assert [
+        (c.attribution.author, c.attribution.reason, c.attribution.source) for c in changes
+    ] == [
         ("a test", "to test", ""),
         ("Ann", "2.0 was withdrawn", "letter of 3 May"),
     ]
@@ -90,16 +92,16 @@ def test_history_keeps_who_when_and_why(register: Register) -> None:
     assert changes[1].after == {"status": "Withdrawn", "predecessors": "E-1, E-7"}
 
 
-def test_a_change_that_fails_leaves_nothing(register: Register) -> None:
+def test_a_change_that_fails_leaves_nothing(registry: Registry) -> None:
     def change_and_fail() -> None:
-        with register.changing(WHY) as writer:
+        with registry.changing(WHY) as writer:
             writer.add([entry(1)])
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         change_and_fail()
-    assert register.entries() == []
-    with register.database.reading() as connection:
+    assert registry.entries() == []
+    with registry.database.reading() as connection:
         assert list(history.changes(connection)) == []
 
 
@@ -112,11 +114,11 @@ def test_a_change_that_fails_leaves_nothing(register: Register) -> None:
         "UPDATE change_set SET author = 'somebody else'",
     ],
 )
-def test_history_refuses_to_be_rewritten(register: Register, statement: str) -> None:
-    fill(register, [entry(1)])
+def test_history_refuses_to_be_rewritten(registry: Registry, statement: str) -> None:
+    fill(registry, [entry(1)])
     with (
         pytest.raises(BadFile, match="history may only be added to"),
-        register.database.writing() as connection,
+        registry.database.writing() as connection,
     ):
         connection.execute(sa.text(statement))
 
@@ -130,31 +132,31 @@ def test_history_refuses_to_be_rewritten(register: Register, statement: str) -> 
         "DELETE FROM change_set WHERE number = 1",
     ],
 )
-def test_history_that_was_rewritten_shows(register: Register, statement: str) -> None:
-    fill(register, [entry(1)])
-    fill(register, [entry(2)])
-    with register.database.writing() as connection:
+def test_history_that_was_rewritten_shows(registry: Registry, statement: str) -> None:
+    fill(registry, [entry(1)])
+    fill(registry, [entry(2)])
+    with registry.database.writing() as connection:
         for trigger in ("change_no_update", "change_no_delete"):
             connection.execute(sa.text(f"DROP TRIGGER {trigger}"))
         for trigger in ("change_set_no_update", "change_set_no_delete"):
             connection.execute(sa.text(f"DROP TRIGGER {trigger}"))
         connection.execute(sa.text(statement))
-    with register.database.reading() as connection, pytest.raises(Refused, match="was changed"):
+    with registry.database.reading() as connection, pytest.raises(Refused, match="was changed"):
         history.verify(connection)
 
 
 @pytest.mark.parametrize(("author", "reason"), [("", "x"), ("x", " "), ("x", "a\nb")])
 def test_a_change_needs_author_and_reason(author: str, reason: str) -> None:
     with pytest.raises(WrongUsage):
-        Why(author, reason)
+        Attribution(author, reason)
 
 
 # --- schema
 
 
-def test_migrations_make_what_the_models_say(register: Register) -> None:
+def test_migrations_make_what_the_models_say(registry: Registry) -> None:
     assert database.known_revisions()[-1] == REVISION
-    with register.database.reading() as connection:
+    with registry.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
 
@@ -176,15 +178,15 @@ def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
     assert "hanboot registry migrate" in caught.value.what_to_do
     upgraded = Database(str(path), upgrade=True)
     assert upgraded.found_at == revision
-    with Register(upgraded) as register:
-        assert register.entries() == [entry(1)]
-        with register.database.reading() as connection:
+    with Registry(upgraded) as registry:
+        assert registry.entries() == [entry(1)]
+        with registry.database.reading() as connection:
             assert history.verify(connection) == 1
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, Base.metadata) == []
 
 
-def test_a_newer_register(tmp_path: Path) -> None:
+def test_a_newer_registry(tmp_path: Path) -> None:
     path = tmp_path / "new.db"
     made = Database(str(path), create=True)
     with made.writing() as connection:
@@ -195,7 +197,7 @@ def test_a_newer_register(tmp_path: Path) -> None:
             Database(str(path), upgrade=upgrade)
 
 
-def test_no_register(tmp_path: Path) -> None:
+def test_no_registry(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="does not exist"):
         Database(str(tmp_path / "none.db"))
     assert not (tmp_path / "none.db").exists()
@@ -203,7 +205,7 @@ def test_no_register(tmp_path: Path) -> None:
     with pytest.raises(BadFile, match="not an SQLite file"):
         Database(str(tmp_path / "text.db"))
     sqlite3.connect(tmp_path / "other.db").execute("CREATE TABLE notes (text)").connection.close()
-    with pytest.raises(BadFile, match="not a hanboot register"):
+    with pytest.raises(BadFile, match="not a hanboot registry"):
         Database(str(tmp_path / "other.db"), create=True)
     with pytest.raises(BadFile, match="folder"):
         Database(str(tmp_path / "no" / "folder.db"), create=True)
@@ -216,12 +218,12 @@ def test_no_url(url: str) -> None:
     assert "secret" not in str(caught.value)
 
 
-def test_a_locked_register(register: Register, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_registry(registry: Registry, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "LOCK_WAIT_S", 0.05)
     held, done = threading.Event(), threading.Event()
 
     def hold() -> None:
-        with register.database.writing():
+        with registry.database.writing():
             held.set()
             done.wait(30)
 
@@ -229,11 +231,11 @@ def test_a_locked_register(register: Register, monkeypatch: pytest.MonkeyPatch) 
     other.start()
     held.wait(30)
     try:
-        with Register(register.database.name) as second:
+        with Registry(registry.database.name) as second:
             assert second.entries() == []  # reading goes on
             with pytest.raises(BadFile, match="another process is writing"):
                 fill(second, [entry(1)])
     finally:
         done.set()
         other.join()
-    assert register.entries() == []
+    assert registry.entries() == []

@@ -1,4 +1,4 @@
-"""Register and image say the same: entered, compared, refused."""
+"""Registry and image say the same: entered, compared, refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registers import WHY, digest, entry, entry_of, fill, make_image, write_rows
+from registries import WHY, digest, entry, entry_of, fill, make_image, write_rows
 
 from hanboot import image
 from hanboot.errors import BadFile, Refused
@@ -18,7 +18,7 @@ from hanboot.registry.images.submission import (
     rows_from,
     submit,
 )
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 FIRST = make_image(1, cpl_entry_id="E-1")
 ROW = {
@@ -29,9 +29,9 @@ ROW = {
 
 
 @pytest.fixture
-def register(register: Register) -> Register:
-    """A register with the first version."""
-    return fill(register, [entry_of(FIRST, 1)])
+def registry(registry: Registry) -> Registry:
+    """A registry with the first version."""
+    return fill(registry, [entry_of(FIRST, 1)])
 
 
 def successor(**more: Any) -> image.Image:
@@ -42,19 +42,19 @@ def codes(compared: list) -> list[str]:
     return [d.code for comparison in compared for d in comparison.differences]
 
 
-def test_what_a_row_leaves_out_comes_from_the_image(register: Register) -> None:
+def test_what_a_row_leaves_out_comes_from_the_image(registry: Registry) -> None:
     made = successor(security_counter=3, point_of_no_return=True, minimum_base_version=1)
-    done, compared = submit(register, made, rows_from(ROW), "made", WHY)
+    done, compared = submit(registry, made, rows_from(ROW), "made", WHY)
     assert (done.added, codes(compared)) == (1, [])
-    row = register.entry("E-2")
+    row = registry.entry("E-2")
     assert row.identity == (2, made.image_hash)
     assert row.predecessors == ("E-1",)
     assert row.device_model == 0x0005_0100
     assert (row.minimum_base_version, row.security_counter, row.point_of_no_return) == (1, 3, True)
-    assert codes(check_image(register, made)) == []
+    assert codes(check_image(registry, made)) == []
 
 
-def test_a_row_in_a_file(register: Register, tmp_path: Path) -> None:
+def test_a_row_in_a_file(registry: Registry, tmp_path: Path) -> None:
     path = write_rows(
         tmp_path / "row.csv",
         [
@@ -63,17 +63,17 @@ def test_a_row_in_a_file(register: Register, tmp_path: Path) -> None:
         ],
     )
     with sheets.rows(path, SheetLayout()) as rows:
-        submit(register, successor(), rows, "row.csv", WHY)
-    assert register.entry("E-2").firmware_version == 2
+        submit(registry, successor(), rows, "row.csv", WHY)
+    assert registry.entry("E-2").firmware_version == 2
 
 
-def test_one_image_several_rows(register: Register, tmp_path: Path) -> None:
+def test_one_image_several_rows(registry: Registry, tmp_path: Path) -> None:
     first = make_image(8, hardware=(0x0100, 0x0101))
     columns = ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option", "Device Model"]
     both = [["A", "PPMID", "Active", "2.4 GHz Only", "00050100"]]
     both += [["B", "PPMID", "Active", "2.4 GHz Only", "00050101"]]
     with sheets.rows(write_rows(tmp_path / "r.csv", [columns, *both]), SheetLayout()) as rows:
-        done, compared = submit(register, first, rows, "r.csv", WHY)
+        done, compared = submit(registry, first, rows, "r.csv", WHY)
     assert (done.added, len(compared)) == (2, 2)
 
 
@@ -95,85 +95,85 @@ def test_one_image_several_rows(register: Register, tmp_path: Path) -> None:
     ],
 )
 def test_what_differs_is_refused(
-    register: Register, change: dict[str, str], code: str | None
+    registry: Registry, change: dict[str, str], code: str | None
 ) -> None:
-    before = register.entries()
+    before = registry.entries()
     refused = Refused if code else BadFile  # two device types of one model: a faulty row already
     with pytest.raises(refused) as caught:
-        submit(register, successor(), rows_from(ROW | change), "made", WHY)
-    assert register.entries() == before
+        submit(registry, successor(), rows_from(ROW | change), "made", WHY)
+    assert registry.entries() == before
     if code:
         assert code in codes(caught.value.compared)  # type: ignore[attr-defined]
-        assert code in codes(check_rows(register, successor(), rows_from(ROW | change), "made"))
-    assert register.entries() == before
+        assert code in codes(check_rows(registry, successor(), rows_from(ROW | change), "made"))
+    assert registry.entries() == before
 
 
-def test_another_device_type_of_the_same_image_type(register: Register) -> None:
+def test_another_device_type_of_the_same_image_type(registry: Registry) -> None:
     """Other hardware, so another model; but the image type is that of a PPMID."""
     row = ROW | {"device_type": "HCALCS", "device_model": "00050101"}
     made = successor(hardware=(0x0100, 0x0101))
-    assert "device-type" in codes(check_rows(register, made, rows_from(row), "made"))
+    assert "device-type" in codes(check_rows(registry, made, rows_from(row), "made"))
 
 
-def test_a_list_that_lets_more_through(register: Register) -> None:
+def test_a_list_that_lets_more_through(registry: Registry) -> None:
     twin = entry(3, firmware_version=1)
-    fill(register, [twin])
+    fill(registry, [twin])
     by_version = make_image(2, [(1, None, None)], cpl_entry_id="E-2")
     row = ROW | {"predecessors": "E-1"}
-    found = check_rows(register, by_version, rows_from(row), "made")
+    found = check_rows(registry, by_version, rows_from(row), "made")
     assert codes(found) == ["list"]
     assert "the image may follow E-3" in found[0].differences[0].text
     assert "without a hash" in found[0].notes[0]
     # named both, it is the same
-    assert codes(check_rows(register, by_version, rows_from(ROW), "made")) == []
-    submit(register, by_version, rows_from(ROW), "made", WHY)
-    assert set(register.entry("E-2").predecessors or ()) == {"E-1", "E-3"}
+    assert codes(check_rows(registry, by_version, rows_from(ROW), "made")) == []
+    submit(registry, by_version, rows_from(ROW), "made", WHY)
+    assert set(registry.entry("E-2").predecessors or ()) == {"E-1", "E-3"}
 
 
-def test_a_list_that_lets_less_through(register: Register) -> None:
-    fill(register, [entry(3, firmware_version=3)])
+def test_a_list_that_lets_less_through(registry: Registry) -> None:
+    fill(registry, [entry(3, firmware_version=3)])
     row = ROW | {"predecessors": "E-1, E-3"}
-    found = check_rows(register, successor(), rows_from(row), "made")
+    found = check_rows(registry, successor(), rows_from(row), "made")
     assert "the row names E-3 (00000003), the image refuses it: not-a-predecessor" in (
         found[0].differences[0].text
     )
 
 
-def test_a_minimum_base_version_counts(register: Register) -> None:
+def test_a_minimum_base_version_counts(registry: Registry) -> None:
     made = successor(minimum_base_version=2)
-    found = check_rows(register, made, rows_from(ROW | {"predecessors": "E-1"}), "made")
+    found = check_rows(registry, made, rows_from(ROW | {"predecessors": "E-1"}), "made")
     # the image names E-1, and its own minimum rules it out: the row cannot say that
     assert codes(found) == []
-    assert register.entry("E-1").firmware_version < 2
+    assert registry.entry("E-1").firmware_version < 2
 
 
-def test_predecessors_that_nobody_knows(register: Register) -> None:
+def test_predecessors_that_nobody_knows(registry: Registry) -> None:
     made = make_image(2, [(1, digest("nobody"), "E-1")], cpl_entry_id="E-2")
-    found = check_rows(register, made, rows_from(ROW), "made")
+    found = check_rows(registry, made, rows_from(ROW), "made")
     assert set(codes(found)) == {"list"}
 
 
-def test_no_row(register: Register) -> None:
+def test_no_row(registry: Registry) -> None:
     with pytest.raises(Refused, match="has no row"):
-        check_image(register, make_image(5))
+        check_image(registry, make_image(5))
     with pytest.raises(Refused, match="has no row"):
-        submit(register, make_image(5), None, "made", WHY)
+        submit(registry, make_image(5), None, "made", WHY)
 
 
-def test_a_row_that_is_there_is_completed(register: Register) -> None:
+def test_a_row_that_is_there_is_completed(registry: Registry) -> None:
     made = successor(security_counter=4)
-    fill(register, [entry_of(made, 2, [1])])
-    done, compared = submit(register, made, None, "made", WHY)
+    fill(registry, [entry_of(made, 2, [1])])
+    done, compared = submit(registry, made, None, "made", WHY)
     assert (done.corrected, codes(compared)) == (1, [])
-    assert register.entry("E-2").security_counter == 4
+    assert registry.entry("E-2").security_counter == 4
 
 
-def test_an_image_that_is_not_ours(register: Register) -> None:
+def test_an_image_that_is_not_ours(registry: Registry) -> None:
     foreign = bytearray(make_image(9).octets)
     foreign[60:64] = b"\0\0\0\0"
     loaded = image.load(bytes(foreign))
     assert loaded.manifest is None
-    done, compared = submit(register, loaded, rows_from(ROW | {"cpl_entry_id": "F-9"}), "made", WHY)
+    done, compared = submit(registry, loaded, rows_from(ROW | {"cpl_entry_id": "F-9"}), "made", WHY)
     assert done.added == 1
     assert "no list" in compared[0].notes[0]
-    assert register.entry("F-9").predecessors is None
+    assert registry.entry("F-9").predecessors is None

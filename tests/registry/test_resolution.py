@@ -1,4 +1,4 @@
-"""Predecessors in RELEASE.toml by CPL Entry ID: taken from the register, or refused."""
+"""Predecessors in RELEASE.toml by CPL Entry ID: taken from the registry, or refused."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from registers import KEY, entry, fill
+from registries import KEY, entry, fill
 
 from hanboot import image, release
 from hanboot.errors import BadFile
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways import resolution
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 OLD = entry(0x01000000, cpl_entry_id="OLD")
 #: What a RELEASE.toml needs beside its predecessors.
@@ -34,16 +34,16 @@ entry = "app"
 
 
 @pytest.fixture
-def build(tmp_path: Path, register: Register) -> Callable[..., release.Release]:
-    """Loads a release with these predecessors, over a register with these entries."""
+def build(tmp_path: Path, registry: Registry) -> Callable[..., release.Release]:
+    """Loads a release with these predecessors, over a registry with these entries."""
 
     def load(predecessors: str, *entries: Entry, day: datetime.date | None = None) -> Any:
-        fill(register, entries)
+        fill(registry, entries)
         (tmp_path / "app.py").write_text("def run(device):\n    pass\n")
         file = tmp_path / "RELEASE.toml"
         file.write_text(HEAD + predecessors)
         return release.load(
-            file, lambda described, named: resolution.resolve(register, described, named, day)
+            file, lambda described, named: resolution.resolve(registry, described, named, day)
         )
 
     return load
@@ -116,7 +116,7 @@ def test_one_that_is_yet_to_be_listed(build: Callable[..., release.Release]) -> 
             entry(1, cpl_entry_id="OLD", device_model=0x0005_0200),
             r"it is for hardware 0x0200 \(2.0\), the release for 0x0100",
         ),
-        (named("OLD", "file_version = 0x01000001"), OLD, "gives it 01000001 .*, the register 0100"),
+        (named("OLD", "file_version = 0x01000001"), OLD, "gives it 01000001 .*, the registry 0100"),
         (named("OLD", f'hash = "{"00" * 32}"'), OLD, "another hash"),
         (
             named("OLD"),
@@ -138,7 +138,7 @@ def test_refused(
 
 @pytest.fixture
 def built(
-    run: Callable[..., Result], tmp_path: Path, register: Register
+    run: Callable[..., Result], tmp_path: Path, registry: Registry
 ) -> Callable[..., tuple[Result, Path]]:
     """`hanboot image build` of a release that names OLD by its ID alone."""
     key = tmp_path / "key.pem"
@@ -158,9 +158,9 @@ def built(
 
 
 def test_image_build_takes_it_from_the_register_of_the_folder(
-    built: Callable[..., tuple[Result, Path]], register: Register
+    built: Callable[..., tuple[Result, Path]], registry: Registry
 ) -> None:
-    fill(register, [OLD])
+    fill(registry, [OLD])
     result, output = built()
     assert result.exit_code == 0, result.output
     manifest = image.load(output).manifest
@@ -168,21 +168,21 @@ def test_image_build_takes_it_from_the_register_of_the_folder(
     assert list(manifest.predecessors) == [(0x01000000, OLD.image_hash, "OLD")]
 
 
-def test_image_build_without_a_register(
-    built: Callable[..., tuple[Result, Path]], register: Register, tmp_path: Path
+def test_image_build_without_a_registry(
+    built: Callable[..., tuple[Result, Path]], registry: Registry, tmp_path: Path
 ) -> None:
     (tmp_path / "registry.db").unlink()
     result, output = built()
     assert result.exit_code == 5
-    assert "there is no register registry.db" in result.stderr
+    assert "there is no registry registry.db" in result.stderr
     assert not output.exists()
 
 
 def test_image_build_compares_with_a_register_that_is_named(
-    built: Callable[..., tuple[Result, Path]], register: Register, tmp_path: Path
+    built: Callable[..., tuple[Result, Path]], registry: Registry, tmp_path: Path
 ) -> None:
     """Without --registry what RELEASE.toml states counts as it stands."""
-    fill(register, [OLD])
+    fill(registry, [OLD])
     stated = named("OLD", "file_version = 0x01000009")
     result, _ = built(predecessors=stated)
     assert result.exit_code == 0, result.output

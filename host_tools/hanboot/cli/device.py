@@ -187,7 +187,7 @@ def confirm(port: str, as_json: bool) -> None:
 @any_registry_option
 @_device_command
 def verdict(registry: str | None, port: str, as_json: bool) -> None:
-    """The device's last word on an image, with the remedy; from the register, if one is there."""
+    """The device's last word on an image, with the remedy; from the registry, if one is there."""
     out = Out(as_json)
     with Device(port) as device:
         last = device.verdict()

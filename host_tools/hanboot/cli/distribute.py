@@ -21,10 +21,10 @@ from hanboot.inventory import gate, reports
 from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome
 from hanboot.inventory.distribute import distribute as send
-from hanboot.inventory.gate import Listed
+from hanboot.inventory.gate import ListedEntry
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.exchange.snapshot import Snapshot
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 
 @click.command()
@@ -37,7 +37,7 @@ from hanboot.registry.storage.store import Register
     "--snapshot",
     "snapshot_file",
     type=FILE,
-    help="Offline: a signed snapshot in the place of the register. Means --local.",
+    help="Offline: a signed snapshot in the place of the registry. Means --local.",
 )
 @click.option("--snapshot-key", type=FILE, help="Public key (PEM) or certificate that signed it.")
 @click.option(
@@ -80,7 +80,7 @@ def distribute(
         )
     loaded = image.load(image_file, layout)
     with contextlib.ExitStack() as stack:
-        cpl: Register | Snapshot
+        cpl: Registry | Snapshot
         inventory: Inventory | None
         if snapshot_file:
             cpl, inventory = _offline(snapshot_file, snapshot_key, report_file), None
@@ -107,7 +107,7 @@ def _offline(file: Path, key: Path | None, report_file: Path | None) -> Snapshot
 def _each(
     out: Out,
     loaded: Image,
-    listed: list[Listed],
+    listed: list[ListedEntry],
     ports: tuple[str, ...],
     inventory: Inventory | None,
     report_file: Path | None,

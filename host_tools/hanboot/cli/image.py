@@ -22,7 +22,7 @@ from hanboot.cli.settings import (
 from hanboot.explain import version_text
 from hanboot.image import Image, Layout
 from hanboot.registry import DEFAULT_URL
-from hanboot.release import Named, Predecessor, Release
+from hanboot.release import Predecessor, PredecessorReference, Release
 
 _OUTPUT_HELP = "File to write, as a whole or not at all."
 
@@ -88,8 +88,8 @@ def build(
 ) -> None:
     """Build an image from RELEASE.toml (or the folder with it).
 
-    A predecessor that is named by its CPL Entry ID alone gets version and hash from the register.
-    With --registry every predecessor with an ID must be what the register says of it.
+    A predecessor that is named by its CPL Entry ID alone gets version and hash from the registry.
+    With --registry every predecessor with an ID must be what the registry says of it.
 
     With --to-sign no private key is needed. Sign G where the key is, e.g. by
     `openssl dgst -sha256 -sign key.pem -out G.sig G`, and put the signature in with
@@ -149,15 +149,17 @@ def build(
 
 
 def _resolver(url: str | None) -> release.Resolve:
-    def resolve(described: Release, named: Sequence[Named]) -> tuple[Predecessor, ...]:
+    def resolve(
+        described: Release, named: Sequence[PredecessorReference]
+    ) -> tuple[Predecessor, ...]:
         if url is None and all(wanted.file_version is not None for wanted in named):
             return release.as_stated(described, named)
         # imported late: most builds need no database
         from hanboot.cli.registry_options import opened
         from hanboot.registry.pathways import resolution
 
-        with opened(url or DEFAULT_URL) as register:
-            return resolution.resolve(register, described, named)
+        with opened(url or DEFAULT_URL) as registry:
+            return resolution.resolve(registry, described, named)
 
     return resolve
 

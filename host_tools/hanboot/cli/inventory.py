@@ -24,7 +24,7 @@ from hanboot.inventory.devices import Device, Inventory, listings, parse_device_
 from hanboot.inventory.gate import identity_model
 from hanboot.registry.entry import Model
 from hanboot.registry.storage.history import now
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 _ROWS_AT_ONCE = 1000
 
@@ -34,8 +34,8 @@ def inventory() -> None:
     """Devices and their firmware, as 'Read Inventory' (SR 8.2) lists them."""
 
 
-def _inventory(register: Register) -> Inventory:
-    return Inventory(register.database)
+def _inventory(registry: Registry) -> Inventory:
+    return Inventory(registry.database)
 
 
 # --- list
@@ -55,11 +55,11 @@ def list_command(
     wanted = [parse_device_id(text) for text in ids]
     documents = []
     count = differing = 0
-    with opened(url) as register:
-        held = _inventory(register)
+    with opened(url) as registry:
+        held = _inventory(registry)
         found = iter(_named(held, wanted)) if wanted else held.devices(model, differs)
         while piece := list(itertools.islice(found, _ROWS_AT_ONCE)):
-            with register.database.reading() as connection:
+            with registry.database.reading() as connection:
                 statuses = listings(connection, piece)
             for device in piece:
                 count += 1
@@ -116,16 +116,16 @@ def add(file: Path | None, port: str | None, url: str, as_json: bool) -> None:
     out = Out(as_json)
     if bool(file) == bool(port):
         raise click.UsageError("give FILE or --port, and not both")
-    with opened(url) as register:
+    with opened(url) as registry:
         if port:
             with Target(port) as target:
                 devices = iter([enrolment.from_identity(target.identity(), now())])
-            count = _inventory(register).add(devices)
+            count = _inventory(registry).add(devices)
         else:
             assert file is not None
             with progress(file.name) as advance:
                 count = enrolment.add_file(
-                    _inventory(register), file, lambda fault: out.note(str(fault)), advance
+                    _inventory(registry), file, lambda fault: out.note(str(fault)), advance
                 )
     out.document({"added": count})
     out.line(f"{counted(count, 'device')} added")
@@ -149,9 +149,9 @@ def pending_command(
 ) -> None:
     """The devices that need a step, by model and path."""
     out = Out(as_json)
-    with opened(url) as register:
-        devices = _inventory(register)
-        found = list(pending.needs(register, devices, date_of(day)))
+    with opened(url) as registry:
+        devices = _inventory(registry)
+        found = list(pending.needs(registry, devices, date_of(day)))
         if device_file:
             count = pending.write_devices(device_file, devices, found)
             out.note(f"{device_file}: {counted(count, 'device')}")
@@ -168,7 +168,7 @@ def pending_command(
     )
 
 
-def _need_line(need: pending.Need) -> str:
+def _need_line(need: pending.PendingUpgrade) -> str:
     running = need.running
     way = " -> ".join(step.cpl_entry_id for step in need.steps)
     start = f"{running.devices:>9}  {running.model}  {running.firmware_version:08X}"
@@ -216,9 +216,9 @@ def report(port: str, report_file: Path, as_json: bool) -> None:
 def merge(report_files: tuple[Path, ...], url: str, as_json: bool) -> None:
     """Take over reports: the last word of each device, flagged where it differs."""
     out = Out(as_json)
-    with opened(url) as register:
+    with opened(url) as registry:
         said = (report for file in report_files for report in reports.read(file))
-        done = reports.merge_into(_inventory(register), said)
+        done = reports.merge_into(_inventory(registry), said)
     out.document(vars(done))
     out.line(
         f"{counted(done.reports, 'report')}: {counted(done.updated, 'device')} taken over, "
@@ -238,8 +238,8 @@ def history(device: str | None, url: str, as_json: bool) -> None:
     """What was sent to a device, or to all, and what came of it."""
     out = Out(as_json)
     number = parse_device_id(device) if device else None
-    with opened(url) as register:
-        found = _inventory(register).distributions(number)
+    with opened(url) as registry:
+        found = _inventory(registry).distributions(number)
     out.document([distribution.as_json() for distribution in found])
     for sent in found:
         reason = f": {sent.reason}" if sent.reason else ""

@@ -17,6 +17,8 @@ from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
     FILE,
+    attribution_of,
+    attribution_options,
     manufacturer_option,
     model_option,
     opened,
@@ -24,8 +26,6 @@ from hanboot.cli.registry_options import (
     pairs,
     parse_model,
     progress,
-    why_of,
-    why_options,
 )
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
@@ -35,7 +35,7 @@ from hanboot.registry.exchange import mapping, sheets
 from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.exchange.table import Row, SheetLayout
 from hanboot.registry.images import submission
-from hanboot.registry.images.comparison import Comparison, Differs, refuse_differences
+from hanboot.registry.images.comparison import Comparison, ImageDiffers, refuse_differences
 from hanboot.registry.pathways import check as checking
 from hanboot.registry.pathways import diagram as drawing
 from hanboot.registry.pathways import svg
@@ -74,7 +74,7 @@ def check(
     url: str,
     as_json: bool,
 ) -> None:
-    """Prove the register: every entry reaches the newest of its model, every reference holds.
+    """Prove the registry: every entry reaches the newest of its model, every reference holds.
 
     Exit code 1 if there are errors, so that it can guard a pipeline.
     """
@@ -82,8 +82,8 @@ def check(
     counts: Counter[str] = Counter()
     found: list[Finding] = []
     last: Model | None = None
-    with opened(url) as register, progress("check") as advance:
-        findings = checking.check_register(register, date_of(day), model, manufacturer, advance)
+    with opened(url) as registry, progress("check") as advance:
+        findings = checking.check_registry(registry, date_of(day), model, manufacturer, advance)
         for finding in findings:
             counts[finding.severity] += 1
             if as_json:
@@ -129,13 +129,13 @@ def plan(
     out = Out(as_json)
     if bool(state_file) == bool(start):
         raise click.UsageError("give --device-state or --from, and not both")
-    with opened(url) as register:
+    with opened(url) as registry:
         answer: Plan | NoPlan
         if state_file:
             state = parse_state(_state_octets(state_file), state_file)
-            answer = plan_for_device(register, state, to, date_of(day))
+            answer = plan_for_device(registry, state, to, date_of(day))
         else:
-            answer = plan_between(register, start or "", to, date_of(day))
+            answer = plan_between(registry, start or "", to, date_of(day))
     out.document(answer.as_json())
     if isinstance(answer, NoPlan):
         raise answer.refusal()
@@ -178,13 +178,13 @@ def diagram(
     url: str,
 ) -> None:
     """Draw the pathways of a model ('FFF0 00050100'), or of the model of an entry."""
-    with opened(url) as register:
-        wanted = _model(model_or_id) or register.entry(model_or_id).model
-        groups = list(register.by_model(wanted))
+    with opened(url) as registry:
+        wanted = _model(model_or_id) or registry.entry(model_or_id).model
+        groups = list(registry.by_model(wanted))
     if not groups:
         raise WrongUsage(
             f"there is no model {wanted}",
-            "the register has no entry of it",
+            "the registry has no entry of it",
             "hanboot registry show lists what it holds",
         )
     drawn = drawing.draw(Pathways(*groups[0], date_of(day)))
@@ -240,7 +240,7 @@ def _takes_image(command: Any) -> Any:
 @_takes_image
 @click.option("--correct", is_flag=True, help="Change what the entry says already.")
 @registry_option
-@why_options
+@attribution_options
 @json_option
 def submit(
     image_file: Path,
@@ -259,21 +259,21 @@ def submit(
     What the row leaves out (version, hash, predecessors) is taken from the image.
     """
     out = Out(as_json)
-    why = why_of(author, reason)
+    attribution = attribution_of(author, reason)
     loaded = image.load(image_file, layout)
-    with opened_or_made(url) as register, _rows(row, values, mapping_file) as (rows, columns):
+    with opened_or_made(url) as registry, _rows(row, values, mapping_file) as (rows, columns):
         try:
             done, compared = submission.submit(
-                register,
+                registry,
                 loaded,
                 rows,
                 image_file.name,
-                why,
+                attribution,
                 columns,
                 Rules(correct=correct),
                 lambda fault: out.note(str(fault)),
             )
-        except Differs as differs:
+        except ImageDiffers as differs:
             _tell(out, differs.compared)
             raise
     _tell(out, compared)
@@ -295,18 +295,18 @@ def check_image(
     url: str,
     as_json: bool,
 ) -> None:
-    """Compare IMAGE with its row in the register, or with --row FILE; changes nothing.
+    """Compare IMAGE with its row in the registry, or with --row FILE; changes nothing.
 
     For a manufacturer's CI: exit code 1 if they do not say the same.
     """
     out = Out(as_json)
     loaded = image.load(image_file, layout)
-    with opened(url) as register, _rows(row, values, mapping_file) as (rows, columns):
+    with opened(url) as registry, _rows(row, values, mapping_file) as (rows, columns):
         if rows is None:
-            compared = submission.check_image(register, loaded, ids)
+            compared = submission.check_image(registry, loaded, ids)
         else:
             compared = submission.check_rows(
-                register,
+                registry,
                 loaded,
                 rows,
                 image_file.name,

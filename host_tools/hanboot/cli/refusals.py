@@ -13,7 +13,7 @@ from hanboot.errors import HanbootError
 from hanboot.registry import DEFAULT_URL
 
 if TYPE_CHECKING:
-    from hanboot.registry.pathways.remedy import Way
+    from hanboot.registry.pathways.remedy import Remedy
 
 
 @contextlib.contextmanager
@@ -34,22 +34,22 @@ def refusals(out: Out, device: Device | None = None, registry: str | None = None
         raise DeviceRefused(refused.verdict, way.text) from None
 
 
-def find_way(out: Out, device: Device, verdict: Verdict, registry: str | None) -> Way | None:
-    """The way to what was refused, if a register is at hand that knows it."""
-    if registry is None and not os.path.exists(DEFAULT_URL):
+def find_way(out: Out, device: Device, verdict: Verdict, url: str | None) -> Remedy | None:
+    """The way to what was refused, if a registry is at hand that knows it."""
+    if url is None and not os.path.exists(DEFAULT_URL):
         return None
     # imported late: most refusals need no database
     from hanboot.cli.registry_options import opened
     from hanboot.registry.pathways.remedy import way_to_refused
 
     try:
-        with opened(registry or DEFAULT_URL) as register:
-            return way_to_refused(register, device.identity(), verdict)
+        with opened(url or DEFAULT_URL) as registry:
+            return way_to_refused(registry, device.identity(), verdict)
     except HanbootError as error:
         # the refusal counts, not that nothing can be added to it
         out.note(f"note: no way was looked for: {error.what}, {error.why}")
         return None
 
 
-def verdict_json(verdict: Verdict, way: Way | None) -> dict[str, object]:
+def verdict_json(verdict: Verdict, way: Remedy | None) -> dict[str, object]:
     return verdict.as_json() | ({"way": way.as_json()} if way else {})

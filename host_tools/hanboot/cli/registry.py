@@ -1,4 +1,4 @@
-"""Commands about the register of CPL and FIR entries."""
+"""Commands about the registry of CPL and FIR entries."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from hanboot.cli.output import Out, json_option
 from hanboot.cli.pathways import COMMANDS as PATHWAY_COMMANDS
 from hanboot.cli.registry_options import (
     FILE,
+    attribution_of,
+    attribution_options,
     manufacturer_option,
     model_option,
     opened,
     opened_or_made,
     pairs,
     progress,
-    why_of,
-    why_options,
 )
 from hanboot.cli.settings import passphrase_asker, passphrase_option, registry_option
 from hanboot.errors import WrongUsage
@@ -71,7 +71,7 @@ role_option = click.option(
     help="The entries were listed before MP231: the join option may be empty.",
 )
 @registry_option
-@why_options
+@attribution_options
 @json_option
 def import_command(
     file: Path,
@@ -90,7 +90,7 @@ def import_command(
     fields are filled in, and what an entry says already is changed with --correct only.
     """
     out = Out(as_json)
-    why = why_of(author, reason)
+    attribution = attribution_of(author, reason)
     columns = mapping.load(mapping_file) if mapping_file else mapping.ColumnMapping()
     if sheet:
         layout = columns.layout
@@ -107,11 +107,11 @@ def import_command(
             out.note(str(fault))
 
     try:
-        with opened_or_made(url) as register, progress(file.name) as advance:
+        with opened_or_made(url) as registry, progress(file.name) as advance:
             done = intake.import_file(
-                register,
+                registry,
                 file,
-                why,
+                attribution,
                 columns,
                 Rules(correct, existing),
                 on_fault,
@@ -148,8 +148,8 @@ def export(
     exporting.check_view(role, manufacturer)
     form = form or ("xlsx" if output.suffix.lower() == ".xlsx" else "csv")
     columns = exporting.columns_for(role)
-    with opened(url) as register, progress(output.name) as advance:
-        entries = (entry for own, _ in register.by_model(model, manufacturer) for entry in own)
+    with opened(url) as registry, progress(output.name) as advance:
+        entries = (entry for own, _ in registry.by_model(model, manufacturer) for entry in own)
         if str(output) != "-":
             count = exporting.write_file(output, form, entries, columns, advance)
             click.echo(f"{output}: {count} entries, as the {role} view", err=True)
@@ -181,13 +181,13 @@ def show(
     exporting.check_view(role, manufacturer)
     columns = exporting.columns_for(role)
     moment = date_of(day)
-    with opened(url) as register:
+    with opened(url) as registry:
         if ids:
-            entries = [register.entry(entry_id) for entry_id in ids]
+            entries = [registry.entry(entry_id) for entry_id in ids]
             if role == "manufacturer":
                 entries = [e for e in entries if e.manufacturer_code == manufacturer]
         else:
-            entries = register.entries(model, manufacturer)
+            entries = registry.entries(model, manufacturer)
     out.document(
         [
             dict(zip([c.name for c in columns], texts_of(entry, columns), strict=True))
@@ -220,7 +220,7 @@ def _in_one_line(entry: Entry, day: datetime.date | None) -> str:
 @click.argument("cpl_entry_id")
 @click.argument("values", metavar="FIELD=VALUE...", nargs=-1, required=True)
 @registry_option
-@why_options
+@attribution_options
 @json_option
 def correct(
     cpl_entry_id: str,
@@ -233,13 +233,13 @@ def correct(
     """Correct fields of one entry: status=Withdrawn predecessors='A-1, A-2'."""
     out = Out(as_json)
     texts = {"cpl_entry_id": cpl_entry_id, **pairs(values)}
-    with opened(url) as register:
-        register.entry(cpl_entry_id)
+    with opened(url) as registry:
+        registry.entry(cpl_entry_id)
         done = intake.import_rows(
-            register,
+            registry,
             submission.rows_from(texts),
             cpl_entry_id,
-            why_of(author, reason),
+            attribution_of(author, reason),
             rules=Rules(correct=True, existing=True),
             on_fault=lambda fault: out.note(f"{fault.heading}: {fault.cause}"),
         )
@@ -255,7 +255,7 @@ def correct(
 def history(cpl_entry_id: str | None, verify: bool, url: str, as_json: bool) -> None:
     """Every change: when, by whom, why, from what to what."""
     out = Out(as_json)
-    with opened(url) as register, register.database.reading() as connection:
+    with opened(url) as registry, registry.database.reading() as connection:
         if verify:
             count = changes.verify(connection)
             out.document({"verified": count})
@@ -268,7 +268,7 @@ def history(cpl_entry_id: str | None, verify: bool, url: str, as_json: bool) -> 
                     {
                         "number": change.number,
                         "at": change.at,
-                        **vars(change.why),
+                        **vars(change.attribution),
                         "subject": change.subject,
                         "before": change.before,
                         "after": change.after,
@@ -278,9 +278,9 @@ def history(cpl_entry_id: str | None, verify: bool, url: str, as_json: bool) -> 
             )
             return
         for change in found:
-            why = change.why
-            source = f", from {why.source}" if why.source else ""
-            out.line(f"{change.at}  {change.subject}  by {why.author}: {why.reason}{source}")
+            by = change.attribution
+            source = f", from {by.source}" if by.source else ""
+            out.line(f"{change.at}  {change.subject}  by {by.author}: {by.reason}{source}")
             for key, text in change.after.items():
                 before = change.before.get(key, "") if change.before is not None else None
                 out.line(
@@ -301,13 +301,13 @@ def history(cpl_entry_id: str | None, verify: bool, url: str, as_json: bool) -> 
 def settings(
     local_updates: str | None, author: str | None, reason: str | None, url: str, as_json: bool
 ) -> None:
-    """Show or turn the register's switches."""
+    """Show or turn the registry's switches."""
     out = Out(as_json)
-    with opened(url) as register:
+    with opened(url) as registry:
         if local_updates:
-            with register.changing(why_of(author or "", reason or "")) as writer:
+            with registry.changing(attribution_of(author or "", reason or "")) as writer:
                 writer.set("local_updates", local_updates)
-        values = {name: register.setting(name) for name in SETTINGS}
+        values = {name: registry.setting(name) for name in SETTINGS}
     out.document(values)
     out.pairs([(name.replace("_", " "), value) for name, value in values.items()])
 
@@ -316,7 +316,7 @@ def settings(
 @registry_option
 @json_option
 def migrate(url: str, as_json: bool) -> None:
-    """Bring an older register to this version's schema, in one step or not at all."""
+    """Bring an older registry to this version's schema, in one step or not at all."""
     out = Out(as_json)
     database = Database(url, upgrade=True)
     database.close()
@@ -344,9 +344,9 @@ def snapshot_command(
     """Write the Active entries as a signed file, for gates that are offline."""
     out = Out(as_json)
     private = keys.load_private(key, passphrase_asker(passphrase_file))
-    with opened(url) as register:
-        octets = snapshot.make(register, private.public.kid, private.sign, days)
-        switch = register.setting("local_updates")
+    with opened(url) as registry:
+        octets = snapshot.make(registry, private.public.kid, private.sign, days)
+        switch = registry.setting("local_updates")
     files.write(output, octets)
     kid = private.public.kid.hex()
     out.document({"snapshot": str(output), "octets": len(octets), "kid": kid, "days": days})

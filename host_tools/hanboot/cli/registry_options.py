@@ -1,4 +1,4 @@
-"""What the commands about registers have in common: options, and how work is shown."""
+"""What the commands about registries have in common: options, and how work is shown."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BY_NAME, BadValue
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.history import Why
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.history import Attribution
+from hanboot.registry.storage.store import Registry
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 FILE = click.Path(path_type=Path)
 
 
-def why_options(command: _Command) -> _Command:
+def attribution_options(command: _Command) -> _Command:
     """--author and --reason, which every change needs."""
     author = click.option(
         "--author",
@@ -97,21 +97,21 @@ def collect_rarely() -> None:
 
 
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[Register]:
-    """A register that is there."""
+def opened(url: str) -> Iterator[Registry]:
+    """A registry that is there."""
     collect_rarely()
-    with Register(Database(url)) as register:
-        yield register
+    with Registry(Database(url)) as registry:
+        yield registry
 
 
 @contextlib.contextmanager
-def opened_or_made(url: str) -> Iterator[Register]:
-    """A register; one that is made here is gone again if the body fails."""
+def opened_or_made(url: str) -> Iterator[Registry]:
+    """A registry; one that is made here is gone again if the body fails."""
     collect_rarely()
     database = Database(url, create=True)
     try:
-        with Register(database) as register:
-            yield register
+        with Registry(database) as registry:
+            yield registry
     except BaseException:
         database.discard()
         raise
@@ -119,8 +119,8 @@ def opened_or_made(url: str) -> Iterator[Register]:
         click.echo(f"{database.name} was made", err=True)
 
 
-def why_of(author: str, reason: str) -> Why:
-    return Why(author, reason)
+def attribution_of(author: str, reason: str) -> Attribution:
+    return Attribution(author, reason)
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""`hanboot upgrade`: a path of images, given in order or planned from a register."""
+"""`hanboot upgrade`: a path of images, given in order or planned from a registry."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hanboot.registry import DEFAULT_URL
 if TYPE_CHECKING:
     from hanboot.registry.pathways.plan import Plan
     from hanboot.registry.pathways.walk import WalkStep
-    from hanboot.registry.storage.store import Register
+    from hanboot.registry.storage.store import Registry
 
 _FOR_PLANS = ("to", "yes", "day")
 
@@ -33,7 +33,7 @@ _FOR_PLANS = ("to", "yes", "day")
     "--plan",
     "is_planned",
     is_flag=True,
-    help="Find the order in the register; FILES are images and folders of them, in any order.",
+    help="Find the order in the registry; FILES are images and folders of them, in any order.",
 )
 @click.option(
     "--to",
@@ -64,7 +64,7 @@ def upgrade(
     A path that was interrupted is taken up behind the file that runs and is confirmed.
 
     With --plan the device is asked what it runs, the shortest safe path from there is taken from
-    the register, and each step is shown and asked about before it is sent. A plan is made again
+    the registry, and each step is shown and asked about before it is sent. A plan is made again
     behind every step, so what was interrupted is taken up by the same command.
     """
     out = Out(as_json)
@@ -127,9 +127,9 @@ def _walk_plan(
     from hanboot.cli.registry_options import opened
     from hanboot.registry.pathways.walk import plan_upgrade
 
-    with opened(url) as register:
+    with opened(url) as registry:
         identity = device.identity()
-        plan, steps = plan_upgrade(register, identity, files, to, day)
+        plan, steps = plan_upgrade(registry, identity, files, to, day)
         serial = f"{explain.device_type(identity.device_type)} {identity.serial.hex('-').upper()}"
         # who is asked must see it, also where stdout is for a program
         _show(out.line if yes or not out.as_json else out.note, serial, plan, steps)
@@ -141,7 +141,7 @@ def _walk_plan(
                 octets = step.image.octets
                 done.append(upgrade_one(device, octets, step.entry.cpl_entry_id, out))
                 out.line(f"{step.entry.cpl_entry_id}: running and confirmed")
-                _check_still(register, device, steps[number:], to, day)
+                _check_still(registry, device, steps[number:], to, day)
         except click.Abort:
             out.document(_as_json(plan, steps, done))
             raise
@@ -183,7 +183,7 @@ def _ask(out: Out, step: WalkStep, place: str) -> None:
 
 
 def _check_still(
-    register: Register,
+    registry: Registry,
     device: Device,
     left: list[WalkStep],
     to: str,
@@ -192,12 +192,12 @@ def _check_still(
     """Plans again from what the device says now; what is left must still be the plan.
 
     Raises:
-        Refused: it is not, for the device is not what the register takes it for.
+        Refused: it is not, for the device is not what the registry takes it for.
     """
     from hanboot.registry.pathways.plan import NoPlan, plan_for_device
     from hanboot.registry.pathways.state import state_of
 
-    again = plan_for_device(register, state_of(device.identity()), to, day)
+    again = plan_for_device(registry, state_of(device.identity()), to, day)
     if isinstance(again, NoPlan):
         raise again.refusal()
     if list(_ids(again.steps)) != [step.entry.cpl_entry_id for step in left]:

@@ -32,7 +32,7 @@ _ACTS: tuple[tuple[str, Act], ...] = (
 )
 
 
-#: What is played on the emulated chip; the rest is about the registers, whatever the device.
+#: What is played on the emulated chip; the rest is about the registries, whatever the device.
 _ACTS_RP2040 = _ACTS[:1]
 
 

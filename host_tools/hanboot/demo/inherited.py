@@ -1,4 +1,4 @@
-"""A supplier inherits a PPMID: the register, the plan, the walk, the inventory before and after."""
+"""A supplier inherits a PPMID: the registry, the plan, the walk, the inventory before and after."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hanboot.inventory.enrolment import from_identity
 from hanboot.inventory.gate import GateRefused
 from hanboot.registry.images import submission
 from hanboot.registry.pathways import diagram
-from hanboot.registry.pathways.check import check_register
+from hanboot.registry.pathways.check import check_registry
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import name
 from hanboot.registry.pathways.walk import WalkStep, plan_upgrade
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.history import Why, now
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.history import Attribution, now
+from hanboot.registry.storage.store import Registry
 
 _ROW = {
     "device_type": "PPMID",
@@ -36,23 +36,23 @@ def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
     _inherit(story, bench, pairs, releases)
     with (
         tempfile.TemporaryDirectory(prefix="hanboot-demo-") as folder,
-        Register(Database(str(Path(folder) / "registry.db"), create=True)) as register,
+        Registry(Database(str(Path(folder) / "registry.db"), create=True)) as registry,
     ):
-        _register(story, register, releases)
-        inventory = Inventory(register.database)
+        _registry(story, registry, releases)
+        inventory = Inventory(registry.database)
         device = from_identity(bench.device.identity(), now())
         inventory.add([device])
-        _before(story, register, inventory, device)
-        _not_by_guessing(story, bench, register, inventory, releases)
-        steps = _plan(story, bench, register, releases)
+        _before(story, registry, inventory, device)
+        _not_by_guessing(story, bench, registry, inventory, releases)
+        steps = _plan(story, bench, registry, releases)
         for number, step in enumerate(steps, 1):
             title = f"step {number} of {len(steps)}, {name(step.entry)}"
             story.step(
                 f"{title}: through the gate, tried, confirmed, and in the inventory",
-                lambda step=step: _send(bench, register, inventory, step.image),  # type: ignore[misc]
+                lambda step=step: _send(bench, registry, inventory, step.image),  # type: ignore[misc]
             )
         story.step("the credit is there", lambda: bench.credit("balance"))
-        _after(story, bench, register, inventory, device, releases)
+        _after(story, bench, registry, inventory, device, releases)
 
 
 def _inherit(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
@@ -64,8 +64,8 @@ def _inherit(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> Non
     story.step("as the supplier before left it: 1.0.0, with credit", before)
 
 
-def _register(story: Story, register: Register, releases: Releases) -> None:
-    why = Why("the manufacturer", "release")
+def _registry(story: Story, registry: Registry, releases: Releases) -> None:
+    why = Attribution("the manufacturer", "release")
 
     def submit() -> tuple[bool, str]:
         for number, image in enumerate(releases, 1):
@@ -73,24 +73,24 @@ def _register(story: Story, register: Register, releases: Releases) -> None:
             status = "Withdrawn" if image is releases.v210 else "Active"
             own = {"cpl_entry_id": f"PPMID-{number:04d}", "status": status}
             row = submission.rows_from(_ROW | own)
-            submission.submit(register, image, row, image.name, why)
-        errors = [f for f in check_register(register) if f.severity == "error"]
+            submission.submit(registry, image, row, image.name, why)
+        errors = [f for f in check_registry(registry) if f.severity == "error"]
         found = [(f.code, f.rows[0]) for f in errors]
         return found == [("stranded", "PPMID-0004")], "\n".join(f.text for f in errors)
 
     story.step(
-        "the register: each image entered with its row; check finds whom the withdrawn one strands",
+        "the registry: each image entered with its row; check finds whom the withdrawn one strands",
         submit,
     )
-    for own, elsewhere in register.by_model():
+    for own, elsewhere in registry.by_model():
         drawing = diagram.as_text(diagram.draw(Pathways(own, elsewhere)))
         story.show(drawing.rstrip("\n").splitlines())
 
 
-def _before(story: Story, register: Register, inventory: Inventory, device: Device) -> None:
+def _before(story: Story, registry: Registry, inventory: Inventory, device: Device) -> None:
     def look() -> tuple[bool, str]:
         held = inventory.find([device.device_id])[device.device_id]
-        needs = list(pending.needs(register, inventory))
+        needs = list(pending.needs(registry, inventory))
         ways = [" -> ".join(step.cpl_entry_id for step in need.steps) for need in needs]
         return len(needs) == 1, f"{_line(held)}; it needs {', '.join(ways)}"
 
@@ -98,10 +98,10 @@ def _before(story: Story, register: Register, inventory: Inventory, device: Devi
 
 
 def _not_by_guessing(
-    story: Story, bench: Bench, register: Register, inventory: Inventory, releases: Releases
+    story: Story, bench: Bench, registry: Registry, inventory: Inventory, releases: Releases
 ) -> None:
     def newest() -> tuple[bool, str]:
-        good, seen = _send(bench, register, inventory, releases.v200)
+        good, seen = _send(bench, registry, inventory, releases.v200)
         reasons = [sent.reason for sent in inventory.distributions()]
         as_told = reasons == ["not-a-predecessor"]
         return not good and as_told and bench.runs(releases.v100), seen
@@ -111,7 +111,7 @@ def _not_by_guessing(
     def withdrawn() -> tuple[bool, str]:
         before = bench.device.smp.octets_sent
         try:
-            gate.check_listed(register, releases.v210)
+            gate.check_listed(registry, releases.v210)
         except GateRefused as refused:
             is_silent = bench.device.smp.octets_sent == before
             return is_silent and refused.code == "not-active", "\n".join(refused.lines[:2])
@@ -120,14 +120,14 @@ def _not_by_guessing(
     story.step("2.1.0, which was withdrawn: not even sent", withdrawn)
 
 
-def _plan(story: Story, bench: Bench, register: Register, releases: Releases) -> list[WalkStep]:
+def _plan(story: Story, bench: Bench, registry: Registry, releases: Releases) -> list[WalkStep]:
     walk: list[WalkStep] = []
 
     def find() -> tuple[bool, str]:
         with tempfile.TemporaryDirectory(prefix="hanboot-demo-") as folder:
             for number, image in enumerate(releases):
                 (Path(folder) / f"{number}.ota").write_bytes(image.octets)
-            plan, steps = plan_upgrade(register, bench.device.identity(), [Path(folder)])
+            plan, steps = plan_upgrade(registry, bench.device.identity(), [Path(folder)])
         walk.extend(steps)
         sent = [step.image.image_hash for step in steps]
         way = " -> ".join(name(step) for step in plan.steps)
@@ -137,8 +137,8 @@ def _plan(story: Story, bench: Bench, register: Register, releases: Releases) ->
     return walk
 
 
-def _send(bench: Bench, register: Register, inventory: Inventory, image: Image) -> tuple[bool, str]:
-    outcome = distribute(bench.device, image, gate.check_listed(register, image), inventory)
+def _send(bench: Bench, registry: Registry, inventory: Inventory, image: Image) -> tuple[bool, str]:
+    outcome = distribute(bench.device, image, gate.check_listed(registry, image), inventory)
     if outcome.error:
         return False, "\n".join(outcome.error.lines)
     runs = f"{outcome.after.file_version:08X}" if outcome.after else "nothing"
@@ -148,7 +148,7 @@ def _send(bench: Bench, register: Register, inventory: Inventory, image: Image) 
 def _after(
     story: Story,
     bench: Bench,
-    register: Register,
+    registry: Registry,
     inventory: Inventory,
     device: Device,
     releases: Releases,
@@ -156,7 +156,7 @@ def _after(
     def look() -> tuple[bool, str]:
         held = inventory.find([device.device_id])[device.device_id]
         is_right = held.image_hash == releases.v200.image_hash and bench.runs(releases.v200)
-        left = list(pending.needs(register, inventory))
+        left = list(pending.needs(registry, inventory))
         outcomes = [sent.outcome for sent in inventory.distributions()]
         good = is_right and not left and not held.differs
         return (

@@ -1,6 +1,6 @@
 """Devices of the Smart Metering Inventory.
 
-An inventory lives in the database of a register. It holds what the inventory says a device runs
+An inventory lives in the database of a registry. It holds what the inventory says a device runs
 and, beside it, what the device itself last reported; where the two differ, the device is flagged,
 as the DCC alert FirmwareVersionMismatch does.
 """
@@ -137,7 +137,7 @@ class Inventory:
     """The devices in a database.
 
     Args:
-        database: that of the register.
+        database: that of the registry.
     """
 
     def __init__(self, database: Database) -> None:

@@ -17,11 +17,11 @@ from hanboot.errors import HanbootError
 from hanboot.image import Image
 from hanboot.inventory import gate
 from hanboot.inventory.devices import Distribution, Inventory, device_id
-from hanboot.inventory.gate import GateRefused, Listed
+from hanboot.inventory.gate import GateRefused, ListedEntry
 from hanboot.inventory.reports import Report
 from hanboot.registry.pathways.remedy import way_to_refused
 from hanboot.registry.storage.history import now
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 
 class Target(Protocol):
@@ -77,7 +77,7 @@ class Outcome:
 def distribute(
     target: Target,
     image: Image,
-    listed: list[Listed],
+    listed: list[ListedEntry],
     inventory: Inventory | None,
     on_report: Callable[[Report], None] = lambda report: None,
     progress: Progress = lambda done, total: None,
@@ -94,7 +94,7 @@ def distribute(
     before = _firmware(identity)
     number = device_id(identity.serial)
     model, device_type = gate.identity_model(identity), explain.device_type(identity.device_type)
-    entry: Listed | None = None
+    entry: ListedEntry | None = None
 
     def record(outcome: str, error: HanbootError | None = None) -> Distribution:
         code, reason = _reason(error)
@@ -141,11 +141,11 @@ def distribute(
 
 
 def _with_way(refused: DeviceRefused, target: Target, inventory: Inventory | None) -> DeviceRefused:
-    """The refusal with the way that the register knows, if it knows one."""
+    """The refusal with the way that the registry knows, if it knows one."""
     if inventory is None:
         return refused
-    register = Register(inventory.database)
-    way = way_to_refused(register, target.identity(), refused.verdict)
+    registry = Registry(inventory.database)
+    way = way_to_refused(registry, target.identity(), refused.verdict)
     return DeviceRefused(refused.verdict, way.text) if way else refused
 
 

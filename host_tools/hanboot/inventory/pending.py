@@ -23,7 +23,7 @@ from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import NoPlan, entry_json, plan
 from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.storage.schema import DEVICE
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 #: What makes a firmware, in the table of devices.
 _KEY = (
@@ -47,7 +47,7 @@ class Running:
 
 
 @dataclass(frozen=True)
-class Need:
+class PendingUpgrade:
     """What the devices of `running` need. why: where there is no path."""
 
     running: Running
@@ -84,23 +84,23 @@ def running_firmware(inventory: Inventory) -> list[Running]:
 
 
 def needs(
-    register: Register, inventory: Inventory, day: datetime.date | None = None
-) -> Iterator[Need]:
+    registry: Registry, inventory: Inventory, day: datetime.date | None = None
+) -> Iterator[PendingUpgrade]:
     """The firmwares whose devices are not at the newest, and the way there; by model."""
     by_model: dict[Model, list[Running]] = {}
     for running in running_firmware(inventory):
         by_model.setdefault(running.model, []).append(running)
-    # one pass over the register is quicker than a question for each of thousands of models
-    for own, elsewhere in register.by_model() if by_model else ():
+    # one pass over the registry is quicker than a question for each of thousands of models
+    for own, elsewhere in registry.by_model() if by_model else ():
         firmwares = by_model.pop(own[0].model, None)
         if firmwares:
             yield from _needs_of_model(Pathways(own, elsewhere, day), firmwares)
     for model, firmwares in by_model.items():
         for running in firmwares:
-            yield Need(running, (), f"the register lists no model {model}")
+            yield PendingUpgrade(running, (), f"the registry lists no model {model}")
 
 
-def _needs_of_model(pathways: Pathways, firmwares: Iterable[Running]) -> Iterator[Need]:
+def _needs_of_model(pathways: Pathways, firmwares: Iterable[Running]) -> Iterator[PendingUpgrade]:
     # the usual case: the firmware is an entry, and the way from there was found once for all
     ways: dict[tuple[int, bytes | None], tuple[Entry, ...]] = {
         pathways.by_id[name].identity: tuple(pathways.by_id[step] for step in path[1:])
@@ -108,12 +108,12 @@ def _needs_of_model(pathways: Pathways, firmwares: Iterable[Running]) -> Iterato
     }
     for running in firmwares:
         steps = ways.get((running.firmware_version, running.image_hash))
-        need = _planned(pathways, running) if steps is None else Need(running, steps)
+        need = _planned(pathways, running) if steps is None else PendingUpgrade(running, steps)
         if need.steps or need.why:
             yield need
 
 
-def _planned(pathways: Pathways, running: Running) -> Need:
+def _planned(pathways: Pathways, running: Running) -> PendingUpgrade:
     state = DeviceState(
         running.model,
         running.device_type,
@@ -123,8 +123,8 @@ def _planned(pathways: Pathways, running: Running) -> Need:
     )
     answer = plan(pathways, state, pathways.newest)
     if isinstance(answer, NoPlan):
-        return Need(running, answer.nearest, answer.why)
-    return Need(running, answer.steps)
+        return PendingUpgrade(running, answer.nearest, answer.why)
+    return PendingUpgrade(running, answer.steps)
 
 
 # --- each device
@@ -132,7 +132,7 @@ def _planned(pathways: Pathways, running: Running) -> Need:
 _ROWS_AT_ONCE = 10_000
 
 
-def write_devices(path: Path, inventory: Inventory, found: Iterable[Need]) -> int:
+def write_devices(path: Path, inventory: Inventory, found: Iterable[PendingUpgrade]) -> int:
     """Writes a CSV file with a row for each device that needs a step; whole or not at all.
 
     Returns:
@@ -177,7 +177,7 @@ def _key(running: Running) -> str:
     )
 
 
-def _line(need: Need) -> str:
+def _line(need: PendingUpgrade) -> str:
     running = need.running
     return "," + _csv(
         (

@@ -34,9 +34,9 @@ from hanboot.registry.storage.store import IDS_AT_ONCE, read_setting
 
 DAY_S = 86_400
 
-#: Why a device reports: its time has come, or it was updated locally.
-How = Literal["daily", "local"]
-HOWS: tuple[How, ...] = get_args(How)
+#: Attribution a device reports: its time has come, or it was updated locally.
+ReportKind = Literal["daily", "local"]
+REPORT_KINDS: tuple[ReportKind, ...] = get_args(ReportKind)
 
 _LINE_MAX = 4 * 1024 * 1024
 
@@ -51,7 +51,7 @@ class Report:
     device_type: str
     firmware_version: int
     image_hash: bytes | None
-    how: How = "daily"
+    how: ReportKind = "daily"
 
 
 def due_second(device_id: str) -> int:
@@ -146,7 +146,7 @@ def _parse(path: Path, number: int, line: bytes) -> Iterator[Report]:
         version = parse_version(batch["file_version"])
         digest = parse_hash(batch["hash"]) if batch["hash"] is not None else None
         how, device_type = batch["how"], batch["device_type"]
-        if how not in HOWS or not isinstance(device_type, str):
+        if how not in REPORT_KINDS or not isinstance(device_type, str):
             raise BadValue("how or device_type is unknown")
         devices = [(parse_device_id(device), at) for device, at in batch["devices"].items()]
         if not all(isinstance(at, str) and len(at) == 20 for _, at in devices):
@@ -219,7 +219,7 @@ def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
                     counted["unchanged"] += 1
                     continue
                 is_listed = (report.model, report.firmware_version, report.image_hash) in listed
-                how: How = "local" if report.how == "local" and is_listed else "daily"
+                how: ReportKind = "local" if report.how == "local" and is_listed else "daily"
                 rows[how].append(_row(report))
                 counted["updated"] += 1
                 if how == "daily" and not _is_same(device, report):

@@ -70,7 +70,7 @@ def device_model(image_type: int, hardware_version: int) -> int:
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of the register.
+    """One entry of the registry.
 
     Attributes:
         cpl_entry_id: unique, one to one with the firmware of a model.
@@ -155,7 +155,7 @@ class Entry:
     def manifest(self, predecessors: tuple[tuple[int, bytes | None, str | None], ...]) -> Manifest:
         """What its image must say for the decision; `predecessors` as in a manifest.
 
-        The payload is not the register's affair, and the decision on a pathway does not look.
+        The payload is not the registry's affair, and the decision on a pathway does not look.
         """
         hardware_version = self.model.hardware_version
         return Manifest(

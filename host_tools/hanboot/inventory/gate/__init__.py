@@ -2,7 +2,7 @@
 
 from hanboot.inventory.gate.checks import (
     GateRefused,
-    Listed,
+    ListedEntry,
     check_fit,
     check_inventory,
     check_listed,
@@ -12,7 +12,7 @@ from hanboot.inventory.gate.checks import (
 
 __all__ = [
     "GateRefused",
-    "Listed",
+    "ListedEntry",
     "check_fit",
     "check_inventory",
     "check_listed",

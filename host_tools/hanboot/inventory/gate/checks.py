@@ -22,10 +22,10 @@ from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model
 from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.pathways.graph import today
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 
-class Listed(Protocol):
+class ListedEntry(Protocol):
     """An entry, as far as a gate looks."""
 
     @property
@@ -49,7 +49,7 @@ class GateRefused(Refused):
         super().__init__(what, why, what_to_do)
 
 
-def check_local(cpl: Register | Snapshot) -> None:
+def check_local(cpl: Registry | Snapshot) -> None:
     """Whether local updates are allowed at all.
 
     Raises:
@@ -60,15 +60,15 @@ def check_local(cpl: Register | Snapshot) -> None:
         raise GateRefused(
             "local-updates-banned",
             "local updates are banned",
-            "the owner of the register decided so, as SECMP0007 does",
+            "the owner of the registry decided so, as SECMP0007 does",
             "send it through the DCC; the owner can allow them: "
             "hanboot registry settings --local-updates allowed",
         )
 
 
 def check_listed(
-    cpl: Register | Snapshot, image: Image, day: datetime.date | None = None
-) -> list[Listed]:
+    cpl: Registry | Snapshot, image: Image, day: datetime.date | None = None
+) -> list[ListedEntry]:
     """The Active entries with the image's hash.
 
     Raises:
@@ -76,7 +76,7 @@ def check_listed(
     """
     # computed from the octets, whatever else is said about them
     digest = image.image_hash
-    listed: Sequence[Listed] = cpl.by_hash(digest)
+    listed: Sequence[ListedEntry] = cpl.by_hash(digest)
     if not listed:
         raise GateRefused(
             "not-on-cpl",
@@ -113,7 +113,9 @@ def check_listed(
     return same
 
 
-def check_fit(listed: Sequence[Listed], image: Image, model: Model, device_type: str) -> Listed:
+def check_fit(
+    listed: Sequence[ListedEntry], image: Image, model: Model, device_type: str
+) -> ListedEntry:
     """The entry among `listed` that is for a device.
 
     Raises:

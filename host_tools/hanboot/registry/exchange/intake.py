@@ -1,7 +1,7 @@
 """Import: all rows or none, every faulty cell named.
 
 Rows stream from the file into one transaction, so memory holds some hundred of them at a time, and
-whatever is wrong anywhere leaves the register as it was. What concerns several rows (IDs given
+whatever is wrong anywhere leaves the registry as it was. What concerns several rows (IDs given
 twice, rows that contradict each other) the database finds.
 """
 
@@ -23,9 +23,9 @@ from hanboot.registry.exchange.rows import Fault, Faults, RowReader, Rules
 from hanboot.registry.exchange.table import Row, address
 from hanboot.registry.fields import BY_NAME, FIELDS, Field
 from hanboot.registry.progress import Progress
-from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY, IMPORTED
-from hanboot.registry.storage.store import Register, Writer, find_entries
+from hanboot.registry.storage.store import Registry, Writer, find_entries
 
 _ROWS_AT_ONCE = 500
 
@@ -43,9 +43,9 @@ class Imported:
 
 
 def import_file(
-    register: Register,
+    registry: Registry,
     path: Path,
-    why: Why,
+    attribution: Attribution,
     mapping: ColumnMapping | None = None,
     rules: Rules | None = None,
     on_fault: Callable[[Fault], None] = lambda fault: None,
@@ -64,14 +64,14 @@ def import_file(
     """
     mapping = mapping or ColumnMapping()
     with sheets.rows(path, mapping.layout, progress) as rows:
-        return import_rows(register, rows, path.name, why, mapping, rules, on_fault)
+        return import_rows(registry, rows, path.name, attribution, mapping, rules, on_fault)
 
 
 def import_rows(
-    register: Register,
+    registry: Registry,
     rows: Iterator[Row],
     name: str,
-    why: Why,
+    attribution: Attribution,
     mapping: ColumnMapping | None = None,
     rules: Rules | None = None,
     on_fault: Callable[[Fault], None] = lambda fault: None,
@@ -81,10 +81,12 @@ def import_rows(
 
     Args:
         finish: called before the changes are kept, with the CPL Entry IDs of the rows; an error
-            that it raises leaves the register as it was.
+            that it raises leaves the registry as it was.
     """
     faults = Faults(on_fault)
-    with register.changing(dataclasses.replace(why, source=why.source or name)) as writer:
+    with registry.changing(
+        dataclasses.replace(attribution, source=attribution.source or name)
+    ) as writer:
         intake = _Intake(writer, mapping or ColumnMapping(), rules or Rules(), faults)
         columns = intake.columns(name, rows)
         ids: list[str] = []
@@ -220,7 +222,7 @@ class _Intake:
     # --- what concerns several rows
 
     def end(self) -> None:
-        """Looks for rows that contradict each other, or the register."""
+        """Looks for rows that contradict each other, or the registry."""
         self._contradictions(
             (ENTRY.c.image_hash,),
             (ENTRY.c.manufacturer_code, ENTRY.c.firmware_version),
@@ -258,7 +260,7 @@ class _Intake:
                 if row.row_number is None or not others:
                     continue
                 other = others[0]
-                place = f" in row {other.row_number}" if other.row_number else " in the register"
+                place = f" in row {other.row_number}" if other.row_number else " in the registry"
                 text = cause.format(other=f"{other.cpl_entry_id}{place}")
                 self._faults.add(
                     Fault(row.row_number, f"row {row.row_number}", row.cpl_entry_id, text)

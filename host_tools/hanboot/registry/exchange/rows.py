@@ -211,6 +211,6 @@ class RowReader:
             text = column.text(getattr(before, column.name))
             self.fault(
                 column.name,
-                f"the register says {text} of {before.cpl_entry_id}; --correct changes it",
+                f"the registry says {text} of {before.cpl_entry_id}; --correct changes it",
             )
         return not refused

@@ -24,7 +24,7 @@ from hanboot import files
 from hanboot.errors import BadFile, Refused
 from hanboot.keys import SIGNATURE_BYTES, PublicKey
 from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 #: 100,000 entries are 9 MB.
 SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
@@ -37,7 +37,7 @@ _DAY_S = 86_400
 
 
 @dataclass(frozen=True)
-class Listed:
+class SnapshotEntry:
     """What a gate must know of an entry."""
 
     cpl_entry_id: str
@@ -60,13 +60,13 @@ class Snapshot:
     valid_until: int
     local_updates: str
     source: str
-    listed: tuple[Listed, ...]
+    listed: tuple[SnapshotEntry, ...]
 
     @property
     def name(self) -> str:
         return f"the snapshot of {_date(self.issued)}"
 
-    def by_hash(self, image_hash: bytes) -> list[Listed]:
+    def by_hash(self, image_hash: bytes) -> list[SnapshotEntry]:
         return [entry for entry in self.listed if entry.image_hash == image_hash]
 
 
@@ -74,7 +74,7 @@ class Snapshot:
 
 
 def make(
-    register: Register,
+    registry: Registry,
     kid: bytes,
     sign: Callable[[bytes], bytes],
     valid_days: int = VALID_DAYS,
@@ -88,15 +88,15 @@ def make(
     """
     issued = int(time.time() if now is None else now)
     day = datetime.datetime.fromtimestamp(issued, datetime.timezone.utc).date()
-    active = (entry for own, _ in register.by_model() for entry in own if entry.is_active(day))
+    active = (entry for own, _ in registry.by_model() for entry in own if entry.is_active(day))
     content = cbor.encode(
         {
             _FORMAT: _OUR_FORMAT,
             _ISSUED: issued,
             _VALID_UNTIL: issued + valid_days * _DAY_S,
-            _LOCAL: register.setting("local_updates") == "allowed",
+            _LOCAL: registry.setting("local_updates") == "allowed",
             _ENTRIES: [_row(entry) for entry in active],
-            _SOURCE: register.database.name,
+            _SOURCE: registry.database.name,
         }
     )
     parts = (_PROTECTED, {4: kid}, content, sign(cose.to_be_signed(content)))
@@ -191,8 +191,8 @@ def _parse(path: Path, content: bytes) -> Snapshot:
         raise _malformed(path) from None
 
 
-def _listed(row: list[Any]) -> Listed:
-    listed = Listed(*row)
+def _listed(row: list[Any]) -> SnapshotEntry:
+    listed = SnapshotEntry(*row)
     if listed.device_type not in DEVICE_TYPES or len(listed.image_hash) != 32:
         raise ValueError
     return listed

@@ -1,4 +1,4 @@
-"""An image against its row: the register and the image must say the same thing.
+"""An image against its row: the registry and the image must say the same thing.
 
 The lists are compared by what they do: for every entry of the model, the device's decision on the
 image must be the decision on the row. So a list by version, by hash or by CPL Entry ID all count
@@ -45,7 +45,7 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-class Differs(Refused):
+class ImageDiffers(Refused):
     """An image and its rows do not say the same."""
 
     def __init__(
@@ -56,12 +56,12 @@ class Differs(Refused):
 
 
 def refuse_differences(image: Image, compared: Sequence[Comparison]) -> None:
-    """Raises Differs if any row differs from the image."""
+    """Raises ImageDiffers if any row differs from the image."""
     for comparison in compared:
         if comparison.differences:
             first = comparison.differences[0]
             more = len(comparison.differences) - 1
-            raise Differs(
+            raise ImageDiffers(
                 compared,
                 f"{image.name} and the row {name(comparison.entry)} do not say the same",
                 first.text + (f" (and {more} more)" if more else ""),
@@ -117,7 +117,7 @@ def _compare_header(image: Image, entry: Entry) -> Iterator[Difference]:
 
 
 def _compare_type(connection: Connection, entry: Entry) -> Iterator[Difference]:
-    """No image says its device type; the register says it of the same image type."""
+    """No image says its device type; the registry says it of the same image type."""
     query = (
         sa.select(ENTRY.c.cpl_entry_id, ENTRY.c.device_type, ENTRY.c.device_model)
         .where(ENTRY.c.manufacturer_code == entry.manufacturer_code)
@@ -198,7 +198,7 @@ def _compare_lists(
         yield Difference("list", f"the image is {states}, the row says otherwise")
     for missing in entry.predecessors:
         if pathways.named(missing) is None:
-            yield Difference("list", f"the row names {missing}, which the register does not hold")
+            yield Difference("list", f"the row names {missing}, which the registry does not hold")
     yield from _unknown(manifest.predecessors, pathways, row.predecessors)
 
 
@@ -214,10 +214,10 @@ def _unknown(
                 "list",
                 f"the image names {entry_id or ''} {version:08X}".replace("  ", " ")
                 + (f" with hash {digest.hex()[:16]}…" if digest else "")
-                + ", which the register does not hold",
+                + ", which the registry does not hold",
             )
         elif held and (held.firmware_version != version or digest not in (None, held.image_hash)):
             yield Difference(
                 "list",
-                f"the image gives {entry_id} another version or hash than the register does",
+                f"the image gives {entry_id} another version or hash than the registry does",
             )

@@ -1,4 +1,4 @@
-"""An image with its row: entered into the register, or only checked against it."""
+"""An image with its row: entered into the registry, or only checked against it."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from hanboot.registry.exchange.rows import Fault, Rules
 from hanboot.registry.exchange.table import Row
 from hanboot.registry.fields import BY_NAME, FIELDS
 from hanboot.registry.images.comparison import Comparison, compare, refuse_differences
-from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import Register, Writer, find_entries, read_entries
+from hanboot.registry.storage.store import Registry, Writer, find_entries, read_entries
 
 # --- submit and check
 
 
 def submit(
-    register: Register,
+    registry: Registry,
     image: Image,
     rows: Iterator[Row] | None,
     source: str,
-    why: Why,
+    attribution: Attribution,
     mapping: ColumnMapping | None = None,
     rules: Rules | None = None,
     on_fault: Callable[[Fault], None] = lambda fault: None,
@@ -39,7 +39,7 @@ def submit(
     """Enters an image with its rows; what a row leaves out is taken from the image.
 
     Args:
-        rows: headings and rows; None if the register holds the rows already.
+        rows: headings and rows; None if the registry holds the rows already.
         source: where they come from, for messages.
 
     Raises:
@@ -53,33 +53,33 @@ def submit(
             compared.append(compare(writer.connection, image, entry))
         refuse_differences(image, compared)
 
-    with register.database.reading() as connection:
+    with registry.database.reading() as connection:
         held = _held(connection, image) if rows is None else []
-    stream = _completed(register, image, rows or _as_rows(held), mapping or ColumnMapping())
+    stream = _completed(registry, image, rows or _as_rows(held), mapping or ColumnMapping())
     result = intake.import_rows(
-        register, stream, source, why, mapping, rules, on_fault, compare_all
+        registry, stream, source, attribution, mapping, rules, on_fault, compare_all
     )
     return result, compared
 
 
-def check_image(register: Register, image: Image, ids: Sequence[str] = ()) -> list[Comparison]:
-    """Compares an image with the rows that the register holds; changes nothing.
+def check_image(registry: Registry, image: Image, ids: Sequence[str] = ()) -> list[Comparison]:
+    """Compares an image with the rows that the registry holds; changes nothing.
 
     Args:
         ids: CPL Entry IDs of the rows; none takes those that the image or its hash names.
 
     Raises:
-        Refused: the register has no row for it.
+        Refused: the registry has no row for it.
         WrongUsage: there is no entry with one of the IDs.
     """
-    entries = [register.entry(i) for i in ids]
-    with register.database.reading() as connection:
+    entries = [registry.entry(i) for i in ids]
+    with registry.database.reading() as connection:
         entries = entries or _held(connection, image)
         return [compare(connection, image, entry) for entry in entries]
 
 
 def check_rows(
-    register: Register,
+    registry: Registry,
     image: Image,
     rows: Iterator[Row],
     source: str,
@@ -97,22 +97,24 @@ def check_rows(
         for entry in find_entries(writer.connection, ids).values():
             compared.append(compare(writer.connection, image, entry))
         # leaves the transaction, so that nothing stays
-        raise _Enough
+        raise _RollBack
 
-    stream = _completed(register, image, rows, mapping or ColumnMapping())
+    stream = _completed(registry, image, rows, mapping or ColumnMapping())
     rules = Rules(correct=True)
-    with contextlib.suppress(_Enough):
-        why = Why("nobody", "a check")
-        intake.import_rows(register, stream, source, why, mapping, rules, on_fault, compare_only)
+    with contextlib.suppress(_RollBack):
+        attribution = Attribution("nobody", "a check")
+        intake.import_rows(
+            registry, stream, source, attribution, mapping, rules, on_fault, compare_only
+        )
     return compared
 
 
-class _Enough(Exception):
+class _RollBack(Exception):
     pass
 
 
 def _held(connection: sa.Connection, image: Image) -> list[Entry]:
-    """The rows of an image that the register holds: by its own ID, and by its hash."""
+    """The rows of an image that the registry holds: by its own ID, and by its hash."""
     found = {
         entry.cpl_entry_id: entry
         for entry in read_entries(connection, ENTRY.c.image_hash == image.image_hash)
@@ -122,7 +124,7 @@ def _held(connection: sa.Connection, image: Image) -> list[Entry]:
         found |= find_entries(connection, [own])
     if not found:
         raise Refused(
-            f"{image.name} has no row in the register",
+            f"{image.name} has no row in the registry",
             f"no entry has the hash {image.image_hash.hex()}"
             + (f" or the ID {own}" if own else ""),
             "submit it with its row: hanboot registry submit IMAGE --row FILE",
@@ -148,11 +150,11 @@ def _as_rows(entries: Sequence[Entry]) -> Iterator[Row]:
 
 
 def _completed(
-    register: Register, image: Image, rows: Iterator[Row], mapping: ColumnMapping
+    registry: Registry, image: Image, rows: Iterator[Row], mapping: ColumnMapping
 ) -> Iterator[Row]:
     """The rows with what they leave out, or leave empty, taken from the image."""
-    # asked now: the rows are read while the register is being written to
-    return _with_texts(_texts_of_image(register, image), rows, mapping)
+    # asked now: the rows are read while the registry is being written to
+    return _with_texts(_texts_of_image(registry, image), rows, mapping)
 
 
 def _with_texts(
@@ -176,7 +178,7 @@ def _with_texts(
         yield Row(row.number, cells + [from_image[column.name] for column in missing])
 
 
-def _texts_of_image(register: Register, image: Image) -> dict[str, str]:
+def _texts_of_image(registry: Registry, image: Image) -> dict[str, str]:
     header, manifest = image.header, image.manifest
     values: dict[str, Any] = {
         "manufacturer_code": header.manufacturer_code,
@@ -188,7 +190,7 @@ def _texts_of_image(register: Register, image: Image) -> dict[str, str]:
     if manifest:
         values |= {
             "cpl_entry_id": manifest.cpl_entry_id,
-            "predecessors": _ids_of(register, manifest),
+            "predecessors": _ids_of(registry, manifest),
             "release_notes": manifest.release_notes,
             "minimum_base_version": manifest.minimum_base_version,
             "security_counter": manifest.security_counter,
@@ -197,10 +199,10 @@ def _texts_of_image(register: Register, image: Image) -> dict[str, str]:
     return {key: BY_NAME[key].text(value) for key, value in values.items() if value is not None}
 
 
-def _ids_of(register: Register, manifest: Manifest) -> tuple[str, ...] | None:
-    """CPL Entry IDs of an image's predecessors: as it names them, or as the register knows them."""
+def _ids_of(registry: Registry, manifest: Manifest) -> tuple[str, ...] | None:
+    """CPL Entry IDs of an image's predecessors: as it names them, or as the registry knows them."""
     ids: list[str] = []
-    with register.database.reading() as connection:
+    with registry.database.reading() as connection:
         for version, digest, entry_id in manifest.predecessors:
             if entry_id:
                 ids.append(entry_id)

@@ -1,4 +1,4 @@
-"""Proof over a whole register: what is wrong with it, each finding with a code and its rows.
+"""Proof over a whole registry: what is wrong with it, each finding with a code and its rows.
 
 An error is something that loses a device or makes a pathway unusable; a warning is something that
 cannot be proved or will surprise somebody; a note is good to know.
@@ -20,7 +20,7 @@ from hanboot.registry.pathways.plan import name, plan
 from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.progress import Progress
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 Severity = Literal["error", "warning", "note"]
 
@@ -28,7 +28,7 @@ Severity = Literal["error", "warning", "note"]
 CODES = {
     "stranded": "a device with this entry cannot reach the newest of its model",
     "cycle-without-exit": "entries that lead only to each other",
-    "missing-reference": "it names a predecessor that the register does not hold",
+    "missing-reference": "it names a predecessor that the registry does not hold",
     "foreign-reference": "it names a predecessor of another model",
     "withdrawn-reference": "it names a predecessor that may not be distributed any more",
     "names-itself": "it names itself as predecessor",
@@ -62,19 +62,19 @@ class Finding:
         }
 
 
-def check_register(
-    register: Register,
+def check_registry(
+    registry: Registry,
     day: datetime.date | None = None,
     model: Model | None = None,
     manufacturer: int | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Iterator[Finding]:
     """All findings, model by model; the worst of a model first."""
-    total = len(register.models())
-    for done, (own, elsewhere) in enumerate(register.by_model(model, manufacturer), 1):
+    total = len(registry.models())
+    for done, (own, elsewhere) in enumerate(registry.by_model(model, manufacturer), 1):
         yield from check_model(Pathways(own, elsewhere, day))
         progress(done, total)
-    yield from _one_hash_several_versions(register, model, manufacturer)
+    yield from _one_hash_several_versions(registry, model, manufacturer)
 
 
 def check_model(pathways: Pathways) -> list[Finding]:
@@ -127,7 +127,7 @@ class _Check:
                         "missing-reference",
                         "error",
                         [entry, named],
-                        f"{name(entry)} names {named}, which the register does not hold",
+                        f"{name(entry)} names {named}, which the registry does not hold",
                     )
                 # one image can be listed for several hardware versions
                 elif foreign.identity not in identities:
@@ -323,7 +323,7 @@ class _Check:
 
 
 def _one_hash_several_versions(
-    register: Register, model: Model | None, manufacturer: int | None
+    registry: Registry, model: Model | None, manufacturer: int | None
 ) -> Iterator[Finding]:
     """One image has one version, whichever models it is listed for."""
     mixed = (
@@ -338,7 +338,7 @@ def _one_hash_several_versions(
         .order_by(ENTRY.c.image_hash, ENTRY.c.cpl_entry_id)
     )
     groups: dict[bytes, list[tuple[str, Model]]] = {}
-    with register.database.reading() as connection:
+    with registry.database.reading() as connection:
         for digest, entry_id, code, device_model in connection.execute(query):
             groups.setdefault(digest, []).append((entry_id, Model(code, device_model)))
     for digest, rows in groups.items():

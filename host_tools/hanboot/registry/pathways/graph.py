@@ -59,11 +59,11 @@ class Pathways:
         return self.entries[0].model if self.entries else None
 
     def named(self, cpl_entry_id: str) -> Entry | None:
-        """The entry behind a CPL Entry ID, of whichever model; None if the register lacks it."""
+        """The entry behind a CPL Entry ID, of whichever model; None if the registry lacks it."""
         return self.by_id.get(cpl_entry_id) or self.elsewhere.get(cpl_entry_id)
 
     def resolve(self, ids: Iterable[str]) -> tuple[Predecessor, ...]:
-        """Predecessors as a manifest names them; IDs that the register lacks are left out."""
+        """Predecessors as a manifest names them; IDs that the registry lacks are left out."""
         found = (self.named(name) for name in ids)
         return tuple((e.firmware_version, e.image_hash, e.cpl_entry_id) for e in found if e)
 

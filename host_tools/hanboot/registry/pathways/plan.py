@@ -21,7 +21,7 @@ from hanboot.errors import Refused
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.state import DeviceState
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 LATEST = "latest"
 
@@ -121,11 +121,11 @@ def entry_json(entry: Entry) -> dict[str, Any]:
     }
 
 
-# --- with a register
+# --- with a registry
 
 
 def plan_for_device(
-    register: Register, state: DeviceState, to: str = LATEST, day: datetime.date | None = None
+    registry: Registry, state: DeviceState, to: str = LATEST, day: datetime.date | None = None
 ) -> Plan | NoPlan:
     """The path for a device.
 
@@ -133,33 +133,33 @@ def plan_for_device(
         to: CPL Entry ID of the target, or "latest".
         day: on which the status of entries counts; None is today.
     """
-    pathways = load_pathways(register, state.model, day)
+    pathways = load_pathways(registry, state.model, day)
     wanted = "the newest entry" if to == LATEST else to
     if not pathways.entries:
         return NoPlan(
-            state.text, wanted, f"the register lists no model {state.model}", "unknown-model"
+            state.text, wanted, f"the registry lists no model {state.model}", "unknown-model"
         )
     listed = pathways.entries[0].device_type
     if state.device_type and state.device_type != listed:
         return NoPlan(
             state.text,
             wanted,
-            f"the register lists {state.model} as {listed}, the device is {state.device_type}",
+            f"the registry lists {state.model} as {listed}, the device is {state.device_type}",
             "device-type",
         )
-    return plan(pathways, state, _targets(register, pathways, to))
+    return plan(pathways, state, _targets(registry, pathways, to))
 
 
 def plan_between(
-    register: Register, start: str, to: str = LATEST, day: datetime.date | None = None
+    registry: Registry, start: str, to: str = LATEST, day: datetime.date | None = None
 ) -> Plan | NoPlan:
     """The path from one entry to another.
 
     Raises:
         WrongUsage: there is no such entry.
     """
-    entry = register.entry(start)
-    pathways = load_pathways(register, entry.model, day)
+    entry = registry.entry(start)
+    pathways = load_pathways(registry, entry.model, day)
     state = DeviceState(
         entry.model,
         entry.device_type,
@@ -167,20 +167,20 @@ def plan_between(
         entry.counter,
         name(entry),
     )
-    return plan(pathways, state, _targets(register, pathways, to))
+    return plan(pathways, state, _targets(registry, pathways, to))
 
 
-def load_pathways(register: Register, model: Model, day: datetime.date | None = None) -> Pathways:
-    """The pathways of one model; without entries if the register has none."""
-    for own, elsewhere in register.by_model(model):
+def load_pathways(registry: Registry, model: Model, day: datetime.date | None = None) -> Pathways:
+    """The pathways of one model; without entries if the registry has none."""
+    for own, elsewhere in registry.by_model(model):
         return Pathways(own, elsewhere, day)
     return Pathways([], {}, day)
 
 
-def _targets(register: Register, pathways: Pathways, to: str) -> tuple[Entry, ...]:
+def _targets(registry: Registry, pathways: Pathways, to: str) -> tuple[Entry, ...]:
     if to == LATEST:
         return pathways.newest
-    return (pathways.by_id.get(to) or register.entry(to),)
+    return (pathways.by_id.get(to) or registry.entry(to),)
 
 
 # --- the search
@@ -277,7 +277,7 @@ def _why(
     if not candidates or any(
         firmware and _identity(firmware) not in known for firmware in candidates
     ):
-        return "unknown-firmware", "the register does not hold what the device runs"
+        return "unknown-firmware", "the registry does not hold what the device runs"
     if len(candidates) > 1 and _each_has_a_way(pathways, candidates, state, targets):
         return (
             "ambiguous-version",

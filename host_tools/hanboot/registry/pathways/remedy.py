@@ -1,6 +1,6 @@
-"""What to do about an image that a device refused, with a register at hand.
+"""What to do about an image that a device refused, with a registry at hand.
 
-A device knows what the image would follow, and names that. Only the register knows whether the
+A device knows what the image would follow, and names that. Only the registry knows whether the
 device can ever get there: one that runs 2.0.0 and is offered 1.1.0 never comes to 1.0.0 again.
 """
 
@@ -16,7 +16,7 @@ from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import NoPlan, Plan, load_pathways, name, plan
 from hanboot.registry.pathways.state import state_of
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 #: Refusals that another order may avoid.
 _PATHWAY = (
@@ -28,13 +28,13 @@ _PATHWAY = (
 
 
 @dataclass(frozen=True)
-class Way:
-    """How to get to what was refused, as the register knows it.
+class Remedy:
+    """How to get to what was refused, as the registry knows it.
 
     Attributes:
-        there: to the offered firmware; or, where the register does not list it, to one that it
+        there: to the offered firmware; or, where the registry does not list it, to one that it
             would follow.
-        is_listed: whether the register lists the offered firmware.
+        is_listed: whether the registry lists the offered firmware.
         newest: where there is no way: to the newest of the model.
     """
 
@@ -48,7 +48,7 @@ class Way:
         if isinstance(self.there, Plan):
             if self.is_listed:
                 return f"the way there: {_steps(self.there)}"
-            return f"first {_steps(self.there)}; the register does not list the image itself"
+            return f"first {_steps(self.there)}; the registry does not list the image itself"
         text = f"no safe way leads there: {self.there.why}"
         if isinstance(self.newest, Plan):
             if self.newest.steps:
@@ -66,18 +66,18 @@ class Way:
 
 
 def way_to_refused(
-    register: Register, identity: Identity, verdict: Verdict, day: datetime.date | None = None
-) -> Way | None:
+    registry: Registry, identity: Identity, verdict: Verdict, day: datetime.date | None = None
+) -> Remedy | None:
     """The way to a firmware that a device refused.
 
     Returns:
-        None where the order is not what it was refused for, or where the register lists neither
+        None where the order is not what it was refused for, or where the registry lists neither
         the firmware nor any that it would follow.
     """
     if verdict.reason not in _PATHWAY:
         return None
     state = state_of(identity)
-    pathways = load_pathways(register, state.model, day)
+    pathways = load_pathways(registry, state.model, day)
     offered = _listed(pathways, (verdict.offered,))
     targets = offered or _listed(pathways, verdict.accepts)
     if not targets:
@@ -85,8 +85,8 @@ def way_to_refused(
     there = plan(pathways, state, targets)
     if isinstance(there, Plan):
         # what the image accepts runs already, and still it was refused
-        return Way(there, bool(offered)) if there.steps else None
-    return Way(there, bool(offered), plan(pathways, state, pathways.newest))
+        return Remedy(there, bool(offered)) if there.steps else None
+    return Remedy(there, bool(offered), plan(pathways, state, pathways.newest))
 
 
 def _listed(pathways: Pathways, firmwares: tuple[FirmwareId, ...]) -> list[Entry]:

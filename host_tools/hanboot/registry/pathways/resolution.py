@@ -1,6 +1,6 @@
 """The predecessors of a release: from CPL Entry IDs to (File Version, Manufacturer Image Hash).
 
-What RELEASE.toml says beside an ID must be what the register says, so that neither is a second
+What RELEASE.toml says beside an ID must be what the registry says, so that neither is a second
 truth. An entry that is not Active is refused unless RELEASE.toml says `withdrawn = true` of it: as
 a rule nobody should be led over it, but devices that run it already need a way off.
 """
@@ -14,17 +14,17 @@ from hanboot.errors import BadFile
 from hanboot.explain import hardware_text, version_text
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import today
-from hanboot.registry.storage.store import Register
-from hanboot.release import Named, Predecessor, Release
+from hanboot.registry.storage.store import Registry
+from hanboot.release import Predecessor, PredecessorReference, Release
 
 
 def resolve(
-    register: Register,
+    registry: Registry,
     release: Release,
-    named: Sequence[Named],
+    named: Sequence[PredecessorReference],
     day: datetime.date | None = None,
 ) -> tuple[Predecessor, ...]:
-    """What the register says of the predecessors that RELEASE.toml names.
+    """What the registry says of the predecessors that RELEASE.toml names.
 
     One firmware that is listed under several IDs becomes one predecessor, with the first of them.
 
@@ -33,10 +33,10 @@ def resolve(
         day: on which a status counts; None is today.
 
     Raises:
-        BadFile: the register does not hold one of them, says something else of it, or it is no
+        BadFile: the registry does not hold one of them, says something else of it, or it is no
             predecessor for this release.
     """
-    found = register.find(n.cpl_entry_id for n in named if n.cpl_entry_id)
+    found = registry.find(n.cpl_entry_id for n in named if n.cpl_entry_id)
     resolved: dict[tuple[int, bytes | None], Predecessor] = {}
     for wanted in named:
         if wanted.cpl_entry_id is None:
@@ -47,7 +47,7 @@ def resolve(
                 raise _unusable(
                     release,
                     wanted.cpl_entry_id,
-                    f"the register {register.database.name} does not hold it",
+                    f"the registry {registry.database.name} does not hold it",
                     "correct the CPL Entry ID, or import its row first",
                 )
             _check(release, wanted, entry, day or today())
@@ -56,7 +56,9 @@ def resolve(
     return tuple(resolved.values())
 
 
-def _check(release: Release, wanted: Named, entry: Entry, day: datetime.date) -> None:
+def _check(
+    release: Release, wanted: PredecessorReference, entry: Entry, day: datetime.date
+) -> None:
     """Whether an entry may be a predecessor, and is what RELEASE.toml says of it."""
     name, model = entry.cpl_entry_id, entry.model
     if name == release.cpl_entry_id:
@@ -88,7 +90,7 @@ def _check(release: Release, wanted: Named, entry: Entry, day: datetime.date) ->
         raise _unusable(
             release,
             name,
-            f"RELEASE.toml gives it {version_text(wanted.file_version)}, the register "
+            f"RELEASE.toml gives it {version_text(wanted.file_version)}, the registry "
             f"{version_text(entry.firmware_version)}",
             "leave file_version out, or correct whichever is wrong",
         )
@@ -96,7 +98,7 @@ def _check(release: Release, wanted: Named, entry: Entry, day: datetime.date) ->
         raise _unusable(
             release,
             name,
-            f"the register gives it another hash: {entry.image_hash.hex()}",
+            f"the registry gives it another hash: {entry.image_hash.hex()}",
             "leave hash out, or correct whichever is wrong",
         )
     status = entry.status_on(day)

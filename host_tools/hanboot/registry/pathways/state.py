@@ -21,7 +21,7 @@ class DeviceState:
 
     Attributes:
         model: what it is.
-        device_type: as the register names types; None if that is not known.
+        device_type: as the registry names types; None if that is not known.
         running: (version, hash or None where only the version is known); None if no application.
         security_counter: of the last confirmed image that raised it.
         text: the device's firmware for people.

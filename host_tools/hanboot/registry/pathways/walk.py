@@ -14,7 +14,7 @@ from hanboot.image import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.plan import LATEST, NoPlan, Plan, name, plan_for_device
 from hanboot.registry.pathways.state import state_of
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.store import Registry
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class WalkStep:
 
 
 def plan_upgrade(
-    register: Register,
+    registry: Registry,
     identity: Identity,
     files: Iterable[Path],
     to: str = LATEST,
@@ -48,7 +48,7 @@ def plan_upgrade(
             "an image is on trial: it may be confirmed or reverted",
             "wait for the end of the trial, then try again",
         )
-    answer = plan_for_device(register, state_of(identity), to, day)
+    answer = plan_for_device(registry, state_of(identity), to, day)
     if isinstance(answer, NoPlan):
         raise answer.refusal()
     return answer, find_images(answer, files)

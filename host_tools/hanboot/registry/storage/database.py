@@ -42,7 +42,7 @@ class Database:
         self.found_at: str | None = REVISION
         if self._path and not self._path.exists() and not create:
             raise BadFile(
-                f"there is no register {self.name}",
+                f"there is no registry {self.name}",
                 "the file does not exist",
                 "hanboot registry import makes one; --registry names another",
             )
@@ -105,9 +105,9 @@ class Database:
             _migrate(self)
         elif revision is None:
             raise BadFile(
-                f"{self.name} is not a hanboot register",
+                f"{self.name} is not a hanboot registry",
                 "it is empty" if is_empty else "it holds other tables",
-                "name another file; hanboot registry import makes a register",
+                "name another file; hanboot registry import makes a registry",
             )
         elif revision in known_revisions():
             raise BadFile(
@@ -141,7 +141,7 @@ def parse_url(text: str) -> URL:
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         # never the whole URL: a password may be in it
         raise WrongUsage(
-            "the register's URL cannot be used",
+            "the registry's URL cannot be used",
             f"{_first_line(error)} ({text.split('://', 1)[0]}://...)",
             "give a path, or an SQLAlchemy URL whose driver is installed",
         ) from None
@@ -154,7 +154,7 @@ def _engine(url: URL) -> Engine:
             return sa.create_engine(url)
         except (SQLAlchemyError, ImportError) as error:
             raise WrongUsage(
-                "the register's URL cannot be used",
+                "the registry's URL cannot be used",
                 _first_line(error),
                 "install the driver that the URL names",
             ) from None
@@ -192,7 +192,7 @@ def known_revisions() -> list[str]:
 
 def _migrate(database: Database) -> None:
     """Takes all steps that are missing, or none."""
-    # imported late: it is needed once in a register's life
+    # imported late: it is needed once in a registry's life
     from alembic import command
     from alembic.config import Config
 
@@ -212,7 +212,7 @@ _CAUSES = (
         "another process is writing to it",
         "wait for it to end, then try again",
     ),
-    ("not a database", "it is not an SQLite file", "check the name: --registry names the register"),
+    ("not a database", "it is not an SQLite file", "check the name: --registry names the registry"),
     ("malformed", "the file is damaged", "restore it from a copy, or from an export"),
     ("readonly", "it may not be written to", "check the file's permissions, and who you are"),
     (
@@ -229,9 +229,9 @@ def _explained(name: str, error: SQLAlchemyError) -> BadFile:
     text = _first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error)
     for words, cause, remedy in _CAUSES:
         if words in text:
-            return BadFile(f"cannot use the register {name}", cause, remedy)
+            return BadFile(f"cannot use the registry {name}", cause, remedy)
     return BadFile(
-        f"cannot use the register {name}", text, "check the database; nothing was changed"
+        f"cannot use the registry {name}", text, "check the database; nothing was changed"
     )
 
 

@@ -1,4 +1,4 @@
-"""Every change to the register: when, by whom, why, and what stood there before.
+"""Every change to the registry: when, by whom, why, and what stood there before.
 
 Corrections are allowed, history is not rewritten: each change set carries the SHA-256 of the one
 before and of all that is in it, and `verify` computes them again.
@@ -27,7 +27,7 @@ Texts = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Why:
+class Attribution:
     """What goes with every change.
 
     Attributes:
@@ -64,7 +64,7 @@ class Change:
 
     number: int
     at: str
-    why: Why
+    attribution: Attribution
     subject: str
     before: Texts | None
     after: Texts
@@ -78,7 +78,9 @@ def now() -> str:
 class Recorder:
     """Writes one change set, in the transaction of the changes themselves."""
 
-    def __init__(self, connection: Connection, why: Why, clock: Callable[[], str] = now) -> None:
+    def __init__(
+        self, connection: Connection, attribution: Attribution, clock: Callable[[], str] = now
+    ) -> None:
         self._connection = connection
         last = connection.execute(
             sa.select(CHANGE_SET.c.number, CHANGE_SET.c.digest)
@@ -86,7 +88,7 @@ class Recorder:
             .limit(1)
         ).first()
         self.number: int = last.number + 1 if last else 1
-        self._head = (clock(), why.author, why.reason, why.source)
+        self._head = (clock(), attribution.author, attribution.reason, attribution.source)
         self._sha = hashlib.sha256(last.digest if last else _NOTHING_BEFORE)
         self._sha.update(_canonical([self.number, *self._head]))
         self._waiting: list[dict[str, object]] = []
@@ -161,7 +163,7 @@ def changes(connection: Connection, subject: str | None = None) -> Iterator[Chan
         yield Change(
             number,
             at,
-            Why(author, reason, source),
+            Attribution(author, reason, source),
             name,
             None if before is None else json.loads(before),
             json.loads(after),
@@ -206,6 +208,6 @@ def verify(connection: Connection) -> int:
             raise Refused(
                 f"history was changed after it was written, at change set {row.number}",
                 "its digest is not that of what it holds and of the change set before",
-                "restore the register from a copy, or from an export",
+                "restore the registry from a copy, or from an export",
             )
     return count

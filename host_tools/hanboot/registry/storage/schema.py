@@ -79,7 +79,7 @@ def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
-# --- the register
+# --- the registry
 
 
 class EntryRow(Base):
@@ -124,7 +124,7 @@ class EntryRow(Base):
 
 
 class PredecessorRow(Base):
-    """A CPL Entry ID that an entry names; the register may lack it, `check` finds that."""
+    """A CPL Entry ID that an entry names; the registry may lack it, `check` finds that."""
 
     __tablename__ = "predecessor"
 
@@ -136,7 +136,7 @@ class PredecessorRow(Base):
 
 
 class SettingRow(Base):
-    """A switch of the register's owner, e.g. local updates."""
+    """A switch of the registry's owner, e.g. local updates."""
 
     __tablename__ = "setting"
 

@@ -1,4 +1,4 @@
-"""The register: its entries, read and changed."""
+"""The registry: its entries, read and changed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME, STORED, Field
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.history import Why
+from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY, PREDECESSOR, SETTING, Hex, Octets
 
 #: IDs in one question; SQLite takes 32,766 parameters, others fewer.
@@ -27,8 +27,8 @@ IDS_AT_ONCE = 500
 SETTINGS = {"local_updates": ("banned", "allowed")}
 
 
-class Register:
-    """A register in a database.
+class Registry:
+    """A registry in a database.
 
     Args:
         database: the database, or its URL (or path).
@@ -37,7 +37,7 @@ class Register:
     def __init__(self, database: Database | str = DEFAULT_URL) -> None:
         self.database = Database(database) if isinstance(database, str) else database
 
-    def __enter__(self) -> Register:
+    def __enter__(self) -> Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -77,7 +77,7 @@ class Register:
         if found is None:
             raise WrongUsage(
                 f"there is no entry {cpl_entry_id}",
-                f"the register {self.database.name} does not hold it",
+                f"the registry {self.database.name} does not hold it",
                 "hanboot registry show lists what it holds",
             )
         return found
@@ -104,20 +104,20 @@ class Register:
     # --- changes
 
     @contextlib.contextmanager
-    def changing(self, why: Why) -> Iterator[Writer]:
+    def changing(self, attribution: Attribution) -> Iterator[Writer]:
         """All that is changed in the body is one change set, kept together or not at all."""
         with self.database.writing() as connection:
-            writer = Writer(connection, why)
+            writer = Writer(connection, attribution)
             yield writer
             writer.close()
 
 
 class Writer:
-    """Changes the register within one transaction, and records each change."""
+    """Changes the registry within one transaction, and records each change."""
 
-    def __init__(self, connection: Connection, why: Why) -> None:
+    def __init__(self, connection: Connection, attribution: Attribution) -> None:
         self.connection = connection
-        self._recorder = history.Recorder(connection, why)
+        self._recorder = history.Recorder(connection, attribution)
 
     @property
     def changes(self) -> int:
@@ -207,7 +207,7 @@ _FIELDS = tuple(field.name for field in dataclasses.fields(Entry))
 _PREDECESSORS_AT = _FIELDS.index("predecessors")
 _HEX_AT = [at for at, name in enumerate(_FIELDS) if isinstance(_type_of(name), Hex)]
 _HASH_AT = _FIELDS.index("image_hash")
-# digits come as text: a register is read as a whole, and converting here is twice as quick
+# digits come as text: a registry is read as a whole, and converting here is twice as quick
 _COLUMNS = tuple(
     sa.type_coerce(ENTRY.c[name], sa.String())
     if isinstance(_type_of(name), (Hex, Octets))

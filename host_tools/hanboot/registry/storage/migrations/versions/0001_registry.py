@@ -1,4 +1,4 @@
-"""The register: CPL and FIR entries, and their history."""
+"""The registry: CPL and FIR entries, and their history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Small registers, and images and devices to go with them."""
+"""Small registries, and images and devices to go with them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from hanboot.image import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export
 from hanboot.registry.fields import FIELDS
-from hanboot.registry.storage.history import Why
-from hanboot.registry.storage.store import Register
+from hanboot.registry.storage.history import Attribution
+from hanboot.registry.storage.store import Registry
 
 ROOT = Path(__file__).parent.parent.parent
-WORKED = ROOT / "docs" / "registry" / "worked-register.csv"
+WORKED = ROOT / "docs" / "registry" / "worked-registry.csv"
 
 CODE, MODEL = 0xFFF0, 0x0005_0100
-WHY = Why("a test", "to test")
+WHY = Attribution("a test", "to test")
 SERIAL = bytes.fromhex("0000000000000001")
 DEVICE_ID = "00-00-00-00-00-00-00-01"
 
@@ -52,10 +52,10 @@ def entry(number: int, after: Sequence[int] | None = (), **more: Any) -> Entry:
     return Entry(**(values | more))
 
 
-def fill(register: Register, entries: Iterable[Entry]) -> Register:
-    with register.changing(WHY) as writer:
+def fill(registry: Registry, entries: Iterable[Entry]) -> Registry:
+    with registry.changing(WHY) as writer:
         writer.add(list(entries))
-    return register
+    return registry
 
 
 def write_rows(path: Path, rows: Sequence[Sequence[str]], encoding: str = "utf-8") -> Path:
