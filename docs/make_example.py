@@ -13,7 +13,7 @@ from pathlib import Path
 from mpremote.romfs import VfsRomWriter
 
 from bootloader.image import cose, manifest, ota
-from hanboot import keys
+from hanboot.trust import keys
 
 PAGE = Path(__file__).with_name("formats.md")
 

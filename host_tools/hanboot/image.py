@@ -19,7 +19,7 @@ from bootloader.image.manifest import OUR_FORMAT, Manifest, padding_bytes
 from bootloader.image.reader import ImageReader, Sink
 from hanboot import explain, files
 from hanboot.errors import BadFile, Refused
-from hanboot.keys import PrivateKey, canonical_signature
+from hanboot.trust.keys import PrivateKey, canonical_signature
 
 #: How an image that is not ours ends: with a trailer (GBCS 11.2.3) or without.
 Layout = Literal["signed", "unsigned"]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bootloader.trust import anchors
-from hanboot import comb
 from hanboot.device import ROLE_NAMES, Device
-from hanboot.keys import PublicKey
+from hanboot.trust import comb
+from hanboot.trust.keys import PublicKey
 
 _LABEL_BYTES = 24
 

@@ -13,10 +13,11 @@ from pathlib import Path
 from bootloader import policy, reasons
 from bootloader.image import cose, manifest
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain, image, keys, romfs, toml_file
+from hanboot import explain, image, romfs, toml_file
 from hanboot.errors import BadFile
 from hanboot.image import Image
 from hanboot.toml_file import Table
+from hanboot.trust import keys
 
 _log = logging.getLogger(__name__)
 

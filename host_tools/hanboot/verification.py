@@ -15,7 +15,7 @@ from bootloader.image.reader import ImageReader, Sink
 from hanboot import explain
 from hanboot.errors import Refused
 from hanboot.image import Image, fitting_device
-from hanboot.keys import PublicKey
+from hanboot.trust.keys import PublicKey
 
 _log = logging.getLogger(__name__)
 

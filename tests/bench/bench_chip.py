@@ -19,11 +19,12 @@ from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
 from steps import install
 
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
-from hanboot import keys, rp2040
+from hanboot import rp2040
 from hanboot.device import Device, DeviceRefused
 from hanboot.image import Image, load, sign
-from hanboot.keys import PrivateKey
 from hanboot.provisioning import development_keys, provision
+from hanboot.trust import keys
+from hanboot.trust.keys import PrivateKey
 
 # boards/rp2040_han/board.py: first octet behind the firmware, and the regions behind that
 _FIRST = 512 * 1024

@@ -12,8 +12,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from hanboot import comb
 from hanboot.device_code import ROOT
+from hanboot.trust import comb
 
 _BOARD = ROOT / "boards" / "rp2040_han"
 _TOOLCHAIN = ROOT / "boards" / "toolchain"

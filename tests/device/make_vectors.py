@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from bootloader.trust import p256
-from hanboot import comb
+from hanboot.trust import comb
 
 TARGET = Path(__file__).with_name("signed.py")
 

@@ -10,11 +10,12 @@ import pytest
 from command_line import assert_error, hanboot
 from rig import Bench, Firmware, Keys, States
 
-from hanboot import device_code, keys
+from hanboot import device_code
 from hanboot.board_process import FLASH_BYTES
 from hanboot.cli import board as commands
 from hanboot.device import Device
 from hanboot.provisioning import provision
+from hanboot.trust import keys
 from hanboot.virtual import VirtualBoard
 
 

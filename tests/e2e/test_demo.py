@@ -14,7 +14,7 @@ from rig import ROOT
 from hanboot import demo
 from hanboot.image import Image
 from hanboot.inventory.devices import Inventory
-from hanboot.keys import PrivateKey
+from hanboot.trust.keys import PrivateKey
 
 LAST_LINE = re.compile(r"(\d+) steps, (\d+) as expected")
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import small_release
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hanboot import keys, provisioning
+from hanboot import provisioning
 from hanboot.image import Image
+from hanboot.trust import keys
 
 # boards/rp2040_han/board.py, behind the 512 KiB of the firmware
 _FIRST = 128

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootloader.trust import generator, p256
-from hanboot import comb
+from hanboot.trust import comb
 
 CURVE = ecdsa.NIST256p
 SHA256 = ec.ECDSA(utils.Prehashed(hashes.SHA256()))

@@ -34,8 +34,9 @@ from bootloader.link import frame, han_group, image_group, smp
 from bootloader.link.console import Console
 from bootloader.store import ledger
 from bootloader.trust import anchors, p256
-from hanboot import cli, comb, errors, explain, release
-from hanboot.keys import PublicKey
+from hanboot import cli, errors, explain, release
+from hanboot.trust import comb
+from hanboot.trust.keys import PublicKey
 
 if sys.version_info >= (3, 11):
     import tomllib

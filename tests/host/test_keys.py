@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from hanboot import keys
 from hanboot.errors import BadFile, Refused
+from hanboot.trust import keys
 
 PKCS8 = serialization.PrivateFormat.PKCS8
 SEC1 = serialization.PrivateFormat.TraditionalOpenSSL

@@ -11,12 +11,13 @@ from xml.etree import ElementTree as Xml
 import pytest
 from click.testing import CliRunner
 
-from hanboot import cli, image, keys, release
+from hanboot import cli, image, release
 from hanboot.device import Device
 from hanboot.image import Image
 from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
 from hanboot.provisioning import development_keys, provision
+from hanboot.trust import keys
 from hanboot.virtual import VirtualBoard
 
 PPMID = Path(__file__).parent.parent.parent / "firmware" / "ppmid"

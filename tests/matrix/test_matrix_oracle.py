@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from bootloader import policy
 from bootloader.image import cose, ota
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain, image, keys, verification
+from hanboot import explain, image, verification
 from hanboot.image import Image
 from hanboot.matrix import oracle
 from hanboot.matrix.reading import Trust
+from hanboot.trust import keys
 
 MANUFACTURER, SUPPLIER, STRANGER = keys.generate(), keys.generate(), keys.generate()
 TRUST = Trust(MANUFACTURER.public, SUPPLIER.public)

@@ -13,7 +13,7 @@ from bootloader import policy
 from bootloader.image import cose
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from bootloader.reasons import ACCEPTED
-from hanboot import image, keys
+from hanboot import image
 from hanboot.device import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
 from hanboot.image import Image
 from hanboot.registry.entry import Entry
@@ -21,6 +21,7 @@ from hanboot.registry.exchange import export
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
+from hanboot.trust import keys
 
 ROOT = Path(__file__).parent.parent.parent
 WORKED = ROOT / "docs" / "registry" / "worked-registry.csv"

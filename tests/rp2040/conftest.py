@@ -16,12 +16,13 @@ import pytest
 import small_release
 from steps import install
 
-from hanboot import keys, rp2040
+from hanboot import rp2040
 from hanboot.device import Device
 from hanboot.device_code import ROOT
 from hanboot.image import Image
-from hanboot.keys import PrivateKey
 from hanboot.provisioning import development_keys, provision
+from hanboot.trust import keys
+from hanboot.trust.keys import PrivateKey
 
 BUILD = ROOT / "boards" / "rp2040_han" / "build.py"
 

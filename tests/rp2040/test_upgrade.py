@@ -9,10 +9,10 @@ import pytest
 from steps import install
 
 from bootloader import reasons
-from hanboot import keys
 from hanboot.device import Device, DeviceRefused
 from hanboot.image import Image
 from hanboot.rp2040 import Rp2040Board
+from hanboot.trust import keys
 
 from .conftest import HANGS, Maker, provision_keys
 

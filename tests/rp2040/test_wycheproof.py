@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from wycheproof import Group, Vector
 
 from bootloader.trust import p256
-from hanboot import comb
+from hanboot.trust import comb
 
 pytestmark = pytest.mark.long
 

@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import small_release
 import steps
 
-from hanboot import keys, release
+from hanboot import release
 from hanboot.deadline import Deadline
 from hanboot.device import Device, Identity
 from hanboot.image import Image
-from hanboot.keys import PrivateKey
 from hanboot.provisioning import AnchorKey, development_keys, provision
+from hanboot.trust import keys
+from hanboot.trust.keys import PrivateKey
 from hanboot.virtual import VirtualBoard
 
 ROOT = Path(__file__).parent.parent.parent

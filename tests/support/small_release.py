@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hanboot import release
 from hanboot.image import Image
-from hanboot.keys import PrivateKey
+from hanboot.trust.keys import PrivateKey
 
 _RELEASE = """
 [image]

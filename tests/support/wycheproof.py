@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from importlib import resources
 
-from hanboot import comb
+from hanboot.trust import comb
 
 _VECTORS = "Signature/wycheproof/ecdsa_secp256r1_sha256_p1363_test.json"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hanboot import image, keys
+from hanboot import image
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
@@ -25,6 +25,7 @@ from hanboot.inventory.gate import ListedEntry
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.storage.store import Registry
+from hanboot.trust import keys
 
 
 @click.command()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hanboot import files, keys, release, verification
+from hanboot import files, release, verification
 from hanboot import image as library
 from hanboot.cli import image_check
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
@@ -23,6 +23,7 @@ from hanboot.explain import version_text
 from hanboot.image import Image, Layout
 from hanboot.registry import DEFAULT_URL
 from hanboot.release import Predecessor, PredecessorReference, Release
+from hanboot.trust import keys
 
 _OUTPUT_HELP = "File to write, as a whole or not at all."
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from hanboot import keys as library
 from hanboot.cli.output import Out, json_option
+from hanboot.trust import keys as library
 
 
 @click.group()

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from bootloader.trust import anchors
-from hanboot import files, image, keys, virtual
+from hanboot import files, image, virtual
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.board import anchor_key
 from hanboot.cli.output import Out, json_option
@@ -21,6 +21,7 @@ from hanboot.matrix.cells import Cell, Matrix, Release, name_releases
 from hanboot.matrix.reading import Trust
 from hanboot.matrix.virtual import VirtualMatrix
 from hanboot.matrix.walk import DeviceWalk
+from hanboot.trust import keys
 
 _IHD_IMAGE_TYPE = 0x0006  # boards/virtual/board.py
 

@@ -9,7 +9,7 @@ from typing import get_args
 
 import click
 
-from hanboot import files, keys
+from hanboot import files
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.pathways import COMMANDS as PATHWAY_COMMANDS
@@ -38,6 +38,7 @@ from hanboot.registry.storage import history as changes
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.schema import REVISION
 from hanboot.registry.storage.store import SETTINGS
+from hanboot.trust import keys
 
 
 @click.group()

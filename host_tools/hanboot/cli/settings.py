@@ -22,8 +22,8 @@ from click.core import ParameterSource
 
 from hanboot import files, toml_file
 from hanboot.errors import BadFile
-from hanboot.keys import AskPassphrase, no_passphrase
 from hanboot.registry import DEFAULT_URL
+from hanboot.trust.keys import AskPassphrase, no_passphrase
 
 FILE_NAME = "hanboot.toml"
 NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file", "registry")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from bootloader.image import cose
 from hanboot.image import Image, manufacturer_to_sign
-from hanboot.keys import PublicKey
 from hanboot.matrix.oracle import Offer, Rules
+from hanboot.trust.keys import PublicKey
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,9 @@ from bootloader.image import cbor, cose
 from bootloader.reasons import Refused as Malformed
 from hanboot import files
 from hanboot.errors import BadFile, Refused
-from hanboot.keys import SIGNATURE_BYTES, PublicKey
 from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
 from hanboot.registry.storage.store import Registry
+from hanboot.trust.keys import SIGNATURE_BYTES, PublicKey
 
 #: 100,000 entries are 9 MB.
 SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
