@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot import flash, ports, romfs
+from hanboot import flash, ports
 from hanboot.deadline import Deadline
 from hanboot.device import Device, Identity
 from hanboot.device_code import ROOT
 from hanboot.errors import LinkError, NoDevice, Refused
+from hanboot.image import romfs
 from hanboot.prompt import Failed, Prompt
 
 STOCK = ROOT / "boards" / "stock"

@@ -12,8 +12,8 @@ from pathlib import Path
 from mpremote.romfs import VfsRomWriter
 
 import bootloader
-from hanboot import romfs
 from hanboot.errors import NoDevice
+from hanboot.image import romfs
 
 ROOT = Path(bootloader.__file__).parent.parent
 VIRTUAL = ROOT / "boards" / "virtual"

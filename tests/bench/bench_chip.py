@@ -21,7 +21,7 @@ from steps import install
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
 from hanboot import rp2040
 from hanboot.device import Device, DeviceRefused
-from hanboot.image import Image, load, sign
+from hanboot.image.ota_file import Image, load, sign
 from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey

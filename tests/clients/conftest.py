@@ -12,7 +12,7 @@ import pytest
 from command_line import RunningBoard
 from rig import COUNTING, Firmware, Keys, States
 
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 HERE = Path(__file__).parent
 LONG_BYTES = 60_000

@@ -12,7 +12,7 @@ from rig import Firmware
 
 from bootloader import reasons
 from bootloader.link.han_group import GROUP
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 LOSSY_LINE = Path(__file__).with_name("lossy_line.py")
 

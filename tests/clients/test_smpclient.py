@@ -27,7 +27,7 @@ from smpclient.requests.os_management import (
 from smpclient.transport.serial import SMPSerialTransport
 
 from bootloader import reasons
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 _Result = TypeVar("_Result")
 

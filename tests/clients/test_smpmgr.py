@@ -11,7 +11,7 @@ from rig import Firmware, wait_for
 
 from bootloader import reasons
 from hanboot.device import Device
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 SMPMGR = Path(sys.executable).with_name("smpmgr")
 LINES = {"its own lines": (), "eight lines": ("--line-buffers", "8")}

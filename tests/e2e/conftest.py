@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from rig import COUNTING, Bench, Firmware, Keys, States
 
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from rig import COUNTING, Bench, Firmware, States, wait_for
 from bootloader.link import frame, smp
 from hanboot.device import Device
 from hanboot.errors import LinkError
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.smp import SmpRefusal
 
 RUBBISH_BYTES = 300_000

@@ -12,7 +12,7 @@ import pytest
 from rig import ROOT
 
 from hanboot import demo
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.inventory.devices import Inventory
 from hanboot.trust.keys import PrivateKey
 

@@ -13,7 +13,7 @@ from rig import ROOT, Bench, Firmware, States, is_topped_up, wait_for
 from hanboot.deadline import Deadline
 from hanboot.device import Device
 from hanboot.errors import LinkError
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 BALLAST = 150_000
 CUTS = 8

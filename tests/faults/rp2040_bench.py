@@ -13,7 +13,7 @@ from chip_board import ChipBoard, ChipDevice
 
 from hanboot import rp2040, rp2040_chip
 from hanboot.device import Identity
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 _SETTLE_MS = 20_000  # of the chip's time
 _LOOK_MS = 200

@@ -9,7 +9,7 @@ import small_release
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from hanboot import provisioning
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.trust import keys
 
 # boards/rp2040_han/board.py, behind the 512 KiB of the firmware

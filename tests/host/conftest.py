@@ -10,8 +10,9 @@ from click.testing import CliRunner, Result
 from rig import Keys
 from samples import DCC, FIRST_RELEASE, make_release
 
-from hanboot import cli, release
-from hanboot.image import Image
+from hanboot import cli
+from hanboot.image import release
+from hanboot.image.ota_file import Image
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,9 @@ import sys
 import pytest
 from samples import FIRST_RELEASE, RELEASE, make_release
 
-from hanboot import cli, image
+from hanboot import cli
 from hanboot.cli import output
+from hanboot.image import ota_file as image
 from hanboot.trust import keys
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here")

@@ -19,8 +19,9 @@ from bootloader import policy, reasons
 from bootloader.image import cbor, cose, manifest, ota
 from bootloader.image.manifest import Manifest
 from bootloader.trust import p256
-from hanboot import image, verification
 from hanboot.errors import BadFile, Refused
+from hanboot.image import ota_file as image
+from hanboot.image import verify as verification
 from hanboot.trust import keys
 
 uint16, uint32 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)

@@ -12,9 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from samples import APPLICATION, FIRST_RELEASE, RELEASE, make_release
 
-from hanboot import image, release, romfs, verification
 from hanboot.errors import BadFile
-from hanboot.release import Predecessor
+from hanboot.image import ota_file as image
+from hanboot.image import release, romfs
+from hanboot.image import verify as verification
+from hanboot.image.release import Predecessor
 
 # --- good ones
 

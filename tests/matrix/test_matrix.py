@@ -11,9 +11,11 @@ from xml.etree import ElementTree as Xml
 import pytest
 from click.testing import CliRunner
 
-from hanboot import cli, image, release
+from hanboot import cli
 from hanboot.device import Device
-from hanboot.image import Image
+from hanboot.image import ota_file as image
+from hanboot.image import release
+from hanboot.image.ota_file import Image
 from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
 from hanboot.provisioning import development_keys, provision

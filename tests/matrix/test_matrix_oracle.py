@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from bootloader import policy
 from bootloader.image import cose, ota
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain, image, verification
-from hanboot.image import Image
+from hanboot import explain
+from hanboot.image import ota_file as image
+from hanboot.image import verify as verification
+from hanboot.image.ota_file import Image
 from hanboot.matrix import oracle
 from hanboot.matrix.reading import Trust
 from hanboot.trust import keys

@@ -13,9 +13,9 @@ from bootloader import policy
 from bootloader.image import cose
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from bootloader.reasons import ACCEPTED
-from hanboot import image
 from hanboot.device import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
-from hanboot.image import Image
+from hanboot.image import ota_file as image
+from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export
 from hanboot.registry.fields import FIELDS

@@ -12,7 +12,7 @@ from click.testing import Result
 from registries import KEY
 from rig import Bench, Firmware, Keys, States
 
-from hanboot.image import load
+from hanboot.image.ota_file import load
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,8 @@ from registries import (
 )
 
 from bootloader import policy
-from hanboot import image
 from hanboot.errors import LinkError
+from hanboot.image import ota_file as image
 from hanboot.inventory import enrolment, gate, reports
 from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome, distribute

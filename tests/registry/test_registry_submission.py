@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from registries import WHY, digest, entry, entry_of, fill, make_image, write_rows
 
-from hanboot import image
 from hanboot.errors import BadFile, Refused
+from hanboot.image import ota_file as image
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.images.submission import (

@@ -8,7 +8,7 @@ import pytest
 from registries import CODE, MODEL, FakeDevice, entry, entry_of, fill, make_image
 
 from hanboot.device import DeviceRefused
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.gate import check_listed
 from hanboot.registry.entry import Entry

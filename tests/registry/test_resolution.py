@@ -11,8 +11,9 @@ import pytest
 from click.testing import Result
 from registries import KEY, entry, fill
 
-from hanboot import image, release
 from hanboot.errors import BadFile
+from hanboot.image import ota_file as image
+from hanboot.image import release
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways import resolution
 from hanboot.registry.storage.store import Registry

@@ -19,7 +19,7 @@ from steps import install
 from hanboot import rp2040
 from hanboot.device import Device
 from hanboot.device_code import ROOT
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey

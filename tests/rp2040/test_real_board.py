@@ -18,7 +18,7 @@ from steps import install
 from hanboot import bootsel, cli, usb
 from hanboot.device import Device, DeviceRefused
 from hanboot.device_code import ROOT
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.rp2040 import Rp2040Board
 
 from .conftest import BUILD, Maker, provision_keys

@@ -15,7 +15,7 @@ from rig import wait_for
 
 from hanboot import cli
 from hanboot.device import Device
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 
 @dataclasses.dataclass(frozen=True)

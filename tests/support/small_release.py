@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hanboot import release
-from hanboot.image import Image
+from hanboot.image import release
+from hanboot.image.ota_file import Image
 from hanboot.trust.keys import PrivateKey
 
 _RELEASE = """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanboot.device import Device
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 
 def install(device: Device, image: Image) -> None:

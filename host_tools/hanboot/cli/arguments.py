@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 
 class FilePath(click.Path):

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from hanboot import image
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
 from hanboot.cli.settings import configured, registry_option
 from hanboot.device import Device, FirmwareId
 from hanboot.errors import HanbootError
-from hanboot.image import Image, Layout
+from hanboot.image import ota_file as image
+from hanboot.image.ota_file import Image, Layout
 from hanboot.inventory import gate, reports
 from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from hanboot import files, release, verification
-from hanboot import image as library
+from hanboot import files
 from hanboot.cli import image_check
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
 from hanboot.cli.output import Out, json_option
@@ -20,9 +19,12 @@ from hanboot.cli.settings import (
     passphrase_option,
 )
 from hanboot.explain import version_text
-from hanboot.image import Image, Layout
+from hanboot.image import ota_file as library
+from hanboot.image import release
+from hanboot.image import verify as verification
+from hanboot.image.ota_file import Image, Layout
+from hanboot.image.release import Predecessor, PredecessorReference, Release
 from hanboot.registry import DEFAULT_URL
-from hanboot.release import Predecessor, PredecessorReference, Release
 from hanboot.trust import keys
 
 _OUTPUT_HELP = "File to write, as a whole or not at all."

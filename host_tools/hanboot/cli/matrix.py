@@ -9,13 +9,14 @@ from pathlib import Path
 import click
 
 from bootloader.trust import anchors
-from hanboot import files, image, virtual
+from hanboot import files, virtual
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.board import anchor_key
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option
 from hanboot.device import Device
 from hanboot.errors import Refused, WrongUsage
+from hanboot.image import ota_file as image
 from hanboot.matrix import report
 from hanboot.matrix.cells import Cell, Matrix, Release, name_releases
 from hanboot.matrix.reading import Trust

@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from hanboot import files, image
+from hanboot import files
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
@@ -29,7 +29,8 @@ from hanboot.cli.registry_options import (
 )
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
-from hanboot.image import Layout
+from hanboot.image import ota_file as image
+from hanboot.image.ota_file import Layout
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import mapping, sheets
 from hanboot.registry.exchange.rows import Rules

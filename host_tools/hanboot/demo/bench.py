@@ -9,12 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from hanboot import explain, ports, release
+from hanboot import explain, ports
 from hanboot.board_process import BoardProcess
 from hanboot.deadline import Deadline
 from hanboot.device import Device, DeviceRefused, Verdict
 from hanboot.device_code import ROOT
-from hanboot.image import Image
+from hanboot.image import release
+from hanboot.image.ota_file import Image
 from hanboot.provisioning import development_keys, provision
 from hanboot.rp2040 import Rp2040Board
 from hanboot.trust import keys

@@ -10,7 +10,7 @@ from hanboot import explain
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device import DeviceRefused
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 _REFUSED_WITHIN = 4096
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases
 from hanboot.demo.story import Story
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.inventory import gate, pending
 from hanboot.inventory.devices import Device, Inventory
 from hanboot.inventory.distribute import distribute

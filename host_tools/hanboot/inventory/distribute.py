@@ -14,7 +14,7 @@ from bootloader import reasons
 from hanboot import explain
 from hanboot.device import DeviceRefused, FirmwareId, Identity, Progress, Verdict
 from hanboot.errors import HanbootError
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.inventory import gate
 from hanboot.inventory.devices import Distribution, Inventory, device_id
 from hanboot.inventory.gate import GateRefused, ListedEntry

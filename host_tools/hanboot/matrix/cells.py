@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hanboot import explain
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 
 NOTHING = "no application"
 

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 from bootloader import policy
-from hanboot import explain, verification
+from hanboot import explain
 from hanboot.device import Device, DeviceRefused, Identity
 from hanboot.errors import LinkError, NoDevice
+from hanboot.image import verify as verification
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Release, Situation
 from hanboot.matrix.reading import Trust

@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from bootloader.image import cose
-from hanboot.image import Image, manufacturer_to_sign
+from hanboot.image.ota_file import Image, manufacturer_to_sign
 from hanboot.matrix.oracle import Offer, Rules
 from hanboot.trust.keys import PublicKey
 

@@ -17,7 +17,7 @@ from typing import Protocol
 from hanboot import explain
 from hanboot.device import Identity
 from hanboot.errors import Refused
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model
 from hanboot.registry.exchange.snapshot import Snapshot

@@ -19,7 +19,7 @@ from bootloader.reasons import ACCEPTED
 from hanboot import explain
 from hanboot.errors import Refused
 from hanboot.explain import hardware_text
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME
 from hanboot.registry.pathways.graph import Pathways, Predecessor

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from bootloader.image.manifest import Manifest
 from hanboot.errors import Refused, WrongUsage
-from hanboot.image import Image
+from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
 from hanboot.registry.exchange.intake import Imported

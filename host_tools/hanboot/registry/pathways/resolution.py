@@ -12,10 +12,10 @@ from collections.abc import Sequence
 
 from hanboot.errors import BadFile
 from hanboot.explain import hardware_text, version_text
+from hanboot.image.release import Predecessor, PredecessorReference, Release
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import today
 from hanboot.registry.storage.store import Registry
-from hanboot.release import Predecessor, PredecessorReference, Release
 
 
 def resolve(

@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot import image
 from hanboot.device import Identity
 from hanboot.errors import BadFile, Refused
-from hanboot.image import Image
+from hanboot.image import ota_file as image
+from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.plan import LATEST, NoPlan, Plan, name, plan_for_device
 from hanboot.registry.pathways.state import state_of

@@ -14,7 +14,7 @@ from bootloader.image.manifest import Manifest
 from bootloader.image.reader import ImageReader, Sink
 from hanboot import explain
 from hanboot.errors import Refused
-from hanboot.image import Image, fitting_device
+from hanboot.image.ota_file import Image, fitting_device
 from hanboot.trust.keys import PublicKey
 
 _log = logging.getLogger(__name__)

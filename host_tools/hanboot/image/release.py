@@ -13,9 +13,11 @@ from pathlib import Path
 from bootloader import policy, reasons
 from bootloader.image import cose, manifest
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain, image, romfs, toml_file
+from hanboot import explain, toml_file
 from hanboot.errors import BadFile
-from hanboot.image import Image
+from hanboot.image import ota_file as image
+from hanboot.image import romfs
+from hanboot.image.ota_file import Image
 from hanboot.toml_file import Table
 from hanboot.trust import keys
 
@@ -275,7 +277,7 @@ def with_predecessors(release: Release, images: Iterable[Image]) -> Release:
 
 
 def unsigned(to_be_signed: bytes) -> bytes:
-    """Stands for a signature that is made elsewhere, see `hanboot.image.UNSIGNED`."""
+    """Stands for a signature that is made elsewhere, see `hanboot.image.ota_file.UNSIGNED`."""
     return image.UNSIGNED
 
 

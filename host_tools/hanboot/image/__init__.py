@@ -1,0 +1,1 @@
+"""OTA Upgrade Images: release, build, sign, describe, verify."""
