@@ -12,9 +12,10 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bootloader import policy
 from bootloader.link import han_group, smp
 from bootloader.trust import anchors
-from hanboot import explain, ports
+from hanboot import ports
 from hanboot.deadline import Clock, Deadline
 from hanboot.errors import BadFile, LinkError, Refused
+from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
 from hanboot.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
 

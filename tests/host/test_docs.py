@@ -34,7 +34,8 @@ from bootloader.link import frame, han_group, image_group, smp
 from bootloader.link.console import Console
 from bootloader.store import ledger
 from bootloader.trust import anchors, p256
-from hanboot import cli, errors, explain
+from hanboot import cli, errors
+from hanboot.explain import reasons as explain
 from hanboot.image import release
 from hanboot.trust import comb
 from hanboot.trust.keys import PublicKey

@@ -9,7 +9,7 @@ from samples import ROOT
 
 from bootloader import reasons
 from bootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PREDECESSOR
-from hanboot import explain
+from hanboot.explain import reasons as explain
 
 
 @dataclasses.dataclass

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from bootloader import policy
 from bootloader.image import cose, ota
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain
+from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
 from hanboot.image import verify as verification
 from hanboot.image.ota_file import Image

@@ -8,11 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from hanboot import explain
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
 from hanboot.device import Device, FirmwareId, Identity
+from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
 
 _HASH_BYTES = 32  # SHA-256, GBCS 11.2.4

@@ -18,7 +18,7 @@ from hanboot.cli.settings import (
     passphrase_asker,
     passphrase_option,
 )
-from hanboot.explain import version_text
+from hanboot.explain.reasons import version_text
 from hanboot.image import ota_file as library
 from hanboot.image import release
 from hanboot.image import verify as verification

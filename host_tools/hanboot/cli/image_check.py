@@ -10,11 +10,12 @@ from pathlib import Path
 import click
 
 from bootloader.image.manifest import Manifest
-from hanboot import errors, explain
+from hanboot import errors
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import is_flag_given, option, passphrase_asker, passphrase_option
-from hanboot.explain import hardware_text, version_text
+from hanboot.explain import reasons as explain
+from hanboot.explain.reasons import hardware_text, version_text
 from hanboot.image import ota_file as library
 from hanboot.image import verify as verification
 from hanboot.image.ota_file import Image, Layout

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hanboot import explain
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.device import send
 from hanboot.cli.output import Out, counted, json_option
@@ -17,6 +16,7 @@ from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import any_registry_option, is_flag_given, port_option
 from hanboot.device import Device, FirmwareId, hash_in
 from hanboot.errors import Refused
+from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
 from hanboot.registry import DEFAULT_URL
 

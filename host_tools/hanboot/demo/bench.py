@@ -9,11 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from hanboot import explain, ports
+from hanboot import ports
 from hanboot.board_process import BoardProcess
 from hanboot.deadline import Deadline
 from hanboot.device import Device, DeviceRefused, Verdict
 from hanboot.device_code import ROOT
+from hanboot.explain import reasons as explain
 from hanboot.image import release
 from hanboot.image.ota_file import Image
 from hanboot.provisioning import development_keys, provision

@@ -6,10 +6,10 @@ import functools
 
 from bootloader import reasons
 from bootloader.image import ota
-from hanboot import explain
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device import DeviceRefused
+from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image
 
 _REFUSED_WITHIN = 4096

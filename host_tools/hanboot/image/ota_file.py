@@ -17,8 +17,9 @@ from bootloader import policy, reasons
 from bootloader.image import cose, ota
 from bootloader.image.manifest import OUR_FORMAT, Manifest, padding_bytes
 from bootloader.image.reader import ImageReader, Sink
-from hanboot import explain, files
+from hanboot import files
 from hanboot.errors import BadFile, Refused
+from hanboot.explain import reasons as explain
 from hanboot.trust.keys import PrivateKey, canonical_signature
 
 #: How an image that is not ours ends: with a trailer (GBCS 11.2.3) or without.

@@ -13,8 +13,9 @@ from pathlib import Path
 from bootloader import policy, reasons
 from bootloader.image import cose, manifest
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot import explain, toml_file
+from hanboot import toml_file
 from hanboot.errors import BadFile
+from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
 from hanboot.image import romfs
 from hanboot.image.ota_file import Image

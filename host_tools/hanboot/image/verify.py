@@ -12,8 +12,8 @@ from bootloader import policy, reasons
 from bootloader.image import cose, ota
 from bootloader.image.manifest import Manifest
 from bootloader.image.reader import ImageReader, Sink
-from hanboot import explain
 from hanboot.errors import Refused
+from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image, fitting_device
 from hanboot.trust.keys import PublicKey
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bootloader import reasons
-from hanboot import explain
 from hanboot.device import DeviceRefused, FirmwareId, Identity, Progress, Verdict
 from hanboot.errors import HanbootError
+from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image
 from hanboot.inventory import gate
 from hanboot.inventory.devices import Distribution, Inventory, device_id

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hanboot import explain
 from hanboot.device import Identity
 from hanboot.errors import BadFile, HanbootError, WrongUsage
+from hanboot.explain import reasons as explain
 from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hanboot import explain
+from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image
 
 NOTHING = "no application"

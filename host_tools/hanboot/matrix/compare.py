@@ -6,9 +6,9 @@ import time
 from dataclasses import dataclass
 
 from bootloader import policy
-from hanboot import explain
 from hanboot.device import Device, DeviceRefused, Identity
 from hanboot.errors import LinkError, NoDevice
+from hanboot.explain import reasons as explain
 from hanboot.image import verify as verification
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Release, Situation

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from xml.etree import ElementTree as Xml
 
-from hanboot import explain
+from hanboot.explain import reasons as explain
 from hanboot.matrix.cells import Cell, Matrix
 from hanboot.matrix.compare import CONFIRMED, NOT_ACTIVATED
 

@@ -14,9 +14,9 @@ import datetime
 from collections.abc import Sequence
 from typing import Protocol
 
-from hanboot import explain
 from hanboot.device import Identity
 from hanboot.errors import Refused
+from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image
 from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model

@@ -16,9 +16,9 @@ from sqlalchemy.engine import Connection
 from bootloader.image.manifest import Manifest
 from bootloader.policy import judge_pathway
 from bootloader.reasons import ACCEPTED
-from hanboot import explain
 from hanboot.errors import Refused
-from hanboot.explain import hardware_text
+from hanboot.explain import reasons as explain
+from hanboot.explain.reasons import hardware_text
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME

@@ -16,8 +16,8 @@ import networkx as nx
 
 from bootloader import reasons
 from bootloader.policy import Firmware
-from hanboot import explain
 from hanboot.errors import Refused
+from hanboot.explain import reasons as explain
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.state import DeviceState

@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hanboot import explain
 from hanboot.device import Identity
 from hanboot.errors import BadFile
+from hanboot.explain import reasons as explain
 from hanboot.registry.entry import Model, device_model
 
 _HASH_BYTES = 32

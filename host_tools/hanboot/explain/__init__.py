@@ -1,0 +1,1 @@
+"""Reasons, fields, verdicts and versions in words."""
