@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from hanboot.errors import BadFile, HanbootError, NoDevice
-from hanboot.ports import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running
+from hanboot.link.ports import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -15,8 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot.deadline import Deadline
 from hanboot.errors import HanbootError, LinkError, NoDevice, Refused
+from hanboot.link.deadline import Deadline
 
 INFO = "INFO_UF2.TXT"
 #: What the RP2040's boot ROM says in INFO_UF2.TXT (RP2040 datasheet 2.8.4.2).

@@ -12,12 +12,12 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bootloader import policy
 from bootloader.link import han_group, smp
 from bootloader.trust import anchors
-from hanboot import ports
-from hanboot.deadline import Clock, Deadline
 from hanboot.errors import BadFile, LinkError, Refused
 from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
-from hanboot.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
+from hanboot.link import ports
+from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
 
 _OS, _IMAGE, _HAN = 0, 1, han_group.GROUP
 

@@ -14,8 +14,8 @@ import serial
 from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
-from hanboot import ports
 from hanboot.errors import LinkError
+from hanboot.link import ports
 
 _BREAKS = (serial.SerialException, OSError, termios.error, TypeError)
 

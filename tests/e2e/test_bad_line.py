@@ -16,7 +16,7 @@ from bootloader.link import frame, smp
 from hanboot.device import Device
 from hanboot.errors import LinkError
 from hanboot.image.ota_file import Image
-from hanboot.smp import SmpRefusal
+from hanboot.link.smp import SmpRefusal
 
 RUBBISH_BYTES = 300_000
 #: What a heap that was collected may differ by: typed lines that wait, names seen first.

@@ -19,8 +19,8 @@ from command_line import assert_error, hanboot
 from rig import Bench, States
 
 from hanboot import bootsel, flash, uf2
-from hanboot import usb as usb_module
 from hanboot.device_code import ROOT
+from hanboot.link import usb as usb_module
 
 _RP2350_ARM = 0xE48BFF59
 

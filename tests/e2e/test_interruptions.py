@@ -10,10 +10,10 @@ from cables import SerialCable, TcpCable, cable
 from command_line import command, hanboot, run
 from rig import ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
-from hanboot.deadline import Deadline
 from hanboot.device import Device
 from hanboot.errors import LinkError
 from hanboot.image.ota_file import Image
+from hanboot.link.deadline import Deadline
 
 BALLAST = 150_000
 CUTS = 8
@@ -194,7 +194,7 @@ def test_power_cuts_at_random_moments(
 ) -> None:
     """In an upgrade of two steps; the command is repeated until it is done."""
     # a request that the cut swallows is soon sent again
-    monkeypatch.setattr("hanboot.ports.patience", lambda port: 0.2)
+    monkeypatch.setattr("hanboot.link.ports.patience", lambda port: 0.2)
     chance = random.Random(seed)
     releases = [firmware.image("ppmid/1.0.0")]
     for number in ("1.1.0", "2.0.0"):

@@ -13,7 +13,7 @@ import serial
 
 from hanboot import rp2040_chip, uf2
 from hanboot.device import Device
-from hanboot.smp import SmpClient
+from hanboot.link.smp import SmpClient
 
 #: 115200 baud, 8N1: ten bits an octet.
 LINE_115200 = 11.52  # octets per millisecond

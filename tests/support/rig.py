@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import small_release
 import steps
 
-from hanboot.deadline import Deadline
 from hanboot.device import Device, Identity
 from hanboot.image import release
 from hanboot.image.ota_file import Image
+from hanboot.link.deadline import Deadline
 from hanboot.provisioning import AnchorKey, development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey

@@ -9,7 +9,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from bootloader.trust import anchors
-from hanboot import bootsel, flash, rp2040, usb, virtual
+from hanboot import bootsel, flash, rp2040, virtual
 from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
 from hanboot.bootsel import Volume
 from hanboot.cli.board_deploy import deploy_command
@@ -19,6 +19,7 @@ from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
 from hanboot.device import Device, Identity
 from hanboot.errors import Refused
+from hanboot.link import usb
 from hanboot.provisioning import AnchorKey, provision
 from hanboot.trust import keys
 

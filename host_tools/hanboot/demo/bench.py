@@ -9,14 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from hanboot import ports
 from hanboot.board_process import BoardProcess
-from hanboot.deadline import Deadline
 from hanboot.device import Device, DeviceRefused, Verdict
 from hanboot.device_code import ROOT
 from hanboot.explain import reasons as explain
 from hanboot.image import release
 from hanboot.image.ota_file import Image
+from hanboot.link import ports
+from hanboot.link.deadline import Deadline
 from hanboot.provisioning import development_keys, provision
 from hanboot.rp2040 import Rp2040Board
 from hanboot.trust import keys

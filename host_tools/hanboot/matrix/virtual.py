@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootloader import reasons
-from hanboot.deadline import Deadline
 from hanboot.device import Device
+from hanboot.link.deadline import Deadline
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation
 from hanboot.matrix.compare import CONFIRMED, REVERTED, Place, offer, play, state_of

@@ -14,8 +14,8 @@ import serial
 from bootloader.image import cbor
 from bootloader.link import frame, smp
 from bootloader.reasons import Refused
-from hanboot.deadline import Clock, Deadline
 from hanboot.errors import LinkError
+from hanboot.link.deadline import Clock, Deadline
 
 #: What a request that the device answers at once may take. The first octets of an upload and a
 #: new trust anchor make it erase flash, which is well within.
@@ -46,7 +46,7 @@ class SmpClient:
     """Speaks SMP version 2 on an open port.
 
     Args:
-        port: as `hanboot.ports.open_port` gives it.
+        port: as `hanboot.link.ports.open_port` gives it.
         on_text: called with each line of text that the device writes between replies.
         patience: factor on every wait for a reply.
         clock: that waits are counted by.

@@ -15,9 +15,9 @@ from typing import Any
 
 import serial
 
-from hanboot import usb
-from hanboot.deadline import Deadline
 from hanboot.errors import NoDevice
+from hanboot.link import usb
+from hanboot.link.deadline import Deadline
 
 BAUD = 115200
 _READ_S = 0.02

@@ -1,0 +1,1 @@
+"""The line to a device: ports, SMP frames, deadlines."""
