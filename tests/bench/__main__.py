@@ -21,8 +21,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from hanboot import rp2040
-from hanboot.device_code import ROOT
+from hanboot.boards import rp2040
+from hanboot.boards.device_code import ROOT
 
 sys.path.append(str(ROOT / "tests" / "support"))
 

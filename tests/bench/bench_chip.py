@@ -19,7 +19,7 @@ from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
 from steps import install
 
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
-from hanboot import rp2040
+from hanboot.boards import rp2040
 from hanboot.device import Device, DeviceRefused
 from hanboot.image.ota_file import Image, load, sign
 from hanboot.provisioning import development_keys, provision

@@ -12,7 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from hanboot.device_code import ROOT
+from hanboot.boards.device_code import ROOT
 from hanboot.trust import comb
 
 _BOARD = ROOT / "boards" / "rp2040_han"

@@ -28,8 +28,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from hanboot.boards.device_code import ROOT
 from hanboot.cli.registry_options import collect_rarely
-from hanboot.device_code import ROOT
 from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
 from hanboot.registry.entry import Entry

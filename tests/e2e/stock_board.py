@@ -13,7 +13,7 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from hanboot import device_code
+from hanboot.boards import device_code
 
 _CHIP = Path(__file__).with_name("stock_chip.py")
 _RESET_EXIT = 64

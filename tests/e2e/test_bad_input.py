@@ -10,9 +10,9 @@ import pytest
 from command_line import Ran, assert_error, hanboot, run
 from rig import Bench, Firmware, States, wait_for
 
+from hanboot.boards.virtual import VirtualBoard
 from hanboot.device import Device
 from hanboot.errors import BadFile, NoDevice
-from hanboot.virtual import VirtualBoard
 
 # --- ports
 

@@ -15,9 +15,11 @@ from command_line import assert_error, hanboot
 from rig import TOP_UP, Bench, Firmware, is_topped_up, wait_for
 from stock_board import StockBoard
 
-from hanboot import bootsel, deploy, flash, prompt
+from hanboot.boards import bootsel, prompt
+from hanboot.boards import flashing as flash
+from hanboot.boards import stock as deploy
+from hanboot.boards.prompt import Prompt
 from hanboot.device import Device
-from hanboot.prompt import Prompt
 from hanboot.provisioning import provision
 
 pytestmark = pytest.mark.slow

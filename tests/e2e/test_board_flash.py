@@ -18,8 +18,9 @@ from bootsel_disk import RP2350, Disk, firmware, make_uf2
 from command_line import assert_error, hanboot
 from rig import Bench, States
 
-from hanboot import bootsel, flash, uf2
-from hanboot.device_code import ROOT
+from hanboot.boards import bootsel, uf2
+from hanboot.boards import flashing as flash
+from hanboot.boards.device_code import ROOT
 from hanboot.link import usb as usb_module
 
 _RP2350_ARM = 0xE48BFF59

@@ -10,13 +10,13 @@ import pytest
 from command_line import assert_error, hanboot
 from rig import Bench, Firmware, Keys, States
 
-from hanboot import device_code
-from hanboot.board_process import FLASH_BYTES
+from hanboot.boards import device_code
+from hanboot.boards.process import FLASH_BYTES
+from hanboot.boards.virtual import VirtualBoard
 from hanboot.cli import board as commands
 from hanboot.device import Device
 from hanboot.provisioning import provision
 from hanboot.trust import keys
-from hanboot.virtual import VirtualBoard
 
 
 @pytest.fixture

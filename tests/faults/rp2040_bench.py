@@ -11,7 +11,7 @@ from pathlib import Path
 
 from chip_board import ChipBoard, ChipDevice
 
-from hanboot import rp2040, rp2040_chip
+from hanboot.boards import rp2040, rp2040_chip
 from hanboot.device import Identity
 from hanboot.image.ota_file import Image
 

@@ -21,8 +21,8 @@ from test_fuzz_targets import changed
 
 from bootloader.image import cbor
 from bootloader.link import frame, smp
-from hanboot import device_code
-from hanboot.virtual import HEAP
+from hanboot.boards import device_code
+from hanboot.boards.virtual import HEAP
 from nor import NorFlash
 
 FLASH_BYTES = 2 * 1024 * 1024

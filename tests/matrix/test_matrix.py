@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from hanboot import cli
+from hanboot.boards.virtual import VirtualBoard
 from hanboot.device import Device
 from hanboot.image import ota_file as image
 from hanboot.image import release
@@ -20,7 +21,6 @@ from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
 from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
-from hanboot.virtual import VirtualBoard
 
 PPMID = Path(__file__).parent.parent.parent / "firmware" / "ppmid"
 NAMES = ("1.0.0", "1.1.0", "2.0.0", "2.1.0-faulty")

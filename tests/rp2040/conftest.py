@@ -16,9 +16,9 @@ import pytest
 import small_release
 from steps import install
 
-from hanboot import rp2040
+from hanboot.boards import rp2040
+from hanboot.boards.device_code import ROOT
 from hanboot.device import Device
-from hanboot.device_code import ROOT
 from hanboot.image.ota_file import Image
 from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys

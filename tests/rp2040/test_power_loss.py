@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from hanboot.device_code import ROOT
+from hanboot.boards.device_code import ROOT
 
 pytestmark = pytest.mark.slow
 

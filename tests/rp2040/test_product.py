@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from steps import install
 
+from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device import Device
 from hanboot.image import romfs
 from hanboot.image.ota_file import Image
-from hanboot.rp2040 import Rp2040Board
 
 from .conftest import BUILD, Maker
 

@@ -15,12 +15,13 @@ from bootsel_disk import Disk
 from click.testing import CliRunner
 from steps import install
 
-from hanboot import bootsel, cli
+from hanboot import cli
+from hanboot.boards import bootsel
+from hanboot.boards.device_code import ROOT
+from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device import Device, DeviceRefused
-from hanboot.device_code import ROOT
 from hanboot.image.ota_file import Image
 from hanboot.link import usb
-from hanboot.rp2040 import Rp2040Board
 
 from .conftest import BUILD, Maker, provision_keys
 

@@ -9,9 +9,9 @@ import pytest
 from steps import install
 
 from bootloader import reasons
+from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device import Device, DeviceRefused
 from hanboot.image.ota_file import Image
-from hanboot.rp2040 import Rp2040Board
 from hanboot.trust import keys
 
 from .conftest import HANGS, Maker, provision_keys

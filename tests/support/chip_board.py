@@ -11,7 +11,7 @@ from typing import cast
 
 import serial
 
-from hanboot import rp2040_chip, uf2
+from hanboot.boards import rp2040_chip, uf2
 from hanboot.device import Device
 from hanboot.link.smp import SmpClient
 

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import small_release
 import steps
 
+from hanboot.boards.virtual import VirtualBoard
 from hanboot.device import Device, Identity
 from hanboot.image import release
 from hanboot.image.ota_file import Image
@@ -21,7 +22,6 @@ from hanboot.link.deadline import Deadline
 from hanboot.provisioning import AnchorKey, development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
-from hanboot.virtual import VirtualBoard
 
 ROOT = Path(__file__).parent.parent.parent
 TOP_UP = "10.00"

@@ -9,9 +9,10 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from bootloader.trust import anchors
-from hanboot import bootsel, flash, rp2040, virtual
-from hanboot.board_process import BoardProcess, cut_power, run_until_stopped
-from hanboot.bootsel import Volume
+from hanboot.boards import bootsel, rp2040, virtual
+from hanboot.boards import flashing as flash
+from hanboot.boards.bootsel import Volume
+from hanboot.boards.process import BoardProcess, cut_power, run_until_stopped
 from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command
 from hanboot.cli.output import Out, json_option

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import click
 
-from hanboot import bootsel, flash
-from hanboot.board_process import ROLES
-from hanboot.bootsel import Volume
+from hanboot.boards import bootsel
+from hanboot.boards import flashing as flash
+from hanboot.boards.bootsel import Volume
+from hanboot.boards.flashing import Firmware, Returned
+from hanboot.boards.process import ROLES
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import is_flag_given, option
-from hanboot.flash import Firmware, Returned
 
 
 @click.command("flash")

@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from bootloader.trust import anchors
-from hanboot import files, virtual
+from hanboot import files
+from hanboot.boards import virtual
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.board import anchor_key
 from hanboot.cli.output import Out, json_option

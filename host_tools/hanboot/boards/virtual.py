@@ -6,8 +6,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from hanboot import device_code
-from hanboot.board_process import ROLES, BoardProcess, run_until_stopped
+from hanboot.boards import device_code
+from hanboot.boards.process import ROLES, BoardProcess, run_until_stopped
 
 __all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
 

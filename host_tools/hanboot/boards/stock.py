@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot import flash
+from hanboot.boards import flashing as flash
+from hanboot.boards.device_code import ROOT
+from hanboot.boards.prompt import Failed, Prompt
 from hanboot.device import Device, Identity
-from hanboot.device_code import ROOT
 from hanboot.errors import LinkError, NoDevice, Refused
 from hanboot.image import romfs
 from hanboot.link import ports
 from hanboot.link.deadline import Deadline
-from hanboot.prompt import Failed, Prompt
 
 STOCK = ROOT / "boards" / "stock"
 #: Where everything but main.py goes.

@@ -13,15 +13,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot import bootsel, files, rp2040, uf2
-from hanboot.board_process import FLASH_BYTES
-from hanboot.bootsel import Volume
+from hanboot import files
+from hanboot.boards import bootsel, rp2040, uf2
+from hanboot.boards.bootsel import Volume
+from hanboot.boards.process import FLASH_BYTES
+from hanboot.boards.prompt import Prompt
 from hanboot.device import Device, Identity
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
 from hanboot.explain import reasons as explain
 from hanboot.link import ports, usb
 from hanboot.link.deadline import Deadline
-from hanboot.prompt import Prompt
 
 #: boards/rp2040_han: behind the firmware come trust anchors, journal, slots and data.
 FIRMWARE_BYTES = 512 * 1024

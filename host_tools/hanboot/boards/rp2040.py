@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from hanboot import uf2
-from hanboot.board_process import FLASH_BYTES, BoardProcess
-from hanboot.device_code import ROOT
+from hanboot.boards import uf2
+from hanboot.boards.device_code import ROOT
+from hanboot.boards.process import FLASH_BYTES, BoardProcess
 from hanboot.errors import NoDevice
 
 # hanboot.rp2040_chip, which imports an emulator that only the process itself needs

@@ -1,0 +1,1 @@
+"""Boards on this machine or at a port: run, flash, deploy."""
