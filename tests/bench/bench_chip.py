@@ -20,9 +20,9 @@ from steps import install
 
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
 from hanboot.boards import rp2040
-from hanboot.device import Device, DeviceRefused
+from hanboot.device.client import Device, DeviceRefused
+from hanboot.device.provisioning import development_keys, provision
 from hanboot.image.ota_file import Image, load, sign
-from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 

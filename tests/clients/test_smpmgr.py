@@ -10,7 +10,7 @@ from command_line import RunningBoard
 from rig import Firmware, wait_for
 
 from bootloader import reasons
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
 
 SMPMGR = Path(sys.executable).with_name("smpmgr")

@@ -10,8 +10,8 @@ from rig import Bench, Firmware, Keys
 from bootloader.link import frame, han_group, smp
 from bootloader.trust import anchors
 from hanboot.cli.board import anchor_key
-from hanboot.device import Device
-from hanboot.provisioning import encode_cell
+from hanboot.device.client import Device
+from hanboot.device.provisioning import encode_cell
 
 
 def write_keys(pairs: Keys) -> list[object]:

@@ -11,7 +11,7 @@ from command_line import Ran, assert_error, hanboot, run
 from rig import Bench, Firmware, States, wait_for
 
 from hanboot.boards.virtual import VirtualBoard
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.errors import BadFile, NoDevice
 
 # --- ports

@@ -13,7 +13,7 @@ from command_line import hanboot
 from rig import COUNTING, Bench, Firmware, States, wait_for
 
 from bootloader.link import frame, smp
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.errors import LinkError
 from hanboot.image.ota_file import Image
 from hanboot.link.smp import SmpRefusal

@@ -19,8 +19,8 @@ from hanboot.boards import bootsel, prompt
 from hanboot.boards import flashing as flash
 from hanboot.boards import stock as deploy
 from hanboot.boards.prompt import Prompt
-from hanboot.device import Device
-from hanboot.provisioning import provision
+from hanboot.device.client import Device
+from hanboot.device.provisioning import provision
 
 pytestmark = pytest.mark.slow
 

@@ -14,8 +14,8 @@ from hanboot.boards import device_code
 from hanboot.boards.process import FLASH_BYTES
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.cli import board as commands
-from hanboot.device import Device
-from hanboot.provisioning import provision
+from hanboot.device.client import Device
+from hanboot.device.provisioning import provision
 from hanboot.trust import keys
 
 

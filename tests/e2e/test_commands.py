@@ -7,7 +7,7 @@ import pytest
 from command_line import RunningBoard, hanboot, run
 from rig import ROOT, SILENT, Bench, Firmware, Keys, States, wait_for
 
-from hanboot.device import Device
+from hanboot.device.client import Device
 
 FIRMWARE = {"file_version", "file_version_hex", "hash"}
 REFUSAL = {"reason", "offered", "running", "accepts", "detail"}

@@ -9,7 +9,7 @@ from command_line import hanboot
 from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
 from bootloader.image import ota
-from hanboot.device import Device, DeviceRefused
+from hanboot.device.client import Device, DeviceRefused
 from hanboot.image import ota_file as image
 from hanboot.image.ota_file import Image
 

@@ -10,7 +10,7 @@ from cables import SerialCable, TcpCable, cable
 from command_line import command, hanboot, run
 from rig import ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.errors import LinkError
 from hanboot.image.ota_file import Image
 from hanboot.link.deadline import Deadline

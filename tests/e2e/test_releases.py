@@ -6,7 +6,7 @@ import pytest
 from command_line import hanboot
 from rig import SILENT, Bench, Firmware, States, is_topped_up, wait_for
 
-from hanboot.device import Device
+from hanboot.device.client import Device
 
 
 def test_credit_survives_the_path(ppmid: Bench, firmware: Firmware) -> None:

@@ -9,7 +9,7 @@ from cables import TcpCable, cable
 from command_line import RunningBoard, hanboot, run
 from rig import Bench, Firmware, States, is_topped_up, wait_for
 
-from hanboot.device import Device
+from hanboot.device.client import Device
 
 CHATTY = """
 import asyncio

@@ -8,7 +8,7 @@ from pathlib import Path
 import small_release
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from hanboot import provisioning
+from hanboot.device import provisioning
 from hanboot.image.ota_file import Image
 from hanboot.trust import keys
 

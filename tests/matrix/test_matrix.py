@@ -13,13 +13,13 @@ from click.testing import CliRunner
 
 from hanboot import cli
 from hanboot.boards.virtual import VirtualBoard
-from hanboot.device import Device
+from hanboot.device.client import Device
+from hanboot.device.provisioning import development_keys, provision
 from hanboot.image import ota_file as image
 from hanboot.image import release
 from hanboot.image.ota_file import Image
 from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
-from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
 
 PPMID = Path(__file__).parent.parent.parent / "firmware" / "ppmid"

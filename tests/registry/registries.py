@@ -13,7 +13,7 @@ from bootloader import policy
 from bootloader.image import cose
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from bootloader.reasons import ACCEPTED
-from hanboot.device import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
+from hanboot.device.client import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
 from hanboot.image import ota_file as image
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry

@@ -18,9 +18,9 @@ from steps import install
 
 from hanboot.boards import rp2040
 from hanboot.boards.device_code import ROOT
-from hanboot.device import Device
+from hanboot.device.client import Device
+from hanboot.device.provisioning import development_keys, provision
 from hanboot.image.ota_file import Image
-from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 

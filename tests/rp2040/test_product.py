@@ -11,7 +11,7 @@ import pytest
 from steps import install
 
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.image import romfs
 from hanboot.image.ota_file import Image
 

@@ -19,7 +19,7 @@ from hanboot import cli
 from hanboot.boards import bootsel
 from hanboot.boards.device_code import ROOT
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.device import Device, DeviceRefused
+from hanboot.device.client import Device, DeviceRefused
 from hanboot.image.ota_file import Image
 from hanboot.link import usb
 

@@ -10,7 +10,7 @@ from steps import install
 
 from bootloader import reasons
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.device import Device, DeviceRefused
+from hanboot.device.client import Device, DeviceRefused
 from hanboot.image.ota_file import Image
 from hanboot.trust import keys
 

@@ -12,7 +12,7 @@ from typing import cast
 import serial
 
 from hanboot.boards import rp2040_chip, uf2
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.link.smp import SmpClient
 
 #: 115200 baud, 8N1: ten bits an octet.

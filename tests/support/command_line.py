@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from rig import wait_for
 
 from hanboot import cli
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
 
 

@@ -15,11 +15,11 @@ import small_release
 import steps
 
 from hanboot.boards.virtual import VirtualBoard
-from hanboot.device import Device, Identity
+from hanboot.device.client import Device, Identity
+from hanboot.device.provisioning import AnchorKey, development_keys, provision
 from hanboot.image import release
 from hanboot.image.ota_file import Image
 from hanboot.link.deadline import Deadline
-from hanboot.provisioning import AnchorKey, development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
 
 

@@ -18,7 +18,7 @@ from hanboot.boards import bootsel, rp2040, uf2
 from hanboot.boards.bootsel import Volume
 from hanboot.boards.process import FLASH_BYTES
 from hanboot.boards.prompt import Prompt
-from hanboot.device import Device, Identity
+from hanboot.device.client import Device, Identity
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
 from hanboot.explain import reasons as explain
 from hanboot.link import ports, usb

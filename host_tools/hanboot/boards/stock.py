@@ -12,7 +12,7 @@ from pathlib import Path
 from hanboot.boards import flashing as flash
 from hanboot.boards.device_code import ROOT
 from hanboot.boards.prompt import Failed, Prompt
-from hanboot.device import Device, Identity
+from hanboot.device.client import Device, Identity
 from hanboot.errors import LinkError, NoDevice, Refused
 from hanboot.image import romfs
 from hanboot.link import ports

@@ -18,10 +18,10 @@ from hanboot.cli.board_flash import flash_command
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
-from hanboot.device import Device, Identity
+from hanboot.device.client import Device, Identity
+from hanboot.device.provisioning import AnchorKey, provision
 from hanboot.errors import Refused
 from hanboot.link import usb
-from hanboot.provisioning import AnchorKey, provision
 from hanboot.trust import keys
 
 

@@ -11,7 +11,7 @@ import click
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
-from hanboot.device import Device, FirmwareId, Identity
+from hanboot.device.client import Device, FirmwareId, Identity
 from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
 

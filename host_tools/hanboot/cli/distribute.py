@@ -13,7 +13,7 @@ from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
 from hanboot.cli.settings import configured, registry_option
-from hanboot.device import Device, FirmwareId
+from hanboot.device.client import Device, FirmwareId
 from hanboot.errors import HanbootError
 from hanboot.image import ota_file as image
 from hanboot.image.ota_file import Image, Layout

@@ -17,7 +17,7 @@ from hanboot.cli.registry_options import (
     progress,
 )
 from hanboot.cli.settings import port_option, registry_option
-from hanboot.device import Device as Target
+from hanboot.device.client import Device as Target
 from hanboot.errors import WrongUsage
 from hanboot.inventory import enrolment, pending, reports
 from hanboot.inventory.devices import Device, Inventory, listings, parse_device_id

@@ -15,7 +15,7 @@ from hanboot.cli.arguments import FilePath
 from hanboot.cli.board import anchor_key
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.errors import Refused, WrongUsage
 from hanboot.image import ota_file as image
 from hanboot.matrix import report

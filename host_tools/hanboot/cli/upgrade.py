@@ -14,7 +14,7 @@ from hanboot.cli.device import send
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import any_registry_option, is_flag_given, port_option
-from hanboot.device import Device, FirmwareId, hash_in
+from hanboot.device.client import Device, FirmwareId, hash_in
 from hanboot.errors import Refused
 from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image

@@ -13,13 +13,13 @@ from hanboot.boards.device_code import ROOT
 from hanboot.boards.process import BoardProcess
 from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.boards.virtual import VirtualBoard
-from hanboot.device import Device, DeviceRefused, Verdict
+from hanboot.device.client import Device, DeviceRefused, Verdict
+from hanboot.device.provisioning import development_keys, provision
 from hanboot.explain import reasons as explain
 from hanboot.image import release
 from hanboot.image.ota_file import Image
 from hanboot.link import ports
 from hanboot.link.deadline import Deadline
-from hanboot.provisioning import development_keys, provision
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 

@@ -8,7 +8,7 @@ from bootloader import reasons
 from bootloader.image import ota
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
-from hanboot.device import DeviceRefused
+from hanboot.device.client import DeviceRefused
 from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image
 

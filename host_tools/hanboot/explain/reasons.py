@@ -419,7 +419,7 @@ class Firmware(Protocol):
 
 
 class Verdict(Protocol):
-    """A device's word on an image, see `hanboot.device.Verdict`."""
+    """A device's word on an image, see `hanboot.device.client.Verdict`."""
 
     @property
     def reason(self) -> int: ...

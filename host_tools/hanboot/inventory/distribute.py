@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from bootloader import reasons
-from hanboot.device import DeviceRefused, FirmwareId, Identity, Progress, Verdict
+from hanboot.device.client import DeviceRefused, FirmwareId, Identity, Progress, Verdict
 from hanboot.errors import HanbootError
 from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image
@@ -25,7 +25,7 @@ from hanboot.registry.storage.store import Registry
 
 
 class Target(Protocol):
-    """What is asked of a device; `hanboot.device.Device` is one."""
+    """What is asked of a device; `hanboot.device.client.Device` is one."""
 
     def identity(self) -> Identity: ...
     def upload(self, octets: bytes, progress: Progress = ...) -> None: ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hanboot.device import Identity
+from hanboot.device.client import Identity
 from hanboot.errors import BadFile, HanbootError, WrongUsage
 from hanboot.explain import reasons as explain
 from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id

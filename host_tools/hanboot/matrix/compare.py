@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from bootloader import policy
-from hanboot.device import Device, DeviceRefused, Identity
+from hanboot.device.client import Device, DeviceRefused, Identity
 from hanboot.errors import LinkError, NoDevice
 from hanboot.explain import reasons as explain
 from hanboot.image import verify as verification

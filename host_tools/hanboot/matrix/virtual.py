@@ -16,13 +16,13 @@ from pathlib import Path
 
 from bootloader import reasons
 from hanboot.boards.virtual import VirtualBoard
-from hanboot.device import Device
+from hanboot.device.client import Device
+from hanboot.device.provisioning import AnchorKey, provision
 from hanboot.link.deadline import Deadline
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation
 from hanboot.matrix.compare import CONFIRMED, REVERTED, Place, offer, play, state_of
 from hanboot.matrix.reading import Trust
-from hanboot.provisioning import AnchorKey, provision
 
 _TRIAL_MS = 10_000
 _TRIAL_STARTS = 3  # docs/decisions.md, Trial

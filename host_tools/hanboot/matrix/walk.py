@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 
-from hanboot.device import Device
+from hanboot.device.client import Device
 from hanboot.errors import Refused
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation

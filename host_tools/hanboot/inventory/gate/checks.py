@@ -14,7 +14,7 @@ import datetime
 from collections.abc import Sequence
 from typing import Protocol
 
-from hanboot.device import Identity
+from hanboot.device.client import Identity
 from hanboot.errors import Refused
 from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hanboot.device import Identity
+from hanboot.device.client import Identity
 from hanboot.errors import BadFile
 from hanboot.explain import reasons as explain
 from hanboot.registry.entry import Model, device_model

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot.device import Identity
+from hanboot.device.client import Identity
 from hanboot.errors import BadFile, Refused
 from hanboot.image import ota_file as image
 from hanboot.image.ota_file import Image

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bootloader.trust import anchors
-from hanboot.device import ROLE_NAMES, Device
+from hanboot.device.client import ROLE_NAMES, Device
 from hanboot.trust import comb
 from hanboot.trust.keys import PublicKey
 

@@ -1,0 +1,1 @@
+"""A device at a port: client, provisioning."""
