@@ -271,7 +271,7 @@ def test_the_manifest_table_is_the_parser_s(reader):
 
 def test_the_table_of_reasons_is_the_rendered_one():
     found = re.search(
-        r"<!-- rendered by hanboot.explain.reasons_markdown\(\) -->\n\n(.*?)\n<!-- end -->",
+        r"<!-- rendered by hanboot.explain.reasons.reasons_markdown\(\) -->\n\n(.*?)\n<!-- end -->",
         text_of("decisions.md"),
         re.S,
     )
