@@ -63,6 +63,18 @@ VERIFIER_FAULT         = const(59)  # the arithmetic failed its known answers, o
 ANCHORS_LOCKED         = const(60)  # trust anchors are written once
 ANCHOR_MALFORMED       = const(61)
 ANCHOR_SIGNATURE       = const(62)  # an update is not signed by an anchor that is held
+
+# a GBCS message
+MESSAGE_FORMAT         = const(64)  # not a GBCS message, or octets before or after it
+MESSAGE_USE_CASE       = const(65)  # of a use case that is not served here
+MESSAGE_PAYLOAD        = const(66)  # the payload is not what its use case has
+MESSAGE_PROTECTION     = const(67)  # not signed or not MACed as its use case demands
+MESSAGE_RECIPIENT      = const(68)  # for another device
+MESSAGE_ORIGINATOR     = const(69)  # from a party that may not send it
+MESSAGE_COUNTER        = const(70)  # not above the last counter of its originator
+MESSAGE_SIGNATURE      = const(71)
+MESSAGE_MAC            = const(72)
+PEER_KEY               = const(73)  # a peer's public key is not a point of the curve
 # fmt: on
 
 
