@@ -44,7 +44,7 @@ def encode(template: "tuple", values: "dict") -> bytes:  # type: ignore[type-arg
             continue
         kind &= ~OPTIONAL
         if kind == OUTCOME:
-            content += encode(size, value)
+            content += encode(size, value or {})
         else:
             content += _element(_TAGS[kind], _content(kind, size, value))
     return _element(_SEQUENCE, content)
@@ -84,7 +84,7 @@ def decode(template: "tuple", octets: memoryview, offset: int) -> "dict":  # typ
     values, at = _decode_sequence(template, octets, 0, offset)
     if at != len(octets):
         raise Refused(MESSAGE_PAYLOAD, offset + at)
-    return values
+    return values  # type: ignore[no-any-return]
 
 
 def _decode_sequence(  # type: ignore[no-untyped-def]

@@ -23,7 +23,7 @@ _LONG_BYTES  = const(59)
 
 def encode(values: "dict") -> bytes:  # type: ignore[type-arg]
     image_hash = values.get("image_hash")
-    octets = b"\x0f\x20" + (values["invocation"] & 0xFFFFFF).to_bytes(3, "big")
+    octets: bytes = b"\x0f\x20" + (values["invocation"] & 0xFFFFFF).to_bytes(3, "big")
     octets += bytes((0, 2, 2 if image_hash is None else 3, 0x12))
     octets += values["alert_code"].to_bytes(2, "big") + b"\x09\x0c" + values["date_time"]
     if image_hash is not None:

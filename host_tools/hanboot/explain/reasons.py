@@ -262,6 +262,56 @@ _TEXTS = {
         "sign it with the key that it replaces, or with the manufacturer's",
         _NONE,
     ),
+    "MESSAGE_FORMAT": (
+        "not a GBCS message, or something stands before or after it",
+        "send the message alone, as octets, as GBCS 7.2 writes it",
+        _NONE,
+    ),
+    "MESSAGE_USE_CASE": (
+        "a message of a use case that is not served here",
+        "send firmware messages of this device type: CS06 or CS08",
+        _NONE,
+    ),
+    "MESSAGE_PAYLOAD": (
+        "the payload is not what its use case has, in its one encoding",
+        "encode it as DER, with the fewest octets and nothing after it",
+        _NONE,
+    ),
+    "MESSAGE_PROTECTION": (
+        "the message lacks the signature or the MAC of its use case, or has one too many",
+        "send its final form: a CS06 command is signed and has a MAC",
+        _NONE,
+    ),
+    "MESSAGE_RECIPIENT": (
+        "the message is for another device",
+        "send it to the device that it names",
+        _NONE,
+    ),
+    "MESSAGE_ORIGINATOR": (
+        "the message is from a party that may not send it to this device",
+        "have the party send it whose key the device holds for that",
+        _NONE,
+    ),
+    "MESSAGE_COUNTER": (
+        "the originator counter is not above the last one, or not the payload's",
+        "send it again with a higher counter: this message was seen before, or came late",
+        _NONE,
+    ),
+    "MESSAGE_SIGNATURE": (
+        "the message's signature does not verify with the key of its originator",
+        "have the originator sign it; it was changed, or signed by another key",
+        _NONE,
+    ),
+    "MESSAGE_MAC": (
+        "the message's MAC is not the one that the shared secret gives",
+        "check the key agreement keys of both sides; the message may have been changed",
+        _NONE,
+    ),
+    "PEER_KEY": (
+        "the peer's key agreement key is not a point of P-256",
+        "fetch the peer's certificate again",
+        _NONE,
+    ),
 }
 
 
