@@ -2,7 +2,7 @@
 #
 # The numbers are part of the formats: the journal keeps them and the link sends them, so a
 # number is never given a second meaning. Meanings, remedies and the GBCS outcome that a supplier
-# would see stand in docs/decisions.md; their texts live in the host tools, not in flash.
+# would see stand in docs/reference/decisions.md; their texts live in the host tools, not in flash.
 
 from bootloader.compat import const
 

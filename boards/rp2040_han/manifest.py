@@ -10,7 +10,7 @@ package(
     opt=3,
 )
 
-# build.py: the product's modules, linked (docs/linker.md); others keep the names of the source
+# build.py: the product's modules, linked (docs/design/linker.md); others keep the source's names
 _linked = os.environ.get("HANBOOT_LINKED")
 if _linked:
     freeze(_linked, tuple(sorted(glob.glob("*.py", root_dir=_linked))), opt=3)

@@ -12,7 +12,7 @@ from bootloader.reasons import ACCEPTED, ENCODING, MANIFEST_MALFORMED, UNKNOWN_E
 
 HASH = bytes(range(32))
 
-# Manifest -> octets, as docs/formats.md would draw it
+# Manifest -> octets, as docs/reference/formats.md would draw it
 OCTETS = (
     "ac"  # map of 12
     "0001"  # 0: format 1

@@ -28,7 +28,7 @@ from bootloader.store.journal import Journal
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Fault
 
 JOBS = os.cpu_count() or 1
-PAGE = (interpreters.ROOT / "docs" / "faults.md").read_text()
+PAGE = (interpreters.ROOT / "docs" / "design" / "faults.md").read_text()
 
 #: A place of each scenario; where the journal moves in the middle of it, where that matters.
 _PLACES = (
@@ -92,7 +92,7 @@ def test_lives_by_lot() -> None:
 def test_flash_lasts() -> None:
     measured = endurance.measure()
     assert measured.problems() == []
-    # docs/faults.md says so
+    # docs/design/faults.md says so
     figures = (
         measured.journal_erases_per_upgrade,
         measured.journal_erases_per_failed_upgrade,

@@ -53,7 +53,8 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 
 
 def text_of(name: str) -> str:
-    return TEXTS[DOCS / name]
+    (page,) = (page for page in PAGES if page.name == name)
+    return TEXTS[page]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -197,7 +198,9 @@ def test_a_device_judges_the_example(example, reader, points, running, reason):
 
 
 def load_example_maker() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_example", DOCS / "make_example.py")
+    spec = importlib.util.spec_from_file_location(
+        "make_example", DOCS / "reference" / "make_example.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -475,9 +478,12 @@ def test_links_lead_somewhere(page):
 
 
 @each_page
-def test_every_part_is_reached_from_its_top(page):
-    if page.parent == DOCS:
-        assert f"docs/{page.name}" in TEXTS[ROOT / "README.md"]
+def test_every_page_is_reached_from_the_index(page):
+    index = DOCS / "README.md"
+    if page == index:
+        assert "(docs/README.md)" in TEXTS[ROOT / "README.md"]
+    elif page != ROOT / "README.md":
+        assert f"({page.relative_to(DOCS)})" in TEXTS[index]
 
 
 def inline_code(page: Path) -> list[str]:

@@ -174,7 +174,7 @@ FOLLOWER = Manifest(
     ],
 )
 def test_reasons_by_hand(wanted: str, changes: set[str], version: int, counter: int) -> None:
-    """Both could be wrong in the same way: these are looked up in docs/decisions.md."""
+    """Both could be wrong in the same way: these are looked up in docs/reference/decisions.md."""
     runs = oracle.Confirmed(version, HASHES[0])
     state = oracle.State(1, 5, 1, "PPMID", SLOT_BYTES, counter, runs)
     built = build(FOLLOWER, b"x", changes)

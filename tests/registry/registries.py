@@ -24,7 +24,7 @@ from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 
 ROOT = Path(__file__).parent.parent.parent
-WORKED = ROOT / "docs" / "registry" / "worked-registry.csv"
+WORKED = ROOT / "docs" / "guide" / "registry" / "worked-registry.csv"
 
 CODE, MODEL = 0xFFF0, 0x0005_0100
 WHY = Attribution("a test", "to test")

@@ -192,7 +192,7 @@ def test_the_worked_register_says_what_its_page_says(run: Callable[..., Result])
     assert run(*command).exit_code == 0
     result = run("registry", "check", "--on", "2026-01-01")
     assert result.exit_code == 1
-    page = (ROOT / "docs" / "registry" / "README.md").read_text()
+    page = (ROOT / "docs" / "guide" / "registry" / "README.md").read_text()
     assert f"```\n{result.stdout}```\n" in page
     for model in ("FFF0 00050100", "FFF1 00A10203", "FFF2 004C0001"):
         drawn = run("registry", "diagram", model, "--on", "2026-01-01").stdout
@@ -202,7 +202,7 @@ def test_the_worked_register_says_what_its_page_says(run: Callable[..., Result])
         assert drawn.exit_code == 0
     assert columns_markdown() in page
     assert all(f"`{code}`" in page for code in CODES)
-    svg_file = ROOT / "docs" / "registry" / "volt-2.svg"
+    svg_file = ROOT / "docs" / "guide" / "registry" / "volt-2.svg"
     drawn = run("registry", "diagram", "ESME-0101", "--format", "svg", "--on", "2026-01-01")
     assert drawn.stdout == svg_file.read_text()
 

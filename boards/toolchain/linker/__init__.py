@@ -3,7 +3,7 @@
     modules -> join -> fold constants -> choose names -> leave out what is not reached -> rename
 
 Each step takes the program as a syntax tree and proves what it needs, or raises LinkError. The
-source stays what people read and audit; docs/linker.md says what the steps are worth.
+source stays what people read and audit; docs/design/linker.md says what the steps are worth.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from .join import Joined
 from .scopes import Function, arguments
 from .source import LinkError
 
-#: What an application is handed: the public attributes of these classes (docs/adopting.md).
+#: What an application is handed: the public attributes of these classes (docs/guide/adopting.md).
 APPLICATION = ("application.Services", "store.ledger.Verdict")
 
 #: What an application gives.

@@ -100,7 +100,7 @@ def matrix(
         raise Refused(
             report.summary(played),
             report.fault_lines(played)[0],
-            "one of the three is wrong: read docs/decisions.md, then mend it",
+            "one of the three is wrong: read docs/reference/decisions.md, then mend it",
         )
 
 

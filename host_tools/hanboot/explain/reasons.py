@@ -1,7 +1,7 @@
 """What a reason code means and what to do about it, in words.
 
 The device keeps and sends the codes of `bootloader.reasons`; their texts stand here, once. The
-table in docs/decisions.md is `reasons_markdown()`.
+table in docs/reference/decisions.md is `reasons_markdown()`.
 """
 
 from __future__ import annotations
@@ -339,7 +339,7 @@ def explain(reason: int) -> Explanation:
 
 
 def reasons_markdown() -> str:
-    """The table of all reason codes, for docs/decisions.md."""
+    """The table of all reason codes, for docs/reference/decisions.md."""
     lines = ["| code | reason | meaning | remedy | what a supplier sees |", "|---|---|---|---|---|"]
     for entry in REASONS.values():
         lines.append(

@@ -1,4 +1,4 @@
-"""What must come out, written from the prose of docs/decisions.md alone.
+"""What must come out, written from the prose of docs/reference/decisions.md alone.
 
 It shares nothing with the decision that it checks: no code, no constants, not even numbers of
 reasons, only their names. Reasons that a readable image on a provisioned device without a trial

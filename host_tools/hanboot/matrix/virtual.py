@@ -25,7 +25,7 @@ from hanboot.matrix.compare import CONFIRMED, REVERTED, Place, offer, play, stat
 from hanboot.matrix.reading import Trust
 
 _TRIAL_MS = 10_000
-_TRIAL_STARTS = 3  # docs/decisions.md, Trial
+_TRIAL_STARTS = 3  # docs/reference/decisions.md, Trial
 _STARTS_S = 20.0  # for all of them
 _LOOK_S = 0.01
 

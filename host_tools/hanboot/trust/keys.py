@@ -155,7 +155,7 @@ def matching_signature(octets: bytes, key: PublicKey, message: bytes, name: str)
 def canonical_signature(signature: bytes) -> bytes:
     """Of the two signatures (r, s) and (r, n - s), which verify alike, the one with the lower s.
 
-    An envelope must carry this one (docs/formats.md).
+    An envelope must carry this one (docs/reference/formats.md).
     """
     s = int.from_bytes(signature[32:], "big")
     return signature[:32] + min(s, p256.ORDER - s).to_bytes(32, "big") if s else signature

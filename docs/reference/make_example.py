@@ -1,6 +1,6 @@
-"""Makes the worked example of docs/formats.md anew, with keys that it forgets.
+"""Makes the worked example of docs/reference/formats.md anew, with keys that it forgets.
 
-    .venv/bin/python docs/make_example.py
+    .venv/bin/python docs/reference/make_example.py
 
 The octets are laid out here field by field, by hand; the format code must make the same ones.
 """
