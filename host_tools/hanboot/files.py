@@ -48,6 +48,28 @@ def write(path: Path, octets: bytes) -> None:
         pass
 
 
+def create(path: Path, octets: bytes, mode: int) -> None:
+    """Writes a file that must not be there yet; it never has wider permissions than `mode`.
+
+    Raises:
+        BadFile: it is there already, or cannot be written.
+    """
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with open(descriptor, "wb") as file:
+            file.write(octets)
+    except FileExistsError:
+        raise BadFile(
+            f"{path} is there already", "keys are never overwritten", "give another name"
+        ) from None
+    except OSError as error:
+        raise BadFile(
+            f"cannot write {path}",
+            _cause(error),
+            "check that the folder is there, and yours to write to",
+        ) from None
+
+
 @contextlib.contextmanager
 def writing(path: Path, octets: bytes) -> Iterator[None]:
     """Writes a file beside its place, and moves it there if the body ends without an error."""

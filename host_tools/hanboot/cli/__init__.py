@@ -29,6 +29,8 @@ COMMANDS = {
     "registry": "hanboot.cli.registry:registry",
     "distribute": "hanboot.cli.distribute:distribute",
     "inventory": "hanboot.cli.inventory:inventory",
+    "gbcs": "hanboot.cli.gbcs:gbcs",
+    "smki": "hanboot.cli.smki:smki",
 }
 
 #: Stopped by Ctrl-C, as shells count it.

@@ -13,7 +13,6 @@ import contextlib
 import datetime
 import hashlib
 import logging
-import os
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +34,8 @@ from hanboot.errors import BadFile, Refused
 KID_BYTES = 8
 SIGNATURE_BYTES = 64
 
-_DEVELOPMENT = b"hanboot development key: not for devices in the field\n"
+#: A line above the PEM block of each file that is made here.
+DEVELOPMENT = b"hanboot development key: not for devices in the field\n"
 
 _log = logging.getLogger(__name__)
 
@@ -79,15 +79,24 @@ class PrivateKey:
 
     def __init__(self, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
-        self.public = PublicKey(_point(key.public_key()))
+        self.public = PublicKey(point_of(key.public_key()))
 
     def sign(self, message: bytes) -> bytes:
+        """r || s, 64 octets, s the lower of the two, over the SHA-256 of `message`."""
+        return canonical_signature(self.sign_plain(message))
+
+    def sign_plain(self, message: bytes) -> bytes:
         """r || s, 64 octets, over the SHA-256 of `message`; by RFC 6979 where OpenSSL has it."""
         try:
             encoded = self._key.sign(message, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
         except UnsupportedAlgorithm:
             encoded = self._key.sign(message, ec.ECDSA(hashes.SHA256()))
-        return canonical_signature(signature_from_der(encoded))
+        return signature_from_der(encoded)
+
+    def agree(self, peer: PublicKey) -> bytes:
+        """The secret shared with the holder of `peer`: x of the point, 32 octets (ECDH)."""
+        public = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + peer.point)
+        return self._key.exchange(ec.ECDH(), public)
 
     def pem(self) -> bytes:
         return self._key.private_bytes(
@@ -102,7 +111,8 @@ class PrivateKey:
         )
 
 
-def _point(key: ec.EllipticCurvePublicKey) -> bytes:
+def point_of(key: ec.EllipticCurvePublicKey) -> bytes:
+    """x || y, 64 octets, big-endian."""
     return key.public_bytes(
         serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
     )[1:]
@@ -147,8 +157,8 @@ def matching_signature(octets: bytes, key: PublicKey, message: bytes, name: str)
             return signature
     raise Refused(
         f"{name} does not match",
-        f"it is not a signature by the key {key.kid.hex()} over this image",
-        "sign the octets that --to-sign wrote for this very image, with the key's private half",
+        f"it is not a signature by the key {key.kid.hex()} over these octets",
+        "sign the octets that --to-sign wrote for this very file, with the key's private half",
     )
 
 
@@ -177,36 +187,18 @@ def new(name: Path) -> tuple[Path, Path, PublicKey]:
     stem = name.with_suffix("") if name.suffix == ".pem" else name
     private, public = (stem.with_name(stem.name + ending) for ending in (".pem", ".pub.pem"))
     key = generate()
-    _create(private, _DEVELOPMENT + key.pem(), 0o600)
+    files.create(private, DEVELOPMENT + key.pem(), 0o600)
     try:
-        _create(public, _DEVELOPMENT + key.public_pem(), 0o644)
+        files.create(public, DEVELOPMENT + key.public_pem(), 0o644)
     except BadFile:
         private.unlink()
         raise
     return private, public, key.public
 
 
-def _create(path: Path, octets: bytes, mode: int) -> None:
-    """Writes a file that must not be there yet; it never has wider permissions than `mode`."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(descriptor, "wb") as file:
-            file.write(octets)
-    except FileExistsError:
-        raise BadFile(
-            f"{path} is there already", "keys are never overwritten", "give another name"
-        ) from None
-    except OSError as error:
-        raise BadFile(
-            f"cannot write {path}",
-            (error.strerror or str(error)).lower(),
-            "check that the folder is there, and yours to write to",
-        ) from None
-
-
 def is_development(path: Path) -> bool:
     """Whether `new` made the key in this file."""
-    return _DEVELOPMENT in files.read(path, files.TEXT_MAX_BYTES)
+    return DEVELOPMENT in files.read(path, files.TEXT_MAX_BYTES)
 
 
 def no_passphrase(path: Path) -> bytes:
@@ -252,10 +244,10 @@ def load_public(path: Path, ask: AskPassphrase = no_passphrase) -> PublicKey:
             certificate = x509.load_pem_x509_certificate(octets)
             _warn_of_key_usage(path, certificate)
             valid = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-            return PublicKey(_point(_p256_public(path, certificate.public_key())), valid)
+            return PublicKey(point_of(_p256_public(path, certificate.public_key())), valid)
         if b"PRIVATE KEY-----" in octets:
             return PrivateKey(_private(path, octets, ask)).public
-        return PublicKey(_point(_p256_public(path, serialization.load_pem_public_key(octets))))
+        return PublicKey(point_of(_p256_public(path, serialization.load_pem_public_key(octets))))
     except (ValueError, UnsupportedAlgorithm):
         raise _malformed(path, octets) from None
 

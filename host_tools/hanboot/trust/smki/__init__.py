@@ -1,0 +1,1 @@
+"""Certificates of the Smart Metering Key Infrastructure: read, checked, and made for a lab."""
