@@ -9,7 +9,10 @@ from hypothesis import settings
 ROOT = Path(__file__).parent.parent
 
 # as the MicroPython that runs tests/device finds them (host/test_on_micropython.py)
-for folder in ("tests/device", "boards/virtual", "boards/stock"):
+for folder in (
+    "tests/device",
+    *("boards/virtual", "boards/stock", "boards/common", "boards/esp32_model"),
+):
     sys.path.append(str(ROOT / folder))
 # what tests of several folders share
 for folder in ("support", "bench"):

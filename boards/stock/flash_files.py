@@ -12,7 +12,6 @@ from bootloader.compat import const
 # fmt: off
 _SECTOR_BYTES = const(4096)
 _PAGE_BYTES   = const(256)
-_READ_BYTES   = const(8192)  # what is read at once; a longer slice is a View again
 _BLOCK_COUNT  = const(4)     # MicroPython block device ioctl
 _BLOCK_BYTES  = const(5)
 _ERASE        = const(6)
@@ -91,8 +90,16 @@ class FileRegion:
             raise OSError(22)
         return "%s/%d" % (self._folder, index)
 
+    # From any offset, over as many sectors as it takes.
     def readblocks(self, block: int, buffer, within: int = 0) -> None:  # type: ignore[no-untyped-def]
-        View(self, 0, len(self)).read_into(block * _SECTOR_BYTES + within, buffer)
+        target = memoryview(buffer)
+        start = block * _SECTOR_BYTES + within
+        at = 0
+        while at < len(target):
+            sector, within = divmod(start + at, _SECTOR_BYTES)
+            piece = self.sector(sector)[within : within + len(target) - at]
+            target[at : at + len(piece)] = piece
+            at += len(piece)
 
     # As NOR flash: programs zeros alone; a write without `within` erases first.
     def writeblocks(self, block: int, buffer, within: "int | None" = None) -> None:  # type: ignore[no-untyped-def]
@@ -115,41 +122,3 @@ class FileRegion:
         if operation == _ERASE:
             self._held.erase(self._path(argument))
         return 0
-
-
-# What a memoryview of mapped flash is elsewhere: octets when it is sliced shortly or indexed, and
-# a view again when it is sliced at length.
-class View:
-    def __init__(self, region: FileRegion, start: int, end: int) -> None:
-        self._region = region
-        self._start = start
-        self._end = end
-
-    def __len__(self) -> int:
-        return self._end - self._start
-
-    def __getitem__(self, key):  # type: ignore[no-untyped-def]
-        if isinstance(key, int):
-            if not 0 <= key < len(self):
-                raise IndexError
-            at = self._start + key
-            return self._region.sector(at // _SECTOR_BYTES)[at % _SECTOR_BYTES]
-        length = len(self)
-        start = min(key.start or 0, length)
-        end = length if key.stop is None else max(start, min(key.stop, length))
-        if end - start > _READ_BYTES:
-            return View(self._region, self._start + start, self._start + end)
-        octets = bytearray(end - start)
-        self.read_into(start, octets)
-        return memoryview(octets)
-
-    # Fills `buffer` with the octets from `start` on.
-    def read_into(self, start: int, buffer) -> None:  # type: ignore[no-untyped-def]
-        target = memoryview(buffer)
-        start += self._start
-        at = 0
-        while at < len(target):
-            sector, within = divmod(start + at, _SECTOR_BYTES)
-            piece = self._region.sector(sector)[within : within + len(target) - at]
-            target[at : at + len(piece)] = piece
-            at += len(piece)

@@ -5,6 +5,8 @@ import sys
 _path = sys.path[:]
 sys.path[:] = [".frozen", "/hanboot"]
 
+import chip  # noqa: E402
+
 from board import Board  # noqa: E402
 from bootloader import boot  # noqa: E402
 
@@ -14,3 +16,4 @@ except BaseException as error:
     sys.print_exception(error)
     # for the prompt that comes now
     sys.path[:] = _path
+    chip.keep_alive()

@@ -5,9 +5,11 @@ import random
 import unittest
 
 from bootloader.store.flash import Region
-from file_systems import Folder, RomFiles
-from flash_files import FileRegion, Held, View
+from flash_files import FileRegion, Held
+from flash_view import View
+from folder import Folder
 from nor import PAGE_BYTES, SECTOR_BYTES, NorFlash, Partition
+from rom_files import RomFiles
 
 SECTORS = 4
 

@@ -27,7 +27,7 @@ HEAP_SLACK_BYTES = 512
 def counting(states: States, firmware: Firmware) -> Iterator[Bench]:
     """A PPMID whose application counts its rounds and measures its heap."""
     image = firmware.own("counting", 0x01000000, app=COUNTING)
-    with Bench(states.holding(image)) as bench:
+    with states.bench(states.holding(image)) as bench:
         bench.ask("rounds", "rounds")
         yield bench
 

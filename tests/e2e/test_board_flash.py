@@ -70,7 +70,7 @@ def file(tmp_path: Path) -> Path:
 @pytest.fixture
 def back(usb: Usb, states: States) -> Iterator[Bench]:
     """A board that is plugged in once the disk is gone; it plays the Pico."""
-    with Bench(states.provisioned("ppmid")) as bench:
+    with states.bench(states.provisioned("ppmid")) as bench:
         yield bench
 
 

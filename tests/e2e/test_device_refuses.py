@@ -100,7 +100,7 @@ CASES: dict[str, tuple[str, Octets]] = {
 @pytest.fixture(scope="module")
 def device(states: States) -> Iterator[Bench]:
     """One device for all of them: none may leave a trace."""
-    with Bench(states.installed("ppmid/1.0.0")) as bench:
+    with states.bench(states.installed("ppmid/1.0.0")) as bench:
         yield bench
 
 

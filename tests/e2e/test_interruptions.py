@@ -204,7 +204,7 @@ def test_power_cuts_at_random_moments(
     files = [firmware.file(image) for image in releases[1:]]
     done = threading.Event()
     cuts = 0
-    with Bench(states.installed("ppmid/1.0.0")) as bench:
+    with states.bench(states.installed("ppmid/1.0.0")) as bench:
 
         def cut() -> None:
             nonlocal cuts

@@ -55,7 +55,7 @@ def test_an_application_that_hangs_is_reverted(ppmid2: Bench, firmware: Firmware
 
 def test_an_application_that_never_confirms_is_reverted(states: States, firmware: Firmware) -> None:
     image = firmware.own("says-nothing", 0x05000000, firmware.image("ppmid/1.0.0"), app=SILENT)
-    with Bench(states.installed("ppmid/1.0.0"), trial_ms=400) as bench:
+    with states.bench(states.installed("ppmid/1.0.0"), trial_ms=400) as bench:
         ran = hanboot("upgrade", firmware.file(image), "--port", bench.port, "--json")
         assert ran.code == 1
         assert ran.document["reason"]["name"] == "trial-unconfirmed"

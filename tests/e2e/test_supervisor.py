@@ -110,7 +110,7 @@ def test_a_restart_keeps_the_port(ppmid: Bench) -> None:
 def test_nobody_reads_what_the_device_writes(states: States, firmware: Firmware) -> None:
     """Its terminal fills up; the device goes on, and so does its link."""
     chatty = firmware.own("chatty", 0x01000000, app=CHATTY)
-    with Bench(states.holding(chatty)) as bench:
+    with states.bench(states.holding(chatty)) as bench:
         line = f"{'x' * 70}"
         wait_for(lambda: bench.texts.count(line) > 4000, "more than a terminal holds")
         assert bench.board.starts == 1

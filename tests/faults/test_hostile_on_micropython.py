@@ -67,7 +67,8 @@ def play(folder: Path, board: Board, inputs: list[bytes], free_bytes: int = 0) -
         [
             *(MICROPYTHON, "-X", f"heapsize={HEAP}"),
             ROOT / "tests" / "faults" / "hostile_on_micropython.py",
-            *(device_code.compiled(), flash, "ppmid", "0001020304050607", str(free_bytes)),
+            device_code.compiled(device_code.modules_in(device_code.VIRTUAL)),
+            *(flash, "ppmid", "0001020304050607", str(free_bytes)),
         ],
         input=b"".join(len(octets).to_bytes(4, "big") + octets for octets in lines),
         env={"MICROPYPATH": f".frozen:{ROOT / 'boards' / 'virtual'}"},

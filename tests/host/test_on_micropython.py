@@ -21,8 +21,7 @@ PATH = (
     ".frozen",
     str(ROOT),
     str(ROOT / ".toolchain" / "lib"),  # micropython-unittest
-    str(ROOT / "boards" / "virtual"),
-    str(ROOT / "boards" / "stock"),
+    *(str(ROOT / "boards" / name) for name in ("virtual", "stock", "common", "esp32_model")),
 )
 TIMEOUT_S = 300
 

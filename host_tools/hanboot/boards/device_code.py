@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 from mpremote.romfs import VfsRomWriter
@@ -16,7 +17,9 @@ from hanboot.errors import NoDevice
 from hanboot.image import romfs
 
 ROOT = Path(bootloader.__file__).parent.parent
-VIRTUAL = ROOT / "boards" / "virtual"
+BOARDS = ROOT / "boards"
+VIRTUAL = BOARDS / "virtual"
+COMMON = BOARDS / "common"
 _BUILT = ROOT / "build" / "virtual"
 
 
@@ -36,10 +39,27 @@ def micropython() -> Path:
     return binary
 
 
-def compiled() -> Path:
-    """The ROMFS with the virtual board's modules, built if there is none of these sources."""
-    sources = sorted(VIRTUAL.glob("*.py")) + sorted((ROOT / "bootloader").rglob("*.py"))
-    digest = hashlib.sha256()
+def modules_in(folder: Path) -> dict[str, Path]:
+    """The modules of a board's folder, by name."""
+    return {path.stem: path for path in sorted(folder.glob("*.py"))}
+
+
+def stock_modules(board: str, chip: str) -> dict[str, Path]:
+    """What a board with stock MicroPython imports beside the bootloader, by name.
+
+    Args:
+        board: folder in boards/: "stock", or "esp32_stock".
+        chip: "esp32", "rp2040" or "other".
+    """
+    found = modules_in(COMMON)
+    own = {name: path for name, path in found.items() if not name.endswith("_chip")}
+    return own | modules_in(BOARDS / board) | {"chip": found[f"{chip}_chip"]}
+
+
+def compiled(modules: Mapping[str, Path]) -> Path:
+    """The ROMFS with the bootloader and a board's `modules`, built if there is none of these."""
+    sources = list(modules.values()) + sorted((ROOT / "bootloader").rglob("*.py"))
+    digest = hashlib.sha256(repr(sorted(modules)).encode())
     for source in sources:
         digest.update(str(source.relative_to(ROOT)).encode() + b"\0" + source.read_bytes())
     image = _BUILT / f"{digest.hexdigest()[:16]}.romfs"
@@ -47,14 +67,15 @@ def compiled() -> Path:
         _BUILT.mkdir(parents=True, exist_ok=True)
         # into place at once: another board may be starting beside this one
         partial = image.with_suffix(f".{os.getpid()}")
-        partial.write_bytes(_build())
+        partial.write_bytes(_build(modules))
         partial.replace(image)
     return image
 
 
-def _build() -> bytes:
+def _build(modules: Mapping[str, Path]) -> bytes:
     writer = VfsRomWriter()
-    _add(writer, VIRTUAL, "")
+    for name, source in sorted(modules.items()):
+        writer.mkfile(f"{name}.mpy", romfs.compile_module(f"{name}.py", source))
     writer.opendir("bootloader")
     _add(writer, ROOT / "bootloader", "bootloader/")
     writer.closedir()

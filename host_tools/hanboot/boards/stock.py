@@ -1,4 +1,4 @@
-"""Puts hanboot on a board with stock MicroPython: compiled modules, and flash kept in files.
+"""Puts hanboot on a board with stock MicroPython: compiled modules, flash as partitions or files.
 
 For prototypes. Such a board isn't protected, and says so wherever it says what it is.
 """
@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from hanboot.boards import device_code
 from hanboot.boards import flashing as flash
-from hanboot.boards.device_code import ROOT
+from hanboot.boards.device_code import BOARDS, ROOT
 from hanboot.boards.prompt import Failed, Prompt
 from hanboot.device.client import Device, Identity
 from hanboot.errors import LinkError, NoDevice, Refused
@@ -18,22 +19,27 @@ from hanboot.image import romfs
 from hanboot.link import ports
 from hanboot.link.deadline import Deadline
 
-STOCK = ROOT / "boards" / "stock"
+_MAIN = BOARDS / "stock" / "main.py"
 #: Where everything but main.py goes.
 HOME = "/hanboot"
 NOT_PROTECTED = (
     "NOT PROTECTED: whoever has its console can change every file, the trust anchors included"
 )
 
-#: What boards/stock and bootloader import beside their own modules.
+#: What the modules on a board and bootloader import beside themselves.
 _NEEDS = ("asyncio", "binascii", "hashlib", "io", "machine", "os", "select", "time", "vfs")
 
-#: What the sectors of anchors, journal and two slots take at most (boards/stock/board.py).
+#: What anchors, journal and two slots take at most where they are files (boards/stock/board.py).
 _FLASH_BYTES = (16 + 4 + 16 + 16) * 4096
+#: Modules that only MicroPython for a chip has, and what hanboot has for it.
+_CHIPS = {"esp32": "esp32", "rp2": "rp2040"}
+#: Partitions that boards/esp32_stock takes; with all of them flash needs no files.
+_PARTITIONS = ("anchors", "journal", "slot0", "slot1", "data")
 #: What a file takes beside its octets, on a littlefs of 4096-octet blocks.
 _BLOCK_BYTES = 4096
 
-_BACK_S = 60.0
+#: From its reset to an answer: every module is read from its file system first.
+_BACK_S = 120.0
 
 _LOOK = f"""
 import os, sys
@@ -52,6 +58,11 @@ def size(path):
         return sum(size(path + '/' + e[0]) if e[1] & 0x4000 else e[3] for e in os.ilistdir(path))
     except OSError:
         return 0
+chips = [name for name in {tuple(_CHIPS)!r} if not missing(name)]
+labels = []
+if 'esp32' in chips:
+    import esp32
+    labels = [p.info()[4] for p in esp32.Partition.find(esp32.Partition.TYPE_DATA)]
 print(repr((
     sys.implementation.name,
     sys.implementation.version[:3],
@@ -63,6 +74,8 @@ print(repr((
     os.listdir('/'),
     text('/main.py'),
     text({HOME + "/role.py"!r}),
+    chips,
+    labels,
 )))
 """
 
@@ -81,6 +94,11 @@ def gone(path):
         os.remove(path)
     except OSError:
         pass
+def erase(label):
+    import esp32
+    part = esp32.Partition(label)
+    for block in range(part.ioctl(4, 0)):
+        part.ioctl(6, block)
 def folder(path):
     try:
         os.mkdir(path)
@@ -105,6 +123,17 @@ class Stock:
     names: list[str]
     main: str
     role: str
+    chips: list[str]
+    labels: list[str]
+
+    @property
+    def chip(self) -> str:
+        """Name of its module in boards/common."""
+        return next((_CHIPS[name] for name in self.chips), "other")
+
+    @property
+    def has_partitions(self) -> bool:
+        return set(_PARTITIONS) <= set(self.labels)
 
     @property
     def text(self) -> str:
@@ -116,17 +145,22 @@ class Stock:
         return "hanboot board deploy" in self.main
 
 
-def compiled(role: str) -> dict[str, bytes]:
+def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> dict[str, bytes]:
     """What goes on the board, by path; main.py last, for it makes the rest count."""
-    modules = [(path, path.name) for path in sorted(STOCK.glob("*.py")) if path.name != "main.py"]
+    board = "esp32_stock" if has_partitions else "stock"
+    modules = {
+        f"{name}.py": path
+        for name, path in device_code.stock_modules(board, chip).items()
+        if name != "main"
+    }
     for path in sorted((ROOT / "bootloader").rglob("*.py")):
-        modules.append((path, str(path.relative_to(ROOT))))
+        modules[str(path.relative_to(ROOT))] = path
     found = {
         f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)
-        for path, name in modules
+        for name, path in modules.items()
     }
     found[f"{HOME}/role.py"] = f'ROLE = "{role}"\n'.encode()
-    found["/main.py"] = (STOCK / "main.py").read_bytes()
+    found["/main.py"] = _MAIN.read_bytes()
     return found
 
 
@@ -157,13 +191,15 @@ def deploy(
     with Prompt(port) as prompt:
         there = _look(prompt)
         held = "ihd" if "ihd" in there.role else "ppmid" if there.role else None
-        files = compiled(role or held or "ppmid")
+        files = compiled(role or held or "ppmid", there.chip, there.has_partitions)
         _check(port, there, files)
         is_new_role = held is not None and role not in (None, held)
         _check_replaced(port, there, held if is_new_role else None, replace)
         say(f"{there.text}. {NOT_PROTECTED}")
         try:
-            prompt.run(_CLEAR + (f"clear({HOME!r})" if is_new_role else ""))
+            prompt.run(_CLEAR)
+            if is_new_role:
+                _forget(prompt, there)
             _copy(prompt, files, advance)
         except Failed as failed:
             raise LinkError(
@@ -172,7 +208,8 @@ def deploy(
                 "see what its file system holds, and repeat the command: the prompt is still there",
             ) from None
         prompt.leave("import machine; machine.reset()")
-    return _wait_back(port)
+    say(f"copied; waiting for hanboot to start at {port}, {_BACK_S:.0f} s at most")
+    return _wait_back(port, say)
 
 
 def _look(prompt: Prompt) -> Stock:
@@ -213,7 +250,8 @@ def _check(port: str, there: Stock, files: dict[str, bytes]) -> None:
             "flash the stock MicroPython 1.25 of this board",
         )
     needed = sum(-(-len(octets) // _BLOCK_BYTES) * _BLOCK_BYTES for octets in files.values())
-    needed += _FLASH_BYTES
+    if not there.has_partitions:
+        needed += _FLASH_BYTES
     if there.free_bytes + there.home_bytes < needed:
         raise Refused(
             f"{port} has no room for hanboot",
@@ -238,6 +276,15 @@ def _check_replaced(port: str, there: Stock, other_role: str | None, replace: bo
         )
 
 
+def _forget(prompt: Prompt, there: Stock) -> None:
+    """Clears what makes a device one: anchors, journal, slots, data."""
+    prompt.run(f"clear({HOME!r})")
+    if there.has_partitions:
+        for label in _PARTITIONS:
+            # one at a time: each takes some seconds
+            prompt.run(f"erase({label!r})")
+
+
 def _copy(prompt: Prompt, files: dict[str, bytes], advance: Callable[[int, int], None]) -> None:
     total = sum(map(len, files.values()))
     done = 0
@@ -253,11 +300,11 @@ def _copy(prompt: Prompt, files: dict[str, bytes], advance: Callable[[int, int],
         done += len(octets)
 
 
-def _wait_back(port: str) -> Identity:
+def _wait_back(port: str, say: Callable[[str], None]) -> Identity:
     deadline = Deadline(_BACK_S * ports.patience(port))
     while True:
         try:
-            with Device(port) as device:
+            with Device(port, say) as device:
                 return device.identity()
         except (LinkError, NoDevice) as error:
             if deadline.passed:

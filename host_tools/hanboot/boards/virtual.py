@@ -45,7 +45,7 @@ class VirtualBoard(BoardProcess):
         self.is_cut = False
 
     def _prepare(self) -> None:
-        self._code = device_code.compiled()
+        self._code = device_code.compiled(device_code.modules_in(device_code.VIRTUAL))
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command = [

@@ -1,8 +1,7 @@
-# The two file systems that start.py mounts, as stock MicroPython can have them: the application's
-# ROMFS read from slices of its slot, and the data region as a folder.
+# What start.py mounts for an application where MicroPython has no VfsRom, as stock builds have not:
+# its ROMFS, read from slices of its slot.
 
 import io
-import os
 
 from bootloader.compat import const
 
@@ -13,6 +12,7 @@ _VERBATIM       = const(2)
 _MODE_DIRECTORY = const(0x4000)
 _MODE_FILE      = const(0x8000)
 _PIECE_BYTES    = const(4096)
+_WINDOW_BYTES   = const(128)    # of the directory, read at once: an ESP32 pays for each read
 _ENOENT         = const(2)
 _EROFS          = const(30)
 # fmt: on
@@ -23,15 +23,22 @@ _EROFS          = const(30)
 class RomFiles:
     def __init__(self, image) -> None:  # type: ignore[no-untyped-def]
         self._image = image
+        self._window_at = 0
+        self._window = image[:_WINDOW_BYTES]
         # path: (first octet, octets), or None for a folder
-        self._places: "dict[str, tuple[int, int] | None]" = {"/": None}
+        self._places: dict[str, tuple[int, int] | None] = {"/": None}
         _, start, end = self._record(0)
         self._read(start, end, "/")
+
+    def _octet(self, at: int) -> int:
+        if not 0 <= at - self._window_at < len(self._window):
+            self._window_at, self._window = at, self._image[at : at + _WINDOW_BYTES]
+        return self._window[at - self._window_at]
 
     def _uint(self, at: int) -> "tuple[int, int]":
         value = 0
         while True:
-            octet = self._image[at]
+            octet = self._octet(at)
             at += 1
             value = value << 7 | octet & 0x7F
             if octet < 0x80:
@@ -89,67 +96,3 @@ class RomFiles:
             end = min(length, at + _PIECE_BYTES)
             octets[at:end] = self._image[start + at : start + end]
         return io.BytesIO(octets) if "b" in mode else io.StringIO(str(octets, "utf8"))
-
-
-# A folder of the file system at /, in the place of a littlefs of its own. Takes what VfsLfs2 takes.
-class Folder:
-    def __init__(self, folder: str, progsize: int = 0) -> None:
-        self._folder = folder
-        os.stat(folder)  # an OSError, as for a littlefs that was never made
-
-    @staticmethod
-    def mkfs(folder: str, progsize: int = 0) -> None:
-        _remove_within(folder)
-        try:
-            os.mkdir(folder)
-        except OSError:
-            pass  # is there
-
-    def _path(self, path: str) -> str:
-        # '..' leads nowhere, as at the root of a file system
-        parts = [part for part in path.split("/") if part not in ("", ".", "..")]
-        return "/".join([self._folder] + parts)
-
-    def mount(self, readonly: bool, mkfs: bool) -> None:
-        pass
-
-    def umount(self) -> None:
-        pass
-
-    def open(self, path: str, mode: str):  # type: ignore[no-untyped-def]
-        return open(self._path(path), mode)
-
-    def stat(self, path: str):  # type: ignore[no-untyped-def]
-        return os.stat(self._path(path))
-
-    def statvfs(self, path: str):  # type: ignore[no-untyped-def]
-        return os.statvfs(self._folder)
-
-    def ilistdir(self, path: str):  # type: ignore[no-untyped-def]
-        return os.ilistdir(self._path(path))  # type: ignore[attr-defined]
-
-    def mkdir(self, path: str) -> None:
-        os.mkdir(self._path(path))
-
-    def rmdir(self, path: str) -> None:
-        os.rmdir(self._path(path))
-
-    def remove(self, path: str) -> None:
-        os.remove(self._path(path))
-
-    def rename(self, old: str, new: str) -> None:
-        os.rename(self._path(old), self._path(new))
-
-
-def _remove_within(folder: str) -> None:
-    try:
-        names = os.listdir(folder)
-    except OSError:
-        return
-    for name in names:
-        path = folder + "/" + name
-        if os.stat(path)[0] & _MODE_DIRECTORY:
-            _remove_within(path)
-            os.rmdir(path)
-        else:
-            os.remove(path)

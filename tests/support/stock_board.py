@@ -1,4 +1,4 @@
-"""A board with stock MicroPython at a pseudo terminal: tests/e2e/stock_chip.py, and its supply."""
+"""A board with stock MicroPython at a pseudo terminal: stock_chip.py, and its supply."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import os
 import selectors
+import signal
 import subprocess
 import termios
 import threading
@@ -14,9 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hanboot.boards import device_code
+from hanboot.boards.esp32.model import MODEL
 
 _CHIP = Path(__file__).with_name("stock_chip.py")
-_RESET_EXIT = 64
+_CAUSES = {64: "reset", -signal.SIGALRM: "watchdog"}
 _BOOTLOADER_EXIT = 65
 _LOOK_S = 0.05
 _START_S = 10.0
@@ -31,20 +33,27 @@ class StockBoard:
     Args:
         flash: file; made, erased, if it is not there.
         kilobytes: of its file system.
+        is_esp32: whether it is an ESP32; its flash has a partition table then.
         on_bootloader: called once machine.bootloader() has run; the board stays silent then.
     """
 
     def __init__(
-        self, flash: Path, kilobytes: int = 1408, on_bootloader: Callable[[], object] = lambda: None
+        self,
+        flash: Path,
+        kilobytes: int = 1408,
+        on_bootloader: Callable[[], object] = lambda: None,
+        is_esp32: bool = False,
     ) -> None:
         self._flash = flash
-        self._bytes = kilobytes * 1024
         self._on_bootloader = on_bootloader
+        self._is_esp32 = is_esp32
         if not flash.exists():
-            flash.write_bytes(b"\xff" * self._bytes)
+            flash.write_bytes(b"\xff" * (kilobytes * 1024))
         self._unplugged = threading.Event()
         self._speaks = threading.Event()
         self.starts = 0
+        #: Causes of the resets since it was plugged in.
+        self.resets: list[str] = []
 
     def __enter__(self) -> StockBoard:
         self._host, host_side = os.openpty()
@@ -83,8 +92,9 @@ class StockBoard:
                     with contextlib.suppress(OSError):
                         os.write(ways[key.fd], os.read(key.fd, 256))
                 code = process.poll()
-                if code == _RESET_EXIT:
-                    process = self._start()
+                if code in _CAUSES:
+                    self.resets.append(_CAUSES[code])
+                    process = self._start(_CAUSES[code])
                 elif code == _BOOTLOADER_EXIT:
                     self._on_bootloader()
                     break
@@ -94,15 +104,16 @@ class StockBoard:
         for descriptor in self._descriptors:
             os.close(descriptor)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, cause: str = "power") -> subprocess.Popen[bytes]:
         self.starts += 1
         program = [str(device_code.micropython()), "-X", "heapsize=512k", str(_CHIP)]
+        chip = ["esp32", cause] if self._is_esp32 else ["other"]
         return subprocess.Popen(
-            [*program, str(self._flash), str(self._bytes)],
+            [*program, str(self._flash), *chip],
             stdin=self._chip_side,
             stdout=self._chip_side,
             stderr=self._chip_side,
-            env={"MICROPYPATH": f"{device_code.VIRTUAL}:.frozen"},
+            env={"MICROPYPATH": f"{MODEL}:{device_code.VIRTUAL}:.frozen"},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )

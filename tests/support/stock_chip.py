@@ -1,7 +1,8 @@
 # A chip with stock MicroPython, as a process of the unix port: flash in a file, a littlefs at /,
 # main.py at the start, and then a prompt. (The unix port has no raw prompt of its own.)
 #
-#   micropython stock_chip.py FLASH BYTES
+#   micropython stock_chip.py FLASH other         some chip, all of its flash one file system
+#   micropython stock_chip.py FLASH esp32 CAUSE   an ESP32 by the partition table in FLASH
 
 import io
 import os
@@ -28,8 +29,28 @@ class Machine:
         _leave(BOOTLOADER_EXIT)
 
 
-def mount(path, length):
-    partition = Partition(NorFlash(mapped(path, length)), 0, length // SECTOR_BYTES)
+def flash_of(path):
+    return NorFlash(mapped(path, os.stat(path)[6]))
+
+
+# An ESP32; returns its partition for files.
+def be_esp32(path, cause):
+    import esp32
+    import machine
+
+    esp32.attach(flash_of(path))
+    machine.attach(bytes.fromhex("a4e57c0102ff"), cause)
+    return esp32.Partition("vfs")
+
+
+# Another chip; returns all of its flash.
+def be_other(path):
+    sys.modules["machine"] = Machine
+    flash = flash_of(path)
+    return Partition(flash, 0, len(flash.cells) // SECTOR_BYTES)
+
+
+def mount(partition):
     try:
         files = vfs.VfsLfs2(partition, progsize=256)
     except OSError:
@@ -88,8 +109,10 @@ def prompt():
             code += octet
 
 
-mount(sys.argv[1], int(sys.argv[2]))
-sys.modules["machine"] = Machine
+if sys.argv[2] == "esp32":
+    mount(be_esp32(sys.argv[1], sys.argv[3]))
+else:
+    mount(be_other(sys.argv[1]))
 sys.path[:] = ["", ".frozen", "/lib"]
 for name in ("mapped", "nor"):
     del sys.modules[name]

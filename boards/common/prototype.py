@@ -1,0 +1,73 @@
+# What boards with stock MicroPython share: they are prototypes, and NOTHING ON THEM IS PROTECTED.
+# Ctrl-C gives a prompt, every file and partition can be changed over it, and what the bootloader
+# does is what the files say today.
+#
+# Stock builds have no VfsRom; it is stood in for before the bootloader imports `vfs`.
+
+import gc
+import machine
+import sys
+import time
+import vfs
+
+import chip
+from role import ROLE
+
+from bootloader.compat import const
+from rom_files import RomFiles
+from stdin_console import Console
+
+_FLUSH_MS = const(50)  # for the last reply to leave
+
+# device type as in bootloader/policy.py, image type
+_ROLES = {"ppmid": (5, 0x0005), "ihd": (6, 0x0006)}
+
+
+# `vfs` as start.py uses it, with `VfsLfs2` for the data region.
+class _Vfs:
+    mount = vfs.mount
+    umount = vfs.umount
+    VfsRom = RomFiles
+    VfsLfs2 = getattr(vfs, "VfsLfs2", None)
+
+
+def provide_vfs(lfs2=None):
+    if lfs2 is not None:
+        _Vfs.VfsLfs2 = lfs2
+    sys.modules["vfs"] = _Vfs
+
+
+class Prototype:
+    manufacturer_code = 0xFFF0
+    hardware_version = 0x0100
+    device_type, image_type = _ROLES[ROLE]
+    trial_ms = 30_000
+    hung = chip.HUNG
+
+    def __init__(self):
+        self.serial = chip.serial()
+        self.console = Console()
+        gc.collect()
+        print(
+            "hanboot on stock MicroPython, %d KB of heap left: Ctrl-C gives a prompt; "
+            "nothing is protected" % (gc.mem_free() // 1024)
+        )
+
+    def watchdog(self):
+        chip.feed()
+
+    def idle(self, duration_ms):
+        time.sleep_ms(duration_ms)
+
+    # A picture is a rule and a line for each of its own.
+    def display(self, lines):
+        self.console.write(b"+--\n")
+        for line in lines:
+            self.console.write(b"| " + line.encode() + b"\n")
+
+    def report(self, error):
+        sys.print_exception(error)
+
+    def reset(self):
+        time.sleep_ms(_FLUSH_MS)
+        machine.reset()
