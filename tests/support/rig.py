@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 import small_release
 import steps
 
+from hanboot.boards.esp32.model import Esp32Board
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device, Identity
 from hanboot.device.provisioning import AnchorKey, development_keys, provision
@@ -173,6 +174,10 @@ class Firmware:
 # --- boards
 
 
+#: Boards that run here, on a state folder.
+BoardKind = type[VirtualBoard] | type[Esp32Board]
+
+
 class Bench:
     """A virtual board in this process, with somebody who reads its display and types.
 
@@ -180,11 +185,18 @@ class Bench:
         state: its state folder.
         role: "ppmid", "ihd" or None for what the folder holds.
         trial_ms: how long an application may take to confirm.
+        kind: of the board.
     """
 
-    def __init__(self, state: Path, role: str | None = None, trial_ms: int = 10_000) -> None:
+    def __init__(
+        self,
+        state: Path,
+        role: str | None = None,
+        trial_ms: int = 10_000,
+        kind: BoardKind = VirtualBoard,
+    ) -> None:
         self.texts: list[str] = []
-        self.board = VirtualBoard(state, role, trial_ms, self.texts.append)
+        self.board = kind(state, role, trial_ms, self.texts.append)
         self.port = f"virtual:{state}"
 
     def __enter__(self) -> Bench:
@@ -258,10 +270,15 @@ def is_topped_up(credit: float) -> bool:
 class States:
     """State folders of devices, each prepared once and copied for whoever wants one."""
 
-    def __init__(self, folder: Path, firmware: Firmware) -> None:
+    def __init__(self, folder: Path, firmware: Firmware, kind: BoardKind = VirtualBoard) -> None:
         self._folder = folder
         self._firmware = firmware
+        self._kind = kind
         self._count = 0
+
+    def bench(self, state: Path, role: str | None = None, trial_ms: int = 10_000) -> Bench:
+        """A board on a state folder."""
+        return Bench(state, role, trial_ms, self._kind)
 
     def fresh(self) -> Path:
         self._count += 1
@@ -280,7 +297,7 @@ class States:
 
         def make(state: Path) -> None:
             self._move(self.provisioned("ppmid"), state)
-            with Bench(state) as bench:
+            with self.bench(state) as bench:
                 bench.install(image)
 
         return self._copy(image.image_hash.hex(), make)
@@ -293,14 +310,14 @@ class States:
         return copy
 
     def _provision(self, state: Path, role: str) -> None:
-        with Bench(state, role) as bench, Device(bench.port) as device:
+        with self.bench(state, role) as bench, Device(bench.port) as device:
             provision(device, self._firmware.pairs.anchors())
 
     def _install(self, state: Path, names: tuple[str, ...]) -> None:
         *before, name = names
         role = name.partition("/")[0]
         self._move(self.installed(*before) if before else self.provisioned(role), state)
-        with Bench(state) as bench:
+        with self.bench(state) as bench:
             bench.install(self._firmware.image(name))
             if role == "ppmid" and not before:
                 bench.ask(f"top-up {TOP_UP}", "Balance")

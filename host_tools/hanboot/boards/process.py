@@ -57,6 +57,8 @@ class BoardProcess(ABC):
     #: What `board.json` calls this board, and what people do.
     kind: str
     name: str
+    #: Bytes of its flash.
+    flash_bytes = FLASH_BYTES
 
     def __init__(
         self,
@@ -99,6 +101,14 @@ class BoardProcess(ABC):
     def _cause_of(self, code: int) -> str | None:
         """Why the process ended: reset or watchdog; None if it should not have."""
 
+    def _new_flash(self) -> bytes:
+        """What a board's flash holds as it comes: erased, it is all ones."""
+        return b"\xff" * self.flash_bytes
+
+    def _new_serial(self) -> bytes:
+        """An EUI-64 of our own making: locally administered."""
+        return bytes((0x02,)) + secrets.token_bytes(7)
+
     # --- the state folder
 
     def _claim(self, role: str | None) -> None:
@@ -134,20 +144,18 @@ class BoardProcess(ABC):
         self._serial: str = settings["serial"]
         self.flash = self.state / "flash.bin"
         if not self.flash.exists():
-            # erased flash is all ones
-            self.flash.write_bytes(b"\xff" * FLASH_BYTES)
-        if self.flash.stat().st_size != FLASH_BYTES:
+            self.flash.write_bytes(self._new_flash())
+        if self.flash.stat().st_size != self.flash_bytes:
             raise BadFile(
                 f"{self.flash} is not the flash of a board",
-                f"it holds {self.flash.stat().st_size} octets, not {FLASH_BYTES}",
+                f"it holds {self.flash.stat().st_size} octets, not {self.flash_bytes}",
                 "give another folder with --state, or remove the file to begin with blank flash",
             )
 
     def _settings(self, role: str | None) -> dict[str, Any]:
         file = self.state / SETTINGS_FILE
         if not file.exists():
-            # an EUI-64 of our own making: locally administered
-            serial = bytes((0x02,)) + secrets.token_bytes(7)
+            serial = self._new_serial()
             settings: dict[str, Any] = {
                 "board": self.kind,
                 "role": role or ROLES[0],

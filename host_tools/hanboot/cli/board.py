@@ -9,12 +9,14 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from bootloader.trust import anchors
-from hanboot.boards import bootsel, rp2040, virtual
+from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
 from hanboot.boards.bootsel import Volume
-from hanboot.boards.process import BoardProcess, cut_power, run_until_stopped
+from hanboot.boards.process import ROLES
 from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command
+from hanboot.cli.board_run import power_cycle, run
+from hanboot.cli.board_selfcheck import selfcheck_command
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
@@ -32,6 +34,9 @@ def board() -> None:
 
 board.add_command(flash_command)
 board.add_command(deploy_command)
+board.add_command(run)
+board.add_command(power_cycle)
+board.add_command(selfcheck_command)
 
 
 @board.command("list")
@@ -75,89 +80,6 @@ def _volume_entry(volume: Volume) -> dict[str, str | None]:
     }
 
 
-@board.group()
-def run() -> None:
-    """Start a board on this machine and print its port; Ctrl-C stops it."""
-
-
-@run.command("virtual")
-@click.option("--role", type=click.Choice(virtual.ROLES), help="What it plays. Default: ppmid.")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/boards/virtual"),
-    show_default=True,
-    help="Folder with its flash; made if it is not there.",
-)
-@click.option(
-    "--trial-ms",
-    type=click.IntRange(min=100),
-    default=30_000,
-    show_default=True,
-    help="How long an application may take to confirm itself.",
-)
-@click.option("--quiet", is_flag=True, help="Do not show what the device writes and displays.")
-@json_option
-def run_virtual(role: str | None, state: Path, trial_ms: int, quiet: bool, as_json: bool) -> None:
-    """The bootloader in a MicroPython process, its flash in a file."""
-    out = Out(as_json)
-    show = (lambda line: None) if quiet or as_json else out.line
-    _run(virtual.VirtualBoard(state, role, trial_ms, show), out)
-
-
-@run.command("rp2040")
-@click.option("--role", type=click.Choice(virtual.ROLES), help="What it plays. Default: ppmid.")
-@click.option(
-    "--state",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("build/boards/rp2040"),
-    show_default=True,
-    help="Folder with its flash; made if it is not there.",
-)
-@click.option(
-    "--firmware",
-    type=click.Path(path_type=Path),
-    help="UF2 to flash. Default: what make firmware built for the role.",
-)
-@click.option("--quiet", is_flag=True, help="Do not show what the device writes and displays.")
-@json_option
-def run_rp2040(
-    role: str | None, state: Path, firmware: Path | None, quiet: bool, as_json: bool
-) -> None:
-    """The firmware of a Pico on an emulated chip, some 15 times slower than a real one."""
-    out = Out(as_json)
-    show = (lambda line: None) if quiet or as_json else out.line
-    _run(rp2040.Rp2040Board(state, role, show, firmware), out)
-
-
-def _run(machine: BoardProcess, out: Out) -> None:
-    def announce(port: str) -> None:
-        out.document({"port": port, "role": machine.role, "state": str(machine.state)})
-        out.line(port)
-        out.note(
-            f"{machine.name} {machine.role.upper()}; also --port virtual:{machine.state}; "
-            "Ctrl-C stops it"
-        )
-
-    run_until_stopped(machine, announce)
-
-
-@board.command("power-cycle")
-@click.option(
-    "--state",
-    required=True,
-    type=click.Path(path_type=Path, file_okay=False),
-    help="Folder of a board that runs on this machine.",
-)
-@json_option
-def power_cycle(state: Path, as_json: bool) -> None:
-    """Cut the supply of a board that `board run` runs, at this very instant, and give it back."""
-    out = Out(as_json)
-    cut_power(state)
-    out.document({"state": str(state)})
-    out.line("power was cut, and is back")
-
-
 @board.command("provision")
 @option(
     "manufacturer_key",
@@ -170,9 +92,7 @@ def power_cycle(state: Path, as_json: bool) -> None:
     type=click.Path(path_type=Path),
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
-@click.option(
-    "--role", type=click.Choice(virtual.ROLES), help="Refuse a device that plays another."
-)
+@click.option("--role", type=click.Choice(ROLES), help="Refuse a device that plays another.")
 @port_option
 @json_option
 def provision_command(

@@ -76,7 +76,7 @@ def patience(port: str) -> float:
         settings = json.loads((Path(port[len(VIRTUAL) :]) / SETTINGS_FILE).read_text())
     except (OSError, ValueError):
         return 1.0
-    return 1.0 if settings.get("board") == "virtual" else _EMULATED_PATIENCE
+    return _EMULATED_PATIENCE if settings.get("board") == "rp2040" else 1.0
 
 
 def open_port(port: str) -> serial.Serial:

@@ -1,0 +1,48 @@
+# The module `machine` of an ESP32, as far as hanboot uses it, for a process of the unix port: the
+# watchdog is the kernel's alarm, and a reset ends the process with a code that says which.
+
+from mapped import libc
+
+# ports/esp32/modmachine.c; what the supervisor says of the last end
+PWRON_RESET = 1
+HARD_RESET = 2
+WDT_RESET = 3
+RESET_EXIT = 64
+
+_MAC_BYTES = 6
+
+_alarm = libc.func("I", "alarm", "I")
+_leave = libc.func("v", "_exit", "i")
+
+
+class _Chip:
+    mac = bytes(_MAC_BYTES)
+    cause = PWRON_RESET
+
+
+# cause: "power", "reset", "watchdog" or "crash", which a panic is: HARD_RESET
+def attach(mac, cause):
+    _Chip.mac = mac
+    _Chip.cause = {"power": PWRON_RESET, "watchdog": WDT_RESET}.get(cause, HARD_RESET)
+
+
+def unique_id():
+    return _Chip.mac
+
+
+def reset_cause():
+    return _Chip.cause
+
+
+def reset():
+    _leave(RESET_EXIT)
+
+
+class WDT:
+    # A second one sets another timeout. The alarm counts whole seconds.
+    def __init__(self, id=0, timeout=5000):
+        self._seconds = max(1, -(-timeout // 1000))
+        self.feed()
+
+    def feed(self):
+        _alarm(self._seconds)

@@ -1,0 +1,1 @@
+"""ESP32 boards: chips, partition tables, images, flashing, and a model that runs here."""

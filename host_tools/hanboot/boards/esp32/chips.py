@@ -1,0 +1,80 @@
+"""What differs between the chips of the ESP32 family, in one place.
+
+Only the ESP32 was tried; the rest is Espressif's documentation, and pages say *not tried*.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hanboot.errors import WrongUsage
+
+TABLE_AT = 0x8000
+"""Where MicroPython's builds keep the partition table (CONFIG_PARTITION_TABLE_OFFSET)."""
+
+APP_AT = 0x10000
+"""Where they keep the app."""
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One chip of the family.
+
+    Attributes:
+        name: as esptool's `--chip` takes it.
+        title: what people call it, and esptool prints.
+        image_id: chip id in the header of its images (esp_app_format.h, esp_chip_id_t).
+        bootloader_at: where the ROM looks for the second-stage bootloader; an image of
+            MicroPython for the whole flash begins there.
+        has_native_usb: its console is USB of the chip's own, which holds back what is not taken;
+            the others have a UART, and MicroPython drops what its ring does not hold.
+        is_tried: whether hanboot ran on it.
+    """
+
+    name: str
+    title: str
+    image_id: int
+    bootloader_at: int
+    has_native_usb: bool
+    is_tried: bool = False
+
+    @property
+    def remark(self) -> str:
+        return "" if self.is_tried else f"hanboot was not tried on an {self.title}"
+
+
+CHIPS = (
+    Chip("esp32", "ESP32", 0, 0x1000, has_native_usb=False, is_tried=True),
+    Chip("esp32s2", "ESP32-S2", 2, 0x1000, has_native_usb=True),
+    Chip("esp32c3", "ESP32-C3", 5, 0x0, has_native_usb=True),
+    Chip("esp32s3", "ESP32-S3", 9, 0x0, has_native_usb=True),
+    Chip("esp32c6", "ESP32-C6", 13, 0x0, has_native_usb=True),
+)
+NAMES = tuple(chip.name for chip in CHIPS)
+
+USB_BRIDGES = {
+    (0x10C4, 0xEA60): "CP210x",
+    (0x1A86, 0x7523): "CH340",
+    (0x1A86, 0x55D4): "CH9102",
+    (0x0403, 0x6001): "FT232",
+    (0x303A, 0x1001): "the chip's own USB",
+}
+"""USB ids behind which boards of the family are found: of a bridge that many other boards have,
+too, and often without a serial number."""
+
+
+def by_name(name: str) -> Chip:
+    """The chip that `--chip` names.
+
+    Raises:
+        WrongUsage: there is none of that name.
+    """
+    for chip in CHIPS:
+        if chip.name == name:
+            return chip
+    raise WrongUsage(f"no chip is called {name}", "hanboot does not know it", ", ".join(NAMES))
+
+
+def by_image_id(image_id: int) -> Chip | None:
+    """The chip whose images have this id; None for one that hanboot does not know."""
+    return next((chip for chip in CHIPS if chip.image_id == image_id), None)

@@ -1,0 +1,23 @@
+"""The fixtures of tests/e2e, with the model of an ESP32 in the place of the virtual board."""
+
+import sys
+from pathlib import Path
+
+import pytest
+from device_fixtures import *  # noqa: F403
+from rig import ROOT, Firmware, States
+
+from hanboot.boards.esp32.model import Esp32Board
+
+sys.path.append(str(ROOT / "tests" / "e2e"))
+
+
+@pytest.fixture(scope="session")
+def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
+    return States(tmp_path_factory.mktemp("esp32"), firmware, Esp32Board)
+
+
+@pytest.fixture
+def flash(tmp_path: Path) -> Path:
+    """Where a board of a test has its flash."""
+    return tmp_path / "flash.bin"
