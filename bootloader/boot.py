@@ -10,7 +10,6 @@
 from bootloader import policy, verify
 from bootloader.compat import const
 from bootloader.device import Device
-from bootloader.install import make_verdict
 from bootloader.reasons import (
     SLOT_DAMAGED,
     TRIAL_HUNG,
@@ -19,26 +18,27 @@ from bootloader.reasons import (
     Refused,
 )
 from bootloader.store import ledger
+from bootloader.verdict import make_verdict
 
 _TRIAL_STARTS = const(3)
 
 
 # The manifest of slot `index` if its image verifies; Refused if not.
 def _verified(device: Device, index: int):  # type: ignore[no-untyped-def]
-    proofs = policy.Proofs()
+    result = policy.VerificationResult()
     image = device.image(index)
-    steps = verify.image_steps(image, device.anchors, proofs)
-    content = None
-    while content is None:
+    steps = verify.image_steps(image, device.anchors, result)
+    manifest = None
+    while manifest is None:
         device.board.watchdog()
         try:
             next(steps)
         except StopIteration as end:
-            content = end.value
-    reason = policy.judge_proofs(proofs, device.facts())
+            manifest = end.value
+    reason = policy.check_verification(result, device.facts())
     if reason:
         raise Refused(reason)
-    return content
+    return manifest
 
 
 # Writes to the journal; False where it takes nothing more, which must not keep the device from
@@ -72,9 +72,9 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
     if index < 0:
         return None
     try:
-        content = _verified(device, index)
-        reason = policy.judge_pathway(
-            content,
+        manifest = _verified(device, index)
+        reason = policy.check_pathway(
+            manifest,
             store.slots[index].image_hash,
             device.running(),
             store.security_counter,
@@ -89,7 +89,7 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
     # a start that cannot be counted might be repeated for ever
     if not _kept(store.count_attempt, index):
         return None
-    return index, content
+    return index, manifest
 
 
 def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
@@ -98,9 +98,9 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
     if index < 0:
         return None
     try:
-        content = _verified(device, index)
+        manifest = _verified(device, index)
         _kept(store.mark_damaged, index, False)
-        return index, content
+        return index, manifest
     except Refused as refused:
         # an image is not damaged because the verifier is
         if refused.reason == VERIFIER_FAULT:
@@ -113,9 +113,9 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
     )
     if older.state == ledger.PREVIOUS and older.security_counter >= store.security_counter:
         try:
-            content = _verified(device, other)
+            manifest = _verified(device, other)
             _kept(store.fall_back, other, verdict)
-            return other, content
+            return other, manifest
         except Refused:
             pass
     _kept(store.record, verdict)

@@ -11,7 +11,8 @@
 #   trial_ms            how long an application may take to confirm
 #   display(lines)      show them, in whatever way the board can
 
-from bootloader.policy import DeviceFacts, Firmware
+from bootloader.admission import Recipient
+from bootloader.policy import DeviceFacts, RunningFirmware
 from bootloader.reasons import Refused
 from bootloader.store import ledger
 from bootloader.store.flash import Region
@@ -19,7 +20,7 @@ from bootloader.store.journal import Journal
 from bootloader.trust.anchors import Anchors
 
 
-class Device:
+class Device(Recipient):
     def __init__(self, board) -> None:  # type: ignore[no-untyped-def]
         self.board = board
         self.slots = [Region(*board.region("slot0")), Region(*board.region("slot1"))]
@@ -51,12 +52,16 @@ class Device:
         )
 
     # The firmware that an offered image would follow: the confirmed one, also during a trial.
-    def running(self) -> "Firmware | None":
+    def running(self) -> "RunningFirmware | None":
         index = self.ledger.confirmed()
         if index < 0:
             return None
         slot = self.ledger.slots[index]
-        return Firmware(slot.file_version, slot.image_hash, slot.state == ledger.DAMAGED)
+        return RunningFirmware(slot.file_version, slot.image_hash, slot.state == ledger.DAMAGED)
+
+    def running_image(self) -> "memoryview | None":
+        index = self.ledger.confirmed()
+        return None if index < 0 else self.image(index)
 
     # The Manufacturer Image in slot `index`, in place.
     def image(self, index: int) -> memoryview:

@@ -1,7 +1,7 @@
 # The decision: may this image be installed on this device, over what it runs now?
 #
 # Pure functions of plain values. The device asks them before it erases anything, again when all
-# octets have arrived, and again at activation; host tools and planner ask the same functions, so
+# bytes have arrived, and again at activation; host tools and planner ask the same functions, so
 # they cannot disagree with the device. Each check is one paragraph, in the order of the design,
 # and has its own reason. The parsers in image/ have refused before this what cannot be read.
 
@@ -21,6 +21,7 @@ from bootloader.reasons import (
     NO_IMAGE_HELD,
     NO_LONGER_ALLOWED,
     NOT_A_PREDECESSOR,
+    NOT_PROVISIONED,
     PADDING,
     PAYLOAD_HASH,
     SECURITY_COUNTER,
@@ -28,6 +29,7 @@ from bootloader.reasons import (
     SUPPLIER_MISSING,
     SUPPLIER_SIGNATURE,
     TOO_LARGE,
+    TRIAL_RUNNING,
     UNKNOWN_SIGNER,
 )
 
@@ -45,10 +47,25 @@ IHD    = const(6)  # 'type 2' device
 _SUPPLIER_OPTIONAL = (PPMID, IHD)
 
 
-class Firmware:
+# The remedy of these is another predecessor.
+PATHWAY = (BELOW_MINIMUM_BASE, NOT_A_PREDECESSOR, NO_LONGER_ALLOWED)
+
+# These speak of the device, not of an image.
+TRANSIENT = (NOT_PROVISIONED, TRIAL_RUNNING)
+
+# Where in the OTA Header a refusal points to.
+FIELD_OFFSETS = {
+    MANUFACTURER_CODE: ota.MANUFACTURER_CODE_AT,
+    IMAGE_TYPE: ota.IMAGE_TYPE_AT,
+    SIZE_MISMATCH: ota.TOTAL_BYTES_AT,
+    HARDWARE_VERSION: ota.HARDWARE_AT,
+}
+
+
+class RunningFirmware:
     # Identity of a firmware: the registry holds equal versions with different hashes, so the
     # Manufacturer Image Hash is part of it. is_damaged: it is what the device should run, but
-    # its octets no longer verify; it may be installed once more over itself.
+    # its bytes no longer verify; it may be installed once more over itself.
     def __init__(self, file_version: int, image_hash: bytes, is_damaged: bool = False) -> None:
         self.file_version = file_version
         self.image_hash = image_hash
@@ -75,7 +92,7 @@ class DeviceFacts:
         self.security_counter = security_counter
 
 
-class Proofs:
+class VerificationResult:
     # What verification found. Everything counts as failed until it has been shown.
     # supplier_valid: None where the image carries no supplier signature.
     def __init__(self) -> None:
@@ -87,15 +104,15 @@ class Proofs:
 
 
 # Whether `manifest` names `running` as a version that it may follow.
-def names_predecessor(manifest: Manifest, running: Firmware) -> bool:
+def names_predecessor(manifest: Manifest, running: RunningFirmware) -> bool:
     for version, digest, _ in manifest.predecessors:
         if version == running.file_version and (digest is None or digest == running.image_hash):
             return True
     return False
 
 
-# First, on the 60 octets of the OTA Header. file_bytes: what the sender says it will send.
-def judge_header(header: ota.Header, file_bytes: int, device: DeviceFacts) -> int:
+# First, on the 60 bytes of the OTA Header. file_bytes: what the sender says it will send.
+def check_header(header: ota.Header, file_bytes: int, device: DeviceFacts) -> int:
     # the declared size must be the size that arrives
     if header.total_bytes != file_bytes:
         return SIZE_MISMATCH
@@ -117,12 +134,12 @@ def judge_header(header: ota.Header, file_bytes: int, device: DeviceFacts) -> in
 
 
 # Then on the manifest, before anything is erased. image_hash: None while it is not known yet.
-def judge_manifest(
+def check_manifest(
     header: ota.Header,
     manifest: Manifest,
     image_bytes: int,
     image_hash: "bytes | None",
-    running: "Firmware | None",
+    running: "RunningFirmware | None",
     device: DeviceFacts,
 ) -> int:
     # no signature covers the header: it must say what the signed manifest says
@@ -137,14 +154,14 @@ def judge_manifest(
     if image_bytes > device.slot_bytes:
         return TOO_LARGE
 
-    return judge_pathway(manifest, image_hash, running, device.security_counter)
+    return check_pathway(manifest, image_hash, running, device.security_counter)
 
 
 # The upgrade pathway alone: may `manifest` follow `running`?
-def judge_pathway(
+def check_pathway(
     manifest: Manifest,
     image_hash: "bytes | None",
-    running: "Firmware | None",
+    running: "RunningFirmware | None",
     security_counter: int,
 ) -> int:
     if running is not None:
@@ -175,32 +192,32 @@ def judge_pathway(
 
 
 # Then on the signature over the manifest: what is not signed does not erase anything, either.
-def judge_signature(proofs: Proofs) -> int:
-    if not proofs.signer_known:
+def check_signature(result: VerificationResult) -> int:
+    if not result.signer_known:
         return UNKNOWN_SIGNER
 
-    if not proofs.manufacturer_valid:
+    if not result.manufacturer_valid:
         return MANUFACTURER_SIGNATURE
 
     return ACCEPTED
 
 
-# Last, when all octets have arrived and all signatures have been checked.
-def judge_proofs(proofs: Proofs, device: DeviceFacts) -> int:
-    reason = judge_signature(proofs)
+# Last, when all bytes have arrived and all signatures have been checked.
+def check_verification(result: VerificationResult, device: DeviceFacts) -> int:
+    reason = check_signature(result)
     if reason:
         return reason
 
-    if not proofs.padding_is_zero:
+    if not result.padding_is_zero:
         return PADDING
 
-    if not proofs.payload_hash_matches:
+    if not result.payload_hash_matches:
         return PAYLOAD_HASH
 
     # required, or right if present, by device type
-    if proofs.supplier_valid is None:
+    if result.supplier_valid is None:
         return ACCEPTED if device.device_type in _SUPPLIER_OPTIONAL else SUPPLIER_MISSING
-    if not proofs.supplier_valid:
+    if not result.supplier_valid:
         return SUPPLIER_SIGNATURE
 
     return ACCEPTED
@@ -213,23 +230,23 @@ def decide(
     file_bytes: int,
     image_bytes: int,
     image_hash: bytes,
-    proofs: Proofs,
-    running: "Firmware | None",
+    result: VerificationResult,
+    running: "RunningFirmware | None",
     device: DeviceFacts,
 ) -> int:
     return (
-        judge_header(header, file_bytes, device)
-        or judge_manifest(header, manifest, image_bytes, image_hash, running, device)
-        or judge_proofs(proofs, device)
+        check_header(header, file_bytes, device)
+        or check_manifest(header, manifest, image_bytes, image_hash, running, device)
+        or check_verification(result, device)
     )
 
 
 # Activation of the image that is held; staged_hash: None where none is held.
-def judge_activation(
+def check_activation(
     wanted_hash: bytes,
     staged_hash: "bytes | None",
     manifest: "Manifest | None",
-    running: "Firmware | None",
+    running: "RunningFirmware | None",
     device: DeviceFacts,
 ) -> int:
     # GBCS CS06 asks in this order: an image held, the right one
@@ -240,7 +257,7 @@ def judge_activation(
         return HASH_MISMATCH
 
     # what runs may have changed since it was staged
-    if judge_pathway(manifest, staged_hash, running, device.security_counter):
+    if check_pathway(manifest, staged_hash, running, device.security_counter):
         return NO_LONGER_ALLOWED
 
     return ACCEPTED

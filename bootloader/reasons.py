@@ -39,7 +39,7 @@ MANUFACTURER_SIGNATURE = const(22)
 SUPPLIER_SIGNATURE     = const(23)
 SUPPLIER_MISSING       = const(24)  # this device type needs a supplier signature
 TRAILER                = const(25)  # the signature's length octet is not 0x40
-SIGNATURE_HAS_TWIN     = const(26)  # the envelope's s is above n / 2
+HIGH_S_SIGNATURE       = const(26)  # the envelope's s is above n / 2: not the canonical one
 
 # activation
 NO_IMAGE_HELD          = const(32)

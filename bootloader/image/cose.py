@@ -17,7 +17,7 @@ import hashlib
 
 from bootloader.compat import const
 from bootloader.image.cbor import encode_head
-from bootloader.reasons import ENVELOPE, SIGNATURE_HAS_TWIN, Refused
+from bootloader.reasons import ENVELOPE, HIGH_S_SIGNATURE, Refused
 
 # fmt: off
 ENVELOPE_MAX_BYTES = const(2048)  # the whole envelope, signature included
@@ -78,7 +78,7 @@ class Envelope:
         self.content = octets[self.content_at : end]
         self.signature = octets[end + 2 :]
         if bytes(self.signature[32:]) > _HALF_ORDER:
-            raise Refused(SIGNATURE_HAS_TWIN, end + 34)
+            raise Refused(HIGH_S_SIGNATURE, end + 34)
         self._octets = octets
 
     # SHA-256 of the Sig_structure: what the manufacturer signed.
@@ -87,8 +87,8 @@ class Envelope:
         sha.update(self._octets[_CONTENT_AT:-_SIGNATURE_BYTES])
         return sha.digest()
 
-    # Whether `image` begins with this very envelope.
-    def stands_in(self, image: memoryview) -> bool:
+    # Whether `image` begins with these very bytes.
+    def is_prefix_of(self, image: memoryview) -> bool:
         return image[: len(self._octets)] == self._octets
 
 

@@ -141,7 +141,7 @@ def _predecessor(value: object) -> "tuple[int, bytes | None, str | None]":
 
 # The manifest in `content`. ENCODING carries the offset of the octet, MANIFEST_MALFORMED and
 # UNKNOWN_EVEN_KEY the key of the value that is wrong.
-def parse(content: "bytes | memoryview") -> Manifest:
+def parse_manifest(content: "bytes | memoryview") -> Manifest:
     fields = cbor.decode(content)
     if not isinstance(fields, dict):
         raise _malformed(FORMAT)

@@ -25,6 +25,19 @@ _HEADER_VERSION       = const(0x0100)
 _HEADER_FIELD_CONTROL = const(0x0004)      # bit 2 alone: hardware versions present
 _STACK_VERSION        = const(0x0002)      # ZigBee PRO
 _SIGNATURE_BYTES      = const(0x40)
+
+# where the fields are that a check may point to
+IDENTIFIER_AT         = const(0)
+HEADER_VERSION_AT     = const(4)
+HEADER_LENGTH_AT      = const(6)
+FIELD_CONTROL_AT      = const(8)
+MANUFACTURER_CODE_AT  = const(10)
+IMAGE_TYPE_AT         = const(12)
+FILE_VERSION_AT       = const(14)
+STACK_VERSION_AT      = const(18)
+HEADER_STRING_AT      = const(20)
+TOTAL_BYTES_AT        = const(52)
+HARDWARE_AT           = const(56)  # minimum, then maximum
 # fmt: on
 
 # file identifier, header version, header length, field control, manufacturer code, image type,
@@ -78,13 +91,13 @@ def parse_header(octets: "bytes | bytearray | memoryview") -> Header:
     identifier, version, length, control, manufacturer, image_type, file_version = fields[:7]
     stack_version, header_string, total_bytes, hardware_low, hardware_high = fields[7:]
     if identifier != _FILE_IDENTIFIER:
-        raise Refused(FILE_IDENTIFIER, 0)
+        raise Refused(FILE_IDENTIFIER, IDENTIFIER_AT)
     if version != _HEADER_VERSION:
-        raise Refused(HEADER_VERSION, 4)
+        raise Refused(HEADER_VERSION, HEADER_VERSION_AT)
     if control != _HEADER_FIELD_CONTROL:
-        raise Refused(FIELD_CONTROL, 8)
+        raise Refused(FIELD_CONTROL, FIELD_CONTROL_AT)
     if length != HEADER_BYTES:
-        raise Refused(HEADER_VERSION, 6)
+        raise Refused(HEADER_VERSION, HEADER_LENGTH_AT)
     return Header(
         manufacturer,
         image_type,

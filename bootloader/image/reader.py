@@ -8,8 +8,9 @@
 import hashlib
 
 from bootloader.compat import const
-from bootloader.image import cose, manifest, ota
-from bootloader.reasons import LAYOUT, SIZE_MISMATCH, Refused
+from bootloader.image import cose, ota
+from bootloader.image.manifest import Manifest, padding_bytes, parse_manifest
+from bootloader.reasons import FILE_IDENTIFIER, LAYOUT, SIZE_MISMATCH, Refused
 
 _HEADER = const(0)
 _ENVELOPE_HEAD = const(1)
@@ -26,7 +27,7 @@ class Sink:
     def on_header(self, header: ota.Header) -> None:
         pass
 
-    def on_manifest(self, envelope: cose.Envelope, content: manifest.Manifest) -> None:
+    def on_manifest(self, envelope: cose.Envelope, manifest: Manifest) -> None:
         pass
 
     # octets of the Manufacturer Image, in order; a view that is good only during the call
@@ -37,11 +38,14 @@ class Sink:
 class ImageReader:
     # total_bytes: what the sender says that the whole file holds
     def __init__(self, total_bytes: int, sink: Sink) -> None:
+        # shorter than a header: no byte would ever bring this to an end
+        if total_bytes < ota.HEADER_BYTES:
+            raise Refused(FILE_IDENTIFIER, total_bytes)
         self.total_bytes = total_bytes
         self.position = 0
         self.header: "ota.Header | None" = None
         self.envelope: "cose.Envelope | None" = None
-        self.manifest: "manifest.Manifest | None" = None
+        self.manifest: "Manifest | None" = None
         self.image_bytes = 0
         self.padding_is_zero = True
         self.trailer: "bytes | None" = None
@@ -64,7 +68,7 @@ class ImageReader:
             at += self.read(octets[at:])
 
     # The same, but stops once the manifest is read, before any of the Manufacturer Image is
-    # passed on: what follows can wait until the manifest is believed. Returns the octets taken.
+    # passed on: what follows can wait until the manifest is checked. Returns the bytes taken.
     def read(self, octets: memoryview) -> int:
         if self.position + len(octets) > self.total_bytes:
             raise Refused(SIZE_MISMATCH, self.total_bytes)
@@ -110,7 +114,7 @@ class ImageReader:
             self._read_envelope()
         elif self._state == _MANIFEST:
             self._pass_on(memoryview(self._gathered))
-            self._begin(_PADDING, manifest.padding_bytes(len(self._gathered)))
+            self._begin(_PADDING, padding_bytes(len(self._gathered)))
         elif self._state == _PADDING:
             assert self.manifest is not None
             self._begin(_PAYLOAD, self.manifest.payload_bytes)
@@ -130,8 +134,8 @@ class ImageReader:
     def _read_envelope(self) -> None:
         octets = memoryview(self._gathered)
         self.envelope = cose.Envelope(octets)
-        self.manifest = manifest.parse(self.envelope.content)
-        padding = manifest.padding_bytes(len(octets))
+        self.manifest = parse_manifest(self.envelope.content)
+        padding = padding_bytes(len(octets))
         self.image_bytes = len(octets) + padding + self.manifest.payload_bytes
         # exactly nothing or exactly a trailer may follow
         if self.total_bytes - ota.HEADER_BYTES - self.image_bytes not in (0, ota.TRAILER_BYTES):

@@ -100,7 +100,7 @@ def example() -> tuple[list[Piece], keys.PublicKey, keys.PublicKey]:
     ]
     total = ota.HEADER_BYTES + len(joined(image)) + ota.TRAILER_BYTES
     pieces = [*header_pieces(total), *image, *trailer]
-    assert joined(content) == manifest.parse(joined(content)).encode()
+    assert joined(content) == manifest.parse_manifest(joined(content)).encode()
     assert joined(pieces)[: ota.HEADER_BYTES] == ota.parse_header(joined(pieces)).encode()
     return [piece for piece in pieces if piece[0]], manufacturer.public, supplier.public
 

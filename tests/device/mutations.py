@@ -18,6 +18,7 @@ from bootloader.reasons import (
     HARDWARE_VERSION,
     HEADER_MISMATCH,
     HEADER_VERSION,
+    HIGH_S_SIGNATURE,
     IMAGE_TYPE,
     LAYOUT,
     MANIFEST_MALFORMED,
@@ -27,7 +28,6 @@ from bootloader.reasons import (
     PADDING,
     PAYLOAD_HASH,
     SECURITY_COUNTER,
-    SIGNATURE_HAS_TWIN,
     SIZE_MISMATCH,
     SUPPLIER_SIGNATURE,
     TOO_LARGE,
@@ -240,7 +240,7 @@ def _envelopes(good):
     octets = good.file[signature_at + 34 : signature_at + 66]
     twin = p256.ORDER - int.from_bytes(octets, "big")
     octets = good.put(signature_at + 34, twin.to_bytes(32, "big"))
-    yield "a signature's twin", octets, SIGNATURE_HAS_TWIN, None
+    yield "a signature's twin", octets, HIGH_S_SIGNATURE, None
     for r in (bytes(32), b"\xff" * 32):
         octets = good.put(signature_at + 2, r)
         yield "a signature out of range", octets, MANUFACTURER_SIGNATURE, None
@@ -258,7 +258,9 @@ def _lengths(good):
         yield "%d octets missing of those announced" % missing, octets, SIZE_MISMATCH, None
     # cut at every octet of the first 512, whether or not the header was made to fit
     for end in range(512):
-        yield "cut at %d" % end, good.file[:end], SIZE_MISMATCH, None
+        # what is shorter than a header is no OTA upgrade file
+        reason = FILE_IDENTIFIER if end < ota.HEADER_BYTES else SIZE_MISMATCH
+        yield "cut at %d" % end, good.file[:end], reason, None
         if end >= ota.HEADER_BYTES:
             at_manifest = end >= 60 + len(good.envelope)
             reason = LAYOUT if at_manifest else SIZE_MISMATCH

@@ -217,8 +217,8 @@ class ImageGroupTest(ConsoleTest):
         for changed, announced, rc in (
             (b"\0" + octets[1:], len(octets), 23),
             (octets, len(octets) + 1, 21),
-            (octets, 10, 21),
-            (octets, 0, 21),
+            (octets, 10, 23),
+            (octets, 0, 23),
         ):
             fields = {"off": 0, "data": changed[:600], "len": announced}
             self.assertEqual(self.ask(WRITE, 1, 1, fields), {"err": {"group": 1, "rc": rc}})

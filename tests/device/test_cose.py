@@ -7,7 +7,7 @@ from binascii import unhexlify
 from outcome import refusal_of
 
 from bootloader.image import cose
-from bootloader.reasons import ACCEPTED, ENVELOPE, SIGNATURE_HAS_TWIN
+from bootloader.reasons import ACCEPTED, ENVELOPE, HIGH_S_SIGNATURE
 from bootloader.trust import p256
 
 KID = b"kid of 8"
@@ -159,21 +159,21 @@ class FormTest(unittest.TestCase):
             (0, ACCEPTED),
             (1, ACCEPTED),
             (order // 2, ACCEPTED),
-            (order // 2 + 1, SIGNATURE_HAS_TWIN),
-            (order - 1, SIGNATURE_HAS_TWIN),
-            (order, SIGNATURE_HAS_TWIN),
-            ((1 << 256) - 1, SIGNATURE_HAS_TWIN),
+            (order // 2 + 1, HIGH_S_SIGNATURE),
+            (order - 1, HIGH_S_SIGNATURE),
+            (order, HIGH_S_SIGNATURE),
+            ((1 << 256) - 1, HIGH_S_SIGNATURE),
         ):
             octets = front + b"\xff" * 32 + s.to_bytes(32, "big")
             expected = (reason, len(octets) - 32 if reason else -1)
             self.assertEqual((s, read(octets)), (s, expected))
 
-    def test_stands_in(self):
+    def test_is_prefix_of(self):
         octets = envelope(24)
         found = cose.Envelope(octets)
-        self.assertTrue(found.stands_in(memoryview(octets + bytes(100))))
-        self.assertFalse(found.stands_in(memoryview(octets[:-1])))
-        self.assertFalse(found.stands_in(memoryview(octets[:-1] + b"\xff" + bytes(100))))
+        self.assertTrue(found.is_prefix_of(memoryview(octets + bytes(100))))
+        self.assertFalse(found.is_prefix_of(memoryview(octets[:-1])))
+        self.assertFalse(found.is_prefix_of(memoryview(octets[:-1] + b"\xff" + bytes(100))))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,14 @@ from memory import Meter
 from outcome import reason_of
 from ramboard import SECTORS, Board, erases
 
-from bootloader import policy, verify
+from bootloader import policy
 from bootloader.image import cose
 from bootloader.install import IDLE, RECEIVING, VERIFYING, Installer
 from bootloader.reasons import (
     ACCEPTED,
     ALREADY_RUNNING,
     BELOW_MINIMUM_BASE,
+    FILE_IDENTIFIER,
     FLASH_FAULT,
     HASH_MISMATCH,
     MANUFACTURER_SIGNATURE,
@@ -35,11 +36,12 @@ from bootloader.reasons import (
 )
 from bootloader.store import ledger
 from bootloader.trust import p256
+from bootloader.verify import AnchorKeys
 
 SHA = b"s" * 32  # a sender's name for a file: anything
 V1_0, V1_1, V2_0 = images.V1_0, images.V1_1, images.V2_0
 
-_STEPS = verify.signature_steps, verify.supplier_steps
+_STEPS = AnchorKeys.manufacturer_steps, AnchorKeys.supplier_steps
 
 
 class InstallTest(unittest.TestCase):
@@ -438,7 +440,7 @@ class PiecesTest(InstallTest):
         octets = memoryview(images.ota_image("1.1.0"))[:60]
         self.assertEqual(self.installer.begin(60, None), 0)
         self.assertEqual(reason_of(self.write, 0, octets), SIZE_MISMATCH)
-        self.assertEqual(reason_of(self.installer.begin, 59, None), SIZE_MISMATCH)
+        self.assertEqual(reason_of(self.installer.begin, 59, None), FILE_IDENTIFIER)
 
     # octets that come while it is verified change nothing
     def test_more_while_it_is_verified(self):
@@ -468,28 +470,28 @@ class NoMemoryTest(InstallTest):
         yield
 
     def tearDown(self):
-        verify.signature_steps, verify.supplier_steps = _STEPS
+        AnchorKeys.manufacturer_steps, AnchorKeys.supplier_steps = _STEPS
 
     # what was read and not believed is not gone on with
     def test_at_the_signature(self):
         octets = memoryview(images.ota_image("1.1.0"))
-        verify.signature_steps = self.no_memory
+        AnchorKeys.manufacturer_steps = self.no_memory
         self.installer.begin(len(octets), SHA)
         with self.assertRaises(MemoryError):
             self.write(0, octets[:1000])
         self.assertEqual(self.installer.progress(), (IDLE, 0, 0))
         self.assertEqual(self.write(1000, octets[1000:]), 0)
         self.assertEqual(erases(self.board, "slot1"), 0)
-        verify.signature_steps = _STEPS[0]
+        AnchorKeys.manufacturer_steps = _STEPS[0]
         self.assertEqual(self.offer("1.1.0", sha=SHA), ACCEPTED)
 
     # nobody waits for this answer: it is in the verdict, and the device is free for the next
     def test_at_the_end(self):
-        verify.supplier_steps = self.no_memory
+        AnchorKeys.supplier_steps = self.no_memory
         self.assertEqual(self.offer("1.1.0"), VERIFIER_FAULT)
         self.assertFalse(self.installer.busy)
         self.assertEqual(self.device.ledger.verdict().offered_version, V1_1)
-        verify.supplier_steps = _STEPS[1]
+        AnchorKeys.supplier_steps = _STEPS[1]
         self.assertEqual(self.offer("1.1.0"), ACCEPTED)
 
 

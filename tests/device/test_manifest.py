@@ -8,6 +8,7 @@ import mutations
 from outcome import refusal_of
 
 from bootloader.image import cbor, manifest
+from bootloader.image.manifest import parse_manifest
 from bootloader.reasons import ACCEPTED, ENCODING, MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY
 
 HASH = bytes(range(32))
@@ -76,7 +77,7 @@ def changed(changes):
 
 
 def parsed(changes):
-    return manifest.parse(changed(changes))
+    return parse_manifest(changed(changes))
 
 
 class FormTest(unittest.TestCase):
@@ -84,11 +85,11 @@ class FormTest(unittest.TestCase):
         hexadecimal = "".join(["%02x" % octet for octet in HASH])
         octets = unhexlify(OCTETS % {"hash": hexadecimal})
         self.assertEqual(whole().encode(), octets)
-        self.assertEqual(fields_of(manifest.parse(octets)), fields_of(whole()))
+        self.assertEqual(fields_of(parse_manifest(octets)), fields_of(whole()))
 
     def test_round_trip_of_the_least(self):
         least = manifest.Manifest(0, 0, 0, (0, 0), 0, 1, bytes(32), ())
-        found = manifest.parse(least.encode())
+        found = parse_manifest(least.encode())
         self.assertEqual(fields_of(found), fields_of(least))
         self.assertEqual(found.predecessors, ())
         self.assertFalse(found.point_of_no_return)
@@ -112,7 +113,7 @@ class FormTest(unittest.TestCase):
             text,
             text,
         )
-        self.assertEqual(fields_of(manifest.parse(most.encode())), fields_of(most))
+        self.assertEqual(fields_of(parse_manifest(most.encode())), fields_of(most))
 
     def test_payload_is_aligned(self):
         for envelope_bytes, padding in ((16, 0), (17, 15), (31, 1), (32, 0), (2048, 0), (2047, 1)):
@@ -122,7 +123,7 @@ class FormTest(unittest.TestCase):
 class ParseTest(unittest.TestCase):
     def test_every_wrong_value(self):
         for name, changes, reason, offset in mutations.MANIFEST:
-            refusal = refusal_of(manifest.parse, changed(changes))
+            refusal = refusal_of(parse_manifest, changed(changes))
             self.assertEqual((name, refusal), (name, (reason, offset)))
 
     def test_odd_keys_may_be_ignored(self):
@@ -135,7 +136,7 @@ class ParseTest(unittest.TestCase):
         self.assertEqual((found.cpl_entry_id, found.label), (None, None))
 
     def test_lowest_unknown_even_key_is_named(self):
-        refusal = refusal_of(manifest.parse, changed({4096: 0, 20: 0, 22: 0, 24: 0, 256: 0}))
+        refusal = refusal_of(parse_manifest, changed({4096: 0, 20: 0, 22: 0, 24: 0, 256: 0}))
         self.assertEqual(refusal, (UNKNOWN_EVEN_KEY, 20))
 
     # what can be read comes before what must be understood
@@ -145,7 +146,7 @@ class ParseTest(unittest.TestCase):
             ({20: 0, 0: 2}, (MANIFEST_MALFORMED, 0)),
             ({0: 2, 2: "text", 8: 1}, (MANIFEST_MALFORMED, 0)),
         ):
-            self.assertEqual(refusal_of(manifest.parse, changed(changes)), refusal)
+            self.assertEqual(refusal_of(parse_manifest, changed(changes)), refusal)
 
     def test_encoding(self):
         octets = whole().encode()
@@ -158,17 +159,17 @@ class ParseTest(unittest.TestCase):
             # 16: 7 in two octets
             (octets[:-3] + b"\x18\x07" + octets[-2:], len(octets) - 3),
         ):
-            self.assertEqual(refusal_of(manifest.parse, text), (ENCODING, offset))
+            self.assertEqual(refusal_of(parse_manifest, text), (ENCODING, offset))
 
     def test_not_a_map(self):
         for value in ([], 1, None, "text", b"octets"):
-            refusal = refusal_of(manifest.parse, cbor.encode(value))
+            refusal = refusal_of(parse_manifest, cbor.encode(value))
             self.assertEqual(refusal, (MANIFEST_MALFORMED, 0))
 
     def test_every_cut(self):
         octets = whole().encode()
         for end in range(len(octets)):
-            self.assertEqual(refusal_of(manifest.parse, octets[:end])[0], ENCODING)
+            self.assertEqual(refusal_of(parse_manifest, octets[:end])[0], ENCODING)
 
     def test_number_of_predecessors(self):
         for count in (0, 1, 23, 24, 40):
@@ -176,7 +177,7 @@ class ParseTest(unittest.TestCase):
             self.assertEqual(len(parsed({12: entries}).predecessors), count)
 
     def test_views(self):
-        self.assertEqual(refusal_of(manifest.parse, memoryview(whole().encode())), (ACCEPTED, -1))
+        self.assertEqual(refusal_of(parse_manifest, memoryview(whole().encode())), (ACCEPTED, -1))
 
 
 if __name__ == "__main__":

@@ -10,72 +10,27 @@ import mutations
 from outcome import reason_of
 from ramboard import erases
 
-from bootloader import policy, verify
-from bootloader.image import ota
-from bootloader.image.reader import ImageReader, Sink
+from bootloader.admission import Admission, Target
 from bootloader.install import IDLE, Installer
-from bootloader.reasons import (
-    ACCEPTED,
-    PADDING,
-    PAYLOAD_HASH,
-    SUPPLIER_SIGNATURE,
-    TRAILER,
-    Refused,
-)
+from bootloader.reasons import ACCEPTED, PADDING, PAYLOAD_HASH, SUPPLIER_SIGNATURE, TRAILER
+from bootloader.verify import AnchorKeys
 
 BEHIND_THE_MANIFEST = (ACCEPTED, PADDING, PAYLOAD_HASH, SUPPLIER_SIGNATURE, TRAILER)
 
 
-# Reads and judges a file as host tools do: without flash, early and late.
-class Host(Sink):
+# Asks about a file as host tools do: without flash.
+class Host:
     def __init__(self, device):
-        self._facts = device.facts()
-        self._running = device.running()
-        self._anchors = device.anchors
+        self._device = device
 
-    def judge(self, octets):
-        self._reader = ImageReader(len(octets), self)
-        return reason_of(self._read, octets)
+    def reason(self, octets):
+        return reason_of(self._admit, octets)
 
-    def on_header(self, header):
-        must(policy.judge_header(header, self._reader.total_bytes, self._facts))
-
-    def on_manifest(self, envelope, content):
-        header, image_bytes = self._reader.header, self._reader.image_bytes
-        must(policy.judge_manifest(header, content, image_bytes, None, self._running, self._facts))
-        self._proofs = policy.Proofs()
-        flows.finish(verify.signature_steps(envelope, self._anchors, self._proofs))
-        must(policy.judge_signature(self._proofs))
-
-    def _read(self, octets):
-        reader = self._reader
-        reader.feed(octets)
-        reader.finish()
-        proofs = self._proofs
-        image_hash = reader.image_hash()
-        proofs.padding_is_zero = reader.padding_is_zero
-        proofs.payload_hash_matches = reader.payload_hash() == reader.manifest.payload_hash
-        signature = None
-        if reader.trailer is not None:
-            signature = ota.parse_trailer(reader.trailer).signature
-        flows.finish(verify.supplier_steps(image_hash, signature, self._anchors, proofs))
-        must(
-            policy.decide(
-                reader.header,
-                reader.manifest,
-                reader.total_bytes,
-                reader.image_bytes,
-                image_hash,
-                proofs,
-                self._running,
-                self._facts,
-            )
-        )
-
-
-def must(reason):
-    if reason:
-        raise Refused(reason)
+    def _admit(self, octets):
+        keys = AnchorKeys(self._device.anchors)
+        admission = Admission(len(octets), self._device, keys, Target())
+        flows.finish(admission.feed_steps(memoryview(octets)))
+        flows.finish(admission.decide_steps())
 
 
 class MutationTest(unittest.TestCase):
@@ -111,9 +66,9 @@ class MutationTest(unittest.TestCase):
     def test_on_the_host(self):
         host = Host(self.device)
         for name, octets, reason, _ in mutations.files():
-            self.assertEqual((name, host.judge(octets)), (name, reason))
+            self.assertEqual((name, host.reason(octets)), (name, reason))
         for name, octets, reason in mutations.boundary_files(self.device.slots[1].size):
-            self.assertEqual((name, host.judge(octets)), (name, reason))
+            self.assertEqual((name, host.reason(octets)), (name, reason))
 
     def test_on_the_device(self):
         for name, octets, reason, offset in mutations.files():

@@ -7,7 +7,7 @@ from images import V1_0, V1_1, V1_2, V2_0
 
 from bootloader import policy
 from bootloader.image import manifest, ota
-from bootloader.policy import DeviceFacts, Firmware, Proofs
+from bootloader.policy import DeviceFacts, RunningFirmware, VerificationResult
 from bootloader.reasons import (
     ACCEPTED,
     ALREADY_RUNNING,
@@ -56,16 +56,16 @@ class Offer:
             V1_0,
             3,
         )
-        self.proofs = Proofs()
-        self.proofs.padding_is_zero = True
-        self.proofs.payload_hash_matches = True
-        self.proofs.signer_known = True
-        self.proofs.manufacturer_valid = True
-        self.proofs.supplier_valid = None
+        self.result = VerificationResult()
+        self.result.padding_is_zero = True
+        self.result.payload_hash_matches = True
+        self.result.signer_known = True
+        self.result.manufacturer_valid = True
+        self.result.supplier_valid = None
         self.file_bytes = FILE_BYTES
         self.image_bytes = IMAGE_BYTES
         self.image_hash = OFFERED
-        self.running = Firmware(V1_0, RUNNING)
+        self.running = RunningFirmware(V1_0, RUNNING)
 
     # path: "header.image_type", "image_hash", ...
     def change(self, path, value):
@@ -75,23 +75,23 @@ class Offer:
             target = getattr(target, owner)
         setattr(target, name, value)
 
-    def judge(self):
+    def decide(self):
         return policy.decide(
             self.header,
             self.manifest,
             self.file_bytes,
             self.image_bytes,
             self.image_hash,
-            self.proofs,
+            self.result,
             self.running,
             self.device,
         )
 
     # as before anything is erased: the hash is not known, nothing is verified
-    def judge_early(self):
-        return policy.judge_header(
+    def decide_early(self):
+        return policy.check_header(
             self.header, self.file_bytes, self.device
-        ) or policy.judge_manifest(
+        ) or policy.check_manifest(
             self.header, self.manifest, self.image_bytes, None, self.running, self.device
         )
 
@@ -116,22 +116,22 @@ IN_ORDER = (
     (BELOW_MINIMUM_BASE, (("manifest.minimum_base_version", V1_0 + 1),)),
     (NOT_A_PREDECESSOR, (("manifest.predecessors", ((V1_2, None, None),)),)),
     (SECURITY_COUNTER, (("device.security_counter", 4),)),
-    (UNKNOWN_SIGNER, (("proofs.signer_known", False),)),
-    (MANUFACTURER_SIGNATURE, (("proofs.manufacturer_valid", False),)),
-    (PADDING, (("proofs.padding_is_zero", False),)),
-    (PAYLOAD_HASH, (("proofs.payload_hash_matches", False),)),
-    (SUPPLIER_SIGNATURE, (("proofs.supplier_valid", False),)),
+    (UNKNOWN_SIGNER, (("result.signer_known", False),)),
+    (MANUFACTURER_SIGNATURE, (("result.manufacturer_valid", False),)),
+    (PADDING, (("result.padding_is_zero", False),)),
+    (PAYLOAD_HASH, (("result.payload_hash_matches", False),)),
+    (SUPPLIER_SIGNATURE, (("result.supplier_valid", False),)),
 )
 
 
 class OrderTest(unittest.TestCase):
     def test_good(self):
-        self.assertEqual(offer().judge(), ACCEPTED)
-        self.assertEqual(offer().judge_early(), ACCEPTED)
+        self.assertEqual(offer().decide(), ACCEPTED)
+        self.assertEqual(offer().decide_early(), ACCEPTED)
 
     def test_each_fault(self):
         for reason, changes in IN_ORDER:
-            self.assertEqual((changes, offer(*changes).judge()), (changes, reason))
+            self.assertEqual((changes, offer(*changes).decide()), (changes, reason))
 
     def test_earlier_of_two_faults(self):
         for first in range(len(IN_ORDER)):
@@ -141,18 +141,18 @@ class OrderTest(unittest.TestCase):
                 # where both change the same value there is only one fault
                 if changes[0][0] == more[0][0]:
                     continue
-                judged = offer(*(changes + more)).judge()
-                self.assertEqual((changes, more, judged), (changes, more, reason))
+                found = offer(*(changes + more)).decide()
+                self.assertEqual((changes, more, found), (changes, more, reason))
 
     # The early decision gives the same reason as the late one, where what it needs is known.
     def test_early(self):
         for reason, changes in IN_ORDER:
             early = reason if reason < PADDING and reason != ALREADY_RUNNING else ACCEPTED
             # without the hash, an image that runs already is not among its predecessors
-            self.assertEqual((changes, offer(*changes).judge_early()), (changes, early))
+            self.assertEqual((changes, offer(*changes).decide_early()), (changes, early))
 
     def test_nothing_is_proved_by_default(self):
-        fresh = offer(("proofs", Proofs()))
+        fresh = offer(("result", VerificationResult()))
         for attribute, reason, value in (
             ("signer_known", UNKNOWN_SIGNER, True),
             ("manufacturer_valid", MANUFACTURER_SIGNATURE, True),
@@ -160,15 +160,15 @@ class OrderTest(unittest.TestCase):
             ("payload_hash_matches", PAYLOAD_HASH, True),
             ("supplier_valid", SUPPLIER_SIGNATURE, True),
         ):
-            self.assertEqual(fresh.judge(), reason)
-            setattr(fresh.proofs, attribute, value)
-        self.assertEqual(fresh.judge(), ACCEPTED)
+            self.assertEqual(fresh.decide(), reason)
+            setattr(fresh.result, attribute, value)
+        self.assertEqual(fresh.decide(), ACCEPTED)
 
 
 class FitTest(unittest.TestCase):
     def check(self, *table):
         for changes, reason in table:
-            self.assertEqual((changes, offer(*changes).judge()), (changes, reason))
+            self.assertEqual((changes, offer(*changes).decide()), (changes, reason))
 
     def test_size(self):
         self.check(
@@ -188,8 +188,8 @@ class FitTest(unittest.TestCase):
             (IMAGE_BYTES - 67, TOO_LARGE),
         ):
             made = offer(("device.slot_bytes", slot_bytes))
-            judged = policy.judge_header(made.header, made.file_bytes, made.device)
-            self.assertEqual(judged, reason)
+            found = policy.check_header(made.header, made.file_bytes, made.device)
+            self.assertEqual(found, reason)
 
     def test_hardware_range(self):
         for low, high, reason in (
@@ -200,7 +200,7 @@ class FitTest(unittest.TestCase):
             (0x0200, 0x0100, HARDWARE_VERSION),
         ):
             made = offer(("header.hardware", (low, high)), ("manifest.hardware", (low, high)))
-            self.assertEqual(made.judge(), reason)
+            self.assertEqual(made.decide(), reason)
 
     # no signature covers the header: each field of it that the manifest has must be the same
     def test_header_against_manifest(self):
@@ -257,40 +257,40 @@ class PathwayTest(unittest.TestCase):
     def test_table(self):
         for running, predecessors, minimum, reason in self.TABLE:
             made = offer(
-                ("running", running and Firmware(*running)),
+                ("running", running and RunningFirmware(*running)),
                 ("manifest.predecessors", predecessors),
                 ("manifest.minimum_base_version", minimum),
             )
             row = (running, predecessors, minimum)
-            self.assertEqual((row, made.judge()), (row, reason))
+            self.assertEqual((row, made.decide()), (row, reason))
             # the pathway needs no hash of what is offered
-            self.assertEqual((row, made.judge_early()), (row, reason))
+            self.assertEqual((row, made.decide_early()), (row, reason))
 
     def test_already_running(self):
         made = offer(("image_hash", RUNNING))
-        self.assertEqual(made.judge(), ALREADY_RUNNING)
-        made.running = Firmware(V1_1, RUNNING)
-        self.assertEqual(made.judge(), ALREADY_RUNNING)
+        self.assertEqual(made.decide(), ALREADY_RUNNING)
+        made.running = RunningFirmware(V1_1, RUNNING)
+        self.assertEqual(made.decide(), ALREADY_RUNNING)
         # nothing runs: nothing runs already
         made.running, made.manifest.predecessors = None, ()
         made.manifest.minimum_base_version = 0
-        self.assertEqual(made.judge(), ACCEPTED)
+        self.assertEqual(made.decide(), ACCEPTED)
 
     # What the device should run no longer verifies: that very image cures it, and no other.
     def test_damaged(self):
-        made = offer(("running", Firmware(V1_1, OFFERED, True)))
-        self.assertEqual(made.judge(), ACCEPTED)
+        made = offer(("running", RunningFirmware(V1_1, OFFERED, True)))
+        self.assertEqual(made.decide(), ACCEPTED)
         # as far as can be told before the hash is known
-        self.assertEqual(made.judge_early(), ACCEPTED)
+        self.assertEqual(made.decide_early(), ACCEPTED)
         for running, reason, early in (
-            (Firmware(V1_1, RUNNING, True), NOT_A_PREDECESSOR, ACCEPTED),
-            (Firmware(V1_2, RUNNING, True), NOT_A_PREDECESSOR, NOT_A_PREDECESSOR),
-            (Firmware(V1_0, RUNNING, True), ACCEPTED, ACCEPTED),
-            (Firmware(V1_1, OFFERED, False), ALREADY_RUNNING, NOT_A_PREDECESSOR),
+            (RunningFirmware(V1_1, RUNNING, True), NOT_A_PREDECESSOR, ACCEPTED),
+            (RunningFirmware(V1_2, RUNNING, True), NOT_A_PREDECESSOR, NOT_A_PREDECESSOR),
+            (RunningFirmware(V1_0, RUNNING, True), ACCEPTED, ACCEPTED),
+            (RunningFirmware(V1_1, OFFERED, False), ALREADY_RUNNING, NOT_A_PREDECESSOR),
         ):
             made = offer(("running", running))
             row = (running.file_version, running.is_damaged)
-            self.assertEqual((row, made.judge(), made.judge_early()), (row, reason, early))
+            self.assertEqual((row, made.decide(), made.decide_early()), (row, reason, early))
 
     def test_security_counter(self):
         for counter, held, reason in (
@@ -301,7 +301,7 @@ class PathwayTest(unittest.TestCase):
             (0, 1, SECURITY_COUNTER),
         ):
             made = offer(("manifest.security_counter", counter), ("device.security_counter", held))
-            self.assertEqual(made.judge(), reason)
+            self.assertEqual(made.decide(), reason)
 
 
 class SupplierTest(unittest.TestCase):
@@ -320,19 +320,19 @@ class SupplierTest(unittest.TestCase):
                 (False, SUPPLIER_SIGNATURE),
                 (None, SUPPLIER_MISSING if required else ACCEPTED),
             ):
-                made = offer(("device.device_type", device_type), ("proofs.supplier_valid", valid))
+                made = offer(("device.device_type", device_type), ("result.supplier_valid", valid))
                 row = (device_type, valid)
-                self.assertEqual((row, made.judge()), (row, reason))
+                self.assertEqual((row, made.decide()), (row, reason))
 
 
 class ActivationTest(unittest.TestCase):
-    def judge(self, wanted, staged, made):
+    def decide(self, wanted, staged, made):
         held = made.manifest if staged else None
-        return policy.judge_activation(wanted, staged, held, made.running, made.device)
+        return policy.check_activation(wanted, staged, held, made.running, made.device)
 
     # GBCS CS06: no image held, then another one
     def test_order(self):
-        gone = offer(("running", Firmware(V1_2, OTHER)))
+        gone = offer(("running", RunningFirmware(V1_2, OTHER)))
         for wanted, staged, made, reason in (
             (OFFERED, OFFERED, offer(), ACCEPTED),
             (OFFERED, None, offer(), NO_IMAGE_HELD),
@@ -343,23 +343,23 @@ class ActivationTest(unittest.TestCase):
             (b"", OFFERED, offer(), HASH_MISMATCH),
             (OFFERED[:31], OFFERED, offer(), HASH_MISMATCH),
         ):
-            self.assertEqual(self.judge(wanted, staged, made), reason)
+            self.assertEqual(self.decide(wanted, staged, made), reason)
 
     # whatever changed since it was staged, the activation says that it did
     def test_no_longer_allowed(self):
         for change in (
             ("running", None),
-            ("running", Firmware(V1_1, OFFERED)),
-            ("running", Firmware(V1_0 - 1, RUNNING)),
+            ("running", RunningFirmware(V1_1, OFFERED)),
+            ("running", RunningFirmware(V1_0 - 1, RUNNING)),
             ("device.security_counter", 4),
         ):
-            self.assertEqual(self.judge(OFFERED, OFFERED, offer(change)), NO_LONGER_ALLOWED)
+            self.assertEqual(self.decide(OFFERED, OFFERED, offer(change)), NO_LONGER_ALLOWED)
 
     # the hash of an image without the image, and the other way round, is no image
     def test_half_of_one(self):
         made = offer()
         for staged, content in ((None, made.manifest), (OFFERED, None), (None, None)):
-            reason = policy.judge_activation(staged, staged, content, made.running, made.device)
+            reason = policy.check_activation(staged, staged, content, made.running, made.device)
             self.assertEqual(reason, NO_IMAGE_HELD)
 
 

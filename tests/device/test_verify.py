@@ -10,9 +10,10 @@ from ramboard import RamFlash
 
 from bootloader import verify
 from bootloader.image import cose
-from bootloader.policy import Proofs
+from bootloader.policy import VerificationResult
 from bootloader.reasons import ACCEPTED, ENVELOPE, LAYOUT
 from bootloader.trust.anchors import Anchors
+from bootloader.verify import AnchorKeys
 
 IMAGE = images.manufacturer_image("1.1.0")
 PAYLOAD_BYTES = 5000
@@ -63,14 +64,14 @@ class FrontTest(unittest.TestCase):
 class ImageTest(unittest.TestCase):
     # padding, payload hash, signer, signature
     def prove(self, image, held):
-        proofs = Proofs()
-        content = flows.finish(verify.image_steps(memoryview(image), held, proofs))
+        result = VerificationResult()
+        content = flows.finish(verify.image_steps(memoryview(image), held, result))
         self.assertEqual(content.file_version, images.V1_1)
         return (
-            proofs.padding_is_zero,
-            proofs.payload_hash_matches,
-            proofs.signer_known,
-            proofs.manufacturer_valid,
+            result.padding_is_zero,
+            result.payload_hash_matches,
+            result.signer_known,
+            result.manufacturer_valid,
         )
 
     def test_table(self):
@@ -100,7 +101,9 @@ class ImageTest(unittest.TestCase):
 
     # the link is served and the watchdog fed in between
     def test_steps(self):
-        steps = list(verify.image_steps(memoryview(IMAGE), anchors_of("manufacturer"), Proofs()))
+        steps = list(
+            verify.image_steps(memoryview(IMAGE), anchors_of("manufacturer"), VerificationResult())
+        )
         self.assertTrue(len(steps) > 30, len(steps))
 
 
@@ -119,10 +122,10 @@ class SupplierTest(unittest.TestCase):
             ((), None, None),
             (("manufacturer",), right, False),
         ):
-            proofs = Proofs()
+            result = VerificationResult()
             held = anchors_of(*names)
-            flows.finish(verify.supplier_steps(image_hash, signature, held, proofs))
-            self.assertEqual((names, proofs.supplier_valid), (names, valid))
+            flows.finish(AnchorKeys(held).supplier_steps(image_hash, signature, result))
+            self.assertEqual((names, result.supplier_valid), (names, valid))
 
 
 if __name__ == "__main__":

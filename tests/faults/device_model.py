@@ -111,9 +111,9 @@ class Model:
         # what has the version of a damaged image may be its cure: the hash tells in the end
         if damaged is not None and _version(name) == _version(running):
             return BADLY_SIGNED.get(name, 0)
-        return self.judge_pathway(name) or BADLY_SIGNED.get(name, 0)
+        return self.check_pathway(name) or BADLY_SIGNED.get(name, 0)
 
-    def judge_pathway(self, name: str) -> int:
+    def check_pathway(self, name: str) -> int:
         if self.running in TOO_OLD_FOR.get(name, ()):
             return reasons.BELOW_MINIMUM_BASE
         if self.running not in FOLLOWS[name]:
@@ -151,7 +151,7 @@ class Model:
         reason = 0
         # what is spoilt has another hash: no cure for a damaged image, but one that must follow it
         if spoilt is not None or name != self.running:
-            reason = self.judge_pathway(name)
+            reason = self.check_pathway(name)
         if spoilt is not None:
             reason = reason or SPOILT[spoilt][0]
         self.refuse(reason)

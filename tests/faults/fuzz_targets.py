@@ -37,12 +37,12 @@ _FACTS = policy.DeviceFacts(images.MANUFACTURER_CODE, images.IMAGE_TYPE, 0x0102,
 class _Judge(Sink):
     def on_header(self, header: ota.Header) -> None:
         self.header = header
-        assert isinstance(policy.judge_header(header, header.total_bytes, _FACTS), int)
+        assert isinstance(policy.check_header(header, header.total_bytes, _FACTS), int)
         assert header.encode() == ota.parse_header(header.encode()).encode()
 
     def on_manifest(self, envelope: cose.Envelope, content: manifest.Manifest) -> None:
-        running = policy.Firmware(images.V1_0, bytes(32))
-        policy.judge_manifest(self.header, content, 4096, None, running, _FACTS)
+        running = policy.RunningFirmware(images.V1_0, bytes(32))
+        policy.check_manifest(self.header, content, 4096, None, running, _FACTS)
 
 
 def reader(data: bytes) -> None:
@@ -50,7 +50,10 @@ def reader(data: bytes) -> None:
         return
     step = data[0] + 1
     octets = data[1:]
-    parsing = ImageReader(len(octets), _Judge())
+    try:
+        parsing = ImageReader(len(octets), _Judge())
+    except Refused:
+        return
     try:
         for at in range(0, len(octets), step):
             piece = memoryview(octets)[at : at + step]
@@ -137,10 +140,10 @@ def envelope(data: bytes) -> None:
 
 def manifest_alone(data: bytes) -> None:
     try:
-        found = manifest.parse(data)
+        found = manifest.parse_manifest(data)
     except Refused:
         return
-    again = manifest.parse(found.encode())
+    again = manifest.parse_manifest(found.encode())
     assert again.__dict__ == found.__dict__
     theirs = cbor2.loads(data)
     assert (theirs[2], theirs[4], theirs[6]) == (

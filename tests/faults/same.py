@@ -5,7 +5,7 @@ not a change of the check.
 """
 
 SAME: dict[tuple[str, str, str, str], str] = {
-    ("verify.py", "signature_steps", "cell is not None", "left out"): (
+    ("verify.py", "AnchorKeys.manufacturer_steps", "cell is not None", "left out"): (
         "for mypy: signer_known is true of a cell alone"
     ),
     ("install.py", "Installer._hash_if_running", "running is None", "left out"): (

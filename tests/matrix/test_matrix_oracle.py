@@ -106,7 +106,9 @@ def decide(state: oracle.State, built: Image) -> str:
         state.security_counter,
     )
     runs = state.confirmed
-    running = policy.Firmware(runs.file_version, runs.image_hash, runs.damaged) if runs else None
+    running = (
+        policy.RunningFirmware(runs.file_version, runs.image_hash, runs.damaged) if runs else None
+    )
     decision = verification.decide(built.octets, facts, running, TRUST.manufacturer, TRUST.supplier)
     return explain.explain(decision.reason).name
 

@@ -150,12 +150,12 @@ class FakeDevice:
             raise self.breaks
         loaded = image.load(octets)
         assert loaded.manifest is not None
-        reason = policy.judge_manifest(
+        reason = policy.check_manifest(
             loaded.header,
             loaded.manifest,
             loaded.image_bytes,
             loaded.image_hash,
-            policy.Firmware(*self.running),
+            policy.RunningFirmware(*self.running),
             self.identity().facts,
         )
         self._verdict = Verdict(

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registries import CODE, MODEL, WHY, FakeDevice, digest, entry, fill, make_image, same_but
 
-from bootloader.policy import Firmware, judge_pathway
+from bootloader.policy import RunningFirmware, check_pathway
 from bootloader.reasons import ACCEPTED
 from hanboot.errors import BadFile, Refused, WrongUsage
 from hanboot.registry.entry import Entry, Model
@@ -126,13 +126,13 @@ def test_of_several_targets_the_nearest_counts() -> None:
 
 def check_walk(pathways: Pathways, start: Entry, counter: int, answer: Plan) -> None:
     """Each step is taken by a device that decides for itself."""
-    running = Firmware(*start.identity)
+    running = RunningFirmware(*start.identity)
     for step in answer.steps:
         manifest = pathways.manifest(step)
         assert manifest is not None
-        assert judge_pathway(manifest, step.image_hash, running, counter) == ACCEPTED
+        assert check_pathway(manifest, step.image_hash, running, counter) == ACCEPTED
         assert step.status == "Active"
-        running = Firmware(*step.identity)
+        running = RunningFirmware(*step.identity)
         counter = max(counter, manifest.security_counter)
     assert (running.file_version, running.image_hash) == answer.target.identity
 
@@ -365,5 +365,5 @@ def test_plan_upgrade_refuses_where_there_is_no_path(registry: Registry) -> None
 
 def test_oracle_and_planner_share_no_code() -> None:
     """The oracle must stay independent: it may not call what it checks."""
-    for function, name in itertools.product((accepts, shortest), ("judge_pathway", "Pathways")):
+    for function, name in itertools.product((accepts, shortest), ("check_pathway", "Pathways")):
         assert name not in function.__code__.co_names

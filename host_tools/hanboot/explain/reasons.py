@@ -181,7 +181,7 @@ _TEXTS = {
         "have the supplier sign it again: hanboot image sign",
         _FAILED,
     ),
-    "SIGNATURE_HAS_TWIN": (
+    "HIGH_S_SIGNATURE": (
         "the envelope's signature has the higher s of the two that verify (s above n / 2)",
         "replace s by n - s: hanboot image attach does it",
         _FAILED,
@@ -381,18 +381,18 @@ def device_type(number: int) -> str:
 
 #: Fields of the OTA Header, ZCL 11.4.2 and GBCS 11.2.2: (offset, octets, name)
 HEADER_FIELDS = (
-    (0, 4, "OTA upgrade file identifier"),
-    (4, 2, "OTA Header version"),
-    (6, 2, "OTA Header length"),
-    (8, 2, "OTA Header field control"),
-    (10, 2, "Manufacturer code"),
-    (12, 2, "Image type"),
-    (14, 4, "File version"),
-    (18, 2, "ZigBee stack version"),
-    (20, 32, "OTA Header string"),
-    (52, 4, "Total Image size"),
-    (56, 2, "Minimum hardware version"),
-    (58, 2, "Maximum hardware version"),
+    (ota.IDENTIFIER_AT, 4, "OTA upgrade file identifier"),
+    (ota.HEADER_VERSION_AT, 2, "OTA Header version"),
+    (ota.HEADER_LENGTH_AT, 2, "OTA Header length"),
+    (ota.FIELD_CONTROL_AT, 2, "OTA Header field control"),
+    (ota.MANUFACTURER_CODE_AT, 2, "Manufacturer code"),
+    (ota.IMAGE_TYPE_AT, 2, "Image type"),
+    (ota.FILE_VERSION_AT, 4, "File version"),
+    (ota.STACK_VERSION_AT, 2, "ZigBee stack version"),
+    (ota.HEADER_STRING_AT, 32, "OTA Header string"),
+    (ota.TOTAL_BYTES_AT, 4, "Total Image size"),
+    (ota.HARDWARE_AT, 2, "Minimum hardware version"),
+    (ota.HARDWARE_AT + 2, 2, "Maximum hardware version"),
 )
 
 #: What the manifest must hold under each key: (name, rule)
@@ -439,6 +439,8 @@ def place(reason: int, offset: int) -> str:
         for start, _, name in HEADER_FIELDS:
             if start == offset:
                 return f"octet {offset}, {name} (GBCS 11.2.2)"
+        if reason == reasons.FILE_IDENTIFIER:
+            return f"octet {offset}, where it ends, before the end of a header (GBCS 11.2.2)"
         return f"octet {offset} (GBCS 11.2.2)"
     if reason == reasons.ENVELOPE:
         return f"octet {ota.HEADER_BYTES + offset}, COSE_Sign1 (RFC 9052 4.2)"
@@ -450,6 +452,8 @@ def place(reason: int, offset: int) -> str:
         name, rule = MANIFEST_FIELDS.get(offset, ("unknown", ""))
         return f"manifest key {offset} ({name}) must be {rule}"
     if reason == reasons.LAYOUT:
+        if reason == reasons.FILE_IDENTIFIER:
+            return f"octet {offset}, where it ends, before the end of a header (GBCS 11.2.2)"
         return f"octet {offset} (GBCS 11.2.2)"
     if reason == reasons.TRAILER:
         return f"octet {offset} of the trailer (GBCS 11.2.3)"
@@ -487,14 +491,6 @@ class Verdict(Protocol):
     def accepts_total(self) -> int: ...
 
 
-# the remedy of these is another predecessor
-_PATHWAY = (
-    reasons.BELOW_MINIMUM_BASE,
-    reasons.NOT_A_PREDECESSOR,
-    reasons.NO_LONGER_ALLOWED,
-)
-
-
 def firmware_text(firmware: Firmware) -> str:
     """A firmware's version, with the beginning of its hash where that is known."""
     digest = firmware.image_hash
@@ -521,7 +517,7 @@ def verdict_lines(verdict: Verdict) -> tuple[str, str, str]:
 
 
 def _why(verdict: Verdict, words: Explanation) -> str:
-    if verdict.reason in _PATHWAY:
+    if verdict.reason in policy.PATHWAY:
         running = "no application runs"
         if verdict.running is not None:
             running = f"{firmware_text(verdict.running)} runs"
@@ -538,7 +534,7 @@ def _why(verdict: Verdict, words: Explanation) -> str:
 
 
 def _remedy(verdict: Verdict, words: Explanation) -> str:
-    if verdict.reason not in _PATHWAY:
+    if verdict.reason not in policy.PATHWAY:
         return words.remedy
     if not verdict.accepts:
         if verdict.running is None:

@@ -105,8 +105,8 @@ def load(source: Path | bytes, layout: Layout | None = None) -> Image:
         (source.name, read(source)) if isinstance(source, Path) else ("the image", source)
     )
     sizes = _Sizes(len(octets))
-    reader = ImageReader(len(octets), sizes)
     try:
+        reader = ImageReader(len(octets), sizes)
         reader.feed(octets)
         reader.finish()
         trailer = ota.parse_trailer(reader.trailer) if reader.trailer else None
@@ -132,8 +132,8 @@ class _Sizes(Sink):
 
     def on_header(self, header: ota.Header) -> None:
         device = fitting_device(header, self._file_bytes)
-        if policy.judge_header(header, self._file_bytes, device) == reasons.SIZE_MISMATCH:
-            raise reasons.Refused(reasons.SIZE_MISMATCH, 52)
+        if policy.check_header(header, self._file_bytes, device) == reasons.SIZE_MISMATCH:
+            raise reasons.Refused(reasons.SIZE_MISMATCH, ota.TOTAL_BYTES_AT)
         self.header = header
 
 
@@ -186,14 +186,16 @@ def _malformed(name: str, octets: bytes, refused: reasons.Refused) -> BadFile:
 
 def _cause(octets: bytes, refused: reasons.Refused) -> str:
     length, offset = len(octets), refused.offset
-    if refused.reason == reasons.SIZE_MISMATCH and offset != 52:
-        part = "the OTA Header, which has 60" if length < ota.HEADER_BYTES else "what must follow"
-        return f"it ends after {length} octets, before the end of {part} (GBCS 11.2.2)"
+    if length < ota.HEADER_BYTES:
+        return f"it holds {length} octets, and an OTA Header has 60 (GBCS 11.2.2)"
+    if refused.reason == reasons.SIZE_MISMATCH and offset != ota.TOTAL_BYTES_AT:
+        return f"it ends after {length} octets, before the end of what must follow (GBCS 11.2.2)"
     where = explain.place(refused.reason, offset)
     for start, size, _ in explain.HEADER_FIELDS:
         if offset == start and where.endswith("(GBCS 11.2.2)") and size <= 4:
             value = int.from_bytes(octets[start : start + size], "little")
-            where += f" is {value}" if start == 52 else f" is 0x{value:0{2 * size}X}"
+            is_length = start == ota.TOTAL_BYTES_AT
+            where += f" is {value}" if is_length else f" is 0x{value:0{2 * size}X}"
     if refused.reason == reasons.SIZE_MISMATCH:
         return f"{where}, but the file holds {length} octets"
     return f"{where}: {explain.explain(refused.reason).meaning}"

@@ -200,7 +200,7 @@ def _check(release: Release) -> None:
     """Refuses a release that no device could ever take."""
     # whatever the device's own parser refuses
     try:
-        manifest.parse(release.manifest(b"?").encode())
+        manifest.parse_manifest(release.manifest(b"?").encode())
     except reasons.Refused as refused:
         name, rule = explain.MANIFEST_FIELDS[refused.offset]
         place = name if name == "predecessors" else f"image.{name}"
@@ -227,7 +227,7 @@ def _check(release: Release) -> None:
             release.file,
             explain.version_text(entry.file_version),
         )
-    if not release.predecessors and policy.judge_pathway(release.manifest(b"?"), None, None, 0):
+    if not release.predecessors and policy.check_pathway(release.manifest(b"?"), None, None, 0):
         raise _cannot_be_built(
             release,
             "image.minimum_base_version wants firmware before it, and no predecessors are named",

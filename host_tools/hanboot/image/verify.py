@@ -1,17 +1,18 @@
-"""Would a device take this image? Asked of the device's own parsers and decision."""
+"""Would a device take this image? Asked of the device's own admission."""
 
 from __future__ import annotations
 
 import datetime
 import hashlib
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from bootloader import policy, reasons
+from bootloader.admission import Admission, Recipient, Keys, Target
 from bootloader.image import cose, ota
 from bootloader.image.manifest import Manifest
-from bootloader.image.reader import ImageReader, Sink
 from hanboot.errors import Refused
 from hanboot.explain import reasons as explain
 from hanboot.image.ota_file import Image, fitting_device
@@ -31,11 +32,12 @@ class Decision:
 def decide(
     octets: bytes,
     device: policy.DeviceFacts,
-    running: policy.Firmware | None,
+    running: policy.RunningFirmware | None,
     manufacturer: PublicKey | None,
     supplier: PublicKey | None,
+    running_image: bytes | None = None,
 ) -> Decision:
-    """The decision on a whole file, reached in the order of a device that receives it.
+    """The decision on a whole file, by the admission that a device that receives it goes through.
 
     Args:
         octets: the file.
@@ -43,98 +45,79 @@ def decide(
         running: what it would follow.
         manufacturer: trust anchor; None takes the envelope's signature on trust.
         supplier: trust anchor; None takes a supplier's signature on trust.
+        running_image: the Manufacturer Image of what runs, by whose envelope a device knows it
+            again; None where it is not at hand, so that only an exact copy is known.
     """
-    checks = _EarlyChecks(octets, device, running, manufacturer)
-    reader = checks.reader
+    state = _State(device, running, running_image or _exact_copy(octets, running))
     try:
-        reader.feed(octets)
-        reader.finish()
-        return Decision(_decide_whole(octets, checks, device, running, supplier))
+        admission = Admission(len(octets), state, _Keys(manufacturer, supplier), Target())
+        for _ in admission.feed_steps(memoryview(octets)):
+            pass
+        for _ in admission.decide_steps():  # type: ignore[no-untyped-call]
+            pass
     except reasons.Refused as refused:
         return Decision(refused.reason, refused.offset)
+    return Decision(reasons.ACCEPTED)
 
 
-class _EarlyChecks(Sink):
-    """What a device decides before it erases anything."""
+def _exact_copy(octets: bytes, running: policy.RunningFirmware | None) -> bytes | None:
+    """The Manufacturer Image of what runs, if it is the one that is offered."""
+    for end in (len(octets), -ota.TRAILER_BYTES):
+        image = octets[ota.HEADER_BYTES : end]
+        if running and hashlib.sha256(image).digest() == running.image_hash:
+            return image
+    return None
 
-    def __init__(
+
+@dataclass(frozen=True)
+class _State(Recipient):
+    """A device as an admission asks for it."""
+
+    device: policy.DeviceFacts
+    confirmed: policy.RunningFirmware | None
+    image: bytes | None
+
+    def facts(self) -> policy.DeviceFacts:
+        return self.device
+
+    def running(self) -> policy.RunningFirmware | None:
+        return self.confirmed
+
+    def running_image(self) -> memoryview | None:
+        return None if self.image is None else memoryview(self.image)
+
+
+@dataclass(frozen=True)
+class _Keys(Keys):
+    """Keys of the host's own library; None takes a signature on trust."""
+
+    manufacturer: PublicKey | None
+    supplier: PublicKey | None
+
+    def manufacturer_steps(
+        self, envelope: cose.Envelope, result: policy.VerificationResult
+    ) -> Iterator[None]:
+        key = self.manufacturer
+        result.signer_known = key is None or key.kid == envelope.kid
+        if result.signer_known:
+            result.manufacturer_valid = key is None or key.is_signature_of_hash(
+                envelope.digest(), bytes(envelope.signature)
+            )
+        yield
+
+    def supplier_steps(
         self,
-        octets: bytes,
-        device: policy.DeviceFacts,
-        running: policy.Firmware | None,
-        manufacturer: PublicKey | None,
-    ) -> None:
-        self.proofs = policy.Proofs()
-        self._manufacturer = manufacturer
-        self.reader = ImageReader(len(octets), self)
-        self._octets = octets
-        self._device = device
-        self._running = running
-
-    def on_header(self, header: ota.Header) -> None:
-        reason = policy.judge_header(header, len(self._octets), self._device)
-        if reason:
-            raise reasons.Refused(reason, _FIELD_OFFSETS.get(reason, -1))
-
-    def on_manifest(self, envelope: cose.Envelope, content: Manifest) -> None:
-        header, image_bytes = self.reader.header, self.reader.image_bytes
-        assert header is not None
-        # a device knows the running image by its envelope
-        image = self._octets[ota.HEADER_BYTES : ota.HEADER_BYTES + image_bytes]
-        image_hash = hashlib.sha256(image).digest()
-        reason = policy.judge_manifest(
-            header, content, image_bytes, image_hash, self._running, self._device
-        )
-        if reason:
-            raise reasons.Refused(reason)
-        key = self._manufacturer
-        self.proofs.signer_known = key is None or key.kid == envelope.kid
-        self.proofs.manufacturer_valid = key is None or key.is_signature(
-            cose.to_be_signed(bytes(envelope.content)), bytes(envelope.signature)
-        )
-        reason = policy.judge_signature(self.proofs)
-        if reason:
-            raise reasons.Refused(reason)
-
-
-# where in the OTA Header a refusal points to
-_FIELD_OFFSETS = {
-    reasons.MANUFACTURER_CODE: 10,
-    reasons.IMAGE_TYPE: 12,
-    reasons.SIZE_MISMATCH: 52,
-    reasons.HARDWARE_VERSION: 56,
-}
-
-
-def _decide_whole(
-    octets: bytes,
-    checks: _EarlyChecks,
-    device: policy.DeviceFacts,
-    running: policy.Firmware | None,
-    supplier: PublicKey | None,
-) -> int:
-    reader, proofs = checks.reader, checks.proofs
-    header, manifest = reader.header, reader.manifest
-    assert header is not None
-    assert manifest is not None
-    proofs.padding_is_zero = reader.padding_is_zero
-    proofs.payload_hash_matches = reader.payload_hash() == manifest.payload_hash
-    if proofs.payload_hash_matches:
-        proofs.supplier_valid = None
-        if reader.trailer is not None:
-            signature = bytes(ota.parse_trailer(reader.trailer).signature)
-            image = octets[ota.HEADER_BYTES : -ota.TRAILER_BYTES]
-            proofs.supplier_valid = supplier is None or supplier.is_signature(image, signature)
-    return policy.decide(
-        header,
-        manifest,
-        reader.total_bytes,
-        reader.image_bytes,
-        reader.image_hash(),
-        proofs,
-        running,
-        device,
-    )
+        image_hash: bytes,
+        signature: bytes | memoryview | None,
+        result: policy.VerificationResult,
+    ) -> Iterator[None]:
+        key = self.supplier
+        result.supplier_valid = None
+        if signature is not None:
+            result.supplier_valid = key is None or key.is_signature_of_hash(
+                image_hash, bytes(signature)
+            )
+        yield
 
 
 # --- verification of a file alone
@@ -193,12 +176,12 @@ def verify(
     )
 
 
-def _latest_predecessor(manifest: Manifest) -> policy.Firmware | None:
+def _latest_predecessor(manifest: Manifest) -> policy.RunningFirmware | None:
     """What must run for an image to be taken, if anything can."""
     if not manifest.predecessors:
         return None
     version, digest, _ = max(manifest.predecessors, key=lambda entry: entry[0])
-    return policy.Firmware(version, digest or bytes(32))
+    return policy.RunningFirmware(version, digest or bytes(32))
 
 
 def _decide_foreign(
@@ -207,9 +190,9 @@ def _decide_foreign(
     if manufacturer:
         return Decision(reasons.ENVELOPE, 0)
     device = fitting_device(image.header, len(image.octets))
-    reason = policy.judge_header(image.header, len(image.octets), device)
+    reason = policy.check_header(image.header, len(image.octets), device)
     if reason:
-        return Decision(reason, _FIELD_OFFSETS.get(reason, -1))
+        return Decision(reason, policy.FIELD_OFFSETS.get(reason, -1))
     if image.trailer is None:
         return Decision(reasons.SUPPLIER_MISSING if required else reasons.ACCEPTED)
     signature = bytes(image.trailer.signature)

@@ -43,14 +43,24 @@ def expected(place: Place, release: Release, trust: Trust) -> str:
     return oracle.verdict(place.state, trust.offer(release.image))
 
 
-def decided(identity: Identity, release: Release, trust: Trust) -> str:
-    """The decision function's reason, over what the device says of itself."""
-    confirmed = identity.confirmed
-    running = None
-    if confirmed and confirmed.image_hash:
-        running = policy.Firmware(confirmed.file_version, confirmed.image_hash)
+def decided(identity: Identity, place: Place, release: Release, trust: Trust) -> str:
+    """The decision's reason, over what the device reports of itself.
+
+    Args:
+        place: its running release lends the image that the device has in flash.
+    """
+    slot = identity.slot("confirmed") or identity.slot("damaged")
+    running, image = None, None
+    if slot and slot.firmware and slot.firmware.image_hash:
+        image_hash = slot.firmware.image_hash
+        running = policy.RunningFirmware(
+            slot.firmware.file_version, image_hash, slot.state == "damaged"
+        )
+        release_there = place.situation.running
+        if release_there and release_there.image.image_hash == image_hash:
+            image = release_there.image.manufacturer_image
     decision = verification.decide(
-        release.image.octets, identity.facts, running, trust.manufacturer, trust.supplier
+        release.image.octets, identity.facts, running, trust.manufacturer, trust.supplier, image
     )
     return explain.explain(decision.reason).name
 
@@ -66,7 +76,7 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
     faults: list[str] = []
     try:
         before = device.identity()
-        decision = decided(before, release, trust)
+        decision = decided(before, place, release, trust)
         faults += _differences("before the offer", before, place.state)
         reason = offer(device, release)
         after = before

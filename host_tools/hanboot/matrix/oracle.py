@@ -17,11 +17,17 @@ _WITHOUT_SUPPLIER = ("PPMID", "IHD")  # SR 11.4
 
 @dataclass(frozen=True)
 class Confirmed:
-    """The firmware that is confirmed. damaged: it verifies no longer."""
+    """The firmware that is confirmed.
+
+    Attributes:
+        damaged: it verifies no longer.
+        envelope: at the front of its image, by which an arriving copy is known; None if unknown.
+    """
 
     file_version: int
     image_hash: bytes
     damaged: bool = False
+    envelope: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,7 @@ class Offer:
         model: manufacturer code, image type, File Version, hardware range of the OTA Header.
         signed_model: the same of the manifest; None if the image is not ours.
         rules: of the manifest; None if the image is not ours.
+        envelope: at the front of the image; None if the image is not ours.
         signer_known: the envelope names the manufacturer's key.
         supplier_signature: right or wrong; None where there is no trailer.
     """
@@ -64,6 +71,7 @@ class Offer:
     rules: Rules | None
     image_bytes: int
     image_hash: bytes
+    envelope: bytes | None = None
     signer_known: bool = True
     manufacturer_signature: bool = True
     padding_is_zero: bool = True
@@ -93,15 +101,43 @@ def verdict(state: State, offer: Offer) -> str:
         return "header-mismatch"
     if offer.image_bytes > state.slot_bytes:
         return "too-large"
-    # 10 to 13
-    return _pathway(state, offer, offer.rules) or _proofs(state, offer) or ACCEPTED
+    # 10 to 13, before the hash of the whole is known; 15; 10 to 13 once more, when it is; 18 to 20
+    return (
+        _pathway_by_envelope(state, offer, offer.rules)
+        or _signature(offer)
+        or _pathway_by_hash(state, offer, offer.rules)
+        or _contents(state, offer)
+        or ACCEPTED
+    )
 
 
-def _pathway(state: State, offer: Offer, rules: Rules) -> str:
+def _pathway_by_envelope(state: State, offer: Offer, rules: Rules) -> str:
+    runs = state.confirmed
+    if runs and _is_same(runs, offer):
+        return "" if runs.damaged else "already-running"
+    # 'Going back': what has the version of a damaged image may be that image
+    if runs and runs.damaged and runs.file_version == offer.model[2]:
+        return ""
+    return _order(state, rules)
+
+
+def _is_same(runs: Confirmed, offer: Offer) -> bool:
+    """What is signed alike is the same image, whatever became of its octets on the way."""
+    if runs.envelope is None:
+        return runs.image_hash == offer.image_hash
+    return runs.envelope == offer.envelope
+
+
+def _pathway_by_hash(state: State, offer: Offer, rules: Rules) -> str:
     runs = state.confirmed
     if runs and runs.image_hash == offer.image_hash:
         # 'Going back': a damaged image is taken once more
         return "" if runs.damaged else "already-running"
+    return _order(state, rules)
+
+
+def _order(state: State, rules: Rules) -> str:
+    runs = state.confirmed
     if (runs.file_version if runs else 0) < rules.minimum_base_version:
         return "below-minimum-base"
     if not (_is_named(runs, rules) if runs else rules.predecessors == ()):
@@ -118,12 +154,16 @@ def _is_named(runs: Confirmed, rules: Rules) -> bool:
     )
 
 
-def _proofs(state: State, offer: Offer) -> str:
+def _signature(offer: Offer) -> str:
     # 15
     if not offer.signer_known:
         return "unknown-signer"
     if not offer.manufacturer_signature:
         return "manufacturer-signature"
+    return ""
+
+
+def _contents(state: State, offer: Offer) -> str:
     # 18
     if not offer.padding_is_zero:
         return "padding"
@@ -143,5 +183,5 @@ def confirm(state: State, offer: Offer) -> State:
     return replace(
         state,
         security_counter=max(state.security_counter, offer.rules.security_counter),
-        confirmed=Confirmed(offer.model[2], offer.image_hash),
+        confirmed=Confirmed(offer.model[2], offer.image_hash, envelope=offer.envelope),
     )

@@ -49,6 +49,7 @@ def read_offer(image: Image, manufacturer: PublicKey, supplier: PublicKey | None
         ),
         len(octets),
         image.image_hash,
+        octets[:front],
         envelope.kid == manufacturer.kid,
         manufacturer.is_signature(manufacturer_to_sign(image), signature),
         not any(octets[front:start]),

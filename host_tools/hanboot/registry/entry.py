@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from bootloader.policy import Firmware
+from bootloader.policy import RunningFirmware
 
 #: What MP231 covers, and IHD for our own use; CH is a Communications Hub of either SMETS.
 DeviceType = Literal["ESME", "GSME", "HCALCS", "SAPC", "PPMID", "CH", "IHD"]
@@ -125,9 +125,9 @@ class Entry:
         return self.firmware_version, self.image_hash
 
     @cached_property
-    def firmware(self) -> Firmware:
+    def firmware(self) -> RunningFirmware:
         """The identity, as the decision takes it."""
-        return Firmware(self.firmware_version, self.image_hash)
+        return RunningFirmware(self.firmware_version, self.image_hash)
 
     @property
     def counter(self) -> int:

@@ -23,6 +23,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
     decode_dss_signature,
     encode_dss_signature,
 )
@@ -63,12 +64,16 @@ class PublicKey:
 
     def is_signature(self, message: bytes, signature: bytes) -> bool:
         """Whether `signature` (r || s, 64 octets) is this key's over the SHA-256 of `message`."""
+        return self.is_signature_of_hash(hashlib.sha256(message).digest(), signature)
+
+    def is_signature_of_hash(self, digest: bytes, signature: bytes) -> bool:
+        """Whether `signature` (r || s, 64 octets) is this key's over `digest`, a SHA-256."""
         encoded = encode_dss_signature(
             int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
         )
         key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + self.point)
         try:
-            key.verify(encoded, message, ec.ECDSA(hashes.SHA256()))
+            key.verify(encoded, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
         except InvalidSignature:
             return False
         return True

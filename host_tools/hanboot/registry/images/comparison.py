@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from bootloader.image.manifest import Manifest
-from bootloader.policy import judge_pathway
+from bootloader.policy import check_pathway
 from bootloader.reasons import ACCEPTED
 from hanboot.errors import Refused
 from hanboot.explain import reasons as explain
@@ -184,8 +184,8 @@ def _compare_lists(
     for other in pathways.entries:
         if other.identity in (entry.identity, (manifest.file_version, image.image_hash)):
             continue
-        by_image = judge_pathway(manifest, image.image_hash, other.firmware, other.counter)
-        by_row = judge_pathway(row, entry.image_hash, other.firmware, other.counter)
+        by_image = check_pathway(manifest, image.image_hash, other.firmware, other.counter)
+        by_row = check_pathway(row, entry.image_hash, other.firmware, other.counter)
         if by_image == ACCEPTED != by_row:
             yield Difference(
                 "list", f"the image may follow {name(other)}, which the row does not name"

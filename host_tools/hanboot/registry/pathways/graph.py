@@ -1,7 +1,7 @@
 """Which entry of a model may follow which, as the device would decide.
 
 An entry's row, its predecessors resolved from CPL Entry IDs to (File Version, Manufacturer Image
-Hash), is the manifest that its image must carry; `bootloader.policy.judge_pathway` decides on it
+Hash), is the manifest that its image must carry; `bootloader.policy.check_pathway` decides on it
 just as on a device. There is no second copy of the rules here: what is looked up by version before
 is only a choice of whom to ask about.
 
@@ -19,7 +19,7 @@ from typing import Any
 import networkx as nx
 
 from bootloader.image.manifest import Manifest
-from bootloader.policy import Firmware, judge_pathway
+from bootloader.policy import RunningFirmware, check_pathway
 from bootloader.reasons import ACCEPTED
 from hanboot.registry.entry import Entry, Model
 
@@ -71,14 +71,16 @@ class Pathways:
         """What the entry's image says of its pathway; None where predecessors are not stated."""
         return self._manifests.get(entry.cpl_entry_id)
 
-    def judge(self, entry: Entry, running: Firmware | None, security_counter: int) -> int | None:
+    def judge(
+        self, entry: Entry, running: RunningFirmware | None, security_counter: int
+    ) -> int | None:
         """The device's reason code for `entry` over what runs; None if nothing is stated."""
         manifest = self._manifests.get(entry.cpl_entry_id)
         if manifest is None:
             return None
-        return judge_pathway(manifest, entry.image_hash, running, security_counter)
+        return check_pathway(manifest, entry.image_hash, running, security_counter)
 
-    def accepting(self, running: Firmware | None, security_counter: int) -> list[Entry]:
+    def accepting(self, running: RunningFirmware | None, security_counter: int) -> list[Entry]:
         """The entries that a device in this state takes, newest first, whatever their status."""
         return [
             entry
@@ -105,7 +107,7 @@ class Pathways:
             image_hash, target = entry.image_hash, entry.cpl_entry_id
             for version in {predecessor[0] for predecessor in manifest.predecessors}:
                 for source in by_version.get(version, ()):
-                    reason = judge_pathway(manifest, image_hash, source.firmware, source.counter)
+                    reason = check_pathway(manifest, image_hash, source.firmware, source.counter)
                     if reason == ACCEPTED:
                         edges.append((source.cpl_entry_id, target))
         graph.add_edges_from(edges)

@@ -15,7 +15,7 @@ from typing import Any
 import networkx as nx
 
 from bootloader import reasons
-from bootloader.policy import Firmware
+from bootloader.policy import RunningFirmware
 from hanboot.errors import Refused
 from hanboot.explain import reasons as explain
 from hanboot.registry.entry import Entry, Model
@@ -211,23 +211,23 @@ def _shortest(
     return tuple(pathways.by_id[step] for step in min(found, key=len)) if found else ()
 
 
-def _identity(firmware: Firmware | None) -> tuple[int, bytes] | None:
+def _identity(firmware: RunningFirmware | None) -> tuple[int, bytes] | None:
     return (firmware.file_version, firmware.image_hash) if firmware else None
 
 
-def _candidates(pathways: Pathways, state: DeviceState) -> list[Firmware | None]:
+def _candidates(pathways: Pathways, state: DeviceState) -> list[RunningFirmware | None]:
     """What may be running: one firmware, or all of the version where the hash is not known."""
     if state.running is None:
         return [None]
     version, image_hash = state.running
     if image_hash is not None:
-        return [Firmware(version, image_hash)]
+        return [RunningFirmware(version, image_hash)]
     hashes = {e.image_hash for e in pathways.entries if e.firmware_version == version}
-    return [Firmware(version, image_hash) for image_hash in sorted(hashes)]
+    return [RunningFirmware(version, image_hash) for image_hash in sorted(hashes)]
 
 
 def _first_steps(
-    pathways: Pathways, candidates: Sequence[Firmware | None], security_counter: int
+    pathways: Pathways, candidates: Sequence[RunningFirmware | None], security_counter: int
 ) -> list[Entry]:
     """The Active entries that a device takes as it is now, whichever candidate it runs."""
     accepted = [pathways.accepting(firmware, security_counter) for firmware in candidates]
@@ -244,7 +244,7 @@ def _first_steps(
 def _no_plan(
     pathways: Pathways,
     state: DeviceState,
-    candidates: Sequence[Firmware | None],
+    candidates: Sequence[RunningFirmware | None],
     targets: Sequence[Entry],
     first: Sequence[Entry],
 ) -> NoPlan:
@@ -262,7 +262,7 @@ def _no_plan(
 def _why(
     pathways: Pathways,
     state: DeviceState,
-    candidates: Sequence[Firmware | None],
+    candidates: Sequence[RunningFirmware | None],
     targets: Sequence[Entry],
 ) -> tuple[str, str]:
     """The first cause that explains it: (code, one line)."""
@@ -317,7 +317,7 @@ def _dead_end(pathways: Pathways, start: Entry, security_counter: int) -> tuple[
 
 def _each_has_a_way(
     pathways: Pathways,
-    candidates: Sequence[Firmware | None],
+    candidates: Sequence[RunningFirmware | None],
     state: DeviceState,
     targets: Sequence[Entry],
 ) -> bool:

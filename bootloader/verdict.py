@@ -1,0 +1,33 @@
+# The verdict on an offered image, with the remedy: what would be accepted in place of what runs.
+
+from bootloader.image.manifest import Manifest
+from bootloader.policy import PATHWAY, RunningFirmware
+from bootloader.store import ledger
+
+
+# offered_hash, running, manifest: None where not known, or where nothing runs.
+def make_verdict(
+    reason: int,
+    offset: int,
+    offered_version: int,
+    offered_hash: "bytes | None",
+    running: "RunningFirmware | None",
+    manifest: "Manifest | None",
+) -> ledger.Verdict:
+    accepts: "list[tuple[int, bytes | None]]" = []
+    minimum = 0
+    if manifest is not None and reason in PATHWAY:
+        minimum = manifest.minimum_base_version
+        # entries below the minimum base version would be refused all the same
+        accepts = [(v, digest) for v, digest, _ in manifest.predecessors if v >= minimum]
+    return ledger.Verdict(
+        reason,
+        offset,
+        offered_version,
+        offered_hash,
+        running.file_version if running else 0,
+        running.image_hash if running else None,
+        minimum,
+        tuple(accepts[: ledger.ACCEPTS_KEPT]),
+        len(accepts),
+    )
