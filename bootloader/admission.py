@@ -68,8 +68,8 @@ class Target:
 
 class Admission(Sink):
     # file_bytes: how long the sender says that the file is
-    def __init__(self, file_bytes: int, state: Recipient, keys: Keys, target: Target) -> None:
-        self._state = state
+    def __init__(self, file_bytes: int, recipient: Recipient, keys: Keys, target: Target) -> None:
+        self._recipient = recipient
         self._keys = keys
         self._target = target
         self._reader = ImageReader(file_bytes, self)
@@ -122,21 +122,21 @@ class Admission(Sink):
 
     # ImageReader calls this with the first 60 bytes.
     def on_header(self, header: ota.Header) -> None:
-        reason = policy.check_header(header, self.file_bytes, self._state.facts())
+        reason = policy.check_header(header, self.file_bytes, self._recipient.facts())
         if reason:
             raise Refused(reason, policy.FIELD_OFFSETS.get(reason, -1))
 
     # ImageReader calls this when the envelope is there.
     def on_manifest(self, envelope: cose.Envelope, manifest: Manifest) -> None:
-        state = self._state
+        recipient = self._recipient
         assert self.header is not None
         reason = policy.check_manifest(
             self.header,
             manifest,
             self.image_bytes,
             self._hash_by_envelope(envelope),
-            state.running(),
-            state.facts(),
+            recipient.running(),
+            recipient.facts(),
         )
         if reason:
             raise Refused(reason)
@@ -157,7 +157,7 @@ class Admission(Sink):
 
     # The running image's hash if this is its envelope: what it signs is then the same image.
     def _hash_by_envelope(self, envelope: cose.Envelope) -> "bytes | None":
-        running, image = self._state.running(), self._state.running_image()
+        running, image = self._recipient.running(), self._recipient.running_image()
         if running is None or image is None or not envelope.is_prefix_of(image):
             return None
         return running.image_hash
@@ -171,7 +171,7 @@ class Admission(Sink):
 
     # The decision on the whole file, once it is complete. Generator; Refused with the reason.
     def decide_steps(self):  # type: ignore[no-untyped-def]
-        reader, result, state = self._reader, self._result, self._state
+        reader, result, recipient = self._reader, self._result, self._recipient
         header, manifest, image_hash = reader.header, reader.manifest, self.image_hash
         # nothing is accepted before the last byte
         if image_hash is None:
@@ -192,8 +192,8 @@ class Admission(Sink):
             self.image_bytes,
             image_hash,
             result,
-            state.running(),
-            state.facts(),
+            recipient.running(),
+            recipient.facts(),
         )
         if reason:
             raise Refused(reason)

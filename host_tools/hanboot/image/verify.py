@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootloader import policy, reasons
-from bootloader.admission import Admission, Recipient, Keys, Target
+from bootloader.admission import Admission, Keys, Recipient, Target
 from bootloader.image import cose, ota
 from bootloader.image.manifest import Manifest
 from hanboot.errors import Refused
@@ -48,9 +48,9 @@ def decide(
         running_image: the Manufacturer Image of what runs, by whose envelope a device knows it
             again; None where it is not at hand, so that only an exact copy is known.
     """
-    state = _State(device, running, running_image or _exact_copy(octets, running))
+    recipient = _Recipient(device, running, running_image or _exact_copy(octets, running))
     try:
-        admission = Admission(len(octets), state, _Keys(manufacturer, supplier), Target())
+        admission = Admission(len(octets), recipient, _Keys(manufacturer, supplier), Target())
         for _ in admission.feed_steps(memoryview(octets)):
             pass
         for _ in admission.decide_steps():  # type: ignore[no-untyped-call]
@@ -70,7 +70,7 @@ def _exact_copy(octets: bytes, running: policy.RunningFirmware | None) -> bytes 
 
 
 @dataclass(frozen=True)
-class _State(Recipient):
+class _Recipient(Recipient):
     """A device as an admission asks for it."""
 
     device: policy.DeviceFacts

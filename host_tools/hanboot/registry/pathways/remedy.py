@@ -10,7 +10,7 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader import reasons
+from bootloader import policy, reasons
 from hanboot.device.client import FirmwareId, Identity, Verdict
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import Pathways
@@ -19,12 +19,7 @@ from hanboot.registry.pathways.state import state_of
 from hanboot.registry.storage.store import Registry
 
 #: Refusals that another order may avoid.
-_PATHWAY = (
-    reasons.BELOW_MINIMUM_BASE,
-    reasons.NOT_A_PREDECESSOR,
-    reasons.SECURITY_COUNTER,
-    reasons.NO_LONGER_ALLOWED,
-)
+_ORDER = (*policy.PATHWAY, reasons.SECURITY_COUNTER)
 
 
 @dataclass(frozen=True)
@@ -74,7 +69,7 @@ def way_to_refused(
         None where the order is not what it was refused for, or where the registry lists neither
         the firmware nor any that it would follow.
     """
-    if verdict.reason not in _PATHWAY:
+    if verdict.reason not in _ORDER:
         return None
     state = state_of(identity)
     pathways = load_pathways(registry, state.model, day)
