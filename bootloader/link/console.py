@@ -6,7 +6,8 @@
 from bootloader.compat import const
 from bootloader.device import Device
 from bootloader.install import Installer
-from bootloader.link import frame, han_group, image_group, os_group
+from bootloader.link import frame
+from bootloader.link.groups import hanboot, image, os
 from bootloader.link.smp import Dispatcher
 
 _READ_BYTES = const(256)
@@ -23,12 +24,12 @@ class Console:
         self._lines: "list[str]" = []
         self._found = None  # what is left of the octets read last: generator of frames
         self._answering = None  # generator of the reply that is being worked out
-        self._os = os_group.OsGroup("hanboot on " + self._board.name)
+        self._os = os.OsGroup("hanboot on " + self._board.name)
         groups = {
             0: self._os.commands(),
-            1: image_group.ImageGroup(device, installer, confirm).commands(),
-            10: os_group.enumeration([0, 1, 10, han_group.GROUP]),
-            han_group.GROUP: han_group.HanGroup(device, installer).commands(),
+            1: image.ImageGroup(device, installer, confirm).commands(),
+            10: os.enumeration([0, 1, 10, hanboot.GROUP]),
+            hanboot.GROUP: hanboot.HanbootGroup(device, installer).commands(),
         }
         self._dispatcher = Dispatcher(groups)
 

@@ -11,7 +11,7 @@ from mcumgr_toolkit import MCUmgrClient
 from rig import Firmware
 
 from bootloader import reasons
-from bootloader.link.han_group import GROUP
+from bootloader.link.groups.hanboot import GROUP
 from hanboot.image.ota_file import Image
 
 LOSSY_LINE = Path(__file__).with_name("lossy_line.py")

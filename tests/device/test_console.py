@@ -186,7 +186,7 @@ class ImageGroupTest(ConsoleTest):
         self.assertEqual(self.state()[1], self.other(pending=True))
 
     def test_versions(self):
-        from bootloader.link.image_group import version_text
+        from bootloader.link.groups.image import version_text
 
         for version, text in (
             (0, "0.0.0"),
@@ -289,7 +289,7 @@ class ImageGroupTest(ConsoleTest):
         self.assertEqual(self.ask(READ, 1, 6), {"images": [{"image": 0, "slots": slots}]})
 
 
-class HanGroupTest(ConsoleTest):
+class HanbootGroupTest(ConsoleTest):
     def test_identity(self):
         identity = self.ask(READ, HAN, 0)
         slots = identity.pop("slots")

@@ -7,7 +7,8 @@ from cables import SerialCable, cable
 from command_line import hanboot
 from rig import Bench, Firmware, Keys
 
-from bootloader.link import frame, han_group, smp
+from bootloader.link import frame, smp
+from bootloader.link.groups import hanboot as hanboot_group
 from bootloader.trust import anchors
 from hanboot.cli.board import anchor_key
 from hanboot.device.client import Device
@@ -66,7 +67,7 @@ def test_a_lost_answer_while_anchors_are_written(
     def spoil(octets: bytes, to_board: bool) -> bytes:
         for found in () if to_board else frames.feed(octets):
             header = None if isinstance(found, str) else smp.parse_header(found)
-            if header and (header.group, header.command) == (han_group.GROUP, command_id):
+            if header and (header.group, header.command) == (hanboot_group.GROUP, command_id):
                 lost.append(found)
                 if len(lost) == 1:
                     return b""

@@ -9,7 +9,7 @@ import fuzz
 import fuzz_targets
 import pytest
 
-from bootloader.link.os_group import OsGroup
+from bootloader.link.groups.os import OsGroup
 from bootloader.reasons import Refused
 
 #: Changed inputs for each target; one for a device costs a hundred times what others do.

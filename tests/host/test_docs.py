@@ -30,8 +30,10 @@ from bootloader import policy, reasons
 from bootloader.image import cose, manifest, ota
 from bootloader.image.reader import ImageReader, Sink
 from bootloader.install import Installer
-from bootloader.link import frame, han_group, image_group, smp
+from bootloader.link import frame, smp
 from bootloader.link.console import Console
+from bootloader.link.groups import hanboot as hanboot_group
+from bootloader.link.groups import image as image_group
 from bootloader.store import ledger
 from bootloader.trust import anchors, p256
 from hanboot import cli, errors
@@ -358,7 +360,7 @@ def test_every_command_has_its_place_on_the_page():
     listed = {
         int(n) for found in re.findall(r"^\*\*([\d, ]+)", text, re.M) for n in found.split(",")
     }
-    assert listed == set(groups[han_group.GROUP])
+    assert listed == set(groups[hanboot_group.GROUP])
 
 
 def test_the_limits_of_the_line_are_the_code_s():

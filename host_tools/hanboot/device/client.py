@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from bootloader import policy
-from bootloader.link import han_group, smp
+from bootloader.link import smp
+from bootloader.link.groups import hanboot as hanboot_group
 from bootloader.trust import anchors
 from hanboot.errors import BadFile, LinkError, Refused
 from hanboot.explain import reasons as explain
@@ -19,7 +20,7 @@ from hanboot.link import ports
 from hanboot.link.deadline import Clock, Deadline
 from hanboot.link.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
 
-_OS, _IMAGE, _HAN = 0, 1, han_group.GROUP
+_OS, _IMAGE, _HANBOOT = 0, 1, hanboot_group.GROUP
 
 #: How long verification may take; an RP2040 needs a second for 512 KiB.
 VERIFY_S = 30.0
@@ -244,7 +245,7 @@ class Device:
 
     @_question
     def identity(self, tries: int = TRIES, reply_s: float = REPLY_S) -> Identity:
-        fields = self._client.request(smp.READ, _HAN, 0, {}, tries, reply_s)
+        fields = self._client.request(smp.READ, _HANBOOT, 0, {}, tries, reply_s)
         slots = tuple(_slot(entry) for entry in fields.pop("slots"))
         return Identity(slots=slots, **fields)
 
@@ -258,7 +259,7 @@ class Device:
     @_question
     def verdict(self) -> Verdict | None:
         """The last verdict; None if the device never gave one."""
-        fields = self._client.read(_HAN, 1)
+        fields = self._client.read(_HANBOOT, 1)
         if not fields:
             return None
         return Verdict(
@@ -278,7 +279,7 @@ class Device:
         more = True
         while more:
             first = events[-1].index + 1 if events else 0
-            fields = self._client.read(_HAN, 2, {"from": first})
+            fields = self._client.read(_HANBOOT, 2, {"from": first})
             events += [_event(entry) for entry in fields["events"]]
             more = fields["more"]
         return events
@@ -293,13 +294,13 @@ class Device:
                 cell["development"],
                 cell["label"].decode(errors="replace"),
             )
-            for cell in self._client.read(_HAN, 4)["cells"]
+            for cell in self._client.read(_HANBOOT, 4)["cells"]
         ]
 
     @_question
     def progress(self) -> tuple[str, int, int]:
         """State of an upload (idle, receiving, verifying), octets received and in all."""
-        fields = self._client.read(_HAN, 3)
+        fields = self._client.read(_HANBOOT, 3)
         return fields["state"], fields["received"], fields["total"]
 
     # --- upgrading
@@ -474,14 +475,14 @@ class Device:
         request: Fields = {"head": head}
         if signature is not None:
             request["signature"] = signature
-        self._ask(_HAN, 4, request)
+        self._ask(_HANBOOT, 4, request)
         offset = 0
         while offset < len(table):
             request = {"off": offset}
             request["data"] = table[offset : offset + _room(request)]
-            self._ask(_HAN, 5, request)
+            self._ask(_HANBOOT, 5, request)
             offset += len(request["data"])
-        self._ask(_HAN, 6, {})
+        self._ask(_HANBOOT, 6, {})
 
     def _ask(self, group: int, command: int, fields: Fields) -> Fields:
         try:
@@ -492,8 +493,8 @@ class Device:
     def _explained(self, refusal: SmpRefusal) -> Exception:
         if refusal.group == _IMAGE:
             return DeviceRefused(self.verdict() or _NO_VERDICT)
-        if refusal.group == _HAN and refusal.rc >= han_group.REASON_BASE:
-            reason = refusal.rc - han_group.REASON_BASE
+        if refusal.group == _HANBOOT and refusal.rc >= hanboot_group.REASON_BASE:
+            reason = refusal.rc - hanboot_group.REASON_BASE
             return DeviceRefused(Verdict(reason, -1, FirmwareId(0, None), None, 0, (), 0))
         return LinkError(
             "the device does not take the request",

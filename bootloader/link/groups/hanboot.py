@@ -37,7 +37,7 @@ def _firmware(version: int, image_hash: "bytes | None") -> "dict[str, object] | 
     return {"version": version, "hash": image_hash}
 
 
-class HanGroup:
+class HanbootGroup:
     def __init__(self, device: Device, installer: Installer) -> None:
         self._device = device
         self._installer = installer
