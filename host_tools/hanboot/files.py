@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +69,34 @@ def create(path: Path, octets: bytes, mode: int) -> None:
             _cause(error),
             "check that the folder is there, and yours to write to",
         ) from None
+
+
+@contextlib.contextmanager
+def new_folder(folder: Path, mode: int = 0o777) -> Iterator[Path]:
+    """A folder to fill, which gets its name once the body ends without an error.
+
+    Raises:
+        BadFile: the folder holds something already, or cannot be made.
+    """
+    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    try:
+        if folder.exists() and any(folder.iterdir()):
+            raise BadFile(
+                f"{folder} holds something already",
+                "files that are there are never mixed with new ones",
+                "give the name of a new folder",
+            )
+        partial.mkdir(mode)
+        yield partial
+        partial.replace(folder)
+    except (OSError, ValueError) as error:
+        raise BadFile(
+            f"cannot make {folder}",
+            _cause(error),
+            "check the name and its permissions; the folder around it is not made",
+        ) from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ COMMANDS = {
     "registry": "hanboot.cli.registry:registry",
     "distribute": "hanboot.cli.distribute:distribute",
     "inventory": "hanboot.cli.inventory:inventory",
+    "deliver": "hanboot.cli.deliver:deliver",
     "gbcs": "hanboot.cli.gbcs:gbcs",
     "smki": "hanboot.cli.smki:smki",
 }

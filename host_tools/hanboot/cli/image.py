@@ -273,6 +273,16 @@ def attach(
     metavar="G",
     help="Sign elsewhere: write the octets to sign to G, and nothing else.",
 )
+@click.option(
+    "--replace",
+    is_flag=True,
+    help="FILE is a delivery in GBCS format: its signature is the manufacturer's.",
+)
+@click.option(
+    "--manufacturer-public-key",
+    type=FilePath(),
+    help="With --replace: public key (PEM) or certificate that the signature must verify with.",
+)
 @layout_option
 @click.option("-o", "--output", type=FilePath(), help=_OUTPUT_HELP)
 @passphrase_option
@@ -283,6 +293,8 @@ def sign(
     file: Path,
     supplier_key: Path | None,
     to_sign: Path | None,
+    replace: bool,
+    manufacturer_public_key: Path | None,
     layout: Layout | None,
     output: Path | None,
     passphrase_file: Path | None,
@@ -290,11 +302,19 @@ def sign(
 ) -> None:
     """Sign FILE as the supplier (Authorising Remote Party).
 
-    A trailer that is there is replaced. The Manufacturer Image stays as it is.
+    A trailer that is there is replaced. The Manufacturer Image stays as it is. With --replace the
+    trailer must carry the manufacturer's signature over OTA Header and Manufacturer Image (delivery
+    option 2), which is checked first.
     """
     out = Out(as_json)
+    if replace != (manufacturer_public_key is not None):
+        raise click.UsageError("--replace and --manufacturer-public-key go together")
     loaded = library.load(file, layout)
     note_assumption(loaded)
+    if manufacturer_public_key:
+        manufacturer = keys.load_public(manufacturer_public_key)
+        verification.check_validity(manufacturer, manufacturer_public_key.name, None)
+        verification.check_delivered(loaded, manufacturer)
     # never sign what no device takes; the manufacturer's signature is for `verify` to check
     if loaded.manifest:
         verification.verify(loaded, None, None)

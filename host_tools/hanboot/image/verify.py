@@ -168,11 +168,55 @@ def verify(
         )
         running = _latest_predecessor(image.manifest)
         decision = decide(image.octets, device, running, manufacturer, supplier)
+    if decision.reason == reasons.SUPPLIER_SIGNATURE and _is_delivered(
+        image, manufacturer, supplier
+    ):
+        raise Refused(
+            f"{image.name} carries the manufacturer's signature, not a supplier's",
+            "it is over OTA Header and Manufacturer Image, as in delivery option 2; a supplier's "
+            "is over the Manufacturer Image alone (GBCS 11.2.3)",
+            "have the supplier sign it: hanboot image sign --replace",
+            reason=decision.reason,
+        )
     if decision.reason:
         raise _refused(image, decision)
     return Verified(
         "none" if image.envelope is None else "valid" if manufacturer else "not checked",
         "none" if image.trailer is None else "valid" if supplier else "not checked",
+    )
+
+
+def _is_delivered(image: Image, *keys: PublicKey | None) -> bool:
+    """Whether the trailer carries a manufacturer's signature (SEC Appendix AB) by one of `keys`."""
+    if image.trailer is None:
+        return False
+    signed = image.octets[: ota.HEADER_BYTES] + image.manufacturer_image
+    signature = bytes(image.trailer.signature)
+    return any(key.is_signature(signed, signature) for key in keys if key)
+
+
+def check_delivered(image: Image, manufacturer: PublicKey) -> None:
+    """Checks the manufacturer's signature of a delivery in GBCS format.
+
+    Raises:
+        Refused: the trailer does not carry it.
+    """
+    if _is_delivered(image, manufacturer):
+        return
+    if image.trailer is None:
+        raise Refused(
+            f"{image.name} carries no signature to replace",
+            "it has no trailer (GBCS 11.2.3); a PPMID's image gets none",
+            "leave --replace out to sign it for a device that wants a supplier's signature",
+        )
+    is_alone = manufacturer.is_signature(image.manufacturer_image, bytes(image.trailer.signature))
+    raise Refused(
+        f"{image.name} does not carry this manufacturer's signature",
+        "it is over the Manufacturer Image alone, as a supplier's"
+        if is_alone
+        else f"it is not by {manufacturer.kid.hex()} over OTA Header and Manufacturer Image",
+        "check the key and fetch the delivery again; nothing was signed",
+        reason=reasons.MANUFACTURER_SIGNATURE,
     )
 
 
@@ -187,7 +231,7 @@ def _latest_predecessor(manifest: Manifest) -> policy.RunningFirmware | None:
 def _decide_foreign(
     image: Image, manufacturer: PublicKey | None, supplier: PublicKey | None, required: bool
 ) -> Decision:
-    if manufacturer:
+    if manufacturer and not _is_delivered(image, manufacturer):
         return Decision(reasons.ENVELOPE, 0)
     device = fitting_device(image.header, len(image.octets))
     reason = policy.check_header(image.header, len(image.octets), device)

@@ -6,16 +6,12 @@
 from __future__ import annotations
 
 import datetime
-import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from hanboot import files
-from hanboot.errors import BadFile
 from hanboot.trust.keys import DEVELOPMENT
 from hanboot.trust.smki.authority import Authority, Issued
 from hanboot.trust.smki.certificate import BROKER, DSP_XML, SUPPLIER, USER_XML
@@ -72,25 +68,8 @@ def new(folder: Path, start: datetime.datetime | None = None) -> list[Path]:
         BadFile: the folder holds something, or cannot be made.
     """
     begin = (start or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
-    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
-    try:
-        if folder.exists() and any(folder.iterdir()):
-            raise BadFile(
-                f"{folder} holds something already",
-                "keys and certificates are never overwritten",
-                "give the name of a new folder",
-            )
-        partial.mkdir(0o700)
+    with files.new_folder(folder, 0o700) as partial:
         names = [_write(partial, name, issued) for name, issued in _issue(begin)]
-        os.replace(partial, folder)
-    except OSError as error:
-        raise BadFile(
-            f"cannot make {folder}",
-            (error.strerror or str(error)).lower(),
-            "check the name and its permissions; the folder around it is not made",
-        ) from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return [folder / name for name in names]
 
 

@@ -1,0 +1,1 @@
+"""What a manufacturer hands to a supplier: header, Manufacturer Image, signature and hash."""
