@@ -14,7 +14,7 @@ TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 test-wycheproof bench faults soak \
-	test-fast test-linked test-device lint format clean
+	test-fast test-device lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' Makefile
@@ -57,8 +57,8 @@ test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040 alone
 test-wycheproof: setup-rp2 ## All Wycheproof vectors on an emulated RP2040; 28 minutes of processor time
 	@$(PYTEST) -m long tests/rp2040
 
-bench: setup-rp2 ## Measure against the budgets, on an emulated RP2040; build/bench.json
-	@$(BIN)/python tests/bench
+bench: setup-rp2 ## Measure against the budgets [PART="chip arithmetic"]; build/bench.json
+	@$(BIN)/python tests/bench $(PART)
 
 faults: setup firmware ## Fault campaign: power cuts, torn writes, mutants, fuzzing; 20 minutes
 	@$(BIN)/python tests/faults
@@ -68,9 +68,6 @@ soak: setup ## Random upgrades and faults [SEED=n] [MINUTES=10]
 
 test-fast: setup ## Tests without the slow ones and the foreign SMP clients
 	@$(PYTEST) --ignore tests/rp2040 -m 'not slow and not clients'
-
-test-linked: setup ## The linked bootloader: its linker, and the device tests on it
-	@$(BIN)/pytest tests/linked
 
 test-device: setup ## Device tests, on CPython and on MicroPython
 	@$(PYTEST) tests/device

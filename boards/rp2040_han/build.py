@@ -1,14 +1,13 @@
 """Builds the firmware: `make firmware BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]`.
 
-Leaves UF2, ELF, link map and a size report in build/rp2040_han/, and beside a product's UF2 the
-names that its bootloader was linked with. The same inputs give the same octets.
+Leaves UF2, ELF, link map and a size report in build/rp2040_han/. The same inputs give the same
+octets.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -22,11 +21,7 @@ OUT = ROOT / "build" / BOARD.name
 sys.path.append(str(ROOT / "boards" / "toolchain"))
 
 import frozen  # noqa: E402
-import linker  # noqa: E402
 from system import ToolchainError  # noqa: E402
-
-CLIENTS = {name: BOARD / f"{name}.py" for name in ("_boot", "board", "main")}
-"""Modules of the board, frozen beside the bootloader."""
 
 
 def build(role: str, development: bool, out: Path) -> None:
@@ -35,34 +30,17 @@ def build(role: str, development: bool, out: Path) -> None:
     tree = out / name
     command = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
     command += ["--board-dir", str(BOARD), "--build", str(tree), "-D", f"HANBOOT_ROLE={role}"]
-    environment = dict(os.environ)
-    linked = None
     if development:
         command += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
-    else:
-        linked = linker.link(ROOT, "bootloader", CLIENTS)
-        environment["HANBOOT_LINKED"] = str(_write(linked, tree / "linked"))
-    if subprocess.run(command, stdout=subprocess.DEVNULL, env=environment).returncode:
+    if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         sys.exit(1)
     report = size_report(tree)
-    if linked:
-        linker.check_firmware(linked, frozen.held_names(tree))
     if report["free_flash"] < 0:
         sys.exit(f"the firmware is {-report['free_flash']} octets too long for its part of flash")
     for suffix, source in (("uf2", "uf2"), ("elf", "elf"), ("map", "elf.map")):
         shutil.copyfile(tree / f"firmware.{source}", out / f"{name}.{suffix}")
     (out / f"{name}.size.json").write_text(json.dumps(report, indent=2) + "\n")
-    if linked:
-        (out / f"{name}.names.json").write_text(json.dumps(linked.names, indent=1) + "\n")
     print(f"{out / name}.uf2: " + ", ".join(f"{what} {size}" for what, size in report.items()))
-
-
-def _write(linked: linker.Linked, folder: Path) -> Path:
-    # always anew: what is frozen is compiled again where its source is younger
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, source in linked.modules.items():
-        (folder / f"{name}.py").write_text(source)
-    return folder
 
 
 def size_report(tree: Path) -> dict[str, int]:
@@ -113,7 +91,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     try:
         build(arguments.role, arguments.variant == "development", arguments.out)
-    except (linker.LinkError, ToolchainError) as error:
+    except ToolchainError as error:
         sys.exit(f"build: {error}")
 
 

@@ -1,6 +1,6 @@
-"""What one frozen module costs in a firmware that is built: measured by leaving it out.
+"""What one frozen package costs in a firmware that is built: measured by leaving it out.
 
-The frozen content is put together once more without the module, and the firmware linked once more
+The frozen content is put together once more without it, and the firmware linked once more
 around it, by the commands of the build.
 """
 
@@ -21,7 +21,7 @@ _LINK = "CMakeFiles/firmware.dir/link.txt"
 
 
 def frozen_bytes(build_dir: Path, package: str) -> int:
-    """Octets that the module, or the package, `package` adds to the linked firmware.
+    """Octets that the package `package` adds to the linked firmware.
 
     Args:
         build_dir: a build of the rp2 port.
@@ -47,14 +47,6 @@ def frozen_bytes(build_dir: Path, package: str) -> int:
         command = command.replace(built, str(other))
     _run(["sh", "-c", command], build_dir)
     return _size(build_dir / "firmware.elf") - _size(elf)
-
-
-def held_names(build_dir: Path) -> set[str]:
-    """Names that the firmware holds without bootloader and board: MicroPython's and asyncio's."""
-    generated = (build_dir / "genhdr" / "qstrdefs.generated.h").read_text()
-    in_c = re.findall(r'^QDEF[01]\(MP_QSTR_\w+, \d+, \d+, "(\w+)"\)$', generated, re.M)
-    asyncio = _content(build_dir, lambda module: module == "asyncio")
-    return {*in_c, *re.findall(r"\bMP_QSTR_(\w+)", asyncio)}
 
 
 def _content(build_dir: Path, is_wanted: Callable[[str], bool]) -> str:

@@ -16,7 +16,6 @@
 import hashlib
 
 from bootloader.compat import const
-from bootloader.image.cbor import encode_head
 from bootloader.reasons import ENVELOPE, HIGH_S_SIGNATURE, Refused
 
 # fmt: off
@@ -28,7 +27,7 @@ _CONTENT_AT        = const(17)    # octet string head of the content
 _SIGNATURE_BYTES   = const(66)    # 58 40 and 64 octets
 # fmt: on
 
-_PREFIX = b"\xd2\x84\x43\xa1\x01\x26\xa1\x04\x48"
+PREFIX = b"\xd2\x84\x43\xa1\x01\x26\xa1\x04\x48"
 
 # n / 2, rounded down; n is the order of P-256
 _HALF_ORDER = (
@@ -37,12 +36,12 @@ _HALF_ORDER = (
 )
 
 # Sig_structure up to the content: ["Signature1", protected, external_aad = '', ...], RFC 9052 4.4
-_SIG_STRUCTURE = b"\x84\x6aSignature1\x43\xa1\x01\x26\x40"
+SIG_STRUCTURE = b"\x84\x6aSignature1\x43\xa1\x01\x26\x40"
 
 
 # (where the content begins, octets of the whole envelope), from its first HEAD_BYTES octets.
 def _measure(head: "bytes | bytearray | memoryview") -> "tuple[int, int]":
-    if bytes(head[:_KID_AT]) != _PREFIX:
+    if bytes(head[:_KID_AT]) != PREFIX:
         raise Refused(ENVELOPE, 0)
     code = head[_CONTENT_AT]
     if code == 0x58 and head[_CONTENT_AT + 1] >= 24:
@@ -83,25 +82,10 @@ class Envelope:
 
     # SHA-256 of the Sig_structure: what the manufacturer signed.
     def digest(self) -> bytes:
-        sha = hashlib.sha256(_SIG_STRUCTURE)
+        sha = hashlib.sha256(SIG_STRUCTURE)
         sha.update(self._octets[_CONTENT_AT:-_SIGNATURE_BYTES])
         return sha.digest()
 
     # Whether `image` begins with these very bytes.
     def is_prefix_of(self, image: memoryview) -> bool:
         return image[: len(self._octets)] == self._octets
-
-
-# The Sig_structure to sign for `content`.
-def to_be_signed(content: bytes) -> bytes:
-    return _SIG_STRUCTURE + encode_head(2, len(content)) + content
-
-
-# The envelope; ValueError if it would be longer than a device reads.
-def assemble(kid: bytes, content: bytes, signature: bytes) -> bytes:
-    if len(kid) != KID_BYTES or len(signature) != 64 or len(content) < 24:
-        raise ValueError
-    octets = _PREFIX + kid + encode_head(2, len(content)) + content + b"\x58\x40" + signature
-    if len(octets) > ENVELOPE_MAX_BYTES:
-        raise ValueError
-    return octets

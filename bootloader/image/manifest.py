@@ -66,29 +66,6 @@ class Manifest:
         self.label = label
         self.release_notes = release_notes
 
-    def encode(self) -> bytes:
-        content: "dict[int, object]" = {
-            FORMAT: OUR_FORMAT,
-            MANUFACTURER_CODE: self.manufacturer_code,
-            IMAGE_TYPE: self.image_type,
-            FILE_VERSION: self.file_version,
-            HARDWARE: self.hardware,
-            PAYLOAD: (self.payload_kind, self.payload_bytes, self.payload_hash),
-            PREDECESSORS: self.predecessors,
-            MINIMUM_BASE_VERSION: self.minimum_base_version,
-            SECURITY_COUNTER: self.security_counter,
-        }
-        if self.point_of_no_return:
-            content[POINT_OF_NO_RETURN] = True
-        for key, text in (
-            (CPL_ENTRY_ID, self.cpl_entry_id),
-            (LABEL, self.label),
-            (RELEASE_NOTES, self.release_notes),
-        ):
-            if text is not None:
-                content[key] = text
-        return cbor.encode(content)
-
 
 # Octets of the zero padding that follows an envelope of `envelope_bytes`.
 def padding_bytes(envelope_bytes: int) -> int:

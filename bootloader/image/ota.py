@@ -18,31 +18,31 @@ from bootloader.reasons import (
 )
 
 # fmt: off
-HEADER_BYTES          = const(60)          # hardware versions present, nothing optional
-TRAILER_BYTES         = const(66)
-_FILE_IDENTIFIER      = const(0x0BEEF11E)  # ZCL OTA upgrade file identifier
-_HEADER_VERSION       = const(0x0100)
-_HEADER_FIELD_CONTROL = const(0x0004)      # bit 2 alone: hardware versions present
-_STACK_VERSION        = const(0x0002)      # ZigBee PRO
-_SIGNATURE_BYTES      = const(0x40)
+HEADER_BYTES         = const(60)          # hardware versions present, nothing optional
+TRAILER_BYTES        = const(66)
+IDENTIFIER           = const(0x0BEEF11E)  # ZCL OTA upgrade file identifier
+HEADER_FORMAT        = const(0x0100)      # of the header itself
+HEADER_FIELD_CONTROL = const(0x0004)      # bit 2 alone: hardware versions present
+_STACK_VERSION       = const(0x0002)      # ZigBee PRO
+SIGNATURE_BYTES      = const(0x40)
 
 # where the fields are that a check may point to
-IDENTIFIER_AT         = const(0)
-HEADER_VERSION_AT     = const(4)
-HEADER_LENGTH_AT      = const(6)
-FIELD_CONTROL_AT      = const(8)
-MANUFACTURER_CODE_AT  = const(10)
-IMAGE_TYPE_AT         = const(12)
-FILE_VERSION_AT       = const(14)
-STACK_VERSION_AT      = const(18)
-HEADER_STRING_AT      = const(20)
-TOTAL_BYTES_AT        = const(52)
-HARDWARE_AT           = const(56)  # minimum, then maximum
+IDENTIFIER_AT        = const(0)
+HEADER_VERSION_AT    = const(4)
+HEADER_LENGTH_AT     = const(6)
+FIELD_CONTROL_AT     = const(8)
+MANUFACTURER_CODE_AT = const(10)
+IMAGE_TYPE_AT        = const(12)
+FILE_VERSION_AT      = const(14)
+STACK_VERSION_AT     = const(18)
+HEADER_STRING_AT     = const(20)
+TOTAL_BYTES_AT       = const(52)
+HARDWARE_AT          = const(56)  # minimum, then maximum
 # fmt: on
 
 # file identifier, header version, header length, field control, manufacturer code, image type,
 # file version, ZigBee stack version, header string, Total Image size, hardware versions
-_LAYOUT = "<IHHHHHIH32sIHH"
+HEADER_LAYOUT = "<IHHHHHIH32sIHH"
 
 
 class Header:
@@ -65,36 +65,19 @@ class Header:
         self.header_string = header_string
         self.stack_version = stack_version
 
-    def encode(self) -> bytes:
-        return struct.pack(
-            _LAYOUT,
-            _FILE_IDENTIFIER,
-            _HEADER_VERSION,
-            HEADER_BYTES,
-            _HEADER_FIELD_CONTROL,
-            self.manufacturer_code,
-            self.image_type,
-            self.file_version,
-            self.stack_version,
-            self.header_string,
-            self.total_bytes,
-            self.hardware[0],
-            self.hardware[1],
-        )
-
 
 # The header in the first HEADER_BYTES octets; Refused with the offset of the field at fault.
 def parse_header(octets: "bytes | bytearray | memoryview") -> Header:
     if len(octets) < HEADER_BYTES:
         raise Refused(FILE_IDENTIFIER, len(octets))
-    fields = struct.unpack_from(_LAYOUT, octets, 0)
+    fields = struct.unpack_from(HEADER_LAYOUT, octets, 0)
     identifier, version, length, control, manufacturer, image_type, file_version = fields[:7]
     stack_version, header_string, total_bytes, hardware_low, hardware_high = fields[7:]
-    if identifier != _FILE_IDENTIFIER:
+    if identifier != IDENTIFIER:
         raise Refused(FILE_IDENTIFIER, IDENTIFIER_AT)
-    if version != _HEADER_VERSION:
+    if version != HEADER_FORMAT:
         raise Refused(HEADER_VERSION, HEADER_VERSION_AT)
-    if control != _HEADER_FIELD_CONTROL:
+    if control != HEADER_FIELD_CONTROL:
         raise Refused(FIELD_CONTROL, FIELD_CONTROL_AT)
     if length != HEADER_BYTES:
         raise Refused(HEADER_VERSION, HEADER_LENGTH_AT)
@@ -115,13 +98,10 @@ class Trailer:
         self.force_replace = force_replace
         self.signature = signature
 
-    def encode(self) -> bytes:
-        return bytes((self.force_replace, _SIGNATURE_BYTES)) + self.signature
-
 
 # The trailer in exactly TRAILER_BYTES octets. Any Force Replace is taken: only a Communications
 # Hub acts on it.
 def parse_trailer(octets: "bytes | memoryview") -> Trailer:
-    if len(octets) != TRAILER_BYTES or octets[1] != _SIGNATURE_BYTES:
+    if len(octets) != TRAILER_BYTES or octets[1] != SIGNATURE_BYTES:
         raise Refused(TRAILER, 1)
     return Trailer(octets[0], octets[2:])

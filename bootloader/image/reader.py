@@ -56,10 +56,6 @@ class ImageReader:
         self._state = _HEADER
         self._wanted = ota.HEADER_BYTES
 
-    @property
-    def complete(self) -> bool:
-        return self._state == _END
-
     # Takes the next octets of the file.
     def feed(self, octets: "bytes | memoryview") -> None:
         octets = memoryview(octets)

@@ -42,13 +42,13 @@ _VOID_AT          = const(254)
 _SEAL_AT          = const(255)
 _TABLE_AT         = const(256)
 _CELL_SECTORS     = const(5)      # head page and the largest table, in sectors of 4096
-_FORMAT           = const(1)
+FORMAT            = const(1)
 # fmt: on
 
 # no table, or a comb of 4 to 8 rows: what p256 can use
 _TABLE_BYTES = (0, 960, 1984, 4032, 8128, 16320)
 
-_MAGIC = b"HBAC"
+MAGIC = b"HBAC"
 _UPDATE = b"hanboot anchor update\0"  # keeps this signature apart from every other
 
 
@@ -56,7 +56,7 @@ class Cell:
     # head: HEAD_BYTES octets; Refused(ANCHOR_MALFORMED) with the offset of the field at fault
     def __init__(self, head: "bytes | memoryview") -> None:
         head = memoryview(head)
-        if len(head) != HEAD_BYTES or head[:4] != _MAGIC or head[4] != _FORMAT:
+        if len(head) != HEAD_BYTES or head[:4] != MAGIC or head[4] != FORMAT:
             raise Refused(ANCHOR_MALFORMED, 0)
         if hashlib.sha256(head[:_SIGNED_BYTES]).digest() != head[_SIGNED_BYTES:]:
             raise Refused(ANCHOR_MALFORMED, _SIGNED_BYTES)
@@ -81,27 +81,6 @@ class Cell:
     # Generator; returns whether `signature` (r || s) over `digest` is this key's.
     def verify_steps(self, digest: bytes, signature: "bytes | memoryview"):  # type: ignore[no-untyped-def]
         return (yield from p256.verify_steps(self.key, digest, signature, self.table))
-
-
-# The head of a cell; host tools write it, the device checks it.
-def encode_head(
-    role: int, flags: int, kid: bytes, key: bytes, sequence: int, table: bytes, label: bytes
-) -> bytes:
-    head = struct.pack(
-        "<4sBBBB8s64sII32s24s",
-        _MAGIC,
-        _FORMAT,
-        role,
-        flags,
-        0,
-        kid,
-        key,
-        sequence,
-        len(table),
-        hashlib.sha256(table).digest(),
-        label,
-    )
-    return head + hashlib.sha256(head).digest()
 
 
 # What the key of a held cell signs to let the cell with `head` in.

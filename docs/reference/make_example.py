@@ -12,7 +12,7 @@ from pathlib import Path
 
 from mpremote.romfs import VfsRomWriter
 
-from bootloader.image import cose, manifest, ota
+from bootloader.image import manifest, ota, writer
 from hanboot.trust import keys
 
 PAGE = Path(__file__).with_name("formats.md")
@@ -82,7 +82,7 @@ def example() -> tuple[list[Piece], keys.PublicKey, keys.PublicKey]:
     manufacturer, supplier = keys.generate(), keys.generate()
     payload = romfs()
     content = manifest_pieces(payload, hashlib.sha256(b"an image of version 1.1.0").digest())
-    signature = manufacturer.sign(cose.to_be_signed(joined(content)))
+    signature = manufacturer.sign(writer.to_be_signed(joined(content)))
     envelope = [
         (b"\xd2\x84", "tag 18 COSE_Sign1, array of 4"),
         (b"\x43\xa1\x01\x26", "protected: {1 alg: -7 ES256}"),
@@ -100,8 +100,10 @@ def example() -> tuple[list[Piece], keys.PublicKey, keys.PublicKey]:
     ]
     total = ota.HEADER_BYTES + len(joined(image)) + ota.TRAILER_BYTES
     pieces = [*header_pieces(total), *image, *trailer]
-    assert joined(content) == manifest.parse_manifest(joined(content)).encode()
-    assert joined(pieces)[: ota.HEADER_BYTES] == ota.parse_header(joined(pieces)).encode()
+    assert joined(content) == writer.encode_manifest(manifest.parse_manifest(joined(content)))
+    assert joined(pieces)[: ota.HEADER_BYTES] == writer.encode_header(
+        ota.parse_header(joined(pieces))
+    )
     return [piece for piece in pieces if piece[0]], manufacturer.public, supplier.public
 
 

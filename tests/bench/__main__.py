@@ -2,6 +2,7 @@
 
     python tests/bench                  everything, half an hour
     python tests/bench chip             the emulated RP2040 alone
+    python tests/bench chip arithmetic  of it: heap_512k, product, heap_16k, arithmetic
     python tests/bench registry         registry and inventory alone
 
 Leaves build/bench.json, and build/bench-registry.json.
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -34,7 +35,7 @@ OUT = ROOT / "build"
 BUDGETS: list[tuple[str, str, tuple[str, float] | None, str]] = [
     ("p256_ms", "P-256 verification, ours", None, "ms"),
     ("p256_mbedtls_ms", "P-256 verification, mbedTLS's C code", None, "ms"),
-    ("p256_ratio_mbedtls", "ours to mbedTLS's, in the same run", ("<=", 0.60), ""),
+    ("p256_ratio_mbedtls", "ours to mbedTLS's, in the same run", ("<=", 0.55), ""),
     ("sha256_ms_per_kib", "SHA-256 of 1 KiB", None, "ms"),
     ("verdict_ms_256k", "last octet to verdict, 256 KiB, two signatures", None, "ms"),
     ("heap_peak_16k", "heap above idle, receiving and verifying 16 KiB", ("<=", 24576), "octets"),
@@ -48,46 +49,44 @@ BUDGETS: list[tuple[str, str, tuple[str, float] | None, str]] = [
     ("erases_per_slot_sector", "erases of an upgrade for each sector used", ("<=", 1), ""),
     ("journal_erases", "erases of an upgrade in the journal", ("<=", 2), ""),
     ("programs_per_page", "programs of an upgrade for each page of the image", None, ""),
-    ("frozen_bytes", "frozen bootloader", ("<=", 32768), "octets"),
+    ("frozen_bytes", "frozen bootloader", ("<=", 65536), "octets"),
 ]
 
-#: What runs beside what: two processes, about equally long.
-_PARTS: dict[str, list[Callable[[Path], dict[str, float]]]] = {
-    "first": [
-        bench_chip.arithmetic,
-        lambda folder: {"heap_peak_512k": bench_chip.heap_peak(folder, 511)},
-    ],
-    "second": [
-        bench_chip.product,
-        lambda folder: {"heap_peak_16k": bench_chip.heap_peak(folder, 16)},
-    ],
+#: What can be measured alone.
+MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
+    "heap_512k": lambda folder: {"heap_peak_512k": bench_chip.heap_peak(folder, 511)},
+    "product": bench_chip.product,
+    "heap_16k": lambda folder: {"heap_peak_16k": bench_chip.heap_peak(folder, 16)},
+    "arithmetic": bench_chip.arithmetic,
 }
 
 
-def _run(part: str) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for number, measure in enumerate(_PARTS[part]):
-        began = time.monotonic()
-        with tempfile.TemporaryDirectory() as folder:
-            figures = measure(Path(folder))
-        found |= figures
-        took_s = time.monotonic() - began
-        _say(f"{part} {number + 1} of {len(_PARTS[part])}, {took_s:.0f} s: {_short(figures)}")
-    return found
+def _run(name: str) -> dict[str, float]:
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder:
+        figures = MEASUREMENTS[name](Path(folder))
+    _say(f"{name}, {time.monotonic() - began:.0f} s: {_short(figures)}")
+    return figures
 
 
-def chip() -> None:
-    """Measures the emulated RP2040 and writes build/bench.json."""
+def chip(names: Sequence[str]) -> None:
+    """Measures the emulated RP2040 and writes build/bench.json.
+
+    Args:
+        names: of `MEASUREMENTS`; the other figures stay as an earlier run left them.
+    """
     build = ROOT / "boards" / "rp2040_han" / "build.py"
     subprocess.run([sys.executable, str(build)], check=True, stdout=sys.stderr)
     size = json.loads(rp2040.firmware("ppmid").with_suffix(".size.json").read_text())
     bench_chip.prepare()
-    _say("measuring an emulated RP2040, which takes some twenty minutes")
-    found = {"frozen_bytes": float(size["frozen_bytes"])}
-    with multiprocessing.get_context("fork").Pool(len(_PARTS)) as pool:
-        for figures in pool.imap_unordered(_run, _PARTS):
+    _say(f"measuring an emulated RP2040: {', '.join(names)}")
+    result = OUT / "bench.json"
+    found = json.loads(result.read_text()) if result.exists() else {}
+    found["frozen_bytes"] = float(size["frozen_bytes"])
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        for figures in pool.imap_unordered(_run, names):
             found |= figures
-    (OUT / "bench.json").write_text(json.dumps(found, indent=2) + "\n")
+            result.write_text(json.dumps(found, indent=2) + "\n")
     _show(found)
 
 
@@ -104,6 +103,8 @@ def _show(found: dict[str, float]) -> None:
     table.add_column("measured", justify="right")
     table.add_column("")
     for name, what, budget, unit in BUDGETS:
+        if name not in found:
+            continue
         value = found[name]
         bound = f"{budget[0]} {budget[1]:g} {unit}".strip() if budget else ""
         table.add_row(name, what, bound, _number(value, unit), _verdict(value, budget))
@@ -131,13 +132,15 @@ def _say(text: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    parts = {"chip": chip, "registry": registry}
-    unknown = set(arguments) - set(parts)
-    if unknown:
-        print(f"no such part: {', '.join(unknown)}; there are {', '.join(parts)}", file=sys.stderr)
+    part, *names = arguments or ("all",)
+    if part not in ("all", "chip", "registry") or set(names) - set(MEASUREMENTS):
+        print(f"{' '.join(arguments)} is no part to measure", file=sys.stderr)
+        print((__doc__ or "").partition("\n\n")[2], file=sys.stderr)
         return 2
-    for name in arguments or parts:
-        parts[name]()
+    if part != "registry":
+        chip([name for name in MEASUREMENTS if not names or name in names])
+    if part != "chip":
+        registry()
     return 0
 
 

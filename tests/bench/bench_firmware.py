@@ -1,10 +1,9 @@
-"""Builds firmware that is only measured: the product's, linked like it, with another main.py and a
-C module beside it."""
+"""Builds firmware that is only measured: the product's modules, with another main.py and a C module
+beside them."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,12 +15,6 @@ from hanboot.boards.device_code import ROOT
 from hanboot.trust import comb
 
 _BOARD = ROOT / "boards" / "rp2040_han"
-_TOOLCHAIN = ROOT / "boards" / "toolchain"
-sys.path.append(str(_TOOLCHAIN))
-
-import frozen  # noqa: E402
-import linker  # noqa: E402
-
 _HERE = Path(__file__).parent / "firmware"
 _OUT = ROOT / "build" / "bench"
 #: What `build` leaves.
@@ -37,20 +30,10 @@ def build() -> None:
     made = _OUT / "made"
     made.mkdir(parents=True, exist_ok=True)
     (made / "signature.py").write_text(_signature())
-    clients = {name: _BOARD / f"{name}.py" for name in ("_boot", "board")}
-    clients |= {"main": _HERE / "main.py", "signature": made / "signature.py"}
-    folder = _OUT / "linked"
-    folder.mkdir(exist_ok=True)
-    linked = linker.link(ROOT, "bootloader", clients)
-    for name, source in linked.modules.items():
-        (folder / f"{name}.py").write_text(source)
-    toolchain = [sys.executable, str(_TOOLCHAIN), "rp2"]
+    toolchain = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
     where = ["--board-dir", str(_BOARD), "--build", str(UF2.parent)]
-    command = [*toolchain, *where, "-D", f"USER_C_MODULES={_HERE}"]
-    environment = os.environ | {"HANBOOT_LINKED": str(folder)}
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
-    # the names of the C module are not in words.txt: none may be one of ours
-    linker.check_firmware(linked, frozen.held_names(UF2.parent))
+    what = ["--manifest", str(_HERE / "manifest.py"), "-D", f"USER_C_MODULES={_HERE}"]
+    subprocess.run([*toolchain, *where, *what], check=True, stdout=subprocess.DEVNULL)
 
 
 def symbol(name: str) -> int:

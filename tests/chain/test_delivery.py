@@ -10,7 +10,7 @@ import published
 import pytest
 from command_line import assert_error
 
-from bootloader.image import ota
+from bootloader.image import ota, writer
 from hanboot.delivery.delivery import Delivery, header_for
 from hanboot.errors import BadFile
 from hanboot.trust import keys
@@ -21,7 +21,7 @@ PAYLOAD = bytes(range(256)) + b"manufacturer's own bytes"
 def ota_file(payload=PAYLOAD, total=None, trailer=b""):
     header = ota.Header(0xFFF0, 5, 0x01020000, 0, (0x0100, 0x01FF))
     header.total_bytes = total or ota.HEADER_BYTES + len(payload) + len(trailer)
-    return header.encode() + payload + trailer
+    return writer.encode_header(header) + payload + trailer
 
 
 @pytest.fixture
@@ -170,7 +170,7 @@ def test_the_size_trap(desk):
         header = ota.parse_header(plain)
         header.total_bytes = total
         with pytest.raises(BadFile) as caught:
-            Delivery("d", header.encode(), PAYLOAD, bytes(64), digest)
+            Delivery("d", writer.encode_header(header), PAYLOAD, bytes(64), digest)
         assert "states a size that no image of it can have" in caught.value.what
     # signed with the plain size, then set right: the signature says so
     signature = key.sign_plain(plain + PAYLOAD)

@@ -5,7 +5,7 @@ from binascii import unhexlify
 import images
 import signed
 
-from bootloader.trust import anchors
+from bootloader.trust import anchors, cell_writer
 
 # who holds which part in the tests
 ROLES = {
@@ -33,7 +33,7 @@ def head(name, comb=b"", **more):
         "label": name.encode(),
     }
     fields.update(more)
-    return anchors.encode_head(**fields)
+    return cell_writer.encode_head(**fields)
 
 
 # Everything from begin to commit. signature: of a key that is held, once the region is locked.

@@ -7,7 +7,7 @@ from binascii import unhexlify
 
 import signed
 
-from bootloader.image import cose, manifest, ota
+from bootloader.image import manifest, ota, writer
 
 MANUFACTURER_CODE = 0xFFF0
 IMAGE_TYPE = 0x0005
@@ -116,7 +116,9 @@ RELEASES = {
 # Manufacturer Image: envelope, padding, payload.
 def manufacturer_image(name):
     release = RELEASES[name]
-    envelope = cose.assemble(kid(release.signer), release.manifest().encode(), signature(name))
+    envelope = writer.encode_envelope(
+        kid(release.signer), writer.encode_manifest(release.manifest()), signature(name)
+    )
     return assemble(envelope, release.payload())
 
 
@@ -143,10 +145,12 @@ def header_of(content, image, trailer_bytes=0):
 def ota_image(name, supplier=None):
     image = manufacturer_image(name)
     trailer = (
-        b"" if supplier is None else ota.Trailer(0, signature(name + ", " + supplier)).encode()
+        b""
+        if supplier is None
+        else writer.encode_trailer(ota.Trailer(0, signature(name + ", " + supplier)))
     )
     header = header_of(RELEASES[name].manifest(), image, len(trailer))
-    return header.encode() + image + trailer
+    return writer.encode_header(header) + image + trailer
 
 
 # Pieces of an OTA Upgrade Image of any size, none of which is ever there as a whole. more: fields
@@ -171,11 +175,13 @@ def pieces(payload_bytes, piece_bytes=1024, **more):
     }
     fields.update(more)
     content = manifest.Manifest(**fields)
-    envelope = cose.assemble(kid("manufacturer"), content.encode(), bytes(64))
+    envelope = writer.encode_envelope(
+        kid("manufacturer"), writer.encode_manifest(content), bytes(64)
+    )
     front = assemble(envelope, b"")
     header = header_of(content, front)
     header.total_bytes += payload_bytes
-    yield header.encode()
+    yield writer.encode_header(header)
     yield front
     for _ in range(count):
         yield piece

@@ -12,6 +12,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
+from bootloader.image import writer
 from bootloader.trust import p256
 from hanboot.trust import comb
 
@@ -62,7 +63,6 @@ def main():
     import images
     import signed
 
-    from bootloader.image import cose
     from bootloader.trust import anchors
 
     def put(name, octets):
@@ -70,7 +70,10 @@ def main():
 
     for name, release in images.RELEASES.items():
         signer = "stranger" if name == "forged" else release.signer
-        put(name, sign(private[signer], cose.to_be_signed(release.manifest().encode())))
+        put(
+            name,
+            sign(private[signer], writer.to_be_signed(writer.encode_manifest(release.manifest()))),
+        )
     for name, signer in (("1.0.0", "supplier"), ("1.1.0", "supplier"), ("1.1.0", "stranger")):
         put(f"{name}, {signer}", sign(private[signer], images.manufacturer_image(name)))
     for signer in ("manufacturer", "supplier", "stranger"):

@@ -7,7 +7,7 @@
 
 import images
 
-from bootloader.image import cbor, cose, manifest, ota
+from bootloader.image import cbor, cose, manifest, ota, writer
 from bootloader.reasons import (
     ACCEPTED,
     BELOW_MINIMUM_BASE,
@@ -166,7 +166,7 @@ class Good:
         self.file = images.ota_image(RELEASE)
         self.header = ota.parse_header(self.file)
         self.payload = images.RELEASES[RELEASE].payload()
-        self.content = images.RELEASES[RELEASE].manifest().encode()
+        self.content = writer.encode_manifest(images.RELEASES[RELEASE].manifest())
         self.envelope = self.file[60:]
         self.envelope = self.envelope[: cose.envelope_bytes(self.envelope)]
         self.payload_at = len(self.file) - len(self.payload)
@@ -184,7 +184,9 @@ class Good:
 
     # with other octets for a manifest, under a signature that is not theirs
     def with_content(self, octets):
-        return self.with_envelope(cose.assemble(images.kid("manufacturer"), octets, bytes(64)))
+        return self.with_envelope(
+            writer.encode_envelope(images.kid("manufacturer"), octets, bytes(64))
+        )
 
     def with_envelope(self, envelope):
         image = images.assemble(envelope, self.payload)
@@ -278,16 +280,16 @@ def _octets(good):
 def _trailers(good):
     right = ota.Trailer(0, images.signature(RELEASE + ", supplier"))
     wrong = images.signature(RELEASE + ", stranger")
-    yield "a trailer", good.with_trailer(right.encode()), ACCEPTED, None
+    yield "a trailer", good.with_trailer(writer.encode_trailer(right)), ACCEPTED, None
     for value in (1, 255):
-        octets = ota.Trailer(value, right.signature).encode()
+        octets = writer.encode_trailer(ota.Trailer(value, right.signature))
         yield "Force Replace %d" % value, good.with_trailer(octets), ACCEPTED, None
     for value in (0, 0x3F, 0x41, 0xFF):
         octets = bytes((0, value)) + right.signature
         yield "length of the signature %d" % value, good.with_trailer(octets), TRAILER, None
     swapped = right.signature[32:] + right.signature[:32]
     for name, octets in (("a stranger's", wrong), ("no", bytes(64)), ("a swapped", swapped)):
-        octets = ota.Trailer(0, octets).encode()
+        octets = writer.encode_trailer(ota.Trailer(0, octets))
         yield name + " supplier signature", good.with_trailer(octets), SUPPLIER_SIGNATURE, None
 
 

@@ -6,7 +6,7 @@ from binascii import unhexlify
 
 from outcome import refusal_of
 
-from bootloader.image import cose
+from bootloader.image import cose, writer
 from bootloader.reasons import ACCEPTED, ENVELOPE, HIGH_S_SIGNATURE
 from bootloader.trust import p256
 
@@ -26,7 +26,7 @@ RFC_KEY = unhexlify(
 
 
 def envelope(content_bytes):
-    return cose.assemble(KID, bytes(content_bytes), SIGNATURE)
+    return writer.encode_envelope(KID, bytes(content_bytes), SIGNATURE)
 
 
 # What reading `octets` comes to: by their head, and as a whole.
@@ -41,9 +41,9 @@ def read(octets):
 class SignedTest(unittest.TestCase):
     # what we would sign for RFC 9052's content is what its authors signed
     def test_rfc_9052(self):
-        digest = hashlib.sha256(cose.to_be_signed(RFC_CONTENT)).digest()
+        digest = hashlib.sha256(writer.to_be_signed(RFC_CONTENT)).digest()
         self.assertTrue(p256.verify(RFC_KEY, digest, RFC_SIGNATURE))
-        digest = hashlib.sha256(cose.to_be_signed(RFC_CONTENT + b"!")).digest()
+        digest = hashlib.sha256(writer.to_be_signed(RFC_CONTENT + b"!")).digest()
         self.assertFalse(p256.verify(RFC_KEY, digest, RFC_SIGNATURE))
 
     # its key identifier has two octets, ours eight
@@ -54,13 +54,13 @@ class SignedTest(unittest.TestCase):
     def test_digest_is_of_what_was_to_be_signed(self):
         for length in (24, 255, 256, 1962):
             content = bytes(length)
-            read = cose.Envelope(cose.assemble(KID, content, SIGNATURE))
-            self.assertEqual(read.digest(), hashlib.sha256(cose.to_be_signed(content)).digest())
+            read = cose.Envelope(writer.encode_envelope(KID, content, SIGNATURE))
+            self.assertEqual(read.digest(), hashlib.sha256(writer.to_be_signed(content)).digest())
 
 
 class FormTest(unittest.TestCase):
     def test_octets(self):
-        octets = cose.assemble(KID, b"c" * 24, SIGNATURE)
+        octets = writer.encode_envelope(KID, b"c" * 24, SIGNATURE)
         self.assertEqual(
             octets,
             unhexlify("d28443a10126a10448")
@@ -93,7 +93,7 @@ class FormTest(unittest.TestCase):
             (KID, SIGNATURE[:63]),
         ):
             with self.assertRaises(ValueError):
-                cose.assemble(kid, bytes(24), signature)
+                writer.encode_envelope(kid, bytes(24), signature)
 
     # The length of the content stands at 17: shortest form, and no longer than a device reads.
     def test_length_of_content(self):
@@ -154,7 +154,7 @@ class FormTest(unittest.TestCase):
     # (r, s) and (r, n - s) verify alike: only the lower is taken, or one image had two hashes
     def test_lower_signature(self):
         order = p256.ORDER
-        front = cose.assemble(KID, bytes(24), bytes(64))[:-64]
+        front = writer.encode_envelope(KID, bytes(24), bytes(64))[:-64]
         for s, reason in (
             (0, ACCEPTED),
             (1, ACCEPTED),

@@ -7,7 +7,7 @@ from binascii import unhexlify
 import mutations
 from outcome import refusal_of
 
-from bootloader.image import cbor, manifest
+from bootloader.image import cbor, manifest, writer
 from bootloader.image.manifest import parse_manifest
 from bootloader.reasons import ACCEPTED, ENCODING, MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY
 
@@ -73,7 +73,7 @@ FIELDS = (
 
 # The manifest of `whole` with `changes` (key -> value; a key of mutations.GONE is left out).
 def changed(changes):
-    return mutations.content(cbor.decode(whole().encode()), changes)
+    return mutations.content(cbor.decode(writer.encode_manifest(whole())), changes)
 
 
 def parsed(changes):
@@ -84,12 +84,12 @@ class FormTest(unittest.TestCase):
     def test_octets(self):
         hexadecimal = "".join(["%02x" % octet for octet in HASH])
         octets = unhexlify(OCTETS % {"hash": hexadecimal})
-        self.assertEqual(whole().encode(), octets)
+        self.assertEqual(writer.encode_manifest(whole()), octets)
         self.assertEqual(fields_of(parse_manifest(octets)), fields_of(whole()))
 
     def test_round_trip_of_the_least(self):
         least = manifest.Manifest(0, 0, 0, (0, 0), 0, 1, bytes(32), ())
-        found = parse_manifest(least.encode())
+        found = parse_manifest(writer.encode_manifest(least))
         self.assertEqual(fields_of(found), fields_of(least))
         self.assertEqual(found.predecessors, ())
         self.assertFalse(found.point_of_no_return)
@@ -113,7 +113,7 @@ class FormTest(unittest.TestCase):
             text,
             text,
         )
-        self.assertEqual(fields_of(parse_manifest(most.encode())), fields_of(most))
+        self.assertEqual(fields_of(parse_manifest(writer.encode_manifest(most))), fields_of(most))
 
     def test_payload_is_aligned(self):
         for envelope_bytes, padding in ((16, 0), (17, 15), (31, 1), (32, 0), (2048, 0), (2047, 1)):
@@ -149,7 +149,7 @@ class ParseTest(unittest.TestCase):
             self.assertEqual(refusal_of(parse_manifest, changed(changes)), refusal)
 
     def test_encoding(self):
-        octets = whole().encode()
+        octets = writer.encode_manifest(whole())
         for text, offset in (
             (b"", 0),
             (octets + b"\0", len(octets)),
@@ -167,7 +167,7 @@ class ParseTest(unittest.TestCase):
             self.assertEqual(refusal, (MANIFEST_MALFORMED, 0))
 
     def test_every_cut(self):
-        octets = whole().encode()
+        octets = writer.encode_manifest(whole())
         for end in range(len(octets)):
             self.assertEqual(refusal_of(parse_manifest, octets[:end])[0], ENCODING)
 
@@ -177,7 +177,9 @@ class ParseTest(unittest.TestCase):
             self.assertEqual(len(parsed({12: entries}).predecessors), count)
 
     def test_views(self):
-        self.assertEqual(refusal_of(parse_manifest, memoryview(whole().encode())), (ACCEPTED, -1))
+        self.assertEqual(
+            refusal_of(parse_manifest, memoryview(writer.encode_manifest(whole()))), (ACCEPTED, -1)
+        )
 
 
 if __name__ == "__main__":

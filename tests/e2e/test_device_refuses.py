@@ -8,7 +8,7 @@ import pytest
 from command_line import hanboot
 from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
-from bootloader.image import ota
+from bootloader.image import ota, writer
 from hanboot.device.client import Device, DeviceRefused
 from hanboot.image import ota_file as image
 from hanboot.image.ota_file import Image
@@ -40,7 +40,7 @@ def swapped_header(firmware: Firmware) -> bytes:
     content, other = firmware.image("ppmid/1.1.0"), firmware.image("ppmid/2.0.0")
     header = ota.parse_header(other.octets)
     header.total_bytes = len(content.octets)
-    return header.encode() + content.octets[ota.HEADER_BYTES :]
+    return writer.encode_header(header) + content.octets[ota.HEADER_BYTES :]
 
 
 def flipped(at: int) -> Octets:

@@ -19,7 +19,7 @@ import signatures
 from world import is_alive
 
 from bootloader import policy
-from bootloader.image import cbor, cose, manifest, ota
+from bootloader.image import cbor, cose, manifest, ota, writer
 from bootloader.image.reader import ImageReader, Sink
 from bootloader.install import Installer
 from bootloader.link import frame, smp
@@ -38,7 +38,8 @@ class _Judge(Sink):
     def on_header(self, header: ota.Header) -> None:
         self.header = header
         assert isinstance(policy.check_header(header, header.total_bytes, _FACTS), int)
-        assert header.encode() == ota.parse_header(header.encode()).encode()
+        octets = writer.encode_header(header)
+        assert writer.encode_header(ota.parse_header(octets)) == octets
 
     def on_manifest(self, envelope: cose.Envelope, content: manifest.Manifest) -> None:
         running = policy.RunningFirmware(images.V1_0, bytes(32))
@@ -128,8 +129,8 @@ def envelope(data: bytes) -> None:
         return
     assert len(data) <= cose.ENVELOPE_MAX_BYTES
     content, signature = bytes(found.content), bytes(found.signature)
-    assert found.digest() == images.sha256(cose.to_be_signed(content))
-    assert cose.assemble(found.kid, content, signature) == data
+    assert found.digest() == images.sha256(writer.to_be_signed(content))
+    assert writer.encode_envelope(found.kid, content, signature) == data
     assert cose.envelope_bytes(data[: cose.HEAD_BYTES]) == len(data)
     # RFC 9052 4.2
     theirs = cbor2.loads(data)
@@ -143,7 +144,7 @@ def manifest_alone(data: bytes) -> None:
         found = manifest.parse_manifest(data)
     except Refused:
         return
-    again = manifest.parse_manifest(found.encode())
+    again = manifest.parse_manifest(writer.encode_manifest(found))
     assert again.__dict__ == found.__dict__
     theirs = cbor2.loads(data)
     assert (theirs[2], theirs[4], theirs[6]) == (
@@ -334,7 +335,7 @@ def _seeds_of_commands() -> list[bytes]:
 
 
 def _seeds_of_manifest() -> list[bytes]:
-    return [release.manifest().encode() for release in images.RELEASES.values()]
+    return [writer.encode_manifest(release.manifest()) for release in images.RELEASES.values()]
 
 
 def seeds() -> dict[str, list[bytes]]:

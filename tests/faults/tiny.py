@@ -6,7 +6,7 @@ import signatures
 import signed
 from images import V1_0, V1_1, V2_0, V2_1, Release
 
-from bootloader.image import cose
+from bootloader.image import writer
 
 PREFIX = "tiny "
 
@@ -44,8 +44,8 @@ def remove():
 def make_known(prefix, releases):
     key = images.key("manufacturer")
     for name, release in releases.items():
-        content = release.manifest().encode()
-        digest = images.sha256(cose.to_be_signed(content))
+        content = writer.encode_manifest(release.manifest())
+        digest = images.sha256(writer.to_be_signed(content))
         # as a real one: s below half the order
         signature = digest + bytes(1) + images.sha256(digest)[1:]
         signatures.make_up(key, digest, signature)

@@ -27,7 +27,7 @@ from outcome import refusal_of
 from samples import ROOT
 
 from bootloader import policy, reasons
-from bootloader.image import cose, manifest, ota
+from bootloader.image import cose, manifest, ota, writer
 from bootloader.image.reader import ImageReader, Sink
 from bootloader.install import Installer
 from bootloader.link import frame, smp
@@ -35,7 +35,7 @@ from bootloader.link.console import Console
 from bootloader.link.groups import hanboot as hanboot_group
 from bootloader.link.groups import image as image_group
 from bootloader.store import ledger
-from bootloader.trust import anchors, p256
+from bootloader.trust import anchors, cell_writer, p256
 from hanboot import cli, errors
 from hanboot.explain import reasons as explain
 from hanboot.image import release
@@ -136,11 +136,11 @@ def test_the_example_says_what_its_notes_say(example, reader):
         (0x01010000, True, "PPMID-0002"),
         (0x01020000, False, None),
     ]
-    assert found.encode() == bytes(reader.envelope.content)
+    assert writer.encode_manifest(found) == bytes(reader.envelope.content)
 
 
 def test_the_signatures_of_the_example_are_right(example, reader, points):
-    signed = cose.to_be_signed(bytes(reader.envelope.content))
+    signed = writer.to_be_signed(bytes(reader.envelope.content))
     image = example[ota.HEADER_BYTES : -ota.TRAILER_BYTES]
     trailer = ota.parse_trailer(reader.trailer)
     for owner, message, signature, digest in (
@@ -182,7 +182,7 @@ def test_a_device_judges_the_example(example, reader, points, running, reason):
     device = board.device()
     for owner, role in (("supplier", anchors.SUPPLIER), ("manufacturer", anchors.MANUFACTURER)):
         key = PublicKey(points[owner])
-        head = anchors.encode_head(role, 1, key.kid, key.point, 1, b"", owner.encode())
+        head = cell_writer.encode_head(role, 1, key.kid, key.point, 1, b"", owner.encode())
         for _ in device.anchors.begin_steps(head, None):
             pass
         device.anchors.commit()
@@ -400,7 +400,7 @@ def test_a_signature_has_no_twin_here(reader, points):
     signature = bytes(reader.envelope.signature)
     twin = signature[:32] + (p256.ORDER - int.from_bytes(signature[32:], "big")).to_bytes(32, "big")
     assert p256.verify(points["manufacturer"], reader.envelope.digest(), twin)
-    envelope = cose.assemble(reader.envelope.kid, bytes(reader.envelope.content), twin)
+    envelope = writer.encode_envelope(reader.envelope.kid, bytes(reader.envelope.content), twin)
     with pytest.raises(reasons.Refused) as refused:
         cose.Envelope(envelope)
     assert refused.value.reason == reasons.HIGH_S_SIGNATURE

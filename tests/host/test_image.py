@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bootloader import policy, reasons
-from bootloader.image import cbor, cose, manifest, ota
+from bootloader.image import cbor, cose, manifest, ota, writer
 from bootloader.image.manifest import Manifest
 from bootloader.trust import p256
 from hanboot.errors import BadFile, Refused
@@ -74,21 +74,21 @@ items = st.recursive(
 
 @given(headers)
 def test_header_round_trip(header):
-    octets = header.encode()
+    octets = writer.encode_header(header)
     assert len(octets) == ota.HEADER_BYTES
     assert vars(ota.parse_header(octets)) == vars(header)
 
 
 @given(trailers)
 def test_trailer_round_trip(trailer):
-    octets = trailer.encode()
+    octets = writer.encode_trailer(trailer)
     assert len(octets) == ota.TRAILER_BYTES
     assert vars(ota.parse_trailer(octets)) == vars(trailer)
 
 
 @given(manifests)
 def test_manifest_round_trip(content):
-    octets = content.encode()
+    octets = writer.encode_manifest(content)
     assert vars(manifest.parse_manifest(octets)) == vars(content)
     # with keys below 24 the deterministic order is that of the older canonical form, too
     assert cbor2.dumps(cbor2.loads(octets), canonical=True) == octets
@@ -100,15 +100,15 @@ def test_envelope_round_trip(kid, content, signature):
     half = p256.ORDER // 2
     if int.from_bytes(signature[32:], "big") > half:
         with pytest.raises(reasons.Refused) as refused:
-            cose.Envelope(cose.assemble(kid, content, signature))
+            cose.Envelope(writer.encode_envelope(kid, content, signature))
         assert refused.value.reason == reasons.HIGH_S_SIGNATURE
         signature = signature[:32] + half.to_bytes(32, "big")
-    octets = cose.assemble(kid, content, signature)
+    octets = writer.encode_envelope(kid, content, signature)
     assert cose.envelope_bytes(octets) == len(octets)
     envelope = cose.Envelope(octets)
     assert (envelope.kid, bytes(envelope.content)) == (kid, content)
     assert bytes(envelope.signature) == signature
-    assert envelope.digest() == hashlib.sha256(cose.to_be_signed(content)).digest()
+    assert envelope.digest() == hashlib.sha256(writer.to_be_signed(content)).digest()
     # as another library sees it: RFC 9052 4.2
     tagged = cbor2.loads(octets)
     assert tagged.tag == 18
@@ -136,10 +136,10 @@ def test_cbor_takes_nothing_that_others_read_otherwise(octets):
 @given(manifests, st.binary(min_size=1, max_size=400), st.binary(max_size=32), st.booleans())
 def test_image_round_trip(content, payload, header_string, is_signed):
     content.payload_bytes, content.payload_hash = len(payload), hashlib.sha256(payload).digest()
-    encoded = content.encode()
+    encoded = writer.encode_manifest(content)
     key = SIGNER
-    signature = key.sign(cose.to_be_signed(encoded))
-    envelope = cose.assemble(key.public.kid, encoded, signature)
+    signature = key.sign(writer.to_be_signed(encoded))
+    envelope = writer.encode_envelope(key.public.kid, encoded, signature)
     loaded = image.load(image.assemble(content, envelope, payload, header_string))
     if is_signed:
         loaded = image.load(image.sign(loaded, key))
@@ -268,7 +268,7 @@ def test_published_image_with_any_octet_changed(dcc):
 
 def foreign(content: bytes) -> bytes:
     header = ota.Header(0x1234, 1, 2, 60 + len(content), (0, 0xFFFF), stack_version=3)
-    return header.encode() + content
+    return writer.encode_header(header) + content
 
 
 def test_layout_of_a_foreign_image():
@@ -428,7 +428,7 @@ def test_offset_field_and_clause_of_malformed_files(built):
 
     def with_content(changes):
         fields = {**cbor2.loads(content), **changes}
-        envelope = cose.assemble(bytes(8), cbor.encode(fields), bytes(64))
+        envelope = writer.encode_envelope(bytes(8), cbor.encode(fields), bytes(64))
         return image.assemble(built.manifest, envelope, b"", b"")
 
     for changed, why in (

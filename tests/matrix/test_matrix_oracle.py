@@ -10,7 +10,7 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from bootloader import policy
-from bootloader.image import cose, ota
+from bootloader.image import ota, writer
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from hanboot.explain import reasons as explain
 from hanboot.image import ota_file as image
@@ -63,10 +63,10 @@ def manifests(draw: st.DrawFn) -> tuple[Manifest, bytes]:
 def build(manifest: Manifest, payload: bytes, changes: set[str]) -> Image:
     """An image, signed rightly but for `changes`."""
     key = STRANGER if "signer" in changes else MANUFACTURER
-    content = manifest.encode()
-    to_be_signed = cose.to_be_signed(content) + (b"?" if "signature" in changes else b"")
+    content = writer.encode_manifest(manifest)
+    to_be_signed = writer.to_be_signed(content) + (b"?" if "signature" in changes else b"")
     signature = keys.canonical_signature(key.sign(to_be_signed))
-    envelope = cose.assemble(key.public.kid, content, signature)
+    envelope = writer.encode_envelope(key.public.kid, content, signature)
     octets = bytearray(image.assemble(manifest, envelope, payload, b""))
     if "payload" in changes:
         octets[-1] ^= 1

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bootloader import policy
-from bootloader.image import cose
+from bootloader.image import writer
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from bootloader.reasons import ACCEPTED
 from hanboot.device.client import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
@@ -96,9 +96,9 @@ def make_image(
         tuple(predecessors),
         **more,
     )
-    encoded = content.encode()
-    signature = KEY.sign(cose.to_be_signed(encoded))
-    envelope = cose.assemble(KEY.public.kid, encoded, signature)
+    encoded = writer.encode_manifest(content)
+    signature = KEY.sign(writer.to_be_signed(encoded))
+    envelope = writer.encode_envelope(KEY.public.kid, encoded, signature)
     return image.load(image.assemble(content, envelope, payload, b""))
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bootloader import reasons
-from bootloader.image import ota
+from bootloader.image import ota, writer
 from hanboot.errors import BadFile, Refused
 from hanboot.explain.reasons import version_text
 from hanboot.trust.keys import PublicKey
@@ -119,7 +119,8 @@ class Delivery:
         header = ota.parse_header(self.header)
         for total in (*self._sizes, self._sizes[0] + SIGNATURE_BYTES):
             header.total_bytes = total
-            if manufacturer.is_signature(header.encode() + self.manufacturer_image, self.signature):
+            signed = writer.encode_header(header) + self.manufacturer_image
+            if manufacturer.is_signature(signed, self.signature):
                 return (
                     f"it is over a header with Total Image size {total}, and the delivered one "
                     f"states {self.ota_header.total_bytes}"
@@ -134,7 +135,7 @@ class Delivery:
         signature where the supplier's has to come (`hanboot image sign --replace`)."""
         if not self.is_signed_type:
             return self.signed_octets
-        return self.signed_octets + ota.Trailer(0, self.signature).encode()
+        return self.signed_octets + writer.encode_trailer(ota.Trailer(0, self.signature))
 
     @property
     def file_name(self) -> str:
@@ -159,9 +160,9 @@ class Delivery:
 
 def header_for(header: ota.Header, image_bytes: int, signed_type: bool) -> bytes:
     """The header to be signed: with the size of the file that will go to devices."""
-    final = ota.parse_header(header.encode())
+    final = ota.parse_header(writer.encode_header(header))
     final.total_bytes = ota.HEADER_BYTES + image_bytes + ota.TRAILER_BYTES * signed_type
-    return final.encode()
+    return writer.encode_header(final)
 
 
 def _bad(name: str, why: str) -> BadFile:

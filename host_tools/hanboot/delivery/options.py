@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Literal
 
 from bootloader import reasons
-from bootloader.image import ota
+from bootloader.image import ota, writer
 from hanboot import files
 from hanboot.delivery.delivery import SIGNATURE_BYTES, Delivery
 from hanboot.errors import BadFile
@@ -62,7 +62,7 @@ def write(delivery: Delivery, option: Option, folder: Path) -> list[Path]:
         contents[IMAGE] = delivery.manufacturer_image
         contents[SIGNATURE] = delivery.signature
     elif option == 2:
-        trailer = ota.Trailer(0, delivery.signature).encode()
+        trailer = writer.encode_trailer(ota.Trailer(0, delivery.signature))
         contents[COMBINED[2]] = delivery.signed_octets + trailer
     else:
         contents[COMBINED[3]] = delivery.signed_octets + delivery.signature

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from bootloader import reasons
-from bootloader.image import ota
+from bootloader.image import ota, writer
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device.client import DeviceRefused
@@ -73,7 +73,7 @@ def _header_swapped(image: Image, other: Image) -> bytes:
     """`image` under the OTA Header of `other`, the size made to fit."""
     header = ota.parse_header(other.octets)
     header.total_bytes = len(image.octets)
-    return header.encode() + image.octets[ota.HEADER_BYTES :]
+    return writer.encode_header(header) + image.octets[ota.HEADER_BYTES :]
 
 
 def _tampered(

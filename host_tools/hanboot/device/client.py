@@ -465,7 +465,7 @@ class Device:
         """Writes a trust anchor cell.
 
         Args:
-            head: as `bootloader.trust.anchors.encode_head` makes it.
+            head: as `bootloader.trust.cell_writer.encode_head` makes it.
             table: the key's comb table.
             signature: of a cell that is held, r || s, once the device is provisioned.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bootloader.trust import anchors
+from bootloader.trust import anchors, cell_writer
 from hanboot.device.client import ROLE_NAMES, Device
 from hanboot.trust import comb
 from hanboot.trust.keys import PublicKey
@@ -43,7 +43,7 @@ def development_keys(manufacturer: PublicKey, supplier: PublicKey | None = None)
 def encode_cell(anchor: AnchorKey, sequence: int = 1) -> tuple[bytes, bytes]:
     """Head and comb table of the cell for `anchor`."""
     table = comb.build_table(anchor.key)
-    head = anchors.encode_head(
+    head = cell_writer.encode_head(
         anchor.role,
         anchors.DEVELOPMENT if anchor.development else 0,
         anchor.kid,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bootloader import policy, reasons
-from bootloader.image import cose, ota
+from bootloader.image import cose, ota, writer
 from bootloader.image.manifest import OUR_FORMAT, Manifest, padding_bytes
 from bootloader.image.reader import ImageReader, Sink
 from hanboot import files
@@ -279,7 +279,7 @@ def assemble(manifest: Manifest, envelope: bytes, payload: bytes, header_string:
 
     Args:
         manifest: what `envelope` holds.
-        envelope: COSE_Sign1, as `bootloader.image.cose.assemble` makes it.
+        envelope: COSE_Sign1, as `bootloader.image.writer.encode_envelope` makes it.
         payload: what follows, as `manifest` describes it.
         header_string: at most 32 octets, free text.
     """
@@ -292,7 +292,7 @@ def assemble(manifest: Manifest, envelope: bytes, payload: bytes, header_string:
         manifest.hardware,
         header_string.ljust(32, b"\0"),
     )
-    return header.encode() + image
+    return writer.encode_header(header) + image
 
 
 def manufacturer_to_sign(image: Image) -> bytes:
@@ -301,7 +301,7 @@ def manufacturer_to_sign(image: Image) -> bytes:
     Raises:
         Refused: the image has no envelope.
     """
-    return cose.to_be_signed(bytes(_envelope(image).content))
+    return writer.to_be_signed(bytes(_envelope(image).content))
 
 
 def with_manufacturer_signature(image: Image, signature: bytes) -> bytes:
@@ -318,7 +318,7 @@ def with_manufacturer_signature(image: Image, signature: bytes) -> bytes:
             "take the image as it was built, and have the supplier sign it last",
         )
     canonical = canonical_signature(signature)
-    signed = cose.assemble(envelope.kid, bytes(envelope.content), canonical)
+    signed = writer.encode_envelope(envelope.kid, bytes(envelope.content), canonical)
     return image.octets[: ota.HEADER_BYTES] + signed + image.manufacturer_image[len(signed) :]
 
 
@@ -329,10 +329,11 @@ def with_supplier_signature(image: Image, signature: bytes, force_replace: int =
         signature: r || s over the Manufacturer Image.
         force_replace: the octet of that name.
     """
-    octets = image.manufacturer_image + ota.Trailer(force_replace, signature).encode()
+    trailer = writer.encode_trailer(ota.Trailer(force_replace, signature))
+    octets = image.manufacturer_image + trailer
     header = ota.parse_header(image.octets)
     header.total_bytes = ota.HEADER_BYTES + len(octets)
-    return header.encode() + octets
+    return writer.encode_header(header) + octets
 
 
 def sign(image: Image, key: PrivateKey) -> bytes:

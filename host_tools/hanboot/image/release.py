@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootloader import policy, reasons
-from bootloader.image import cose, manifest
+from bootloader.image import cose, manifest, writer
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from hanboot import toml_file
 from hanboot.errors import BadFile
@@ -200,7 +200,7 @@ def _check(release: Release) -> None:
     """Refuses a release that no device could ever take."""
     # whatever the device's own parser refuses
     try:
-        manifest.parse_manifest(release.manifest(b"?").encode())
+        manifest.parse_manifest(writer.encode_manifest(release.manifest(b"?")))
     except reasons.Refused as refused:
         name, rule = explain.MANIFEST_FIELDS[refused.offset]
         place = name if name == "predecessors" else f"image.{name}"
@@ -295,10 +295,10 @@ def build(release: Release, kid: bytes, signer: Callable[[bytes], bytes] = unsig
     """
     payload = romfs.build(release.sources)
     content = release.manifest(payload)
-    encoded = content.encode()
+    encoded = writer.encode_manifest(content)
     try:
-        signature = keys.canonical_signature(signer(cose.to_be_signed(encoded)))
-        envelope = cose.assemble(kid, encoded, signature)
+        signature = keys.canonical_signature(signer(writer.to_be_signed(encoded)))
+        envelope = writer.encode_envelope(kid, encoded, signature)
     except ValueError:
         raise _cannot_be_built(
             release,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from bootloader.image import cose
+from bootloader.image import writer
 from hanboot.image.ota_file import Image, manufacturer_to_sign
 from hanboot.matrix.oracle import Offer, Rules
 from hanboot.trust.keys import PublicKey
@@ -31,7 +31,7 @@ def read_offer(image: Image, manufacturer: PublicKey, supplier: PublicKey | None
     if manifest is None or envelope is None:
         return Offer(model, None, None, len(octets), image.image_hash)
     signature = bytes(envelope.signature)
-    front = len(cose.assemble(envelope.kid, bytes(envelope.content), signature))
+    front = len(writer.encode_envelope(envelope.kid, bytes(envelope.content), signature))
     start = len(octets) - manifest.payload_bytes
     return Offer(
         model,

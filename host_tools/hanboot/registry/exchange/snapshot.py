@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootloader.image import cbor, cose
+from bootloader.image import cbor, writer
 from bootloader.reasons import Refused as Malformed
 from hanboot import files
 from hanboot.errors import BadFile, Refused
@@ -99,7 +99,7 @@ def make(
             _SOURCE: registry.database.name,
         }
     )
-    parts = (_PROTECTED, {4: kid}, content, sign(cose.to_be_signed(content)))
+    parts = (_PROTECTED, {4: kid}, content, sign(writer.to_be_signed(content)))
     return _HEAD + b"".join(cbor.encode(part) for part in parts)
 
 
@@ -134,7 +134,7 @@ def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
         kid, content, signature = _open(octets)
     except (Malformed, ValueError):
         raise _malformed(path) from None
-    if kid != key.kid or not key.is_signature(cose.to_be_signed(content), signature):
+    if kid != key.kid or not key.is_signature(writer.to_be_signed(content), signature):
         raise Refused(
             f"{path} is not signed by the given key",
             f"it names the key {kid.hex()}, the given one is {key.kid.hex()}"

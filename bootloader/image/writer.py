@@ -1,0 +1,69 @@
+# Writes what ota.py, manifest.py and cose.py read. Tools that make images import it; nothing on a
+# device does, and so no firmware holds it (boards/bootloader_manifest.py).
+
+import struct
+
+from bootloader.image import cbor, cose, manifest, ota
+
+
+def encode_header(header: ota.Header) -> bytes:
+    return struct.pack(
+        ota.HEADER_LAYOUT,
+        ota.IDENTIFIER,
+        ota.HEADER_FORMAT,
+        ota.HEADER_BYTES,
+        ota.HEADER_FIELD_CONTROL,
+        header.manufacturer_code,
+        header.image_type,
+        header.file_version,
+        header.stack_version,
+        header.header_string,
+        header.total_bytes,
+        header.hardware[0],
+        header.hardware[1],
+    )
+
+
+def encode_trailer(trailer: ota.Trailer) -> bytes:
+    return bytes((trailer.force_replace, ota.SIGNATURE_BYTES)) + trailer.signature
+
+
+def encode_manifest(content: manifest.Manifest) -> bytes:
+    fields: "dict[int, object]" = {
+        manifest.FORMAT: manifest.OUR_FORMAT,
+        manifest.MANUFACTURER_CODE: content.manufacturer_code,
+        manifest.IMAGE_TYPE: content.image_type,
+        manifest.FILE_VERSION: content.file_version,
+        manifest.HARDWARE: content.hardware,
+        manifest.PAYLOAD: (content.payload_kind, content.payload_bytes, content.payload_hash),
+        manifest.PREDECESSORS: content.predecessors,
+        manifest.MINIMUM_BASE_VERSION: content.minimum_base_version,
+        manifest.SECURITY_COUNTER: content.security_counter,
+    }
+    if content.point_of_no_return:
+        fields[manifest.POINT_OF_NO_RETURN] = True
+    for key, text in (
+        (manifest.CPL_ENTRY_ID, content.cpl_entry_id),
+        (manifest.LABEL, content.label),
+        (manifest.RELEASE_NOTES, content.release_notes),
+    ):
+        if text is not None:
+            fields[key] = text
+    return cbor.encode(fields)
+
+
+# The Sig_structure that the manufacturer signs for an encoded manifest.
+def to_be_signed(encoded_manifest: bytes) -> bytes:
+    head = cbor.encode_head(2, len(encoded_manifest))
+    return cose.SIG_STRUCTURE + head + encoded_manifest
+
+
+# ValueError if the envelope would be longer than a device reads.
+def encode_envelope(kid: bytes, encoded_manifest: bytes, signature: bytes) -> bytes:
+    if len(kid) != cose.KID_BYTES or len(signature) != 64 or len(encoded_manifest) < 24:
+        raise ValueError
+    head = cbor.encode_head(2, len(encoded_manifest))
+    octets = cose.PREFIX + kid + head + encoded_manifest + b"\x58\x40" + signature
+    if len(octets) > cose.ENVELOPE_MAX_BYTES:
+        raise ValueError
+    return octets

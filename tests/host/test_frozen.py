@@ -1,0 +1,48 @@
+"""What a product freezes: enough for a device to start with, and nothing that only hosts need."""
+
+from __future__ import annotations
+
+import runpy
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from samples import ROOT
+
+from hanboot.boards import device_code
+
+MANIFEST = ROOT / "boards" / "bootloader_manifest.py"
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Paths that are frozen, from the top of the repository."""
+    found: list[str] = []
+
+    def freeze(folder: str, names: tuple[str, ...], opt: int) -> None:
+        assert Path(folder) == ROOT
+        found.extend(names)
+
+    # as makemanifest.py runs it
+    monkeypatch.chdir(MANIFEST.parent)
+    runpy.run_path(str(MANIFEST), {"freeze": freeze, "package": lambda *_, **__: None})
+    return found
+
+
+def test_a_device_imports_no_more(frozen: list[str], tmp_path: Path) -> None:
+    for name in frozen:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    subprocess.run(
+        [device_code.micropython(), "-X", "heapsize=1M", "-c", "from bootloader import boot"],
+        env={"MICROPYPATH": f".frozen:{tmp_path}"},
+        check=True,
+    )
+
+
+def test_nothing_that_only_hosts_need_is_frozen(frozen: list[str]) -> None:
+    assert "bootloader/boot.py" in frozen
+    assert "bootloader/trust/p256.py" in frozen
+    assert not [name for name in frozen if "writer" in name]
+    assert frozen == sorted(set(frozen))
