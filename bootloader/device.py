@@ -1,17 +1,7 @@
-# The device as the flows see it: what the board gives, with the stores opened on it.
-#
-# A board gives
-#   region(name)        (block device, memoryview) of "slot0", "slot1", "journal", "anchors"
-#   data                block device of the application's littlefs
-#   console             readinto(buffer) -> octets read now, without waiting; write(octets)
-#   reset(), watchdog() reset now; keep the watchdog from resetting
-#   hung                whether the last reset was the watchdog's
-#   name, serial        text for people; 8 octets (EUI-64)
-#   manufacturer_code, image_type, hardware_version, device_type   what an image must fit
-#   trial_ms            how long an application may take to confirm
-#   display(lines)      show them, in whatever way the board can
+# The device as the flows see it: a board (board.py), with the stores opened on it.
 
 from bootloader.admission import Recipient
+from bootloader.board import Board
 from bootloader.policy import DeviceFacts, RunningFirmware
 from bootloader.reasons import Refused
 from bootloader.store import ledger
@@ -21,7 +11,7 @@ from bootloader.trust.anchors import Anchors
 
 
 class Device(Recipient):
-    def __init__(self, board) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, board: Board) -> None:
         self.board = board
         self.slots = [Region(*board.region("slot0")), Region(*board.region("slot1"))]
         self.anchors = Anchors(Region(*board.region("anchors")))

@@ -42,6 +42,9 @@ PPMID  = const(5)
 IHD    = const(6)  # 'type 2' device
 # fmt: on
 
+# The same by the name of a role.
+DEVICE_TYPES = {"gsme": GSME, "esme": ESME, "hcalcs": HCALCS, "ppmid": PPMID, "ihd": IHD}
+
 # Images for these are distributed without the Authorising Remote Party Signature (SR 11.4); one
 # that is there must be right all the same.
 _SUPPLIER_OPTIONAL = (PPMID, IHD)

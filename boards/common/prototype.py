@@ -13,14 +13,13 @@ import vfs
 import chip
 from role import ROLE
 
+from bootloader import board
 from bootloader.compat import const
+from bootloader.policy import DEVICE_TYPES
 from rom_files import RomFiles
 from stdin_console import Console
 
 _FLUSH_MS = const(50)  # for the last reply to leave
-
-# device type as in bootloader/policy.py, image type
-_ROLES = {"ppmid": (5, 0x0005), "ihd": (6, 0x0006)}
 
 
 # `vfs` as start.py uses it, with `VfsLfs2` for the data region.
@@ -37,10 +36,14 @@ def provide_vfs(lfs2=None):
     sys.modules["vfs"] = _Vfs
 
 
-class Prototype:
+class Prototype(board.Board):
+    role = ROLE
     manufacturer_code = 0xFFF0
     hardware_version = 0x0100
-    device_type, image_type = _ROLES[ROLE]
+    device_type = image_type = DEVICE_TYPES[ROLE]
+    confirms_over_link = True
+    line_bytes = chip.LINE_BYTES
+    line_pause_ms = chip.LINE_PAUSE_MS
     trial_ms = 30_000
     hung = chip.HUNG
 

@@ -17,6 +17,7 @@ provide_vfs()
 
 class Board(Prototype):
     name = "stock MicroPython on an ESP32, NOT PROTECTED"
+    tier = "partitioned"
 
     def __init__(self):
         Prototype.__init__(self)

@@ -10,7 +10,9 @@ import time
 import _console
 from _rp2 import Flash
 
+from bootloader import board
 from bootloader.compat import const
+from bootloader.policy import DEVICE_TYPES
 
 # fmt: off
 _SECTOR_BYTES  = const(4096)
@@ -32,9 +34,6 @@ _MAP = {
     "data": (276, 108),
 }
 
-# device type as in bootloader/policy.py, image type
-_ROLES = {"ppmid": (5, 0x0005), "ihd": (6, 0x0006)}
-
 # mpconfigboard.h: "rp2040_han <role> <variant> with RP2040"
 _NAME, _ROLE, _VARIANT = sys.implementation._machine.split()[:3]
 
@@ -54,11 +53,14 @@ class Console:
         sys.stdout.buffer.write(octets)
 
 
-class Board:
+class Board(board.Board):
     name = _NAME + " (development)" if DEVELOPMENT else _NAME
+    tier = "development" if DEVELOPMENT else "product"
+    role = _ROLE
+    confirms_over_link = DEVELOPMENT
     manufacturer_code = 0xFFF0
     hardware_version = 0x0100
-    device_type, image_type = _ROLES[_ROLE]
+    device_type = image_type = DEVICE_TYPES[_ROLE]
     trial_ms = 30_000
     hung = _HUNG
 

@@ -22,6 +22,7 @@ provide_vfs(Folder)
 
 class Board(Prototype):
     name = "stock MicroPython, NOT PROTECTED"
+    tier = "stock"
     data = _HOME + "data"
 
     def __init__(self):

@@ -7,6 +7,8 @@
 import sys
 import time
 
+from bootloader import board
+from bootloader.policy import DEVICE_TYPES
 from mapped import libc, mapped
 from nor import NorFlash, Partition
 
@@ -21,9 +23,6 @@ _MAP = {
     "slot1": (148, 128),
     "data": (276, 236),
 }
-
-# device type as in bootloader/policy.py, image type
-_ROLES = {"ppmid": (5, 0x0005), "ihd": (6, 0x0006)}
 
 RESET_EXIT = 64  # the supervisor takes any other end for a crash
 
@@ -53,15 +52,18 @@ class Console:
         sys.stdout.buffer.write(octets)
 
 
-class Board:
+class Board(board.Board):
     name = "virtual"
+    tier = "virtual"
+    confirms_over_link = True
     manufacturer_code = 0xFFF0
     hardware_version = 0x0100
 
     # path: the flash file. cause: of the last reset, 'watchdog' or another. is_cut: see _Cut
     def __init__(self, path, role, serial, cause, trial_ms, is_cut):
         self._flash = NorFlash(mapped(path, _FLASH_BYTES))
-        self.device_type, self.image_type = _ROLES[role]
+        self.role = role
+        self.device_type = self.image_type = DEVICE_TYPES[role]
         self.serial = serial
         self.hung = cause == "watchdog"
         self.trial_ms = trial_ms

@@ -3,7 +3,7 @@
 
 import images
 
-from bootloader import policy
+from bootloader import board, policy
 from bootloader.device import Device
 from bootloader.store.flash import Region
 from nor import SECTOR_BYTES, NorFlash, Partition
@@ -79,8 +79,11 @@ class Console:
 _CELLS = bytearray(SECTORS * SECTOR_BYTES)
 
 
-class Board:
+class Board(board.Board):
     name = "ram"
+    tier = "virtual"
+    role = "ppmid"
+    confirms_over_link = True
     serial = b"\x00\x01\x02\x03\x04\x05\x06\x07"
     manufacturer_code = images.MANUFACTURER_CODE
     image_type = images.IMAGE_TYPE
@@ -91,6 +94,7 @@ class Board:
         self.device_type = device_type
         self.flash = RamFlash(SECTORS, _CELLS)
         self.console = Console()
+        self.data = None
         self.hung = False
         self.shown = ()
 
@@ -101,8 +105,17 @@ class Board:
     def watchdog(self):
         pass
 
+    def idle(self, duration_ms):
+        pass
+
     def display(self, lines):
         self.shown = lines
+
+    def report(self, error):
+        self.reported = error
+
+    def reset(self):
+        pass
 
     # The device after a reset: everything is read anew from flash.
     def device(self):

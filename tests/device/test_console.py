@@ -1,5 +1,6 @@
 # The console: SMP requests in, replies out, as a client sees them; typed lines for the application.
 
+import sys
 import unittest
 
 import cells
@@ -8,7 +9,7 @@ import images
 from memory import Meter
 from ramboard import Board, erases
 
-from bootloader import reasons
+from bootloader import VERSION, reasons
 from bootloader.image import cbor
 from bootloader.install import Installer
 from bootloader.link import frame, smp
@@ -16,6 +17,7 @@ from bootloader.link.console import Console
 from bootloader.store import ledger
 
 READ, WRITE = smp.READ, smp.WRITE
+VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
 HAN = 65
 
 
@@ -284,6 +286,23 @@ class ImageGroupTest(ConsoleTest):
         reply = self.ask(WRITE, 1, 0, {"confirm": True})
         self.assertEqual(reply, {"err": {"group": 1, "rc": 32}})
 
+    # a product leaves it to the self-test; what is confirmed already is, all the same
+    def test_confirmation_in_a_trial(self):
+        flows.activate(self.board, "1.1.0")
+        for may, denied in ((False, True), (True, False), (False, False)):
+            self.board.confirms_over_link = may
+            self.use(self.board, confirm=self.confirm)
+            reply = self.ask(WRITE, 1, 0, {"confirm": True})
+            self.assertEqual((may, "err" in reply), (may, denied))
+            if denied:
+                self.assertEqual(reply["err"], {"group": 1, "rc": 32})
+
+    def confirm(self):
+        device = self.line.device
+        if device.ledger.slots[device.started].state == ledger.TRIAL:
+            device.ledger.confirm(device.started)
+        return True
+
     def test_slot_info(self):
         slots = [{"slot": 0, "size": 16384}, {"slot": 1, "size": 16384}]
         self.assertEqual(self.ask(READ, 1, 6), {"images": [{"image": 0, "slots": slots}]})
@@ -297,6 +316,11 @@ class HanbootGroupTest(ConsoleTest):
             identity,
             {
                 "board": "ram",
+                "tier": "virtual",
+                "role": "ppmid",
+                "versions": {"hanboot": VERSION, "micropython": VERSIONS},
+                "line_bytes": 0,
+                "line_pause_ms": 0,
                 "serial": self.board.serial,
                 "manufacturer_code": 0xFFF0,
                 "image_type": 5,

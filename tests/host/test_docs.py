@@ -37,6 +37,7 @@ from bootloader.link.groups import image as image_group
 from bootloader.store import ledger
 from bootloader.trust import anchors, cell_writer, p256
 from hanboot import cli, errors
+from hanboot.boards import interface
 from hanboot.explain import reasons as explain
 from hanboot.image import release
 from hanboot.trust import comb
@@ -327,6 +328,24 @@ def test_the_order_is_that_of_the_decision():
     order = [name for name in listed if name in fix]
     assert seen[:-2] == order[: len(seen) - 2]
     assert set(seen[-2:]) == set(order[len(seen) - 2 : len(seen)])
+
+
+# --- adopting.md
+
+
+def test_the_table_of_board_members_is_the_rendered_one():
+    found = re.search(
+        r"<!-- rendered by hanboot.boards.interface.\w+\(\) -->\n\n(.*?)\n<!-- end -->",
+        text_of("adopting.md"),
+        re.DOTALL,
+    )
+    assert found
+    assert found[1] == interface.members_markdown()
+
+
+def test_every_part_of_a_board_says_what_it_does():
+    for part in ("Console", "Radio"):
+        assert all(member.meaning for member in interface.members(part))
 
 
 # --- protocol.md

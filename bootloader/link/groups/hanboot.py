@@ -6,6 +6,9 @@
 #
 # Refusals are reason codes (bootloader/reasons.py), as errors of this group: rc = 256 + reason.
 
+import sys
+
+from bootloader import VERSION
 from bootloader.compat import const
 from bootloader.device import Device
 from bootloader.install import IDLE, RECEIVING, Installer
@@ -37,6 +40,10 @@ def _firmware(version: int, image_hash: "bytes | None") -> "dict[str, object] | 
     return {"version": version, "hash": image_hash}
 
 
+def _micropython_version() -> str:
+    return ".".join([str(number) for number in sys.implementation.version[:3]])
+
+
 class HanbootGroup:
     def __init__(self, device: Device, installer: Installer) -> None:
         self._device = device
@@ -58,6 +65,11 @@ class HanbootGroup:
         facts, board = device.facts(), device.board
         return {
             "board": board.name,
+            "tier": board.tier,
+            "role": board.role,
+            "versions": {"hanboot": VERSION, "micropython": _micropython_version()},
+            "line_bytes": board.line_bytes,
+            "line_pause_ms": board.line_pause_ms,
             "serial": board.serial,
             "manufacturer_code": facts.manufacturer_code,
             "image_type": facts.image_type,

@@ -111,11 +111,17 @@ class ImageGroup:
                 # 'test' and 'confirm' are one here: an image is confirmed by its own self-test
                 self._installer.activate(bytes(wanted))
             elif request.fields.get("confirm") is True:
-                if not self._confirm():
+                if not self._may_confirm() or not self._confirm():
                     raise SmpError(_CONFIRMATION_DENIED, _GROUP)
         except reasons.Refused as refused:
             raise to_error(refused)
         return self._state(None)
+
+    # An image on trial is confirmed by its own self-test, unless the board lets a client do it.
+    def _may_confirm(self) -> bool:
+        device = self._device
+        on_trial = device.ledger.find(ledger.TRIAL) >= 0
+        return device.board.confirms_over_link or not on_trial
 
     def _runs(self, wanted: memoryview) -> bool:
         started = self._device.started

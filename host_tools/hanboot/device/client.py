@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -76,6 +77,15 @@ class Identity:
     started: int
     attempts: int
     slots: tuple[SlotState, ...]
+    #: A device that does not say is taken for a product.
+    tier: str = "product"
+    role: str = ""
+    #: Of what is installed below the application, e.g. {"hanboot": "0.1.0"}.
+    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: Bytes that its line keeps while it does not read; 0 where the sender is held back.
+    line_bytes: int = 0
+    #: For how long it may not read.
+    line_pause_ms: int = 0
 
     def slot(self, state: str) -> SlotState | None:
         return next((slot for slot in self.slots if slot.state == state), None)
@@ -247,7 +257,8 @@ class Device:
     def identity(self, tries: int = TRIES, reply_s: float = REPLY_S) -> Identity:
         fields = self._client.request(smp.READ, _HANBOOT, 0, {}, tries, reply_s)
         slots = tuple(_slot(entry) for entry in fields.pop("slots"))
-        return Identity(slots=slots, **fields)
+        known = {field.name for field in dataclasses.fields(Identity)}
+        return Identity(slots=slots, **{k: v for k, v in fields.items() if k in known})
 
     def probe(self) -> Identity | None:
         """The identity; None if nothing of ours answers, without waiting for long."""
