@@ -13,7 +13,7 @@ from hanboot.boards.device_code import ROOT
 from hanboot.boards.process import FLASH_BYTES, BoardProcess
 from hanboot.errors import NoDevice
 
-# hanboot.rp2040_chip, which imports an emulator that only the process itself needs
+# hanboot.boards.rp2040_chip, which imports an emulator that only the process itself needs
 _CAUSES = {64: "reset", 65: "watchdog"}
 
 #: Where `make firmware BOARD=rp2040_han` leaves what it builds.
@@ -74,7 +74,7 @@ class Rp2040Board(BoardProcess):
                 flash.write(octets)
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
-        command = [sys.executable, "-m", "hanboot.rp2040_chip", str(self.flash)]
+        command = [sys.executable, "-m", "hanboot.boards.rp2040_chip", str(self.flash)]
         return [*command, self._serial, self.cause], dict(os.environ)
 
     def _cause_of(self, code: int) -> str | None:

@@ -3,8 +3,8 @@
 The chip's own code runs, boot ROM included: what is flashed to a Pico is what runs here. Every
 erase and program reaches the file at once, so an end at any instant leaves what a power cut would.
 
-As a program, `python -m hanboot.rp2040_chip FLASH SERIAL CAUSE`: the console is standard input and
-output, and a reset ends it with a code that says which.
+As a program, `python -m hanboot.boards.rp2040_chip FLASH SERIAL CAUSE`: the console is standard
+input and output, and a reset ends it with a code that says which.
 """
 
 from __future__ import annotations
