@@ -84,7 +84,7 @@ def _setting(name: str) -> int:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--role", choices=("ppmid", "ihd"), default="ppmid")
+    parser.add_argument("--role", choices=("ppmid", "ihd", "hcalcs"), default="ppmid")
     parser.add_argument("--variant", choices=("product", "development"), default="product")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-# -DHANBOOT_ROLE=ppmid|ihd                  what the device plays; ppmid
+# -DHANBOOT_ROLE=ppmid|ihd|hcalcs                  what the device plays; ppmid
 # -DMICROPY_BOARD_VARIANT=DEVELOPMENT       keeps the prompt, and says so
 set(PICO_BOARD "pico")
 set(PICO_PLATFORM "rp2040")

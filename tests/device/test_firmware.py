@@ -251,6 +251,50 @@ class IhdTest(FirmwareTest):
         self.release.week.Week(self.region.folder)._record.save(b" ".join([b"999999"] * 7))
 
 
+class HcalcsTest(FirmwareTest):
+    # the load is on within the schedule, and the schedule lives over the upgrade and a power cut
+    def test_schedule(self):
+        self.use("hcalcs/1.0.0")
+        wrong = "Not a schedule: up to 3 windows, like 01:00-05:30"
+        said = run_console(
+            self.release,
+            self.services(),
+            "schedule 00:30-01:00 13:00-24:00",
+            "schedule 05:00-04:00",
+            "schedule 01:15-02:00",
+            "schedule 01:00-02:00 01:30-03:00",
+            "schedule 01:00-02:00-03:00",
+            "schedule 01:00-24:30",
+            "schedule",
+            "load",
+        )
+        kept = "Schedule 00:30-01:00 13:00-24:00"
+        self.assertEqual(said, [kept] + [wrong] * 5 + [kept, "Load is off"])
+        self.use("hcalcs/1.1.0")
+        services = self.services(on_trial=True)
+        run(self.release, services, Feed(half_hours=2))
+        self.assertEqual(services.confirmations, 1)
+        loads = [lines[1] for lines in services.shown]
+        self.assertEqual((loads[0], "Load is on" in loads), ("Load is off", True))
+        self.assertEqual(services.shown[-1][2], kept)
+
+    # A schedule that cannot be read is not the same as none: on trial back to the release before.
+    def test_damaged(self):
+        self.use("hcalcs/1.1.0")
+        self.region.write("schedule.v1", b"")
+        self.region.write("schedule.v1.copy", b"")
+        services = self.services(on_trial=True)
+        with self.assertRaises(self.release.records.Damaged):
+            run(self.release, services)
+        self.assertEqual(services.confirmations, 0)
+
+    def test_boost(self):
+        self.use("hcalcs/1.1.0")
+        said = run_console(self.release, self.services(), "boost 2", "load", "boost 9", "boost 0")
+        wrong = "Not a boost: 0 to 8 half-hours, like boost 2"
+        self.assertEqual(said, ["Boost of 2 half-hours", "Load is on", wrong, "No boost"])
+
+
 class UpdateLinesTest(FirmwareTest):
     def test_codes_are_the_bootloaders(self):
         update_lines = self.use("ppmid/1.0.0").update_lines

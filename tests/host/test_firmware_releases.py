@@ -37,6 +37,8 @@ MODULES = {
     "ihd/1.1.0": "app appliance carbon data_region meter records target units update_lines usage",
     "ihd/1.2.0": "app appliance carbon data_region meter records target units update_lines usage"
     " week",
+    "hcalcs/1.0.0": "app appliance load_switch meter records schedule units update_lines",
+    "hcalcs/1.1.0": "app appliance boost load_switch meter records schedule units update_lines",
 }
 
 #: what the display shows after the trial's self-test and two half-hours of the night
@@ -65,6 +67,8 @@ DISPLAYS = {
         "Carbon 0.02 kg",
         "Week: known tomorrow",
     ),
+    "hcalcs/1.0.0": ("HCALCS 1.0.0", "Load is off", "No schedule: the load stays off"),
+    "hcalcs/1.1.0": ("HCALCS 1.1.0", "Load is off", "No schedule: the load stays off"),
 }
 
 #: heap that an application may hold beside the bootloader, of the virtual board's 192 KiB
@@ -132,7 +136,10 @@ def test_release_toml(name: str) -> None:
     label = f"{version >> 24}.{version >> 16 & 0xFF}.{version >> 8 & 0xFF}"
     assert image["label"] == name.split("/")[1]
     assert image["label"].split("-")[0] == label
-    assert image["image_type"] == {"ppmid": 0x0005, "ihd": 0x0006}[name.split("/")[0]]
+    assert (
+        image["image_type"]
+        == {"ppmid": 0x0005, "ihd": 0x0006, "hcalcs": 0x0004}[name.split("/")[0]]
+    )
     assert len(image["header_string"]) <= 32
 
 

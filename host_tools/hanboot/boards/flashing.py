@@ -33,8 +33,8 @@ _DEVELOPMENT = " (development)"
 #: How boards/stock begins its name.
 STOCK = "stock"
 #: How firmware names itself (boards/rp2040_han/mpconfigboard.h).
-_NAME = re.compile(rb"([\w-]{1,32}) (ppmid|ihd) (product|development) with RP2040")
-_DEVICE_TYPES = {5: "ppmid", 6: "ihd"}  # bootloader/policy.py
+_NAME = re.compile(rb"([\w-]{1,32}) (ppmid|ihd|hcalcs) (product|development) with RP2040")
+_DEVICE_TYPES = {4: "hcalcs", 5: "ppmid", 6: "ihd"}  # bootloader/policy.py
 
 _DISK_S = 20.0  # from the prompt's last word to a mounted disk
 _BACK_S = 30.0  # from the disk's end to a device that answers
@@ -53,7 +53,7 @@ class Firmware:
     Attributes:
         octets: the whole file.
         board: what the device will call itself; None for firmware that is not hanboot's.
-        role: "ppmid" or "ihd"; None as well.
+        role: one of ROLES; None as well.
     """
 
     path: Path

@@ -30,7 +30,7 @@ from hanboot.link.ports import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-ROLES = ("ppmid", "ihd")
+ROLES = ("ppmid", "ihd", "hcalcs")
 FLASH_BYTES = 2 * 1024 * 1024
 
 #: Octets for a terminal that nobody reads; what comes beyond is dropped, as USB does.
@@ -47,7 +47,7 @@ class BoardProcess(ABC):
 
     Args:
         state: folder with the flash; made if it is not there.
-        role: "ppmid" or "ihd"; None takes what the folder holds, or "ppmid".
+        role: one of ROLES; None takes what the folder holds, or "ppmid".
         on_text: called with each line of text that the device writes.
 
     Raises:
@@ -171,7 +171,8 @@ class BoardProcess(ABC):
         if not known:
             raise BadFile(
                 f"{file} cannot be read",
-                'it should hold {"board": text, "role": "ppmid" or "ihd", "serial": 16 hex digits}',
+                'it should hold {"board": text, "role": "ppmid", "ihd" or "hcalcs", '
+                '"serial": 16 hex digits}',
                 "give another folder with --state, or remove this one",
             )
         if kind != self.kind:

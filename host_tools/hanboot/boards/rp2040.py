@@ -41,7 +41,7 @@ class Rp2040Board(BoardProcess):
 
     Args:
         state: folder with the flash; made if it is not there.
-        role: "ppmid" or "ihd"; None takes what the folder holds, or "ppmid".
+        role: one of ROLES; None takes what the folder holds, or "ppmid".
         on_text: called with each line of text that the device writes.
         image: UF2 to flash at the start; None takes the product's for `role`.
 

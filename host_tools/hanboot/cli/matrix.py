@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from bootloader.policy import DEVICE_TYPES
 from bootloader.trust import anchors
 from hanboot import files
 from hanboot.boards import virtual
@@ -24,8 +25,6 @@ from hanboot.matrix.reading import Trust
 from hanboot.matrix.virtual import VirtualMatrix
 from hanboot.matrix.walk import DeviceWalk
 from hanboot.trust import keys
-
-_IHD_IMAGE_TYPE = 0x0006  # boards/virtual/board.py
 
 
 @click.command()
@@ -105,8 +104,9 @@ def matrix(
 
 
 def _role(releases: list[Release]) -> str:
-    is_ihd = releases[0].image.header.image_type == _IHD_IMAGE_TYPE
-    return "ihd" if is_ihd else "ppmid"
+    # the examples' image types are their device types
+    image_type = releases[0].image.header.image_type
+    return next((role for role in virtual.ROLES if DEVICE_TYPES[role] == image_type), "ppmid")
 
 
 def _show(out: Out, played: Matrix) -> None:

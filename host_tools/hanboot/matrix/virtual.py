@@ -41,7 +41,7 @@ class VirtualMatrix:
 
     Args:
         folder: for the boards' states; grows by 2 MiB for each row.
-        role: "ppmid" or "ihd".
+        role: one of ROLES.
         keys: trust anchors to give each board.
         trust: the same, for the comparison.
         on_row: called with what is played next.

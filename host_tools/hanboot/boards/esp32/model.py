@@ -51,7 +51,7 @@ class Esp32Board(BoardProcess):
 
     Args:
         state: folder with the flash; made if it is not there.
-        role: "ppmid" or "ihd"; None takes what the folder holds, or "ppmid".
+        role: one of ROLES; None takes what the folder holds, or "ppmid".
         trial_ms: how long an application may take to confirm.
         on_text: called with each line of text that the device writes.
 
