@@ -13,6 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bootloader import policy
 from bootloader.link import smp
 from bootloader.link.groups import hanboot as hanboot_group
+from bootloader.link.groups import image as image_group
 from bootloader.trust import anchors
 from hanboot.errors import BadFile, LinkError, Refused
 from hanboot.explain import reasons as explain
@@ -406,7 +407,7 @@ class Device:
         """Confirms the running image in the application's place.
 
         Raises:
-            Refused: nothing is on trial.
+            Refused: nothing is on trial, or the board, as a product's, does not let a client do it.
         """
         running = self.identity().running
         if running is None or running.state != "trial":
@@ -415,7 +416,16 @@ class Device:
                 "no image is on trial",
                 "hanboot status shows what runs",
             )
-        self._client.write(_IMAGE, 0, {"confirm": True})
+        try:
+            self._client.write(_IMAGE, 0, {"confirm": True})
+        except SmpRefusal as refusal:
+            if (refusal.group, refusal.rc) != (_IMAGE, image_group.CONFIRMATION_DENIED):
+                raise
+            raise Refused(
+                "the device was not confirmed",
+                "its board does not let a client do it: an image is confirmed by its own self-test",
+                "wait for it: hanboot status shows whether the trial has ended",
+            ) from None
 
     def reset(self) -> None:
         self._ask(_OS, 5, {})
