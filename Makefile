@@ -21,6 +21,7 @@ help: ## Show this list
 
 setup: $(VENV) $(UNITTEST) ## Make .venv and bring MicroPython
 	@$(BIN)/python $(TOOLCHAIN) unix
+	@$(BIN)/python $(TOOLCHAIN) esp32-image
 
 setup-rp2: $(VENV) ## Bring what building RP2040 firmware needs
 	@$(BIN)/python $(TOOLCHAIN) rp2-setup

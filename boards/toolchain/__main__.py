@@ -1,4 +1,4 @@
-"""Brings MicroPython: `python3 boards/toolchain {venv,unix,rp2-setup,rp2}`.
+"""Brings MicroPython: `python3 boards/toolchain {venv,unix,esp32-image,rp2-setup,rp2}`.
 
 Environment: MICROPYTHON (a unix binary to use), MICROPYTHON_DIR (a source tree to build),
 DEBIAN_MIRROR (where to fetch Debian's source packages).
@@ -9,6 +9,7 @@ import fcntl
 import sys
 from pathlib import Path
 
+import esp32_image
 import rp2_port
 import unix_port
 from system import OUT, VENV, ToolchainError, ensure
@@ -20,6 +21,7 @@ def main() -> int:
     targets = parser.add_subparsers(dest="target", required=True)
     targets.add_parser("venv", help="make sure that this Python can create a .venv")
     targets.add_parser("unix", help="provide .toolchain/bin/micropython")
+    targets.add_parser("esp32-image", help="bring a stock image for the ESP32, for tests")
     targets.add_parser("rp2-setup", help="bring compiler and sources for rp2 boards")
     rp2 = targets.add_parser("rp2", help="build the rp2 port for a board")
     rp2.add_argument("--board-dir", required=True, help="board folder, or a stock board's name")
@@ -36,6 +38,8 @@ def main() -> int:
                 ensure(VENV)
             elif arguments.target == "unix":
                 unix_port.setup()
+            elif arguments.target == "esp32-image":
+                esp32_image.setup()
             elif arguments.target == "rp2-setup":
                 rp2_port.setup()
             else:

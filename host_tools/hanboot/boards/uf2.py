@@ -13,6 +13,7 @@ _BLOCK_BYTES = 512
 _DATA_MAX_BYTES = 476
 _MAGIC_START = (0x0A324655, 0x9E5D5157)
 _MAGIC_END = 0x0AB16F30
+_ESP_MAGIC = b"\xe9"  # begins what is flashed to the ESP32 family
 _NOT_MAIN_FLASH = 0x00000001
 _FAMILY_PRESENT = 0x00002000
 
@@ -41,6 +42,12 @@ def load(path: Path) -> Uf2:
         BadFile: it is not one, or is damaged.
     """
     content = files.read(path)
+    if content[:1] == _ESP_MAGIC:
+        raise BadFile(
+            f"{path} is not firmware for this board",
+            f"byte 0 is {content[0]:02X}: it is an image for an ESP32",
+            "hanboot board flash --chip esp32 --firmware FILE --port PORT",
+        )
     if not content or len(content) % _BLOCK_BYTES:
         raise _bad(path, f"{len(content)} octets are no whole number of blocks of {_BLOCK_BYTES}")
     families: set[int | None] = set()

@@ -1,4 +1,4 @@
-"""`hanboot board flash`: firmware onto a real RP2040 board."""
+"""`hanboot board flash`: firmware onto a real RP2040 board, MicroPython onto an ESP32."""
 
 from __future__ import annotations
 
@@ -9,15 +9,34 @@ import click
 from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
 from hanboot.boards.bootsel import Volume
+from hanboot.boards.esp32 import chips
+from hanboot.boards.esp32 import flash as esp32
+from hanboot.boards.esp32.chips import Chip
 from hanboot.boards.flashing import Firmware, Returned
 from hanboot.boards.process import ROLES
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import is_flag_given, option
 
+_RP2040 = "rp2040"
+
 
 @click.command("flash")
 @click.argument("file", metavar="[UF2]", type=click.Path(path_type=Path), required=False)
-@option("port", metavar="PORT", help="Of a board with a prompt, which shows its disk then.")
+@click.option(
+    "--chip",
+    type=click.Choice([_RP2040, *chips.NAMES]),
+    default=_RP2040,
+    show_default=True,
+    help="Of the board. An ESP32 gets MicroPython and hanboot's partition table.",
+)
+@click.option(
+    "--firmware",
+    "firmware_file",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="For an ESP32: MicroPython's image for the whole flash. Else the same as UF2.",
+)
+@option("port", metavar="PORT", help="Of the board. An RP2040 needs a prompt to show its disk.")
 @click.option(
     "--volume",
     type=click.Path(path_type=Path, file_okay=False),
@@ -30,6 +49,8 @@ from hanboot.cli.settings import is_flag_given, option
 def flash_command(
     ctx: click.Context,
     file: Path | None,
+    chip: str,
+    firmware_file: Path | None,
     port: str | None,
     volume: Path | None,
     role: str | None,
@@ -38,8 +59,20 @@ def flash_command(
 ) -> None:
     """Flash UF2, or what make firmware built, and wait until the board is back.
 
-    Without --port and --volume the one board that is plugged in is taken; never one of two.
+    Without --port and --volume the one board that is plugged in is taken; never one of two. An
+    ESP32 is written through esptool, and needs --chip, --firmware and --port.
     """
+    if file and firmware_file:
+        raise click.UsageError("UF2 and --firmware are two ways to say the same: give one", ctx)
+    if chip != _RP2040:
+        if volume or role:
+            raise click.UsageError("--volume and --role are for an RP2040", ctx)
+        image = firmware_file or file
+        if image is None or port is None:
+            raise click.UsageError(f"--chip {chip} needs --firmware and --port", ctx)
+        _flash_esp32(Out(as_json), image, chips.by_name(chip), port, replace)
+        return
+    file = file or firmware_file
     if volume and port and is_flag_given(ctx, "port"):
         raise click.UsageError("--port and --volume are two ways to one board: give one", ctx)
     out = Out(as_json)
@@ -56,6 +89,31 @@ def flash_command(
     )
     out.line(f"flashed {firmware.text}: back at {returned.port}")
     _tell_next(out, returned, firmware)
+
+
+def _flash_esp32(out: Out, file: Path, chip: Chip, port: str, replace: bool) -> None:
+    content = esp32.load(file, chip)
+    if chip.remark:
+        out.note(chip.remark)
+    with progress(out, file.name, content.total) as advance:
+        flashed = esp32.flash(port, content, replace, advance, out.note)
+    there = flashed.identity
+    out.document(
+        {
+            "port": port,
+            "file": str(file),
+            "chip": chip.name,
+            "mac": flashed.mac,
+            "micropython": content.micropython.version,
+            "partitions": {row.label: [row.offset, row.size] for row in content.table.partitions},
+            "kept": flashed.kept,
+            "verified": True,
+            "provisioned": there.provisioned if there else None,
+        }
+    )
+    out.line(f"flashed {content.micropython.text}, verified: {flashed.machine} at {port}")
+    if there is None:
+        out.note(f"next: hanboot board deploy --port {port}")
 
 
 def _flash(
