@@ -23,6 +23,17 @@ class Console:
         raise NotImplementedError
 
 
+# What a radio must have (Board.han).
+class Radio:
+    # Fills `buffer` with the next frame, ZCL header first, without waiting; its bytes, 0 for none.
+    def receive(self, buffer: bytearray) -> int:
+        raise NotImplementedError
+
+    # Sends a frame, ZCL header first. False where it did not leave; the caller tries again.
+    def send(self, frame: "bytes | memoryview") -> bool:
+        raise NotImplementedError
+
+
 class Board:
     # --- what it is, as the identity reports it
 
@@ -64,8 +75,8 @@ class Board:
 
     # block device of the data region, or a path where there is none
     data: object
-    # the radio of the home area network (bootloader/han/radio.py); None where there is none
-    han: "object | None" = None
+    # the radio of the home area network (Radio); None where there is none
+    han: "Radio | None" = None
     # whether the last reset was the watchdog's
     hung: bool
 

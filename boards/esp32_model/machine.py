@@ -18,11 +18,14 @@ _leave = libc.func("v", "_exit", "i")
 class _Chip:
     mac = bytes(_MAC_BYTES)
     cause = PWRON_RESET
+    watchdog_most_s = 60
 
 
 # cause: "power", "reset", "watchdog" or "crash", which a panic is: HARD_RESET
-def attach(mac, cause):
+# watchdog_most_s: for who cannot wait as long as the watchdog is set to
+def attach(mac, cause, watchdog_most_s=60):
     _Chip.mac = mac
+    _Chip.watchdog_most_s = watchdog_most_s
     _Chip.cause = {"power": PWRON_RESET, "watchdog": WDT_RESET}.get(cause, HARD_RESET)
 
 
@@ -41,8 +44,21 @@ def reset():
 class WDT:
     # A second one sets another timeout. The alarm counts whole seconds.
     def __init__(self, id=0, timeout=5000):
-        self._seconds = max(1, -(-timeout // 1000))
+        self._seconds = min(_Chip.watchdog_most_s, max(1, -(-timeout // 1000)))
         self.feed()
 
     def feed(self):
         _alarm(self._seconds)
+
+
+# Timers that were started. A process has no interrupts: the callback is called once, and the
+# alarm is put off for good.
+timers = 0
+
+
+class Timer:
+    def __init__(self, id, period, callback):
+        global timers
+        timers += 1
+        callback(self)
+        _alarm(0)

@@ -15,6 +15,8 @@ from nor import SECTOR_BYTES, NorFlash, Partition
 RESET_EXIT = 64
 BOOTLOADER_EXIT = 65
 
+_WATCHDOG_S = 5  # tests wait for it three times
+
 _leave = libc.func("v", "_exit", "i")
 
 
@@ -39,7 +41,7 @@ def be_esp32(path, cause):
     import machine
 
     esp32.attach(flash_of(path))
-    machine.attach(bytes.fromhex("a4e57c0102ff"), cause)
+    machine.attach(bytes.fromhex("a4e57c0102ff"), cause, _WATCHDOG_S)
     return esp32.Partition("vfs")
 
 

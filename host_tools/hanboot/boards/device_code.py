@@ -5,9 +5,10 @@ So its heap holds what a board's heap holds: on a board the code is frozen into 
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from mpremote.romfs import VfsRomWriter
@@ -52,8 +53,44 @@ def stock_modules(board: str, chip: str) -> dict[str, Path]:
         chip: "esp32", "rp2040" or "other".
     """
     found = modules_in(COMMON)
-    own = {name: path for name, path in found.items() if not name.endswith("_chip")}
+    own = {name: path for name, path in found.items() if not name.endswith(("_chip", "_check"))}
     return own | modules_in(BOARDS / board) | {"chip": found[f"{chip}_chip"]}
+
+
+def bootloader_modules() -> list[Path]:
+    """The modules of the bootloader that a device imports, and their packages.
+
+    Found by following every import from `bootloader.boot` on: what is only for tools on a host,
+    writers of formats for instance, is not among them (boards/bootloader_manifest.py).
+    """
+    found: set[Path] = set()
+    wanted = _files_of("bootloader.boot")
+    while wanted:
+        path = wanted.pop()
+        if path not in found:
+            found.add(path)
+            wanted += [file for name in _imports(path) for file in _files_of(name)]
+    return sorted(found)
+
+
+def _files_of(name: str) -> list[Path]:
+    parts = name.split(".")
+    if parts[0] != "bootloader":
+        return []
+    paths = [Path(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
+    paths.append(Path(*parts[:-1], f"{parts[-1]}.py"))
+    return (
+        [ROOT / path for path in paths if (ROOT / path).exists()] if "bootloader" in parts else []
+    )
+
+
+def _imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def compiled(modules: Mapping[str, Path]) -> Path:

@@ -53,9 +53,12 @@ def text(path):
         return open(path).read(100)
     except OSError:
         return ''
+def blocks(octets):
+    return -(-octets // {_BLOCK_BYTES}) * {_BLOCK_BYTES}
 def size(path):
     try:
-        return sum(size(path + '/' + e[0]) if e[1] & 0x4000 else e[3] for e in os.ilistdir(path))
+        return sum(size(path + '/' + e[0]) if e[1] & 0x4000 else blocks(e[3])
+            for e in os.ilistdir(path))
     except OSError:
         return 0
 chips = [name for name in {tuple(_CHIPS)!r} if not missing(name)]
@@ -153,7 +156,7 @@ def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> di
         for name, path in device_code.stock_modules(board, chip).items()
         if name != "main"
     }
-    for path in sorted((ROOT / "bootloader").rglob("*.py")):
+    for path in device_code.bootloader_modules():
         modules[str(path.relative_to(ROOT))] = path
     found = {
         f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)

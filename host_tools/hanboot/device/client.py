@@ -13,7 +13,6 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from bootloader import policy
 from bootloader.link import smp
 from bootloader.link.groups import hanboot as hanboot_group
-from bootloader.link.groups import image as image_group
 from bootloader.trust import anchors
 from hanboot.errors import BadFile, LinkError, Refused
 from hanboot.explain import reasons as explain
@@ -407,7 +406,7 @@ class Device:
         """Confirms the running image in the application's place.
 
         Raises:
-            Refused: nothing is on trial, or the board, as a product's, does not let a client do it.
+            Refused: nothing is on trial.
         """
         running = self.identity().running
         if running is None or running.state != "trial":
@@ -416,16 +415,7 @@ class Device:
                 "no image is on trial",
                 "hanboot status shows what runs",
             )
-        try:
-            self._client.write(_IMAGE, 0, {"confirm": True})
-        except SmpRefusal as refusal:
-            if (refusal.group, refusal.rc) != (_IMAGE, image_group.CONFIRMATION_DENIED):
-                raise
-            raise Refused(
-                "the device was not confirmed",
-                "its board does not let a client do it: an image is confirmed by its own self-test",
-                "wait for it: hanboot status shows whether the trial has ended",
-            ) from None
+        self._client.write(_IMAGE, 0, {"confirm": True})
 
     def reset(self) -> None:
         self._ask(_OS, 5, {})
