@@ -13,7 +13,7 @@ UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-rp2 firmware demo demo-firmware test test-rp2040 test-wycheproof bench faults soak \
+.PHONY: help setup setup-witnesses setup-rp2 firmware demo demo-firmware test test-rp2040 test-wycheproof bench faults soak \
 	test-fast test-device lint format clean
 
 help: ## Show this list
@@ -22,6 +22,15 @@ help: ## Show this list
 setup: $(VENV) $(UNITTEST) ## Make .venv and bring MicroPython
 	@$(BIN)/python $(TOOLCHAIN) unix
 	@$(BIN)/python $(TOOLCHAIN) esp32-image
+
+# programs that give tests a second opinion, and what runs them
+WITNESSES := .toolchain/witnesses
+setup-witnesses: $(VENV) ## Bring the programs that tests compare with (npm)
+	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -qq -y npm >/dev/null; }
+	@mkdir -p $(WITNESSES)
+	@cmp -s tests/chain/witnesses/package-lock.json $(WITNESSES)/package-lock.json || { \
+		cp tests/chain/witnesses/package*.json $(WITNESSES)/ && \
+		npm ci --prefix $(WITNESSES) --ignore-scripts --no-audit --no-fund --silent; }
 
 setup-rp2: $(VENV) ## Bring what building RP2040 firmware needs
 	@$(BIN)/python $(TOOLCHAIN) rp2-setup

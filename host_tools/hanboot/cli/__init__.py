@@ -31,6 +31,7 @@ COMMANDS = {
     "inventory": "hanboot.cli.inventory:inventory",
     "deliver": "hanboot.cli.deliver:deliver",
     "gbcs": "hanboot.cli.gbcs:gbcs",
+    "duis": "hanboot.cli.duis:duis",
     "smki": "hanboot.cli.smki:smki",
 }
 

@@ -1,0 +1,113 @@
+"""XML that comes from anybody, parsed with bounds on everything.
+
+Nothing is fetched and nothing is expanded: a document type declaration is refused before it is
+parsed, and with it all entities. Depth and number of elements are counted while parsing, so that a
+small file cannot become a large tree. Comments are left out at once (no signature covers them, and
+one in the middle of a value would split it); processing instructions are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from hanboot import files
+from hanboot.duis.names import DEPTH_MAX, DOCUMENT_MAX_BYTES, ELEMENTS_MAX, SR, sr
+from hanboot.errors import BadFile
+
+#: lxml has no types of its own.
+Element = Any
+
+_STEP_BYTES = 64 * 1024
+_FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY", b"\0")
+_ROOTS = {sr("Request"), sr("Response")}
+
+
+def load(path: Path) -> Element:
+    """The root of a DUIS document in a file.
+
+    Raises:
+        BadFile: it cannot be read, or is no DUIS Request or Response.
+    """
+    return parse(files.read(path, DOCUMENT_MAX_BYTES), path.name)
+
+
+def parse(octets: bytes, name: str = "the document") -> Element:
+    """The root of a DUIS document.
+
+    Args:
+        octets: UTF-8, at most `DOCUMENT_MAX_BYTES`.
+        name: what to call it in messages.
+
+    Raises:
+        BadFile: it is no DUIS Request or Response, or exceeds a limit.
+    """
+    if len(octets) > DOCUMENT_MAX_BYTES:
+        raise _bad(name, f"it holds more than {DOCUMENT_MAX_BYTES} octets")
+    for word in _FORBIDDEN:
+        if word in octets:
+            text = "zero octets" if word == b"\0" else word.decode()
+            raise _bad(name, f"it holds {text} at octet {octets.index(word)}, which no DUIS does")
+    root = _parse(octets, name)
+    if root.tag not in _ROOTS:
+        raise _bad(name, f"its root is {_tag_text(root.tag)}; a DUIS document is sr:Request or "
+                   f"sr:Response of {SR}")  # fmt: skip
+    return root
+
+
+def _parse(octets: bytes, name: str) -> Element:
+    # an encoding that is declared otherwise would hide what was searched for above
+    parser = etree.XMLPullParser(
+        events=("start", "end", "pi"),
+        encoding="utf-8",
+        resolve_entities=False,
+        load_dtd=False,
+        no_network=True,
+        huge_tree=True,
+        remove_comments=True,
+    )
+    depth = elements = 0
+    try:
+        for at in range(0, len(octets), _STEP_BYTES):
+            parser.feed(octets[at : at + _STEP_BYTES])
+            for event, _ in parser.read_events():
+                if event == "pi":
+                    raise _bad(name, "it holds a processing instruction")
+                depth += 1 if event == "start" else -1
+                elements += event == "start"
+                if depth > DEPTH_MAX or elements > ELEMENTS_MAX:
+                    raise _bad(
+                        name, f"it is nested deeper than {DEPTH_MAX}, or has more than "
+                        f"{ELEMENTS_MAX} elements",
+                    )  # fmt: skip
+        return parser.close()
+    except etree.XMLSyntaxError as error:
+        line, column = error.position
+        text = " ".join((error.msg or "it is empty").split())
+        raise _bad(name, f"line {line}, column {column}: {text}") from None
+
+
+def _bad(name: str, why: str) -> BadFile:
+    return BadFile(
+        f"{name} is no DUIS document",
+        why,
+        "give a DUIS Request or Response as XML in UTF-8, without a document type declaration",
+    )
+
+
+def _tag_text(tag: str) -> str:
+    namespace, _, local = tag.rpartition("}")
+    return f"{local} of {namespace[1:] or 'no namespace'}"
+
+
+def text_of(element: Element) -> str:
+    """All text of an element that holds nothing else, without the white space around it.
+
+    Raises:
+        BadFile: there are elements in it.
+    """
+    if len(element):
+        raise _bad("the document", f"{_tag_text(element.tag)} holds elements, and must hold text")
+    return (element.text or "").strip()
