@@ -13,7 +13,7 @@ from command_line import assert_error
 from published import DUIS, SCHEMAS, SYNTHETIC, certificate
 
 from bootloader.han.gbcs import message
-from bootloader.image import ota
+from bootloader.image import ota, writer
 from hanboot.duis import (
     building,
     describe,
@@ -138,7 +138,7 @@ def image(tmp_path, run):
     run("keys", "new", "supplier")
     payload = b"an image" * 40
     header = ota.Header(0xFFF0, 5, 0x01020000, ota.HEADER_BYTES + len(payload), (0x0100, 0x01FF))
-    (tmp_path / "plain.ota").write_bytes(header.encode() + payload)
+    (tmp_path / "plain.ota").write_bytes(writer.encode_header(header) + payload)
     run("image", "sign", "plain.ota", "--supplier-key", "supplier.pem", "-o", "signed.ota")
     return tmp_path / "plain.ota", tmp_path / "signed.ota"
 
@@ -451,7 +451,7 @@ def test_the_largest_request(schema):
     """50,000 devices and 10,240,000 octets are taken, one more is not, by us as by the schema."""
     devices = [(0x00DB000000000000 + n).to_bytes(8, "big") for n in range(names.DEVICES_MAX + 1)]
     room = names.IMAGE_MAX_BYTES - ota.HEADER_BYTES
-    header = ota.Header(0xFFF0, 5, 1, names.IMAGE_MAX_BYTES, (0, 1)).encode()
+    header = writer.encode_header(ota.Header(0xFFF0, 5, 1, names.IMAGE_MAX_BYTES, (0, 1)))
     largest = ota_file.load(header + bytes(room), "unsigned")
     asked = RequestID.parse(f"{SUPPLIER}:{BROKER}:1")
     root = requests.update_ppmid_firmware(asked, largest, devices[:-1])
