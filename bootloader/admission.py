@@ -67,7 +67,7 @@ class Target:
 
 
 class Admission(Sink):
-    # file_bytes: how long the sender says that the file is
+    # file_bytes: the size that the sender announces
     def __init__(self, file_bytes: int, recipient: Recipient, keys: Keys, target: Target) -> None:
         self._recipient = recipient
         self._keys = keys

@@ -37,7 +37,7 @@ class Services:
             self._device.ledger.confirm(self._device.started)
         return True
 
-    # (state, octets received, octets in all) of the update under way. state: idle, receiving,
+    # (state, bytes received, bytes in all) of the update under way. state: idle, receiving,
     # verifying, staged, pending
     def update(self) -> "tuple[str, int, int]":
         state, received, total = self._installer.progress()
@@ -57,7 +57,7 @@ class Services:
     def readline(self) -> "str | None":
         return self._console.readline() if self._console else None
 
-    # Answers somebody at the console.
+    # Writes a line to the console.
     def say(self, text: str) -> None:
         if self._console:
             self._console.say(text)

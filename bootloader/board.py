@@ -98,7 +98,7 @@ class Board:
     def display(self, lines: "tuple[str, ...]") -> None:
         raise NotImplementedError
 
-    # Says what an application failed with.
+    # Prints what an application failed with.
     def report(self, error: BaseException) -> None:
         raise NotImplementedError
 

@@ -76,7 +76,7 @@ class RunningFirmware:
 
 
 class DeviceFacts:
-    # What an image must fit. hardware_version: version in the high octet, revision in the low.
+    # What an image must fit. hardware_version: version in the high byte, revision in the low.
     # security_counter: the counter of the last confirmed image that raised it.
     def __init__(
         self,
@@ -114,7 +114,7 @@ def names_predecessor(manifest: Manifest, running: RunningFirmware) -> bool:
     return False
 
 
-# First, on the 60 bytes of the OTA Header. file_bytes: what the sender says it will send.
+# First, on the 60 bytes of the OTA Header. file_bytes: the size that the sender announces.
 def check_header(header: ota.Header, file_bytes: int, device: DeviceFacts) -> int:
     # the declared size must be the size that arrives
     if header.total_bytes != file_bytes:
@@ -170,7 +170,7 @@ def check_pathway(
     if running is not None:
         if image_hash == running.image_hash:
             return ACCEPTED if running.is_damaged else ALREADY_RUNNING
-        # perhaps the cure of a damaged image: the hash will tell
+        # perhaps the damaged image itself: its hash decides, once it is known
         if running.is_damaged and image_hash is None:
             if manifest.file_version == running.file_version:
                 return ACCEPTED

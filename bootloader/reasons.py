@@ -9,7 +9,7 @@ from bootloader.compat import const
 # fmt: off
 ACCEPTED               = const(0)
 
-# the OTA Header, judged on the first 60 octets
+# the OTA Header, checked on the first 60 bytes
 FILE_IDENTIFIER        = const(1)   # not an OTA upgrade file
 HEADER_VERSION         = const(2)   # OTA Header version or length is not GBCS's
 FIELD_CONTROL          = const(3)   # OTA Header field control is not 'hardware versions present'
@@ -19,7 +19,7 @@ MANUFACTURER_CODE      = const(6)
 IMAGE_TYPE             = const(7)
 HARDWARE_VERSION       = const(8)
 
-# the manifest, judged before anything is erased
+# the manifest, checked before anything is erased
 ENVELOPE               = const(9)   # no COSE_Sign1 envelope of ours at the front
 ENCODING               = const(10)  # not deterministic CBOR
 MANIFEST_MALFORMED     = const(11)  # a key is missing, or a value of the wrong type or range
@@ -31,14 +31,14 @@ BELOW_MINIMUM_BASE     = const(16)
 NOT_A_PREDECESSOR      = const(17)
 SECURITY_COUNTER       = const(18)
 
-# the octets and the signatures, judged once all have arrived
-PADDING                = const(19)  # octets between envelope and payload are not zero
+# the bytes and the signatures, checked once all have arrived
+PADDING                = const(19)  # bytes between envelope and payload are not zero
 PAYLOAD_HASH           = const(20)
 UNKNOWN_SIGNER         = const(21)
 MANUFACTURER_SIGNATURE = const(22)
 SUPPLIER_SIGNATURE     = const(23)
 SUPPLIER_MISSING       = const(24)  # this device type needs a supplier signature
-TRAILER                = const(25)  # the signature's length octet is not 0x40
+TRAILER                = const(25)  # the signature's length byte is not 0x40
 HIGH_S_SIGNATURE       = const(26)  # the envelope's s is above n / 2: not the canonical one
 
 # activation
@@ -65,7 +65,7 @@ ANCHOR_MALFORMED       = const(61)
 ANCHOR_SIGNATURE       = const(62)  # an update is not signed by an anchor that is held
 
 # a GBCS message
-MESSAGE_FORMAT         = const(64)  # not a GBCS message, or octets before or after it
+MESSAGE_FORMAT         = const(64)  # not a GBCS message, or bytes before or after it
 MESSAGE_USE_CASE       = const(65)  # of a use case that is not served here
 MESSAGE_PAYLOAD        = const(66)  # the payload is not what its use case has
 MESSAGE_PROTECTION     = const(67)  # not signed or not MACed as its use case demands
@@ -79,7 +79,7 @@ PEER_KEY               = const(73)  # a peer's public key is not a point of the 
 
 
 class Refused(Exception):
-    # offset: octet of the file, envelope or cell where the reason was found; -1 where none applies
+    # offset: byte of the file, envelope or cell where the reason was found; -1 where none applies
     def __init__(self, reason: int, offset: int = -1) -> None:
         super().__init__(reason, offset)
         self.reason = reason

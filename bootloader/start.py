@@ -1,4 +1,4 @@
-# Starts the application of a verified slot and serves the link beside it; or serves the link
+# Starts the application of a verified slot and serves the link meanwhile; or serves the link
 # alone, where there is nothing to start.
 
 import asyncio
@@ -42,12 +42,12 @@ def _import_application(device: Device, index: int, content):  # type: ignore[no
     image = device.image(index)
     payload = image[len(image) - content.payload_bytes :]
     vfs.mount(vfs.VfsRom(payload), _APPLICATION)
-    # behind our own modules: an application cannot stand in for one of them
+    # after our own modules: an application cannot replace one of them
     sys.path.append(_APPLICATION)
     return __import__("app")
 
 
-# Runs the application and serves the link beside it. Returns when the board is to be reset.
+# Runs the application and serves the link meanwhile. Returns when the board is to be reset.
 async def _supervise(device: Device, console: Console, services: Services, app) -> int:  # type: ignore[no-untyped-def]
     crashes: "list[object]" = []
     asyncio.get_event_loop().set_exception_handler(lambda loop, context: crashes.append(context))
@@ -85,7 +85,7 @@ def start(device: Device, index: int, content, needs_grace: bool) -> None:  # ty
         app = _import_application(device, index, content)
         reason = asyncio.run(_supervise(device, console, services, app))
     except KeyboardInterrupt:
-        raise  # somebody wants the prompt of development firmware
+        raise  # Ctrl-C asks for the prompt of development firmware
     except BaseException as error:
         # also SystemExit: an application has no way out
         device.board.report(error)
@@ -105,7 +105,7 @@ def _serve(device: Device, console: Console, for_ms: int) -> None:
     while not console.reset_due:
         device.board.watchdog()
         if console.poll():
-            # somebody is at work
+            # a client is at work
             started_ms = ticks_ms()
         else:
             if for_ms and ticks_diff(ticks_ms(), started_ms) > for_ms:

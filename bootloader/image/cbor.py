@@ -1,4 +1,4 @@
-# The subset of CBOR (RFC 8949) that hanboot speaks: integers, octet and text strings, arrays,
+# The subset of CBOR (RFC 8949) that hanboot speaks: integers, byte and text strings, arrays,
 # maps, false, true and null, all of definite length.
 #
 # Manifests are read `strict`: only the deterministic encoding (RFC 8949 4.2.1) is taken, so one
@@ -19,24 +19,24 @@ _ARRAY = const(4)
 _MAP = const(5)
 _SIMPLE = const(7)
 
-# lead octets of UTF-8 that leave their second octet less than 80..BF, RFC 3629 4
-_SECOND_OCTET = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
+# lead bytes of UTF-8 that leave their second byte less than 80..BF, RFC 3629 4
+_SECOND_BYTE = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
 
 
 class Reader:
-    # octets: any buffer; octet strings come back as bytes, or as slices of a memoryview if `views`
-    def __init__(self, octets: "bytes | memoryview", strict: bool = True, views: bool = False):
-        self._octets = memoryview(octets)
+    # data: any buffer; byte strings come back as bytes, or as slices of a memoryview if `views`
+    def __init__(self, data: "bytes | memoryview", strict: bool = True, views: bool = False):
+        self._data = memoryview(data)
         self._strict = strict
         self._views = views
         self.position = 0
 
     def take(self, count: int) -> memoryview:
         start = self.position
-        if count > len(self._octets) - start:
+        if count > len(self._data) - start:
             raise Refused(ENCODING, start)
         self.position = start + count
-        return self._octets[start : self.position]
+        return self._data[start : self.position]
 
     def head(self) -> "tuple[int, int]":
         # major type and argument, RFC 8949 3
@@ -70,8 +70,8 @@ class Reader:
         if major == _TEXT:
             return self._text(argument, at)
         if major == _ARRAY:
-            # an item is at least one octet: no list longer than what is left
-            if argument > len(self._octets) - self.position:
+            # an item is at least one byte: no list longer than what is left
+            if argument > len(self._data) - self.position:
                 raise Refused(ENCODING, at)
             return [self.item(depth - 1) for _ in range(argument)]
         if major == _MAP:
@@ -81,13 +81,13 @@ class Reader:
         raise Refused(ENCODING, at)
 
     def _text(self, length: int, at: int) -> str:
-        octets = self.take(length)
+        data = self.take(length)
         try:
-            text = str(octets, "utf-8")
+            text = str(data, "utf-8")
         except UnicodeError:
             raise Refused(ENCODING, at)
         # MicroPython lets more pass: a device must not take what its maker's tools refuse
-        if not _is_utf8(octets):
+        if not _is_utf8(data):
             raise Refused(ENCODING, at)
         return text
 
@@ -101,7 +101,7 @@ class Reader:
             if not isinstance(key, (int, str)) or isinstance(key, bool) or key in result:
                 raise Refused(ENCODING, at)
             # deterministic: keys in bytewise order of their encodings, RFC 8949 4.2.1
-            encoded = bytes(self._octets[at : self.position])
+            encoded = bytes(self._data[at : self.position])
             if self._strict and encoded <= previous:
                 raise Refused(ENCODING, at)
             previous = encoded
@@ -109,21 +109,21 @@ class Reader:
         return result
 
 
-# Whether octets that look like UTF-8 are: no overlong form, no surrogate, nothing above 10FFFF.
-def _is_utf8(octets: memoryview) -> bool:
-    for at, lead in enumerate(octets):
+# Whether bytes that look like UTF-8 are: no overlong form, no surrogate, nothing above 10FFFF.
+def _is_utf8(data: memoryview) -> bool:
+    for at, lead in enumerate(data):
         if lead >= 0xC0:
-            low, high = _SECOND_OCTET.get(lead, (0x80, 0xBF))
-            if not (0xC2 <= lead <= 0xF4 and low <= octets[at + 1] <= high):
+            low, high = _SECOND_BYTE.get(lead, (0x80, 0xBF))
+            if not (0xC2 <= lead <= 0xF4 and low <= data[at + 1] <= high):
                 return False
     return True
 
 
-# The one item that `octets` hold, all of them.
-def decode(octets: "bytes | memoryview", strict: bool = True, views: bool = False) -> object:
-    reader = Reader(octets, strict, views)
+# The one item that `data` holds, all of it.
+def decode(data: "bytes | memoryview", strict: bool = True, views: bool = False) -> object:
+    reader = Reader(data, strict, views)
     value = reader.item()
-    if reader.position != len(octets):
+    if reader.position != len(data):
         raise Refused(ENCODING, reader.position)
     return value
 
@@ -147,8 +147,8 @@ def encode(value: object) -> bytes:
     if isinstance(value, int):
         return encode_head(_UINT, value) if value >= 0 else encode_head(_NINT, -1 - value)
     if isinstance(value, str):
-        octets = value.encode()
-        return encode_head(_TEXT, len(octets)) + octets
+        data = value.encode()
+        return encode_head(_TEXT, len(data)) + data
     if isinstance(value, (bytes, bytearray, memoryview)):
         return encode_head(_BYTES, len(value)) + bytes(value)
     if isinstance(value, (list, tuple)):

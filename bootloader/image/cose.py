@@ -2,14 +2,14 @@
 #
 #   D2 84                     tag 18, array of 4
 #   43 A1 01 26               protected   {1: -7}, ES256
-#   A1 04 48 kid[8]           unprotected {4: kid}, an 8-octet subject key identifier
+#   A1 04 48 kid[8]           unprotected {4: kid}, an 8-byte subject key identifier
 #   58 nn | 59 nnnn content   the manifest
 #   58 40 signature[64]       r || s
 #
 # Deterministic encoding leaves no choice but kid, content and signature, so it is read as the
-# fixed template it is: its length is known from the first 20 octets.
+# fixed template it is: its length is known from the first 20 bytes.
 #
-# Whoever has seen a signature (r, s) can write its twin (r, n - s), which verifies as well and
+# From a signature (r, s) anyone can write (r, n - s), which verifies as well and
 # gives the same image another Manufacturer Image Hash. So s must be the lower of the two: a
 # signed manifest and payload have one hash, and a predecessor named by hash is that image alone.
 
@@ -23,8 +23,8 @@ ENVELOPE_MAX_BYTES = const(2048)  # the whole envelope, signature included
 HEAD_BYTES         = const(20)    # enough to know the length
 KID_BYTES          = const(8)
 _KID_AT            = const(9)
-_CONTENT_AT        = const(17)    # octet string head of the content
-_SIGNATURE_BYTES   = const(66)    # 58 40 and 64 octets
+_CONTENT_AT        = const(17)    # byte string head of the content
+_SIGNATURE_BYTES   = const(66)    # 58 40 and 64 bytes
 # fmt: on
 
 PREFIX = b"\xd2\x84\x43\xa1\x01\x26\xa1\x04\x48"
@@ -39,7 +39,7 @@ _HALF_ORDER = (
 SIG_STRUCTURE = b"\x84\x6aSignature1\x43\xa1\x01\x26\x40"
 
 
-# (where the content begins, octets of the whole envelope), from its first HEAD_BYTES octets.
+# (where the content begins, bytes of the whole envelope), from its first HEAD_BYTES bytes.
 def _measure(head: "bytes | bytearray | memoryview") -> "tuple[int, int]":
     if bytes(head[:_KID_AT]) != PREFIX:
         raise Refused(ENVELOPE, 0)
@@ -56,36 +56,36 @@ def _measure(head: "bytes | bytearray | memoryview") -> "tuple[int, int]":
     return at, total
 
 
-# Octets of the envelope that begins with `head`; Refused(ENVELOPE) if it cannot be one of ours.
+# Bytes of the envelope that begins with `head`; Refused(ENVELOPE) if it cannot be one of ours.
 def envelope_bytes(head: "bytes | bytearray | memoryview") -> int:
     return _measure(head)[1]
 
 
 class Envelope:
-    # octets: exactly one envelope; kept, not copied
-    def __init__(self, octets: "bytes | memoryview") -> None:
-        octets = memoryview(octets)
-        if len(octets) < HEAD_BYTES:
-            raise Refused(ENVELOPE, len(octets))
-        self.content_at, total = _measure(octets)
+    # data: exactly one envelope; kept, not copied
+    def __init__(self, data: "bytes | memoryview") -> None:
+        data = memoryview(data)
+        if len(data) < HEAD_BYTES:
+            raise Refused(ENVELOPE, len(data))
+        self.content_at, total = _measure(data)
         end = total - _SIGNATURE_BYTES
-        if len(octets) != total:
-            raise Refused(ENVELOPE, len(octets))
-        if octets[end] != 0x58 or octets[end + 1] != 0x40:
+        if len(data) != total:
+            raise Refused(ENVELOPE, len(data))
+        if data[end] != 0x58 or data[end + 1] != 0x40:
             raise Refused(ENVELOPE, end)
-        self.kid = bytes(octets[_KID_AT:_CONTENT_AT])
-        self.content = octets[self.content_at : end]
-        self.signature = octets[end + 2 :]
+        self.kid = bytes(data[_KID_AT:_CONTENT_AT])
+        self.content = data[self.content_at : end]
+        self.signature = data[end + 2 :]
         if bytes(self.signature[32:]) > _HALF_ORDER:
             raise Refused(HIGH_S_SIGNATURE, end + 34)
-        self._octets = octets
+        self._data = data
 
     # SHA-256 of the Sig_structure: what the manufacturer signed.
     def digest(self) -> bytes:
         sha = hashlib.sha256(SIG_STRUCTURE)
-        sha.update(self._octets[_CONTENT_AT:-_SIGNATURE_BYTES])
+        sha.update(self._data[_CONTENT_AT:-_SIGNATURE_BYTES])
         return sha.digest()
 
     # Whether `image` begins with these very bytes.
     def is_prefix_of(self, image: memoryview) -> bool:
-        return image[: len(self._octets)] == self._octets
+        return image[: len(self._data)] == self._data

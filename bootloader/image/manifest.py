@@ -26,7 +26,7 @@ RELEASE_NOTES        = const(5)
 
 KIND_ROMFS           = const(0)     # a ROMFS application
 _LAST_EVEN           = const(18)
-_TEXT_MAX            = const(256)   # octets of a text
+_TEXT_MAX            = const(256)   # bytes of a text
 ALIGNMENT            = const(16)    # the payload begins at a multiple of this
 # fmt: on
 
@@ -67,7 +67,7 @@ class Manifest:
         self.release_notes = release_notes
 
 
-# Octets of the zero padding that follows an envelope of `envelope_bytes`.
+# Bytes of the zero padding that follows an envelope of `envelope_bytes`.
 def padding_bytes(envelope_bytes: int) -> int:
     return -envelope_bytes % ALIGNMENT
 
@@ -116,7 +116,7 @@ def _predecessor(value: object) -> "tuple[int, bytes | None, str | None]":
     )
 
 
-# The manifest in `content`. ENCODING carries the offset of the octet, MANIFEST_MALFORMED and
+# The manifest in `content`. ENCODING carries the offset of the byte, MANIFEST_MALFORMED and
 # UNKNOWN_EVEN_KEY the key of the value that is wrong.
 def parse_manifest(content: "bytes | memoryview") -> Manifest:
     fields = cbor.decode(content)

@@ -46,7 +46,7 @@ HEADER_LAYOUT = "<IHHHHHIH32sIHH"
 
 
 class Header:
-    # header_string: 32 octets, free text. total_bytes: the whole file, header and trailer included
+    # header_string: 32 bytes, free text. total_bytes: the whole file, header and trailer included
     def __init__(
         self,
         manufacturer_code: int,
@@ -66,11 +66,11 @@ class Header:
         self.stack_version = stack_version
 
 
-# The header in the first HEADER_BYTES octets; Refused with the offset of the field at fault.
-def parse_header(octets: "bytes | bytearray | memoryview") -> Header:
-    if len(octets) < HEADER_BYTES:
-        raise Refused(FILE_IDENTIFIER, len(octets))
-    fields = struct.unpack_from(HEADER_LAYOUT, octets, 0)
+# The header in the first HEADER_BYTES bytes; Refused with the offset of the field at fault.
+def parse_header(data: "bytes | bytearray | memoryview") -> Header:
+    if len(data) < HEADER_BYTES:
+        raise Refused(FILE_IDENTIFIER, len(data))
+    fields = struct.unpack_from(HEADER_LAYOUT, data, 0)
     identifier, version, length, control, manufacturer, image_type, file_version = fields[:7]
     stack_version, header_string, total_bytes, hardware_low, hardware_high = fields[7:]
     if identifier != IDENTIFIER:
@@ -93,15 +93,15 @@ def parse_header(octets: "bytes | bytearray | memoryview") -> Header:
 
 
 class Trailer:
-    # signature: r || s, each 32 octets big-endian
+    # signature: r || s, each 32 bytes big-endian
     def __init__(self, force_replace: int, signature: "bytes | memoryview") -> None:
         self.force_replace = force_replace
         self.signature = signature
 
 
-# The trailer in exactly TRAILER_BYTES octets. Any Force Replace is taken: only a Communications
+# The trailer in exactly TRAILER_BYTES bytes. Any Force Replace is taken: only a Communications
 # Hub acts on it.
-def parse_trailer(octets: "bytes | memoryview") -> Trailer:
-    if len(octets) != TRAILER_BYTES or octets[1] != SIGNATURE_BYTES:
+def parse_trailer(data: "bytes | memoryview") -> Trailer:
+    if len(data) != TRAILER_BYTES or data[1] != SIGNATURE_BYTES:
         raise Refused(TRAILER, 1)
-    return Trailer(octets[0], octets[2:])
+    return Trailer(data[0], data[2:])

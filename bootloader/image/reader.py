@@ -30,13 +30,13 @@ class Sink:
     def on_manifest(self, envelope: cose.Envelope, manifest: Manifest) -> None:
         pass
 
-    # octets of the Manufacturer Image, in order; a view that is good only during the call
-    def on_image(self, octets: memoryview) -> None:
+    # bytes of the Manufacturer Image, in order; a view that is good only during the call
+    def on_image(self, data: memoryview) -> None:
         pass
 
 
 class ImageReader:
-    # total_bytes: what the sender says that the whole file holds
+    # total_bytes: the size of the whole file, as the sender announces it
     def __init__(self, total_bytes: int, sink: Sink) -> None:
         # shorter than a header: no byte would ever bring this to an end
         if total_bytes < ota.HEADER_BYTES:
@@ -56,27 +56,27 @@ class ImageReader:
         self._state = _HEADER
         self._wanted = ota.HEADER_BYTES
 
-    # Takes the next octets of the file.
-    def feed(self, octets: "bytes | memoryview") -> None:
-        octets = memoryview(octets)
+    # Takes the next bytes of the file.
+    def feed(self, data: "bytes | memoryview") -> None:
+        data = memoryview(data)
         at = 0
-        while at < len(octets):
-            at += self.read(octets[at:])
+        while at < len(data):
+            at += self.read(data[at:])
 
     # The same, but stops once the manifest is read, before any of the Manufacturer Image is
     # passed on: what follows can wait until the manifest is checked. Returns the bytes taken.
-    def read(self, octets: memoryview) -> int:
-        if self.position + len(octets) > self.total_bytes:
+    def read(self, data: memoryview) -> int:
+        if self.position + len(data) > self.total_bytes:
             raise Refused(SIZE_MISMATCH, self.total_bytes)
         at = 0
-        while at < len(octets):
-            piece = octets[at : at + self._wanted]
+        while at < len(data):
+            piece = data[at : at + self._wanted]
             at += len(piece)
             self.position += len(piece)
             self._wanted -= len(piece)
             self._take(piece)
             # a step may want nothing more: what was read last time was the manifest, padding of no
-            # octets, no trailer
+            # bytes, no trailer
             while not self._wanted and self._state != _END:
                 self._step()
                 if self._state == _MANIFEST:
@@ -128,11 +128,11 @@ class ImageReader:
         self._wanted = wanted
 
     def _read_envelope(self) -> None:
-        octets = memoryview(self._gathered)
-        self.envelope = cose.Envelope(octets)
+        data = memoryview(self._gathered)
+        self.envelope = cose.Envelope(data)
         self.manifest = parse_manifest(self.envelope.content)
-        padding = padding_bytes(len(octets))
-        self.image_bytes = len(octets) + padding + self.manifest.payload_bytes
+        padding = padding_bytes(len(data))
+        self.image_bytes = len(data) + padding + self.manifest.payload_bytes
         # exactly nothing or exactly a trailer may follow
         if self.total_bytes - ota.HEADER_BYTES - self.image_bytes not in (0, ota.TRAILER_BYTES):
             raise Refused(LAYOUT, ota.HEADER_BYTES + self.image_bytes)

@@ -63,7 +63,7 @@ def encode_envelope(kid: bytes, encoded_manifest: bytes, signature: bytes) -> by
     if len(kid) != cose.KID_BYTES or len(signature) != 64 or len(encoded_manifest) < 24:
         raise ValueError
     head = cbor.encode_head(2, len(encoded_manifest))
-    octets = cose.PREFIX + kid + head + encoded_manifest + b"\x58\x40" + signature
-    if len(octets) > cose.ENVELOPE_MAX_BYTES:
+    data = cose.PREFIX + kid + head + encoded_manifest + b"\x58\x40" + signature
+    if len(data) > cose.ENVELOPE_MAX_BYTES:
         raise ValueError
-    return octets
+    return data

@@ -1,7 +1,7 @@
 # The console of the device: SMP requests are answered, typed lines go to the application.
 #
 # `poll` never waits and takes some milliseconds at most: it takes what has arrived, or does one
-# step of the answer to a request, or one of a verification that nobody waits for.
+# step of the answer to a request, or one of a verification that no client waits for.
 
 from bootloader.compat import const
 from bootloader.device import Device
@@ -22,7 +22,7 @@ class Console:
         self._frames = frame.FrameReader()
         self._buffer = bytearray(_READ_BYTES)
         self._lines: "list[str]" = []
-        self._found = None  # what is left of the octets read last: generator of frames
+        self._found = None  # what is left of the bytes read last: generator of frames
         self._answering = None  # generator of the reply that is being worked out
         self._os = os.OsGroup("hanboot on " + self._board.name)
         groups = {

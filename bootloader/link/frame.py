@@ -3,7 +3,7 @@
 #   06 09 <base64> 0A   first line      04 14 <base64> 0A   each that follows
 #
 # The base64 of all lines decodes to `length (2) | message | CRC-16 (2)`, big-endian; the length
-# counts message and CRC. Any other line is text that somebody typed. A damaged line costs its
+# counts message and CRC. Any other line is typed text. A damaged line costs its
 # message and nothing else: the next first line begins afresh.
 
 from binascii import a2b_base64, b2a_base64
@@ -12,8 +12,8 @@ from bootloader.compat import const
 
 # fmt: off
 BUF_BYTES    = const(1024)  # decoded: length, message and CRC; what parameters report
-_LINE_BYTES  = const(512)   # longest line taken; some clients send lines of 500 octets
-_CHUNK_BYTES = const(93)    # decoded octets of a line sent: 124 in base64, 127 as a line
+_LINE_BYTES  = const(512)   # longest line taken; some clients send lines of 500 bytes
+_CHUNK_BYTES = const(93)    # decoded bytes of a line sent: 124 in base64, 127 as a line
 _TEXT_BYTES  = const(80)    # longest typed line kept
 # fmt: on
 
@@ -23,17 +23,17 @@ _NEXT = b"\x04\x14"
 try:
     from binascii import crc_hqx
 except ImportError:
-    # CRC-16/XMODEM, an octet at a time: high octet and octet are x, reduced by
+    # CRC-16/XMODEM, a byte at a time: high byte and byte are x, reduced by
     # x^16 + x^12 + x^5 + 1
-    def crc_hqx(octets: "bytes | memoryview", crc: int) -> int:  # type: ignore[misc]
-        for octet in octets:
-            x = crc >> 8 ^ octet
+    def crc_hqx(data: "bytes | memoryview", crc: int) -> int:  # type: ignore[misc]
+        for byte in data:
+            x = crc >> 8 ^ byte
             x ^= x >> 4
             crc = (crc << 8 ^ x << 12 ^ x << 5 ^ x) & 0xFFFF
         return crc
 
 
-# The lines that carry `message`, as one run of octets to be written at once.
+# The lines that carry `message`, as one run of bytes to be written at once.
 def encode(message: bytes) -> bytes:
     packet = (len(message) + 2).to_bytes(2, "big") + message
     packet += crc_hqx(message, 0).to_bytes(2, "big")
@@ -45,30 +45,30 @@ def encode(message: bytes) -> bytes:
     return bytes(lines)
 
 
-# Where the last marker in `octets` stands, -1 if there is none: no text and no base64 holds one.
-def _marker_at(octets: bytes) -> int:
-    return max(octets.rfind(_FIRST), octets.rfind(_NEXT))
+# Where the last marker in `data` stands, -1 if there is none: no text and no base64 holds one.
+def _marker_at(data: bytes) -> int:
+    return max(data.rfind(_FIRST), data.rfind(_NEXT))
 
 
 class FrameReader:
-    # messages are at most buf_bytes - 4 octets; a longer one is dropped
+    # messages are at most buf_bytes - 4 bytes; a longer one is dropped
     def __init__(self, buf_bytes: int = BUF_BYTES) -> None:
         self._line = bytearray(_LINE_BYTES)
         self._line_bytes = 0
         self._overlong = False
         self._packet = bytearray(buf_bytes)
         self._packet_bytes = 0
-        self._expected = 0  # octets of the packet under way; 0 while there is none
+        self._expected = 0  # bytes of the packet under way; 0 while there is none
         self.dropped = 0  # lines and messages that were damaged
 
-    # Takes octets from the line. Yields each complete message as a memoryview, good until the
-    # next octets are taken, and each typed line as a str.
-    def feed(self, octets: "bytes | memoryview"):  # type: ignore[no-untyped-def]
-        octets = bytes(octets)
+    # Takes bytes from the line. Yields each complete message as a memoryview, good until the
+    # next bytes are taken, and each typed line as a str.
+    def feed(self, data: "bytes | memoryview"):  # type: ignore[no-untyped-def]
+        data = bytes(data)
         at = 0
-        while at < len(octets):
-            end = octets.find(b"\n", at)
-            self._gather(octets[at:] if end < 0 else octets[at:end])
+        while at < len(data):
+            end = data.find(b"\n", at)
+            self._gather(data[at:] if end < 0 else data[at:end])
             if end < 0:
                 return
             at = end + 1
@@ -81,7 +81,7 @@ class FrameReader:
 
     def _gather(self, piece: bytes) -> None:
         if self._line_bytes + len(piece) > _LINE_BYTES:
-            # too long for a line, but one may begin in it; or with its last octet
+            # too long for a line, but one may begin in it; or with its last byte
             piece = bytes(self._line[: self._line_bytes]) + piece
             at = _marker_at(piece)
             piece = piece[at:] if 0 <= at >= len(piece) - _LINE_BYTES else piece[-1:]
@@ -97,7 +97,7 @@ class FrameReader:
     def _take_line(self, line: bytes, overlong: bool) -> "memoryview | str | None":
         at = _marker_at(line)
         if at > 0:
-            # noise, or half a line, without an end of its own: the message behind it is whole
+            # noise, or half a line, without an end of its own: the message after it is whole
             self.dropped += 1
         if at < 0:
             if overlong:
@@ -141,8 +141,8 @@ class FrameReader:
 
     def _text(self, line: bytes) -> "str | None":
         # noise is no text
-        for octet in line:
-            if (octet < 0x20 and octet not in b"\t\r") or octet > 0x7E:
+        for byte in line:
+            if (byte < 0x20 and byte not in b"\t\r") or byte > 0x7E:
                 self.dropped += 1
                 return None
         text = line.decode().strip()

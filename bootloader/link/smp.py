@@ -71,8 +71,8 @@ def parse_header(message: "bytes | memoryview") -> "Header | None":
 def encode(
     version: int, operation: int, group: int, sequence: int, command: int, body: object
 ) -> bytes:
-    octets = cbor.encode(body)
-    return Header(version, operation, len(octets), group, sequence, command).encode() + octets
+    data = cbor.encode(body)
+    return Header(version, operation, len(data), group, sequence, command).encode() + data
 
 
 # What a command got; typed look-ups that answer EINVAL.
@@ -87,8 +87,8 @@ class Request:
             raise SmpError(EINVAL)
         return value
 
-    # An octet string, as a view into the message; None where it is absent.
-    def octets(self, name: str) -> "memoryview | None":
+    # A byte string, as a view into the message; None where it is absent.
+    def byte_string(self, name: str) -> "memoryview | None":
         value = self.fields.get(name)
         if value is not None and not isinstance(value, memoryview):
             raise SmpError(EINVAL)

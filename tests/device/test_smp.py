@@ -220,11 +220,11 @@ class RequestTest(unittest.TestCase):
         with self.assertRaises(SmpError):
             request.uint("absent")
 
-    def test_octets_and_text(self):
+    def test_byte_strings_and_text(self):
         request = Request(READ, self.FIELDS)
         self.check(request.octets, {"octets": b"o", "null": None})
         self.check(request.text, {"text": "t", "null": None})
-        self.assertIsNone(request.octets("absent"))
+        self.assertIsNone(request.byte_string("absent"))
         self.assertIsNone(request.text("absent"))
 
 

@@ -2,7 +2,7 @@
 #
 #   0  identity      1  last verdict with its remedy   2  upgrade history
 #   3  progress      4  trust anchor: begin (write) and cells (read)
-#   5  trust anchor: table octets                      6  trust anchor: commit
+#   5  trust anchor: table bytes                      6  trust anchor: commit
 #
 # Refusals are reason codes (bootloader/reasons.py), as errors of this group: rc = 256 + reason.
 
@@ -145,7 +145,7 @@ class HanbootGroup:
         }
 
     def _anchor_begin(self, request: Request):  # type: ignore[no-untyped-def]
-        head, signature = request.octets("head"), request.octets("signature")
+        head, signature = request.byte_string("head"), request.byte_string("signature")
         if head is None:
             raise SmpError(EINVAL)
         try:
@@ -157,11 +157,11 @@ class HanbootGroup:
         return {}
 
     def _anchor_table(self, request: Request) -> "dict[str, object]":
-        octets = request.octets("data")
-        if octets is None:
+        data = request.byte_string("data")
+        if data is None:
             raise SmpError(EINVAL)
         try:
-            self._device.anchors.write(request.uint("off"), octets)
+            self._device.anchors.write(request.uint("off"), data)
         except Refused as refused:
             raise _error(refused)
         return {}

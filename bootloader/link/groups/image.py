@@ -46,11 +46,11 @@ def to_error(refused: reasons.Refused) -> SmpError:
     return SmpError(_NEAREST.get(refused.reason, _INVALID_IMAGE_HEADER), _GROUP)
 
 
-# A file version as text: its octets, and the last only where it says something.
+# A file version as text: its bytes, and the last only where it says something.
 def version_text(file_version: int) -> str:
-    octets = file_version.to_bytes(4, "big")
-    text = ".".join([str(octet) for octet in octets[:3]])
-    return text + "." + str(octets[3]) if octets[3] else text
+    data = file_version.to_bytes(4, "big")
+    text = ".".join([str(byte) for byte in data[:3]])
+    return text + "." + str(data[3]) if data[3] else text
 
 
 class ImageGroup:
@@ -102,7 +102,7 @@ class ImageGroup:
         return entry
 
     def _set_state(self, request: Request) -> "dict[str, object]":
-        wanted = request.octets("hash")
+        wanted = request.byte_string("hash")
         # a verdict on it would name another
         if wanted is not None and len(wanted) != _HASH_BYTES:
             raise SmpError(EINVAL)
@@ -129,16 +129,16 @@ class ImageGroup:
 
     def _upload(self, request: Request):  # type: ignore[no-untyped-def]
         offset = request.uint("off")
-        octets = request.octets("data")
-        if octets is None:
+        data = request.byte_string("data")
+        if data is None:
             raise SmpError(EINVAL)
         try:
             if offset == 0:
-                sha = request.octets("sha")
+                sha = request.byte_string("sha")
                 start = self._installer.begin(request.uint("len"), bytes(sha) if sha else None)
                 if start:
                     return {"off": start}
-            return {"off": (yield from self._installer.write_steps(offset, octets))}
+            return {"off": (yield from self._installer.write_steps(offset, data))}
         except reasons.Refused as refused:
             raise to_error(refused)
 
