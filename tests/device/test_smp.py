@@ -222,7 +222,7 @@ class RequestTest(unittest.TestCase):
 
     def test_byte_strings_and_text(self):
         request = Request(READ, self.FIELDS)
-        self.check(request.octets, {"octets": b"o", "null": None})
+        self.check(request.byte_string, {"octets": b"o", "null": None})
         self.check(request.text, {"text": "t", "null": None})
         self.assertIsNone(request.byte_string("absent"))
         self.assertIsNone(request.text("absent"))
