@@ -52,8 +52,11 @@ $(UNITTEST): $(VENV)
 firmware: setup-rp2 ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]
 	@$(BIN)/python boards/$(BOARD)/build.py $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
 
-demo: setup $(if $(filter rp2040,$(BOARD)),demo-firmware) ## Watch a PPMID refuse the wrong upgrade; BOARD=rp2040: the chip's
-	@$(BIN)/python -m hanboot.demo $(filter rp2040,$(BOARD))
+# a BOARD of this Makefile's own is not for the demo
+DEMO_BOARD = $(if $(filter file,$(origin BOARD)),,$(BOARD))
+
+demo: setup $(if $(filter rp2040,$(DEMO_BOARD)),demo-firmware) ## Watch a PPMID refuse the wrong upgrade [BOARD=esp32|rp2040]
+	@$(BIN)/python -m hanboot.demo $(DEMO_BOARD)
 
 demo-firmware: setup-rp2
 	@$(BIN)/python boards/rp2040_han/build.py

@@ -4,7 +4,7 @@
 
 from bootloader.compat import const
 
-_READ_BYTES = const(8192)  # what is read at once
+_READ_BYTES = const(4096)  # what is read at once, into one piece of the heap
 
 
 class View:

@@ -122,7 +122,7 @@ class FilesTest(unittest.TestCase):
                 found = whole[start:end]
                 self.assertEqual(len(found), len(flat[start:end]))
                 if isinstance(found, View):
-                    self.assertTrue(end - start > 8192)
+                    self.assertTrue(end - start > 4096)
                     self.assertEqual(bytes(found[3:300]), flat[start + 3 : start + 300])
                 else:
                     self.assertEqual(bytes(found), flat[start:end])

@@ -25,9 +25,10 @@ def last_line(text: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def test_every_step_goes_as_expected(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [(), ("esp32",)], ids=["virtual", "esp32"])
+def test_every_step_goes_as_expected(kind: tuple[str, ...], tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hanboot.demo"],
+        [sys.executable, "-m", "hanboot.demo", *kind],
         env=os.environ | {"TMPDIR": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -56,7 +57,11 @@ def test_every_step_goes_as_expected(tmp_path: Path) -> None:
 @pytest.mark.skipif(not shutil.which("make"), reason="no make here")
 @pytest.mark.parametrize(
     ("arguments", "command"),
-    [((), "-m hanboot.demo"), (("BOARD=rp2040",), "-m hanboot.demo rp2040")],
+    [
+        ((), "-m hanboot.demo"),
+        (("BOARD=esp32",), "-m hanboot.demo esp32"),
+        (("BOARD=rp2040",), "-m hanboot.demo rp2040"),
+    ],
 )
 def test_make_runs_it(arguments: tuple[str, ...], command: str) -> None:
     planned = subprocess.run(
@@ -67,7 +72,14 @@ def test_make_runs_it(arguments: tuple[str, ...], command: str) -> None:
         check=True,
     )
     assert planned.stdout.rstrip().endswith(command)
-    assert ("build.py" in planned.stdout) == bool(arguments)
+    assert ("build.py" in planned.stdout) == ("BOARD=rp2040" in arguments)
+
+
+def test_an_unknown_board(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        demo.main("esp8266")
+    assert ended.value.code == 2
+    assert "no board esp8266" in capsys.readouterr().err
 
 
 def play(capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:

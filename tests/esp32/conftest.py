@@ -9,7 +9,8 @@ from rig import ROOT, Firmware, States
 
 from hanboot.boards.esp32.model import Esp32Board
 
-sys.path.append(str(ROOT / "tests" / "e2e"))
+for _folder in ("e2e", "matrix"):
+    sys.path.append(str(ROOT / "tests" / _folder))
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import small_release
 import steps
 
-from hanboot.boards.esp32.model import Esp32Board
+from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device, Identity
 from hanboot.device.provisioning import AnchorKey, development_keys, provision
@@ -174,10 +174,6 @@ class Firmware:
 # --- boards
 
 
-#: Boards that run here, on a state folder.
-BoardKind = type[VirtualBoard] | type[Esp32Board]
-
-
 class Bench:
     """A virtual board in this process, with somebody who reads its display and types.
 
@@ -193,7 +189,7 @@ class Bench:
         state: Path,
         role: str | None = None,
         trial_ms: int = 10_000,
-        kind: BoardKind = VirtualBoard,
+        kind: LocalBoard = VirtualBoard,
     ) -> None:
         self.texts: list[str] = []
         self.board = kind(state, role, trial_ms, self.texts.append)
@@ -270,7 +266,7 @@ def is_topped_up(credit: float) -> bool:
 class States:
     """State folders of devices, each prepared once and copied for whoever wants one."""
 
-    def __init__(self, folder: Path, firmware: Firmware, kind: BoardKind = VirtualBoard) -> None:
+    def __init__(self, folder: Path, firmware: Firmware, kind: LocalBoard = VirtualBoard) -> None:
         self._folder = folder
         self._firmware = firmware
         self._kind = kind

@@ -11,7 +11,7 @@ import click
 from bootloader.policy import DEVICE_TYPES
 from bootloader.trust import anchors
 from hanboot import files
-from hanboot.boards import virtual
+from hanboot.boards import local, virtual
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.board import anchor_key
 from hanboot.cli.output import Out, json_option
@@ -43,6 +43,13 @@ from hanboot.trust import keys
 # never from the environment or hanboot.toml: the device is upgraded
 @click.option("--port", metavar="PORT", help="Play on this device. Default: on virtual boards.")
 @click.option("--role", type=click.Choice(virtual.ROLES), help="What a virtual board plays.")
+@click.option(
+    "--board",
+    type=click.Choice(list(local.BOARDS)),
+    default="virtual",
+    show_default=True,
+    help="What to play on without --port.",
+)
 @click.option("--html", "html_file", type=FilePath(), help="Write an HTML page.")
 @click.option("--junit", "junit_file", type=FilePath(), help="Write JUnit XML.")
 @json_option
@@ -52,6 +59,7 @@ def matrix(
     supplier_key: Path | None,
     port: str | None,
     role: str | None,
+    board: str,
     html_file: Path | None,
     junit_file: Path | None,
     as_json: bool,
@@ -88,7 +96,13 @@ def matrix(
             cells.append(anchor_key(anchors.SUPPLIER, supplier_key))
         with tempfile.TemporaryDirectory(prefix="hanboot-matrix-") as folder:
             played = VirtualMatrix(
-                Path(folder), role or _role(releases), releases, cells, trust, tell
+                Path(folder),
+                role or _role(releases),
+                releases,
+                cells,
+                trust,
+                tell,
+                local.BOARDS[board],
             ).play()
     _show(out, played)
     if html_file:

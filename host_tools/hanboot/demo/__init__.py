@@ -1,8 +1,9 @@
 """`make demo`: a PPMID refuses the upgrade that would break it, and takes the right path.
 
 Every step is played on the device code in a real MicroPython, through the same calls as the
-command line's. A step that does not go as expected fails the demo. It is a virtual PPMID, or with
-`rp2040` as argument the firmware of a Pico on an emulated chip.
+command line's. A step that does not go as expected fails the demo. It is a virtual PPMID, with
+`esp32` as argument one with the partitions of an ESP32, or with `rp2040` the firmware of a Pico on
+an emulated chip.
 
 story, bench    how steps are told and counted; a PPMID with somebody at its console
 household, uncontrolled, inherited    the acts
@@ -18,6 +19,7 @@ from pathlib import Path
 
 import click
 
+from hanboot.boards import local
 from hanboot.demo import household, inherited, uncontrolled
 from hanboot.demo.bench import Bench, Keys, Releases, build
 from hanboot.demo.story import Story
@@ -36,8 +38,15 @@ _ACTS: tuple[tuple[str, Act], ...] = (
 _ACTS_RP2040 = _ACTS[:1]
 
 
+#: What it can be played on.
+KINDS = (*local.BOARDS, "rp2040")
+
+
 def main(kind: str = "virtual") -> None:
-    """Plays the demo; exit status 1 if any step did not go as expected."""
+    """Plays the demo; exit status 1 if any step did not go as expected, 2 for an unknown board."""
+    if kind not in KINDS:
+        click.echo(f"no board {kind} to play the demo on: {', '.join(KINDS)}", err=True)
+        sys.exit(2)
     acts = _ACTS
     if kind == "rp2040":
         acts = _ACTS_RP2040

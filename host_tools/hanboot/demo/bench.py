@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from hanboot.boards import local
 from hanboot.boards.device_code import ROOT
 from hanboot.boards.process import BoardProcess
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device, DeviceRefused, Verdict
 from hanboot.device.provisioning import development_keys, provision
 from hanboot.explain import reasons as explain
@@ -65,10 +65,10 @@ def build(
 
 
 def board(kind: str, state: Path, on_text: Callable[[str], None]) -> BoardProcess:
-    """A PPMID that runs on this machine: "virtual", or the firmware on an emulated "rp2040"."""
+    """A PPMID that runs on this machine: one of `boards.local`, or firmware on "rp2040"."""
     if kind == "rp2040":
         return Rp2040Board(state, "ppmid", on_text)
-    return VirtualBoard(state, "ppmid", _TRIAL_MS, on_text)
+    return local.BOARDS[kind](state, "ppmid", _TRIAL_MS, on_text)
 
 
 class Bench:

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootloader import reasons
+from hanboot.boards.esp32.model import Esp32Board
+from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, provision
@@ -45,6 +47,7 @@ class VirtualMatrix:
         keys: trust anchors to give each board.
         trust: the same, for the comparison.
         on_row: called with what is played next.
+        board: class of the boards.
     """
 
     def __init__(
@@ -55,7 +58,9 @@ class VirtualMatrix:
         keys: list[AnchorKey],
         trust: Trust,
         on_row: Callable[[str], None] = lambda name: None,
+        board: LocalBoard = VirtualBoard,
     ) -> None:
+        self._board = board
         self._folder = folder
         self._role = role
         self._keys = keys
@@ -79,7 +84,7 @@ class VirtualMatrix:
 
     def _blank(self) -> _Row:
         state = self._folder / "blank"
-        with _board(state, self._role) as (_, device):
+        with _started(self._board, state, self._role) as (_, device):
             provision(device, self._keys)
             facts = state_of(device.identity())
         return _Row(Place(Situation(None), facts), state)
@@ -90,7 +95,7 @@ class VirtualMatrix:
 
     def _play_cell(self, row: _Row, release: Release) -> None:
         state = self._copy(row.flash)
-        with _board(state) as (_, device):
+        with _started(self._board, state) as (_, device):
             cell = play(device, row.place, release, self._trust, activate=True)
         self.matrix.cells.append(cell)
         if not (self._is_kept(row, cell, state) or cell.faults):
@@ -118,7 +123,7 @@ class VirtualMatrix:
         """A row after a trial that found no end, because power was cut in each of its starts."""
         situation = Situation(row.place.situation.running, "revert", release)
         state = self._copy(row.flash)
-        if _cut_short(state, release):
+        if _cut_short(self._board, state, release):
             self._rows.append(_Row(Place(situation, row.place.state), state))
             return
         shutil.rmtree(state)
@@ -141,14 +146,16 @@ class VirtualMatrix:
 
 
 @contextlib.contextmanager
-def _board(state: Path, role: str | None = None) -> Iterator[tuple[VirtualBoard, Device]]:
-    with VirtualBoard(state, role, _TRIAL_MS) as board, Device(board.port) as device:
+def _started(
+    kind: LocalBoard, state: Path, role: str | None = None
+) -> Iterator[tuple[VirtualBoard | Esp32Board, Device]]:
+    with kind(state, role, _TRIAL_MS) as board, Device(board.port) as device:
         yield board, device
 
 
-def _cut_short(state: Path, release: Release) -> bool:
+def _cut_short(kind: LocalBoard, state: Path, release: Release) -> bool:
     """Cuts power in every start of a trial; whether the device reverted it for that."""
-    with _board(state) as (board, device):
+    with _started(kind, state) as (board, device):
         if offer(device, release) != oracle.ACCEPTED:
             return False
         device.activate(release.image.image_hash)
