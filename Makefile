@@ -36,8 +36,8 @@ setup-rp2: $(VENV) ## Bring what building RP2040 firmware needs
 	@$(BIN)/python $(TOOLCHAIN) rp2-setup
 
 $(VENV): pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10) and \
-		"hanboot needs Python 3.10 or newer; set PYTHON=python3.x")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
+		"hanboot needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@$(PYTHON) $(TOOLCHAIN) venv
 	@echo "Installing Python packages into .venv ..."
 	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import difflib
-import importlib
-import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
 from hanboot import files
 from hanboot.errors import BadFile
-
-# part of Python from 3.11 on
-_tomllib: Any = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 _REQUIRED: Any = object()
 
@@ -133,7 +129,7 @@ def load(file: Path) -> Table:
     """
     octets = files.read(file, files.TEXT_MAX_BYTES)
     try:
-        return Table(file, _tomllib.loads(octets.decode()))
+        return Table(file, tomllib.loads(octets.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise _unusable(file, f"octet {error.start} is not UTF-8", "give a TOML file") from None
     except (ValueError, RecursionError) as error:

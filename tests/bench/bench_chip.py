@@ -16,13 +16,15 @@ from pathlib import Path
 import bench_firmware
 import small_release
 from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
-from steps import install
 
 from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
 from hanboot.boards import rp2040
-from hanboot.device.client import Device, DeviceRefused
+from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
-from hanboot.image.ota_file import Image, load, sign
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import upgrade
+from hanboot.image.ota_file import Image, load
+from hanboot.image.sign import sign
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 
@@ -140,7 +142,7 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
     board.on_start()
     device = ChipDevice(board)
     maker.provision(device)
-    install(device, first)
+    upgrade(device, first.octets)
     # confirmed, at rest, and having answered once
     device.reset()
     device.identity()
@@ -191,7 +193,7 @@ def product(folder: Path) -> dict[str, float]:
     board = ChipBoard(folder / "product.bin", rp2040.firmware("ppmid"))
     device = ChipDevice(board)
     maker.provision(device)
-    install(device, small)
+    upgrade(device, small.octets)
     found["boot_ms_4k"] = _boot_ms(board, device)
 
     board.set_rate(LINE_115200)

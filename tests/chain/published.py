@@ -19,7 +19,7 @@ SCHEMAS = FOLDER / "xsd"
 needed = pytest.mark.skipif(not FOLDER.exists(), reason="the published test data is not here")
 
 #: When every published certificate was valid.
-THEN = datetime.datetime(2024, 1, 1, tzinfo=datetime.timezone.utc)
+THEN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
 def certificate(name: str) -> Path:

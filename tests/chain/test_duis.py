@@ -33,7 +33,7 @@ from hanboot.trust import keys
 
 SUPPLIER, BROKER = "90-B3-D5-1F-30-01-00-00", "90-B3-D5-1F-30-00-00-02"
 PPMID, HCALCS = "00-DB-12-34-56-78-90-A4", "00-DB-12-34-56-78-90-A6"
-AT = datetime.datetime(2026, 3, 1, 10, 0, tzinfo=datetime.timezone.utc)
+AT = datetime.datetime(2026, 3, 1, 10, 0, tzinfo=datetime.UTC)
 ASKED = RequestID.parse(f"{SUPPLIER}:{HCALCS}:1000")
 
 USER, DSP = "xml-sign-90B3D51F30010000-ds", "dsp-xml-sign-90B3D51F30000002-ds-pre-1.4.1"

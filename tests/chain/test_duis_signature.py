@@ -19,7 +19,7 @@ from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki.authority import Authority
 
 ASKED = RequestID.parse("90-B3-D5-1F-30-01-00-00:00-DB-12-34-56-78-90-A6:1000")
-NOW = datetime.datetime.now(datetime.timezone.utc)
+NOW = datetime.datetime.now(datetime.UTC)
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from hanboot.errors import BadFile
 from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki import lab, validation
 
-NOW = datetime.datetime.now(datetime.timezone.utc)
+NOW = datetime.datetime.now(datetime.UTC)
 
 
 def test_new_test_pki(run, tmp_path):

@@ -119,7 +119,7 @@ def test_an_upload_that_was_killed_goes_on(
     first.kill()
     first.wait(10)
     with Device(board.port) as device:
-        received = device.progress()[1]
+        received = device.progress().received
     assert 0 < received < len(long.octets)
 
     smpmgr(board, "--loglevel", "INFO", "--logfile", log, "--line-buffers", "8", *upgrade)

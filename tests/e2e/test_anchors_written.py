@@ -61,7 +61,7 @@ def test_a_lost_answer_while_anchors_are_written(
     blank: Bench, pairs: Keys, command_id: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first answer to each command of group 65 that writes a cell."""
-    monkeypatch.setattr("hanboot.link.ports.patience", lambda port: 0.2)
+    monkeypatch.setattr("hanboot.link.serial.patience", lambda port: 0.2)
     frames, lost = frame.FrameReader(), []
 
     def spoil(octets: bytes, to_board: bool) -> bytes:

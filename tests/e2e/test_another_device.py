@@ -84,7 +84,7 @@ def test_a_port_that_chatters_and_echoes(impostor: Make) -> None:
     ids=["silent", "echo", "flood", "half frames"],
 )
 def test_no_answer(impostor: Make, answer: Callable[[bytes | None], bytes], monkeypatch) -> None:
-    monkeypatch.setattr("hanboot.link.ports.patience", lambda port: 0.1)
+    monkeypatch.setattr("hanboot.link.serial.patience", lambda port: 0.1)
     assert_error(hanboot("status", "--port", impostor(answer)), 4, "no answer")
 
 

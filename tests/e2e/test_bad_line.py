@@ -230,7 +230,7 @@ def test_the_application_runs_on_while_an_image_arrives(
         def advance(done: int, total: int) -> None:
             if milestones and done > milestones[0]:
                 milestones.pop(0)
-                assert device.progress()[0] == "receiving"
+                assert device.progress().state == "receiving"
                 answers.append("")
                 device.smp.type_line("rounds")
                 wait_for(heard, "an answer in the middle of an upload")

@@ -4,6 +4,7 @@ one. (What machine.bootloader() does is seen on the emulated chip, tests/rp2040.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import re
 import resource
@@ -17,11 +18,13 @@ import pytest
 from bootsel_disk import RP2350, Disk, firmware, make_uf2
 from command_line import assert_error, hanboot
 from rig import Bench, States
+from serial.tools import list_ports
 
 from hanboot.boards import bootsel, uf2
 from hanboot.boards import flashing as flash
 from hanboot.boards.device_code import ROOT
-from hanboot.link import usb as usb_module
+from hanboot.device import records
+from hanboot.device.records import Tier
 
 _RP2350_ARM = 0xE48BFF59
 
@@ -47,7 +50,7 @@ class Usb:
 @pytest.fixture
 def usb(monkeypatch: pytest.MonkeyPatch) -> Usb:
     plugged = Usb()
-    monkeypatch.setattr(usb_module.list_ports, "comports", lambda: list(plugged.ports))
+    monkeypatch.setattr(list_ports, "comports", lambda: list(plugged.ports))
     return plugged
 
 
@@ -67,9 +70,20 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+def play_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual boards say that they are products."""
+    parse = records.parse_identity
+    monkeypatch.setattr(
+        records,
+        "parse_identity",
+        lambda fields: dataclasses.replace(parse(fields), tier=Tier.PRODUCT),
+    )
+
+
 @pytest.fixture
-def back(usb: Usb, states: States) -> Iterator[Bench]:
-    """A board that is plugged in once the disk is gone; it plays the Pico."""
+def back(usb: Usb, states: States, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """A board that is plugged in once the disk is gone; it plays a Pico with a product."""
+    play_product(monkeypatch)
     with states.bench(states.provisioned("ppmid")) as bench:
         yield bench
 
@@ -324,7 +338,7 @@ def test_a_product_is_not_flashed_over_its_console(
 ) -> None:
     ran = hanboot("board", "flash", "--port", ppmid.port, file)
     assert_error(ran, 1, "is no board that can be flashed", "PPMID", "1.0.0.0")
-    monkeypatch.setattr(flash, "_VIRTUAL", "none")
+    play_product(monkeypatch)
     for more in ((), ("--replace",)):
         ran = hanboot("board", "flash", "--port", ppmid.port, file, *more)
         assert_error(ran, 1, "is a product", "no command leads to BOOTSEL", "--volume in place")

@@ -77,7 +77,7 @@ def test_status(ppmid: Bench, firmware: Firmware, pairs: Keys) -> None:
     assert status.keys() == {
         *("board", "serial", "manufacturer_code", "image_type", "hardware_version"),
         *("device_type", "slot_bytes", "security_counter", "provisioned", "running", "slots"),
-        *("anchors", "verdict"),
+        *("anchors", "verdict", "tier", "role", "versions"),
     }
     assert status["running"].keys() == FIRMWARE
     assert status["running"]["hash"] == firmware.image("ppmid/1.0.0").image_hash.hex()

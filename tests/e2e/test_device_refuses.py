@@ -9,9 +9,10 @@ from command_line import hanboot
 from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
 from bootloader.image import ota, writer
-from hanboot.device.client import Device, DeviceRefused
-from hanboot.image import ota_file as image
+from hanboot.device.client import Device
+from hanboot.device.refusal import DeviceRefused
 from hanboot.image.ota_file import Image
+from hanboot.image.sign import manufacturer_to_sign, sign, with_manufacturer_signature
 
 PPMID = ROOT / "firmware" / "ppmid"
 
@@ -32,8 +33,8 @@ def by_a_stranger(firmware: Firmware) -> Image:
 def strangers_signature(firmware: Firmware) -> bytes:
     """Signed by a stranger who calls himself the manufacturer."""
     content = firmware.image("ppmid/1.1.0")
-    to_sign = image.manufacturer_to_sign(content)
-    return image.with_manufacturer_signature(content, firmware.pairs.stranger.sign(to_sign))
+    to_sign = manufacturer_to_sign(content)
+    return with_manufacturer_signature(content, firmware.pairs.stranger.sign(to_sign))
 
 
 def swapped_header(firmware: Firmware) -> bytes:
@@ -53,7 +54,7 @@ def flipped(at: int) -> Octets:
 
 
 def supplier_is_a_stranger(firmware: Firmware) -> bytes:
-    return image.sign(firmware.image("ppmid/1.1.0"), firmware.pairs.stranger)
+    return sign(firmware.image("ppmid/1.1.0"), firmware.pairs.stranger)
 
 
 CASES: dict[str, tuple[str, Octets]] = {

@@ -39,8 +39,9 @@ def test_pulled_in_the_middle(
     assert "repeat the command" in ran.error[2]
     # somebody looks at it meanwhile
     with Device(ppmid.port) as device:
-        state, received, total = device.progress()
-    assert (state, total) == ("receiving", len(long.octets))
+        reached = device.progress()
+    received = reached.received
+    assert (reached.state, reached.total) == ("receiving", len(long.octets))
     assert 50_000 < received < len(long.octets)
 
     with cable(kind, ppmid.board.port) as whole:
@@ -61,7 +62,7 @@ def test_pulled_again_and_again(ppmid: Bench, firmware: Firmware, long: Image) -
             break
         assert ran.code == 4, ran.err
         with Device(ppmid.port) as device:
-            reached.append(device.progress()[1])
+            reached.append(device.progress().received)
         assert reached[-1] > reached[-2]
     assert len(reached) > 3
 
@@ -135,7 +136,7 @@ def test_an_upload_that_is_stopped(
         assert upload.returncode == code
         assert "Traceback" not in errors
     with Device(ppmid.port) as device:
-        received = device.progress()[1]
+        received = device.progress().received
     assert 0 < received < len(long.octets)
     ran = hanboot("upload", file, "--port", ppmid.port)
     assert ran.code == 0, ran.err
@@ -194,7 +195,7 @@ def test_power_cuts_at_random_moments(
 ) -> None:
     """In an upgrade of two steps; the command is repeated until it is done."""
     # a request that the cut swallows is soon sent again
-    monkeypatch.setattr("hanboot.link.ports.patience", lambda port: 0.2)
+    monkeypatch.setattr("hanboot.link.serial.patience", lambda port: 0.2)
     chance = random.Random(seed)
     releases = [firmware.image("ppmid/1.0.0")]
     for number in ("1.1.0", "2.0.0"):

@@ -18,7 +18,7 @@ from hanboot.boards import prompt
 from hanboot.boards.esp32 import chips, esptool, flash, table
 from hanboot.boards.esp32.chips import APP_AT, TABLE_AT
 from hanboot.boards.esp32.model import PARTITIONS, blank_flash
-from hanboot.link import ports
+from hanboot.link.serial import SerialTransport
 
 pytestmark = pytest.mark.slow
 
@@ -122,7 +122,7 @@ def test_no_port(file: Path, tmp_path: Path) -> None:
 
 
 def test_a_port_that_somebody_holds(file: Path, loader: RomLoader) -> None:
-    with ports.open_port(loader.port):
+    with SerialTransport(loader.port):
         assert_error(_flash(file, loader.port), 3, "is in use", "close the program")
 
 

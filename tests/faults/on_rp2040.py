@@ -32,7 +32,7 @@ from rp2040_product import Product
 
 from bootloader import boot
 from bootloader.store import ledger
-from hanboot.device.client import ROLE_NAMES
+from hanboot.device.records import ROLE_NAMES
 from nor_faults import Dice, Fault, parse_faults, torn
 
 PLACE = "rp2040"

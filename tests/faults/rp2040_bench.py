@@ -12,7 +12,7 @@ from pathlib import Path
 from chip_board import ChipBoard, ChipDevice
 
 from hanboot.boards import rp2040, rp2040_chip
-from hanboot.device.client import Identity
+from hanboot.device.records import Identity
 from hanboot.image.ota_file import Image
 
 _SETTLE_MS = 20_000  # of the chip's time

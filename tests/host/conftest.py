@@ -12,6 +12,7 @@ from samples import DCC, FIRST_RELEASE, make_release
 
 from hanboot import cli
 from hanboot.image import release
+from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 
 
@@ -30,7 +31,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, pairs: Keys) -> Image:
     """An image that names no predecessors."""
     file = make_release(tmp_path_factory.mktemp("first"), FIRST_RELEASE)
     key = pairs.manufacturer
-    return release.build(release.load(file), key.public.kid, key.sign)
+    return build_image(release.load(file), key.public.kid, key.sign)
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +40,7 @@ def built(tmp_path_factory: pytest.TempPathFactory, pairs: Keys, first: Image) -
     file = make_release(tmp_path_factory.mktemp("built"))
     key = pairs.manufacturer
     described = release.with_predecessors(release.load(file), [first])
-    return release.build(described, key.public.kid, key.sign)
+    return build_image(described, key.public.kid, key.sign)
 
 
 @pytest.fixture

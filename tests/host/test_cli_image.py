@@ -11,8 +11,9 @@ import pytest
 from samples import FIRST_RELEASE, RELEASE, make_release
 
 from hanboot import cli
-from hanboot.cli import output
-from hanboot.image import ota_file as image
+from hanboot.cli import image_check, output
+from hanboot.image import ota_file
+from hanboot.image.describe import describe
 from hanboot.trust import keys
 
 needs_openssl = pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl here")
@@ -66,10 +67,10 @@ def test_build_verify_sign(run, desk):
     build(run, "1.0.0", "a.ota")
     built = build(run, "1.1.0", "b.ota", "--predecessor", "a.ota", "--json")
     document = json.loads(built.stdout)
-    assert document["hash"] == image.load(desk / "b.ota").image_hash.hex()
+    assert document["hash"] == ota_file.load(desk / "b.ota").image_hash.hex()
     assert document["file_version_hex"] == "01010000"
-    predecessor = image.load(desk / "b.ota").manifest.predecessors[0]
-    assert predecessor[1] == image.load(desk / "a.ota").image_hash
+    predecessor = ota_file.load(desk / "b.ota").manifest.predecessors[0]
+    assert predecessor[1] == ota_file.load(desk / "a.ota").image_hash
 
     verify = ("image", "verify", "b.ota", "--manufacturer-key", "manufacturer.pub.pem")
     assert run(*verify).exit_code == 0
@@ -90,12 +91,12 @@ def test_build_verify_sign(run, desk):
 
     both = ("--supplier-key", "supplier.pem", "--predecessor", "a.ota")
     build(run, "1.1.0", "d.ota", *both)
-    assert len(image.read(desk / "d.ota")) == len(image.read(desk / "c.ota"))
+    assert len(ota_file.read(desk / "d.ota")) == len(ota_file.read(desk / "c.ota"))
 
 
 def test_refusal_as_json(run, desk):
     build(run, "1.0.0", "a.ota")
-    octets = bytearray(image.read(desk / "a.ota"))
+    octets = bytearray(ota_file.read(desk / "a.ota"))
     octets[-1] ^= 1
     (desk / "a.ota").write_bytes(octets)
     key = ("--manufacturer-key", "manufacturer.pub.pem")
@@ -112,7 +113,7 @@ def test_refusal_as_json(run, desk):
 def test_inspect(run, desk):
     build(run, "1.1.0", "b.ota")
     result = run("image", "inspect", "b.ota", "--json")
-    assert json.loads(result.stdout) == image.describe(image.load(desk / "b.ota"))
+    assert json.loads(result.stdout) == describe(ota_file.load(desk / "b.ota"))
     text = run("image", "inspect", "b.ota").stdout
     for word in ("01010000 (1.1.0.0)", "TEST-0002", "01000000 (1.0.0.0) TEST-0001", "0xFFF0"):
         assert word in text
@@ -301,7 +302,7 @@ def test_a_fault_of_our_own(run, desk, monkeypatch):
     def fail(image):
         raise RuntimeError("a\nb")
 
-    monkeypatch.setattr(image, "describe", fail)
+    monkeypatch.setattr(image_check, "describe", fail)
     result = run("image", "inspect", "a.ota")
     check_failed(result, 70, "hanboot itself failed", "RuntimeError: a b", "--debug")
     result = run("--debug", "image", "inspect", "a.ota")
@@ -312,7 +313,7 @@ def test_interrupted(run, monkeypatch):
     def interrupt(source, layout=None):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(image, "load", interrupt)
+    monkeypatch.setattr(ota_file, "load", interrupt)
     result = run("image", "inspect", "a.ota")
     assert result.exit_code == 130
     assert result.stderr.strip() == "stopped"

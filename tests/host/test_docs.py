@@ -14,6 +14,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -38,15 +39,11 @@ from bootloader.store import ledger
 from bootloader.trust import anchors, cell_writer, p256
 from hanboot import cli, errors
 from hanboot.boards import interface
-from hanboot.explain import reasons as explain
+from hanboot.explain.fields import MANIFEST_FIELDS
+from hanboot.explain.reasons import REASONS, explain, reasons_markdown
 from hanboot.image import release
 from hanboot.trust import comb
 from hanboot.trust.keys import PublicKey
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -262,7 +259,7 @@ def test_the_manifest_table_is_the_parser_s(reader):
     rows = {
         int(row[0]): row[3] for row in tables(section(text_of("formats.md"), "Manifest"))[0][1:]
     }
-    assert set(rows) == set(explain.MANIFEST_FIELDS)
+    assert set(rows) == set(MANIFEST_FIELDS)
     fields = cbor2.loads(bytes(reader.envelope.content))
     for key, present in rows.items():
         content = {k: v for k, v in fields.items() if k != key}
@@ -282,12 +279,12 @@ def test_the_table_of_reasons_is_the_rendered_one():
         re.S,
     )
     assert found
-    assert found[1] == explain.reasons_markdown()
+    assert found[1] == reasons_markdown()
 
 
 def test_the_order_names_every_reason_of_an_arriving_image():
     named = re.findall(r"`([a-z-]+)`", section(text_of("decisions.md"), "The order"))
-    codes = {entry.name: entry.code for entry in explain.REASONS.values()}
+    codes = {entry.name: entry.code for entry in REASONS.values()}
     assert set(named) <= set(codes)
     of_images = {name for name, code in codes.items() if 0 < code < reasons.NO_IMAGE_HELD}
     assert of_images <= set(named)
@@ -320,7 +317,7 @@ def test_the_order_is_that_of_the_decision():
     }
     seen = []
     while reason := policy.decide(header, content, 4000, 3900, bytes(32), result, running, device):
-        seen.append(explain.explain(reason).name)
+        seen.append(explain(reason).name)
         fix[seen[-1]]()
     listed = re.findall(r"`([a-z-]+)`", section(text_of("decisions.md"), "The order"))
     assert set(seen) == set(fix)
@@ -356,7 +353,7 @@ def test_the_errors_of_group_1_are_the_code_s():
     listed = {
         name: int(row[0].split()[0]) for row in rows for name in re.findall(r"`([a-z-]+)`", row[1])
     }
-    mapped = {explain.explain(code).name: rc for code, rc in image_group._NEAREST.items()}
+    mapped = {explain(code).name: rc for code, rc in image_group._NEAREST.items()}
     assert listed == mapped
     other = image_group.to_error(reasons.Refused(reasons.HEADER_MISMATCH)).rc
     assert [int(row[0].split()[0]) for row in rows if row[1] == "every other reason"] == [other]

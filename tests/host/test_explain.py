@@ -9,7 +9,9 @@ from samples import ROOT
 
 from bootloader import reasons
 from bootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PREDECESSOR
-from hanboot.explain import reasons as explain
+from hanboot.explain.reasons import REASONS, explain, reasons_markdown
+from hanboot.explain.verdicts import verdict_lines
+from hanboot.explain.versions import device_type_text, hardware_text, version_text
 
 
 @dataclasses.dataclass
@@ -31,31 +33,31 @@ class Verdict:
 
 def test_every_reason_is_explained():
     codes = {value for name, value in vars(reasons).items() if name.isupper()}
-    assert set(explain.REASONS) == codes
-    assert len({entry.name for entry in explain.REASONS.values()}) == len(codes)
-    for entry in explain.REASONS.values():
+    assert set(REASONS) == codes
+    assert len({entry.name for entry in REASONS.values()}) == len(codes)
+    for entry in REASONS.values():
         for text in (entry.meaning, entry.remedy, entry.outcome):
             assert text
             assert not set(text) & set("\n|")
             assert len(text) < 120
-    assert explain.explain(NOT_A_PREDECESSOR).name == "not-a-predecessor"
+    assert explain(NOT_A_PREDECESSOR).name == "not-a-predecessor"
 
 
 def test_reason_of_a_newer_device():
-    assert explain.explain(9999).name == "reason-9999"
+    assert explain(9999).name == "reason-9999"
 
 
 def test_documentation_has_the_table():
     page = ROOT / "docs" / "reference" / "decisions.md"
-    assert explain.reasons_markdown() in page.read_text()
+    assert reasons_markdown() in page.read_text()
 
 
 def test_values():
-    assert explain.version_text(0x01020304) == "01020304 (1.2.3.4)"
-    assert explain.version_text(0xACDCACDC) == "ACDCACDC (172.220.172.220)"
-    assert explain.hardware_text(0x01FF) == "0x01FF (1.255)"
-    assert explain.device_type(5) == "PPMID"
-    assert explain.device_type(99) == "device type 99"
+    assert version_text(0x01020304) == "01020304 (1.2.3.4)"
+    assert version_text(0xACDCACDC) == "ACDCACDC (172.220.172.220)"
+    assert hardware_text(0x01FF) == "0x01FF (1.255)"
+    assert device_type_text(5) == "PPMID"
+    assert device_type_text(99) == "device type 99"
 
 
 V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware(0x02000000)
@@ -131,13 +133,13 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
     ],
 )
 def test_verdict_lines(verdict, lines):
-    assert explain.verdict_lines(verdict) == lines
+    assert verdict_lines(verdict) == lines
 
 
 def test_verdicts_of_every_reason_are_three_lines():
-    for reason in [*explain.REASONS, 9999]:
+    for reason in [*REASONS, 9999]:
         for offered in (V2, Firmware(0)):
             for offset in (-1, 0, 8, 0x7FFFFFFF):
-                lines = explain.verdict_lines(Verdict(reason, offered, None, offset))
+                lines = verdict_lines(Verdict(reason, offered, None, offset))
                 assert len(lines) == 3
                 assert all(line and "\n" not in line for line in lines)

@@ -3,16 +3,11 @@ a ROMFS on MicroPython with the heap of a board."""
 
 import ast
 import subprocess
-import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from mpremote.romfs import make_romfs
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 MICROPYTHON = ROOT / ".toolchain/bin/micropython"

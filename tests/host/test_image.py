@@ -6,6 +6,7 @@ import datetime
 import hashlib
 import json
 import logging
+from pathlib import Path
 
 import cbor2
 import ecdsa
@@ -20,8 +21,17 @@ from bootloader.image import cbor, cose, manifest, ota, writer
 from bootloader.image.manifest import Manifest
 from bootloader.trust import p256
 from hanboot.errors import BadFile, Refused
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
 from hanboot.image import verify as verification
+from hanboot.image.build import assemble
+from hanboot.image.describe import describe
+from hanboot.image.ota_file import UNSIGNED
+from hanboot.image.sign import (
+    manufacturer_to_sign,
+    sign,
+    with_manufacturer_signature,
+    with_supplier_signature,
+)
 from hanboot.trust import keys
 
 uint16, uint32 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
@@ -140,9 +150,9 @@ def test_image_round_trip(content, payload, header_string, is_signed):
     key = SIGNER
     signature = key.sign(writer.to_be_signed(encoded))
     envelope = writer.encode_envelope(key.public.kid, encoded, signature)
-    loaded = image.load(image.assemble(content, envelope, payload, header_string))
+    loaded = ota_file.load(assemble(content, envelope, payload, header_string))
     if is_signed:
-        loaded = image.load(image.sign(loaded, key))
+        loaded = ota_file.load(sign(loaded, key))
     assert vars(loaded.manifest) == vars(content)
     assert loaded.header.header_string.rstrip(b"\0") == header_string.rstrip(b"\0")
     assert loaded.manufacturer_image.endswith(payload)
@@ -164,7 +174,7 @@ def test_envelope_verifies_elsewhere(built, pairs):
     assert unprotected == {4: pairs.manufacturer.public.kid}
     # Sig_structure, RFC 9052 4.4
     message = cbor2.dumps(["Signature1", protected, b"", content])
-    assert message == image.manufacturer_to_sign(built)
+    assert message == manufacturer_to_sign(built)
     key = ecdsa.VerifyingKey.from_string(pairs.manufacturer.public.point, ecdsa.NIST256p)
     assert key.verify(signature, message, hashlib.sha256)
     fields = cbor2.loads(content)
@@ -176,7 +186,7 @@ def test_envelope_verifies_elsewhere(built, pairs):
 
 
 def test_trailer_verifies_elsewhere(built, pairs):
-    octets = image.sign(built, pairs.supplier)
+    octets = sign(built, pairs.supplier)
     key = ecdsa.VerifyingKey.from_string(pairs.supplier.public.point, ecdsa.NIST256p)
     assert key.verify(octets[-64:], octets[60:-66], hashlib.sha256)
     assert octets[-66:-64] == b"\0\x40"
@@ -187,8 +197,8 @@ def test_trailer_verifies_elsewhere(built, pairs):
 
 
 def test_description_of_ours(built, first, pairs):
-    octets = image.sign(built, pairs.supplier)
-    described = json.loads(json.dumps(image.describe(image.load(octets))))
+    octets = sign(built, pairs.supplier)
+    described = json.loads(json.dumps(describe(ota_file.load(octets))))
     assert described["header"] == {
         "manufacturer_code": 0xFFF0,
         "image_type": 5,
@@ -235,8 +245,8 @@ def test_description_of_ours(built, first, pairs):
 
 
 def test_published_image(dcc):
-    loaded = image.load(dcc / "dcc-esme-signed.ota")
-    described = image.describe(loaded)
+    loaded = ota_file.load(dcc / "dcc-esme-signed.ota")
+    described = describe(loaded)
     assert described["manifest"] is None
     assert described["header"]["manufacturer_code"] == 0x121D
     assert described["header"]["file_version_hex"] == "ACDCACDC"
@@ -260,7 +270,7 @@ def test_published_image_with_any_octet_changed(dcc):
     for at in (*range(60, 295), *range(296, 361)):
         changed = octets[:at] + bytes((octets[at] ^ 1,)) + octets[at + 1 :]
         with pytest.raises(Refused):
-            verification.verify(image.load(changed), None, supplier)
+            verification.verify(ota_file.load(changed), None, supplier)
 
 
 # --- images that are not ours
@@ -274,14 +284,14 @@ def foreign(content: bytes) -> bytes:
 def test_layout_of_a_foreign_image():
     signed = foreign(b"x" * 100 + b"\0\x40" + bytes(64))
     plain = foreign(b"x" * 100)
-    assert image.load(signed).image_bytes == 100
-    assert image.load(signed, "signed").image_bytes == 100
-    assert image.load(signed, "unsigned").image_bytes == 166
-    assert image.load(signed, "unsigned").trailer is None
-    assert image.load(plain).image_bytes == 100
-    assert "no trailer" in image.load(plain).assumption
+    assert ota_file.load(signed).image_bytes == 100
+    assert ota_file.load(signed, "signed").image_bytes == 100
+    assert ota_file.load(signed, "unsigned").image_bytes == 166
+    assert ota_file.load(signed, "unsigned").trailer is None
+    assert ota_file.load(plain).image_bytes == 100
+    assert "no trailer" in ota_file.load(plain).assumption
     with pytest.raises(BadFile) as raised:
-        image.load(plain, "signed")
+        ota_file.load(plain, "signed")
     assert raised.value.reason == reasons.TRAILER
 
 
@@ -289,47 +299,47 @@ def test_layout_of_a_foreign_image():
 def test_short_foreign_image(length):
     # 66 octets that look like a trailer, and nothing before them, are no trailer
     content = (b"x" * length + b"\0\x40" + bytes(64))[-length:]
-    loaded = image.load(foreign(content))
+    loaded = ota_file.load(foreign(content))
     assert loaded.image_bytes == (length - 66 if length > 66 else length)
 
 
 def test_signing_keeps_what_a_foreign_header_says(pairs):
-    loaded = image.load(foreign(b"x" * 100))
-    octets = image.sign(loaded, pairs.supplier)
+    loaded = ota_file.load(foreign(b"x" * 100))
+    octets = sign(loaded, pairs.supplier)
     assert octets[:52] == loaded.octets[:52]
     assert octets[56:160] == loaded.octets[56:]
-    verification.verify(image.load(octets), None, pairs.supplier.public)
+    verification.verify(ota_file.load(octets), None, pairs.supplier.public)
 
 
 def test_signing_again_replaces_the_trailer(built, pairs):
-    once = image.with_supplier_signature(built, bytes(64), force_replace=1)
-    again = image.sign(image.load(once), pairs.supplier)
+    once = with_supplier_signature(built, bytes(64), force_replace=1)
+    again = sign(ota_file.load(once), pairs.supplier)
     assert len(again) == len(once)
     assert again[-66] == 1
-    assert image.load(again).image_hash == built.image_hash
-    verification.verify(image.load(again), pairs.manufacturer.public, pairs.supplier.public)
+    assert ota_file.load(again).image_hash == built.image_hash
+    verification.verify(ota_file.load(again), pairs.manufacturer.public, pairs.supplier.public)
 
 
 # --- signatures made elsewhere
 
 
 def test_unsigned_image(built, pairs):
-    unsigned = image.load(image.with_manufacturer_signature(built, image.UNSIGNED))
+    unsigned = ota_file.load(with_manufacturer_signature(built, UNSIGNED))
     assert not unsigned.is_signed
     with pytest.raises(Refused, match="not signed yet"):
         verification.verify(unsigned, pairs.manufacturer.public, None)
-    signature = pairs.manufacturer.sign(image.manufacturer_to_sign(unsigned))
-    attached = image.load(image.with_manufacturer_signature(unsigned, signature))
+    signature = pairs.manufacturer.sign(manufacturer_to_sign(unsigned))
+    attached = ota_file.load(with_manufacturer_signature(unsigned, signature))
     assert attached.is_signed
     verification.verify(attached, pairs.manufacturer.public, None)
 
 
 def test_no_place_for_a_signature(built, pairs):
     with pytest.raises(Refused, match="no place"):
-        image.with_manufacturer_signature(image.load(foreign(b"x" * 100)), bytes(64))
-    signed = image.load(image.sign(built, pairs.supplier))
+        with_manufacturer_signature(ota_file.load(foreign(b"x" * 100)), bytes(64))
+    signed = ota_file.load(sign(built, pairs.supplier))
     with pytest.raises(Refused, match="covers the manufacturer's"):
-        image.with_manufacturer_signature(signed, bytes(64))
+        with_manufacturer_signature(signed, bytes(64))
 
 
 # --- malformed and wrong files
@@ -367,7 +377,7 @@ def test_mutations():
             assert (name, decision.offset) == (name, offset)
         # what does not parse, does not for the device's reason, unless that one came earlier
         try:
-            image.describe(image.load(octets))
+            describe(ota_file.load(octets))
             continue
         except BadFile as error:
             found = error
@@ -381,7 +391,7 @@ def test_verification_of_our_image(built, first, pairs):
     manufacturer, supplier = pairs.manufacturer.public, pairs.supplier.public
     found = verification.verify(built, manufacturer, None)
     assert (found.manufacturer_signature, found.supplier_signature) == ("valid", "none")
-    signed = image.load(image.sign(built, pairs.supplier))
+    signed = ota_file.load(sign(built, pairs.supplier))
     found = verification.verify(signed, None, supplier)
     assert (found.manufacturer_signature, found.supplier_signature) == ("not checked", "valid")
     verification.verify(built, manufacturer, supplier, supplier_required=False)
@@ -403,19 +413,19 @@ def test_verification_of_our_image(built, first, pairs):
 )
 def test_wrong_octets(built, pairs, change, reason):
     with pytest.raises(Refused) as raised:
-        verification.verify(image.load(change(built.octets)), pairs.manufacturer.public, None)
+        verification.verify(ota_file.load(change(built.octets)), pairs.manufacturer.public, None)
     assert raised.value.reason == reason
 
 
 def test_wrong_signers(built, first, pairs):
     manufacturer, supplier = pairs.manufacturer.public, pairs.supplier.public
-    signed = image.load(image.sign(built, pairs.stranger))
+    signed = ota_file.load(sign(built, pairs.stranger))
     for subject, arguments, reason in (
         (built, (pairs.stranger.public, None), reasons.UNKNOWN_SIGNER),
         (built, (manufacturer, supplier), reasons.SUPPLIER_MISSING),
         (signed, (manufacturer, supplier), reasons.SUPPLIER_SIGNATURE),
-        (image.load(foreign(b"x" * 100)), (manufacturer, None), reasons.ENVELOPE),
-        (image.load(foreign(b"x" * 100)), (None, supplier), reasons.SUPPLIER_MISSING),
+        (ota_file.load(foreign(b"x" * 100)), (manufacturer, None), reasons.ENVELOPE),
+        (ota_file.load(foreign(b"x" * 100)), (None, supplier), reasons.SUPPLIER_MISSING),
     ):
         with pytest.raises(Refused) as raised:
             verification.verify(subject, *arguments)
@@ -429,7 +439,7 @@ def test_offset_field_and_clause_of_malformed_files(built):
     def with_content(changes):
         fields = {**cbor2.loads(content), **changes}
         envelope = writer.encode_envelope(bytes(8), cbor.encode(fields), bytes(64))
-        return image.assemble(built.manifest, envelope, b"", b"")
+        return assemble(built.manifest, envelope, b"", b"")
 
     for changed, why in (
         (b"", "it holds 0 octets, and an OTA Header has 60"),
@@ -445,18 +455,18 @@ def test_offset_field_and_clause_of_malformed_files(built):
         (with_content({10: [0, 9999, bytes(32)]}), "octet "),
     ):
         with pytest.raises(BadFile) as raised:
-            image.load(changed)
+            ota_file.load(changed)
         assert why in raised.value.why, changed[:60]
     with pytest.raises(BadFile, match="holds more than"):
-        image.load(image.Path("/dev/zero"))
+        ota_file.load(Path("/dev/zero"))
 
 
 # --- certificates
 
 
 def test_validity(pairs, caplog):
-    first = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
-    last = datetime.datetime(2021, 1, 1, tzinfo=datetime.timezone.utc)
+    first = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+    last = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
     key = keys.PublicKey(pairs.supplier.public.point, (first, last))
     with caplog.at_level(logging.WARNING):
         verification.check_validity(key, "c.pem", None)

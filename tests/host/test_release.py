@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from samples import APPLICATION, FIRST_RELEASE, RELEASE, make_release
 
 from hanboot.errors import BadFile
-from hanboot.image import ota_file as image
-from hanboot.image import release, romfs
+from hanboot.image import ota_file, release, romfs
 from hanboot.image import verify as verification
+from hanboot.image.build import build_image
 from hanboot.image.release import Predecessor
 
 # --- good ones
@@ -43,7 +43,7 @@ def test_what_may_be_left_out(tmp_path):
 def test_built_image(release_file, pairs):
     key = pairs.manufacturer
     built, again = (
-        release.build(release.load(release_file), key.public.kid, key.sign) for _ in range(2)
+        build_image(release.load(release_file), key.public.kid, key.sign) for _ in range(2)
     )
     if key.sign(b"") == key.sign(b""):
         assert built.octets == again.octets
@@ -114,7 +114,7 @@ def test_release_to_image_and_back(
             lines.append(f'cpl_entry_id = "{escaped(entry)}"')
     described = release.load(make_release(tmp_path, "\n".join(lines)))
     key = pairs.manufacturer
-    built = image.load(release.build(described, key.public.kid, key.sign).octets)
+    built = ota_file.load(build_image(described, key.public.kid, key.sign).octets)
     found = built.manifest
     assert (found.manufacturer_code, found.image_type) == numbers[:2]
     assert (found.file_version, found.hardware) == (version, (low, high))
@@ -141,7 +141,7 @@ def test_image_without_an_entry_gets_one(release_file, first, built):
 
 
 def test_equal_versions_with_different_hashes(release_file, first, pairs):
-    twin = release.build(
+    twin = build_image(
         release.load(make_release(release_file.parent / "twin", FIRST_RELEASE)),
         pairs.stranger.public.kid,
         pairs.stranger.sign,
@@ -239,14 +239,14 @@ def test_too_many_predecessors(tmp_path, pairs):
     )
     described = release.load(make_release(tmp_path, RELEASE + entries))
     with pytest.raises(BadFile, match=r"2048.*name fewer predecessors"):
-        release.build(described, bytes(8))
+        build_image(described, bytes(8))
 
 
 def test_application_that_does_not_compile(tmp_path):
     file = make_release(tmp_path)
     (tmp_path / "app.py").write_text(APPLICATION + "\nif True\n    pass\n")
     with pytest.raises(BadFile, match=r"line 5: SyntaxError: invalid syntax") as raised:
-        release.build(release.load(file), bytes(8))
+        build_image(release.load(file), bytes(8))
     assert raised.value.what == f"{tmp_path / 'app.py'} does not compile"
 
 
@@ -262,4 +262,4 @@ def test_releases_of_the_project_build():
     files = sorted(root.rglob("RELEASE.toml"))
     assert len(files) >= 6
     for file in files:
-        release.build(release.load(file), bytes(8))
+        build_image(release.load(file), bytes(8))

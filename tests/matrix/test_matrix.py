@@ -15,8 +15,8 @@ from hanboot import cli
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
-from hanboot.image import ota_file as image
-from hanboot.image import release
+from hanboot.image import ota_file, release
+from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
@@ -65,7 +65,7 @@ def folder(manufacturer: keys.PrivateKey, tmp_path_factory: pytest.TempPathFacto
     before: list[Image] = []
     for name in NAMES:
         described = release.with_predecessors(release.load(PPMID / name), before)
-        built = release.build(described, manufacturer.public.kid, manufacturer.sign)
+        built = build_image(described, manufacturer.public.kid, manufacturer.sign)
         (made / f"{name}.ota").write_bytes(built.octets)
         before = [built]
     return made
@@ -186,9 +186,16 @@ def test_a_disagreement(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 def test_texts_of_an_image_are_anybodys(manufacturer: keys.PrivateKey) -> None:
     described = dataclasses.replace(release.load(PPMID / "1.0.0"), label="<b>\x1b[2J&")
-    built = release.build(described, manufacturer.public.kid, manufacturer.sign)
-    (hostile,) = name_releases([built, image.load(built.octets)])
-    cell = Cell(Situation(None), hostile, "accepted", "accepted", "envelope", faults=("<i>",))
+    built = build_image(described, manufacturer.public.kid, manufacturer.sign)
+    (hostile,) = name_releases([built, ota_file.load(built.octets)])
+    cell = Cell(
+        situation=Situation(None),
+        offered=hostile,
+        device="accepted",
+        decision="accepted",
+        oracle="envelope",
+        faults=("<i>",),
+    )
     matrix = Matrix([hostile], [cell], ["<u>"])
     page = report.html(matrix)
     assert "<b>" not in page
@@ -201,7 +208,7 @@ def test_texts_of_an_image_are_anybodys(manufacturer: keys.PrivateKey) -> None:
 def test_equal_labels_are_told_apart(manufacturer: keys.PrivateKey) -> None:
     described = release.load(PPMID / "1.0.0")
     built = [
-        release.build(changed, manufacturer.public.kid, manufacturer.sign)
+        build_image(changed, manufacturer.public.kid, manufacturer.sign)
         for changed in (described, dataclasses.replace(described, security_counter=1))
     ]
     names = {made.name for made in name_releases(built)}

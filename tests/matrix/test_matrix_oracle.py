@@ -12,10 +12,13 @@ from hypothesis import strategies as st
 from bootloader import policy
 from bootloader.image import ota, writer
 from bootloader.image.manifest import KIND_ROMFS, Manifest
-from hanboot.explain import reasons as explain
-from hanboot.image import ota_file as image
+from hanboot.explain.reasons import explain
+from hanboot.explain.versions import device_type_text
+from hanboot.image import ota_file
 from hanboot.image import verify as verification
+from hanboot.image.build import assemble
 from hanboot.image.ota_file import Image
+from hanboot.image.sign import sign
 from hanboot.matrix import oracle
 from hanboot.matrix.reading import Trust
 from hanboot.trust import keys
@@ -67,17 +70,17 @@ def build(manifest: Manifest, payload: bytes, changes: set[str]) -> Image:
     to_be_signed = writer.to_be_signed(content) + (b"?" if "signature" in changes else b"")
     signature = keys.canonical_signature(key.sign(to_be_signed))
     envelope = writer.encode_envelope(key.public.kid, content, signature)
-    octets = bytearray(image.assemble(manifest, envelope, payload, b""))
+    octets = bytearray(assemble(manifest, envelope, payload, b""))
     if "payload" in changes:
         octets[-1] ^= 1
     if "padding" in changes and -len(envelope) % 16:
         octets[ota.HEADER_BYTES + len(envelope)] = 1
     if "header" in changes:
         octets[14] ^= 1  # File Version
-    built = image.load(bytes(octets))
+    built = ota_file.load(bytes(octets))
     for name, signer in (("trailer", SUPPLIER), ("wrong trailer", STRANGER)):
         if name in changes:
-            built = image.load(image.sign(built, signer))
+            built = ota_file.load(sign(built, signer))
     return built
 
 
@@ -96,7 +99,7 @@ def states(draw: st.DrawFn) -> oracle.State:
 
 
 def decide(state: oracle.State, built: Image) -> str:
-    numbers = {explain.device_type(n): n for n in (policy.PPMID, policy.IHD, policy.ESME, 0)}
+    numbers = {device_type_text(n): n for n in (policy.PPMID, policy.IHD, policy.ESME, 0)}
     facts = policy.DeviceFacts(
         state.manufacturer_code,
         state.image_type,
@@ -110,7 +113,7 @@ def decide(state: oracle.State, built: Image) -> str:
         policy.RunningFirmware(runs.file_version, runs.image_hash, runs.damaged) if runs else None
     )
     decision = verification.decide(built.octets, facts, running, TRUST.manufacturer, TRUST.supplier)
-    return explain.explain(decision.reason).name
+    return explain(decision.reason).name
 
 
 @given(manifests(), CHANGES, states())

@@ -13,8 +13,11 @@ from bootloader import policy
 from bootloader.image import writer
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from bootloader.reasons import ACCEPTED
-from hanboot.device.client import DeviceRefused, FirmwareId, Identity, SlotState, Verdict
-from hanboot.image import ota_file as image
+from hanboot.device.records import FirmwareId, Identity, Slot, SlotState, Verdict
+from hanboot.device.refusal import DeviceRefused
+from hanboot.explain.reasons import Reason
+from hanboot.image import ota_file
+from hanboot.image.build import assemble
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export
@@ -99,7 +102,7 @@ def make_image(
     encoded = writer.encode_manifest(content)
     signature = KEY.sign(writer.to_be_signed(encoded))
     envelope = writer.encode_envelope(KEY.public.kid, encoded, signature)
-    return image.load(image.assemble(content, envelope, payload, b""))
+    return ota_file.load(assemble(content, envelope, payload, b""))
 
 
 def entry_of(made: Image, number: int, after: Sequence[int] | None = (), **more: Any) -> Entry:
@@ -141,14 +144,14 @@ class FakeDevice:
         self._staged: Image | None = None
 
     def identity(self) -> Identity:
-        slot = SlotState("confirmed", FirmwareId(*self.running))
+        slot = Slot(state=SlotState.CONFIRMED, firmware=FirmwareId(*self.running))
         return Identity(started=0, slots=(slot,), **self._facts)
 
     def upload(self, octets: bytes, progress: Any = None) -> None:
         self.uploads += 1
         if self.breaks:
             raise self.breaks
-        loaded = image.load(octets)
+        loaded = ota_file.load(octets)
         assert loaded.manifest is not None
         reason = policy.check_manifest(
             loaded.header,
@@ -159,13 +162,11 @@ class FakeDevice:
             self.identity().facts,
         )
         self._verdict = Verdict(
-            reason,
-            -1,
-            FirmwareId(loaded.header.file_version, loaded.image_hash),
-            FirmwareId(*self.running),
-            0,
-            tuple(FirmwareId(v, h) for v, h, _ in loaded.manifest.predecessors),
-            len(loaded.manifest.predecessors),
+            reason=Reason(reason),
+            offered=FirmwareId(loaded.header.file_version, loaded.image_hash),
+            running=FirmwareId(*self.running),
+            accepts=tuple(FirmwareId(v, h) for v, h, _ in loaded.manifest.predecessors),
+            accepts_total=len(loaded.manifest.predecessors),
         )
         if reason != ACCEPTED:
             raise DeviceRefused(self._verdict)

@@ -200,4 +200,4 @@ def test_options_of_a_plan_need_one(run: Callable[..., Result], files: dict[str,
     for options in (("--to", "PPMID-0002"), ("--yes",), ("--on", "2026-01-01")):
         result = run("upgrade", files["1.1.0"], *options, "--port", "virtual:nowhere")
         assert result.exit_code == 2
-        assert "goes with --plan" in result.stderr
+        assert "requires --plan" in result.stderr

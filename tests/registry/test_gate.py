@@ -23,7 +23,8 @@ from registries import (
 
 from bootloader import policy
 from hanboot.errors import LinkError
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
+from hanboot.image.ota_file import Image
 from hanboot.inventory import enrolment, gate, reports
 from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome, distribute
@@ -53,7 +54,7 @@ def a_device(**facts: Any) -> FakeDevice:
 
 
 def send(
-    target: FakeDevice, made: image.Image, registry: Registry, inventory: Inventory | None
+    target: FakeDevice, made: Image, registry: Registry, inventory: Inventory | None
 ) -> Outcome:
     return distribute(target, made, gate.check_listed(registry, made), inventory, clock=lambda: AT)
 
@@ -108,7 +109,7 @@ def test_a_broken_link_is_recorded(registry: Registry, inventory: Inventory) -> 
 
 
 def refused_by_gate(
-    registry: Registry, inventory: Inventory, made: image.Image = SECOND, **facts: Any
+    registry: Registry, inventory: Inventory, made: Image = SECOND, **facts: Any
 ) -> str:
     """The gate's code; not an octet went to the device, and the inventory is as it was."""
     target = a_device(**facts)
@@ -154,7 +155,7 @@ def test_a_header_that_was_swapped(registry: Registry, inventory: Inventory) -> 
     """The Manufacturer Image is on the CPL; the header in front of it says another version."""
     octets = bytearray(SECOND.octets)
     octets[14] ^= 1
-    changed = image.load(bytes(octets))
+    changed = ota_file.load(bytes(octets))
     assert changed.image_hash == SECOND.image_hash
     assert refused_by_gate(registry, inventory, changed) == "header-differs"
 

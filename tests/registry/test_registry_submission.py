@@ -9,7 +9,8 @@ import pytest
 from registries import WHY, digest, entry, entry_of, fill, make_image, write_rows
 
 from hanboot.errors import BadFile, Refused
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
+from hanboot.image.ota_file import Image
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.images.submission import (
@@ -34,7 +35,7 @@ def registry(registry: Registry) -> Registry:
     return fill(registry, [entry_of(FIRST, 1)])
 
 
-def successor(**more: Any) -> image.Image:
+def successor(**more: Any) -> Image:
     return make_image(2, [(1, FIRST.image_hash, "E-1")], **({"cpl_entry_id": "E-2"} | more))
 
 
@@ -171,7 +172,7 @@ def test_a_row_that_is_there_is_completed(registry: Registry) -> None:
 def test_an_image_that_is_not_ours(registry: Registry) -> None:
     foreign = bytearray(make_image(9).octets)
     foreign[60:64] = b"\0\0\0\0"
-    loaded = image.load(bytes(foreign))
+    loaded = ota_file.load(bytes(foreign))
     assert loaded.manifest is None
     done, compared = submit(registry, loaded, rows_from(ROW | {"cpl_entry_id": "F-9"}), "made", WHY)
     assert done.added == 1

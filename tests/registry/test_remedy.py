@@ -7,7 +7,7 @@ import datetime
 import pytest
 from registries import CODE, MODEL, FakeDevice, entry, entry_of, fill, make_image
 
-from hanboot.device.client import DeviceRefused
+from hanboot.device.refusal import DeviceRefused
 from hanboot.image.ota_file import Image
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.gate import check_listed

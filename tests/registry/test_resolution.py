@@ -12,8 +12,7 @@ from click.testing import Result
 from registries import KEY, entry, fill
 
 from hanboot.errors import BadFile
-from hanboot.image import ota_file as image
-from hanboot.image import release
+from hanboot.image import ota_file, release
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways import resolution
 from hanboot.registry.storage.store import Registry
@@ -164,7 +163,7 @@ def test_image_build_takes_it_from_the_register_of_the_folder(
     fill(registry, [OLD])
     result, output = built()
     assert result.exit_code == 0, result.output
-    manifest = image.load(output).manifest
+    manifest = ota_file.load(output).manifest
     assert manifest is not None
     assert list(manifest.predecessors) == [(0x01000000, OLD.image_hash, "OLD")]
 

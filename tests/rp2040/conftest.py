@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 import small_release
-from steps import install
 
 from hanboot.boards import rp2040
 from hanboot.boards.device_code import ROOT
 from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
+from hanboot.device.upgrade import upgrade
 from hanboot.image.ota_file import Image
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
@@ -122,7 +122,7 @@ def installed(
     state = tmp_path_factory.mktemp("installed")
     with rp2040.Rp2040Board(state), Device(f"virtual:{state}") as device:
         provision_keys(device, maker)
-        install(device, v1)
+        upgrade(device, v1.octets)
     return state
 
 

@@ -8,10 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from steps import install
 
 from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device.client import Device
+from hanboot.device.upgrade import upgrade
 from hanboot.image import romfs
 from hanboot.image.ota_file import Image
 
@@ -59,7 +59,7 @@ def test_nothing_on_the_data_region_runs(
     writer = maker.build("1.1 writes", writes, (v1,))
     shown: list[str] = []
     with Rp2040Board(state, on_text=shown.append) as board, Device(f"virtual:{state}") as device:
-        install(device, writer)
+        upgrade(device, writer.octets)
         device.reset()
         device.wait_outcome(writer.image_hash)
         assert board.starts == 3
@@ -77,9 +77,9 @@ def test_an_application_has_no_way_out(state: Path, maker: Maker, v1: Image, v2:
     leaving = maker.build("1.1 leaves", leaves, (v1,))
     after = maker.build("1.2", follows=(leaving,))
     with Rp2040Board(state) as board, Device(f"virtual:{state}") as device:
-        install(device, leaving)
+        upgrade(device, leaving.octets)
         # it ends at every start; the link is served long enough for its successor all the same
-        install(device, after)
+        upgrade(device, after.octets)
         assert "watchdog" not in board.resets
 
 

@@ -13,15 +13,16 @@ from types import SimpleNamespace
 import pytest
 from bootsel_disk import Disk
 from click.testing import CliRunner
-from steps import install
+from serial.tools import list_ports
 
 from hanboot import cli
 from hanboot.boards import bootsel
 from hanboot.boards.device_code import ROOT
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.device.client import Device, DeviceRefused
+from hanboot.device.client import Device
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import upgrade
 from hanboot.image.ota_file import Image
-from hanboot.link import usb
 
 from .conftest import BUILD, Maker, provision_keys
 
@@ -52,10 +53,10 @@ def test_stock_micropython(stock: Path, tmp_path: Path, maker: Maker, v1: Image,
         assert "Raspberry Pi Pico with RP2040, micropython 1.25.0. NOT PROTECTED" in told
         with Device(port) as device:
             provision_keys(device, maker)
-            install(device, v1)
+            upgrade(device, v1.octets)
             with pytest.raises(DeviceRefused, match="not-a-predecessor"):
                 device.upload(alien.octets)
-            install(device, v2)
+            upgrade(device, v2.octets)
             assert device.identity().board == "stock MicroPython, NOT PROTECTED"
 
 
@@ -68,7 +69,7 @@ def test_from_development_firmware_to_a_product(
     mounts.write_text("")
     ports: list[SimpleNamespace] = []
     monkeypatch.setattr(bootsel, "_MOUNTS", mounts)
-    monkeypatch.setattr(usb.list_ports, "comports", lambda: list(ports))
+    monkeypatch.setattr(list_ports, "comports", lambda: list(ports))
     product: list[Rp2040Board] = []
 
     def plug(board: Rp2040Board) -> None:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from steps import install
 
 from bootloader import reasons
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.device.client import Device, DeviceRefused
+from hanboot.device.client import Device
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import upgrade
 from hanboot.image.ota_file import Image
 from hanboot.trust import keys
 
@@ -42,7 +43,7 @@ def test_provisioning(firmware: Path, maker: Maker, v1: Image, tmp_path: Path) -
 def test_upgrade(state: Path, v1: Image, v2: Image) -> None:
     shown: list[str] = []
     with Rp2040Board(state, on_text=shown.append), Device(f"virtual:{state}") as device:
-        install(device, v2)
+        upgrade(device, v2.octets)
         events = [(e.event, e.source, e.target) for e in device.history()]
     assert [event for event, _, _ in events] == ["confirmed", "confirmed"]
     source, target = events[-1][1:]
@@ -74,7 +75,7 @@ def test_bad_signature(state: Path, maker: Maker, v1: Image) -> None:
     forged = maker.build("2.0 forged", follows=(v1,), signer=keys.generate())
     with Rp2040Board(state), Device(f"virtual:{state}") as device:
         with pytest.raises(DeviceRefused) as refused:
-            install(device, forged)
+            upgrade(device, forged.octets)
         assert refused.value.verdict.reason == reasons.MANUFACTURER_SIGNATURE
         confirmed = device.identity().confirmed
         assert confirmed is not None

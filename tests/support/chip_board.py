@@ -7,13 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
-
-import serial
 
 from hanboot.boards import rp2040_chip, uf2
 from hanboot.device.client import Device
-from hanboot.link.smp import SmpClient
+from hanboot.link.transport import Transport
 
 #: 115200 baud, 8N1: ten bits an octet.
 LINE_115200 = 11.52  # octets per millisecond
@@ -199,10 +196,10 @@ class ChipBoard:
         self.chip.close()
 
 
-class _Port:
-    """What `SmpClient` needs of a serial port."""
+class _Line(Transport):
+    """The console of the chip, which is always there."""
 
-    port = "the emulated chip"
+    name = "the emulated chip"
 
     def __init__(self, board: ChipBoard) -> None:
         self._board = board
@@ -211,20 +208,19 @@ class _Port:
     def _receive(self) -> None:
         self._received += self._board.from_chip.take(self._board.chip.time_ms)
 
-    @property
-    def in_waiting(self) -> int:
-        self._receive()
-        return len(self._received)
+    def open(self) -> None:
+        pass
 
     def write(self, octets: bytes) -> None:
         self._board.to_chip.put(octets, self._board.chip.time_ms)
 
-    def read(self, count: int) -> bytes:
-        if not self.in_waiting:
+    def read(self) -> bytes:
+        self._receive()
+        if not self._received:
             self._board.step()
             self._receive()
-        octets = bytes(self._received[:count])
-        del self._received[:count]
+        octets = bytes(self._received)
+        self._received.clear()
         return octets
 
     def close(self) -> None:
@@ -235,9 +231,4 @@ class ChipDevice(Device):
     """The device on a `ChipBoard`; waits are counted by the chip's clock."""
 
     def __init__(self, board: ChipBoard) -> None:
-        self._board = board
-        super().__init__("", patience=1.0, clock=lambda: board.seconds)
-
-    def _open(self) -> SmpClient:
-        port = cast(serial.Serial, _Port(self._board))
-        return SmpClient(port, patience=self._patience, clock=self._clock)
+        super().__init__(_Line(board), clock=lambda: board.seconds)

@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import small_release
-import steps
 
 from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
-from hanboot.device.client import Device, Identity
+from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, development_keys, provision
+from hanboot.device.records import Identity
+from hanboot.device.upgrade import upgrade
 from hanboot.image import release
+from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.link.deadline import Deadline
 from hanboot.trust import keys
@@ -141,7 +143,7 @@ class Firmware:
             described = dataclasses.replace(described, sources=sources)
         described = release.with_predecessors(described, follows)
         signer = key or self.pairs.manufacturer
-        return release.build(described, signer.public.kid, signer.sign)
+        return build_image(described, signer.public.kid, signer.sign)
 
     def _ballast(self, octets: int) -> Path:
         folder = self._folder / f"ballast-{octets}"
@@ -228,7 +230,7 @@ class Bench:
         """Uploads, activates and waits for confirmation, one after the other."""
         with Device(self.port) as device:
             for image in images:
-                steps.install(device, image)
+                upgrade(device, image.octets)
 
     def ask(self, line: str, begins: str = "") -> str:
         """Types `line`; the application's answer, which `begins` so."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hanboot.image import release
+from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.trust.keys import PrivateKey
 
@@ -54,4 +55,4 @@ def build(
         signer: who signs it all the same; None is `key`.
     """
     described = release.with_predecessors(release.load(folder), follows)
-    return release.build(described, key.public.kid, (signer or key).sign)
+    return build_image(described, key.public.kid, (signer or key).sign)

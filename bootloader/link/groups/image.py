@@ -24,7 +24,7 @@ _INVALID_HEADER_MAGIC  = const(23)
 _INVALID_HASH          = const(24)
 _VERSION_IS_NEWER      = const(27)
 _TOO_LARGE             = const(30)
-_CONFIRMATION_DENIED   = const(32)
+CONFIRMATION_DENIED    = const(32)
 # fmt: on
 
 _NEAREST = {
@@ -112,7 +112,7 @@ class ImageGroup:
                 self._installer.activate(bytes(wanted))
             elif request.fields.get("confirm") is True:
                 if not self._may_confirm() or not self._confirm():
-                    raise SmpError(_CONFIRMATION_DENIED, _GROUP)
+                    raise SmpError(CONFIRMATION_DENIED, _GROUP)
         except reasons.Refused as refused:
             raise to_error(refused)
         return self._state(None)

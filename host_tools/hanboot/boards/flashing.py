@@ -18,23 +18,19 @@ from hanboot.boards import bootsel, rp2040, uf2
 from hanboot.boards.bootsel import Volume
 from hanboot.boards.process import FLASH_BYTES
 from hanboot.boards.prompt import Prompt
-from hanboot.device.client import Device, Identity
+from hanboot.device.client import Device
+from hanboot.device.records import Identity, Role, Tier
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
-from hanboot.explain import reasons as explain
-from hanboot.link import ports, usb
+from hanboot.explain.versions import device_type_text, version_text
+from hanboot.link import usb
 from hanboot.link.deadline import Deadline
+from hanboot.link.serial import check_free, patience
 
 #: boards/rp2040_han: behind the firmware come trust anchors, journal, slots and data.
 FIRMWARE_BYTES = 512 * 1024
 
-#: What a board is called that only exists on this machine (boards/virtual/board.py).
-_VIRTUAL = "virtual"
-_DEVELOPMENT = " (development)"
-#: How boards/stock begins its name.
-STOCK = "stock"
 #: How firmware names itself (boards/rp2040_han/mpconfigboard.h).
-_NAME = re.compile(rb"([\w-]{1,32}) (ppmid|ihd|hcalcs) (product|development) with RP2040")
-_DEVICE_TYPES = {4: "hcalcs", 5: "ppmid", 6: "ihd"}  # bootloader/policy.py
+_NAME = re.compile(rb"[\w-]{1,32} (ppmid|ihd|hcalcs) (product|development) with RP2040")
 
 _DISK_S = 20.0  # from the prompt's last word to a mounted disk
 _BACK_S = 30.0  # from the disk's end to a device that answers
@@ -46,25 +42,25 @@ _TO_BOOTLOADER = "import machine, time; time.sleep_ms(100); machine.bootloader()
 _LOOK_ROUND = "import os, sys; print(repr((sys.implementation._machine, os.listdir('/'))))"
 
 
-@dataclass(frozen=True)
-class Firmware:
+@dataclass(frozen=True, kw_only=True)
+class Uf2File:
     """A UF2 that keeps to the firmware's part of flash.
 
     Attributes:
         octets: the whole file.
-        board: what the device will call itself; None for firmware that is not hanboot's.
-        role: one of ROLES; None as well.
+        tier: product or development; None for firmware that is not hanboot's.
+        role: None as well.
     """
 
     path: Path
     octets: bytes
-    board: str | None
-    role: str | None
+    tier: Tier | None
+    role: Role | None
 
     @property
     def development(self) -> bool:
         """Whether it keeps the prompt."""
-        return self.board is not None and self.board.endswith(_DEVELOPMENT)
+        return self.tier is Tier.DEVELOPMENT
 
     @property
     def text(self) -> str:
@@ -73,7 +69,7 @@ class Firmware:
         return f"{self.role.upper()} {'development firmware' if self.development else 'product'}"
 
 
-def load(path: Path | None, role: str | None) -> Firmware:
+def load(path: Path | None, role: str | None) -> Uf2File:
     """The UF2 at `path`, or the product that `make firmware` built for `role`.
 
     Raises:
@@ -90,37 +86,31 @@ def load(path: Path | None, role: str | None) -> Firmware:
             "hanboot's own firmware ends before: make firmware BOARD=rp2040_han",
         )
     found = _NAME.search(b"".join(octets for _, octets in sorted(content.blocks)))
-    holds = found[2].decode() if found else None
+    holds = Role(found[1].decode()) if found else None
     if role is not None and holds != role:
         raise BadFile(
             f"{path} is not firmware of {role.upper()}",
             f"it is firmware of {holds.upper()}" if holds else "it is not hanboot's",
             f"build it: make firmware BOARD=rp2040_han ROLE={role}",
         )
-    board = found[1].decode() if found else None
-    if found and found[3] == b"development":
-        board = f"{board}{_DEVELOPMENT}"
-    return Firmware(path, files.read(path), board, holds)
+    tier = Tier(found[2].decode()) if found else None
+    return Uf2File(path=path, octets=files.read(path), tier=tier, role=holds)
 
 
 # --- what is there now
 
 
-def role_of(identity: Identity) -> str | None:
-    return _DEVICE_TYPES.get(identity.device_type)
-
-
 def describe(identity: Identity) -> str:
     """A device in one line: what it is, whose, and what it runs."""
     confirmed = identity.confirmed
-    runs = explain.version_text(confirmed.file_version) if confirmed else "no application"
+    runs = version_text(confirmed.file_version) if confirmed else "no application"
     return (
-        f"{explain.device_type(identity.device_type)} {identity.serial.hex('-')} "
+        f"{device_type_text(identity.device_type)} {identity.serial.hex('-')} "
         f"({identity.board}), {'' if identity.provisioned else 'not '}provisioned, with {runs}"
     )
 
 
-def to_bootsel(port: str, firmware: Firmware, replace: bool) -> Volume:
+def to_bootsel(port: str, firmware: Uf2File, replace: bool) -> Volume:
     """Has the board at `port` show its boot disk, if what it is now may be flashed over.
 
     Args:
@@ -144,20 +134,20 @@ def to_bootsel(port: str, firmware: Firmware, replace: bool) -> Volume:
     return _wait_disk(before)
 
 
-def _check_device(port: str, identity: Identity, firmware: Firmware, replace: bool) -> None:
-    if identity.board == _VIRTUAL:
+def _check_device(port: str, identity: Identity, firmware: Uf2File, replace: bool) -> None:
+    if identity.tier is Tier.VIRTUAL:
         raise Refused(
             f"{port} is no board that can be flashed",
             f"it is {describe(identity)}",
             "give the port of an RP2040 board",
         )
-    if not identity.board.endswith(_DEVELOPMENT) and not identity.board.startswith(STOCK):
+    if identity.tier is Tier.PRODUCT:
         raise Refused(
             f"{port} is a product: it cannot be flashed over its console",
             f"it is {describe(identity)}; it has no prompt, and no command leads to BOOTSEL",
             f"{bootsel.HOLD_BOOTSEL}, then the same with --volume in place of --port",
         )
-    other = firmware.role != role_of(identity)
+    other = firmware.role != identity.role
     if (identity.provisioned or other) and not replace:
         raise Refused(
             f"{port} holds {'another product' if other else 'a provisioned device'}",
@@ -193,7 +183,7 @@ def _wait_disk(before: set[Path]) -> Volume:
 # --- the way back
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Returned:
     """A board that came back. identity: None if its firmware is not hanboot's."""
 
@@ -201,7 +191,7 @@ class Returned:
     identity: Identity | None
 
 
-def wait_back(port: str | None, firmware: Firmware, before: set[str]) -> Returned:
+def wait_back(port: str | None, firmware: Uf2File, before: set[str]) -> Returned:
     """Waits for the board after its disk is gone, and asks what it is.
 
     Args:
@@ -214,13 +204,13 @@ def wait_back(port: str | None, firmware: Firmware, before: set[str]) -> Returne
         LinkError: it came back and does not answer.
         Refused: it came back as something else.
     """
-    deadline = Deadline(_BACK_S * (ports.patience(port) if port else 1.0))
+    deadline = Deadline(_BACK_S * (patience(port) if port else 1.0))
     while True:
         try:
             there = port or _new_port(before)
             if firmware.role is None:
-                ports.open_port(there).close()
-                return Returned(there, None)
+                check_free(there)
+                return Returned(port=there, identity=None)
             with Device(there) as device:
                 identity = device.identity()
             break
@@ -229,7 +219,7 @@ def wait_back(port: str | None, firmware: Firmware, before: set[str]) -> Returne
                 raise _not_back(error) from None
         time.sleep(_LOOK_S)
     _check_returned(there, identity, firmware)
-    return Returned(there, identity)
+    return Returned(port=there, identity=identity)
 
 
 def _new_port(before: set[str]) -> str:
@@ -246,8 +236,8 @@ def _not_back(error: HanbootError) -> HanbootError:
     )
 
 
-def _check_returned(port: str, identity: Identity, firmware: Firmware) -> None:
-    if identity.board != firmware.board or role_of(identity) != firmware.role:
+def _check_returned(port: str, identity: Identity, firmware: Uf2File) -> None:
+    if (identity.tier, identity.role) != (firmware.tier, firmware.role):
         raise Refused(
             f"{port} is not what was flashed",
             f"it is {describe(identity)}; the file is {firmware.text}",
@@ -257,7 +247,7 @@ def _check_returned(port: str, identity: Identity, firmware: Firmware) -> None:
 
 def flash(
     volume: Volume,
-    firmware: Firmware,
+    firmware: Uf2File,
     port: str | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Returned:

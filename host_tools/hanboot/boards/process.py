@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from hanboot.errors import BadFile, HanbootError, NoDevice
-from hanboot.link.ports import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running
+from hanboot.link.virtual import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running, not_running
 
 if TYPE_CHECKING:
-    from typing_extensions import Self
+    from typing import Self
 
 ROLES = ("ppmid", "ihd", "hcalcs")
 FLASH_BYTES = 2 * 1024 * 1024
@@ -351,9 +351,5 @@ def cut_power(state: Path) -> None:
         NoDevice: no board runs on it.
     """
     if not is_running(state):
-        raise NoDevice(
-            f"no board runs on {state}",
-            "nobody has its state open" if state.exists() else "there is no such folder",
-            f"start one: hanboot board run virtual --state {state}",
-        )
+        raise not_running(state)
     os.kill(int((state / LOCK_FILE).read_text()), _CUT_POWER)

@@ -15,7 +15,7 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from hanboot.errors import LinkError
-from hanboot.link import ports
+from hanboot.link.serial import check_free, patience, resolve
 
 _BREAKS = (serial.SerialException, OSError, termios.error, TypeError)
 
@@ -45,13 +45,13 @@ class Prompt:
 
     def __init__(self, port: str) -> None:
         self._port = port
-        self._patience = ports.patience(port)
+        self._patience = patience(port)
         # its own error if it is in use or missing, in our words
-        ports.open_port(port).close()
+        check_free(port)
         with self._explained(), contextlib.redirect_stdout(io.StringIO()):
             # mpremote prints what it did not expect
             self._transport: Any = SerialTransport(
-                ports.resolve(port), timeout=_SILENCE_S * self._patience
+                resolve(port), timeout=_SILENCE_S * self._patience
             )
             try:
                 self._transport.enter_raw_repl(

@@ -13,11 +13,12 @@ from hanboot.boards import device_code
 from hanboot.boards import flashing as flash
 from hanboot.boards.device_code import BOARDS, ROOT
 from hanboot.boards.prompt import Failed, Prompt
-from hanboot.device.client import Device, Identity
+from hanboot.device.client import Device
+from hanboot.device.records import Identity, Tier
 from hanboot.errors import LinkError, NoDevice, Refused
 from hanboot.image import romfs
-from hanboot.link import ports
 from hanboot.link.deadline import Deadline
+from hanboot.link.serial import patience
 
 _MAIN = BOARDS / "stock" / "main.py"
 #: Where everything but main.py goes.
@@ -230,7 +231,7 @@ def _check_firmware(port: str) -> None:
     """A board with hanboot's own firmware needs no copy of it, and a product has no prompt."""
     with Device(port) as device:
         identity = device.probe()
-    if identity and not identity.board.startswith(flash.STOCK):
+    if identity and identity.tier not in (Tier.STOCK, Tier.PARTITIONED):
         raise Refused(
             f"{port} is no board with stock MicroPython",
             f"it is {flash.describe(identity)}: hanboot is in its firmware",
@@ -304,7 +305,7 @@ def _copy(prompt: Prompt, files: dict[str, bytes], advance: Callable[[int, int],
 
 
 def _wait_back(port: str, say: Callable[[str], None]) -> Identity:
-    deadline = Deadline(_BACK_S * ports.patience(port))
+    deadline = Deadline(_BACK_S * patience(port))
     while True:
         try:
             with Device(port, say) as device:

@@ -20,8 +20,9 @@ from hanboot.cli.board_selfcheck import selfcheck_command
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
-from hanboot.device.client import Device, Identity
+from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, provision
+from hanboot.device.records import Identity
 from hanboot.errors import Refused
 from hanboot.link import usb
 from hanboot.trust import keys
@@ -115,7 +116,7 @@ def provision_command(
 
 
 def _check_role(port: str, identity: Identity, role: str | None) -> None:
-    if role is not None and flash.role_of(identity) != role:
+    if role is not None and identity.role != role:
         raise Refused(
             f"{port} is no {role.upper()}",
             f"it is {flash.describe(identity)}; nothing was written",

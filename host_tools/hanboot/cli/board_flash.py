@@ -12,7 +12,7 @@ from hanboot.boards.bootsel import Volume
 from hanboot.boards.esp32 import chips
 from hanboot.boards.esp32 import flash as esp32
 from hanboot.boards.esp32.chips import Chip
-from hanboot.boards.flashing import Firmware, Returned
+from hanboot.boards.flashing import Returned, Uf2File
 from hanboot.boards.process import ROLES
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import is_flag_given, option
@@ -117,7 +117,7 @@ def _flash_esp32(out: Out, file: Path, chip: Chip, port: str, replace: bool) -> 
 
 
 def _flash(
-    out: Out, firmware: Firmware, port: str | None, folder: Path | None, replace: bool
+    out: Out, firmware: Uf2File, port: str | None, folder: Path | None, replace: bool
 ) -> Returned:
     found: Volume | str
     found = bootsel.read(folder) if folder else port or flash.find()
@@ -133,7 +133,7 @@ def _flash(
         return flash.flash(volume, firmware, back_at, advance)
 
 
-def _tell_next(out: Out, returned: Returned, firmware: Firmware) -> None:
+def _tell_next(out: Out, returned: Returned, firmware: Uf2File) -> None:
     if returned.identity is None:
         out.note(f"not hanboot's: hanboot board deploy --port {returned.port} puts hanboot on it")
         return

@@ -33,7 +33,7 @@ def date_argument(text: str | None) -> datetime.datetime | None:
         return None
     for form in _FORMATS:
         try:
-            return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.timezone.utc)
+            return datetime.datetime.strptime(text, form).replace(tzinfo=datetime.UTC)
         except ValueError:
             continue
     raise click.BadParameter(

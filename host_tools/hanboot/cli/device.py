@@ -11,9 +11,12 @@ import click
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
-from hanboot.device.client import Device, FirmwareId, Identity
-from hanboot.explain import reasons as explain
-from hanboot.image import ota_file as image
+from hanboot.device.client import Device
+from hanboot.device.records import FirmwareId, Identity
+from hanboot.explain.reasons import explain
+from hanboot.explain.verdicts import verdict_lines
+from hanboot.explain.versions import device_type_text, version_text
+from hanboot.image import ota_file
 
 _HASH_BYTES = 32  # SHA-256, GBCS 11.2.4
 
@@ -29,9 +32,7 @@ def _name(firmware: FirmwareId | None) -> str:
     if firmware is None:
         return "nothing"
     digest = firmware.image_hash
-    return explain.version_text(firmware.file_version) + (
-        f" ({digest.hex()[:16]}…)" if digest else ""
-    )
+    return version_text(firmware.file_version) + (f" ({digest.hex()[:16]}…)" if digest else "")
 
 
 @click.command()
@@ -55,7 +56,7 @@ def status(port: str, as_json: bool) -> None:
     out.document(document)
     out.pairs(
         [
-            ("device", f"{explain.device_type(identity.device_type)} {identity.serial.hex('-')}"),
+            ("device", f"{device_type_text(identity.device_type)} {identity.serial.hex('-')}"),
             ("board", identity.board),
             (
                 "accepts",
@@ -79,7 +80,7 @@ def status(port: str, as_json: bool) -> None:
                 )
                 for cell in cells
             ],
-            ("verdict", explain.verdict_lines(verdict)[0] if verdict else "none yet"),
+            ("verdict", verdict_lines(verdict)[0] if verdict else "none yet"),
         ]
     )
     if not identity.provisioned:
@@ -96,11 +97,14 @@ def identity_json(identity: Identity) -> dict[str, Any]:
     """`hanboot status --json`, as far as the identity goes."""
     return {
         "board": identity.board,
+        "tier": identity.tier,
+        "role": identity.role,
+        "versions": identity.versions,
         "serial": identity.serial.hex(),
         "manufacturer_code": identity.manufacturer_code,
         "image_type": identity.image_type,
         "hardware_version": identity.hardware_version,
-        "device_type": explain.device_type(identity.device_type),
+        "device_type": device_type_text(identity.device_type),
         "slot_bytes": identity.slot_bytes,
         "security_counter": identity.security_counter,
         "provisioned": identity.provisioned,
@@ -121,7 +125,7 @@ def identity_json(identity: Identity) -> dict[str, Any]:
 def upload(file: Path, registry: str | None, port: str, as_json: bool) -> None:
     """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped."""
     out = Out(as_json)
-    octets = image.read_to_send(file)
+    octets = ota_file.read_to_send(file)
     with Device(port) as device, refusals(out, device, registry):
         send(device, octets, file.name, out)
         verdict = device.wait_verified()
@@ -198,7 +202,7 @@ def verdict(registry: str | None, port: str, as_json: bool) -> None:
         out.line("no image was offered yet")
         return
     out.document(verdict_json(last, way))
-    what, why, remedy = explain.verdict_lines(last)
+    what, why, remedy = verdict_lines(last)
     for line in (what, why, way.text if way else remedy):
         out.line(line)
 
@@ -214,8 +218,8 @@ def history(port: str, as_json: bool) -> None:
         [
             {
                 "index": event.index,
-                "event": event.event,
-                "reason": explain.explain(event.reason).name,
+                "event": event.kind,
+                "reason": explain(event.reason).name,
                 "from": event.source.as_json() if event.source else None,
                 "to": event.target.as_json() if event.target else None,
                 "chain": event.chain.hex(),
@@ -224,9 +228,9 @@ def history(port: str, as_json: bool) -> None:
         ]
     )
     for event in events:
-        why = f": {explain.explain(event.reason).meaning}" if event.reason else ""
+        why = f": {explain(event.reason).meaning}" if event.reason else ""
         step = f"{_name(event.source)} -> {_name(event.target)}"
-        out.line(f"{event.index:>4}  {event.event:<10} {step}{why}")
+        out.line(f"{event.index:>4}  {event.kind:<10} {step}{why}")
     if not events:
         out.line("nothing was ever installed")
 

@@ -13,9 +13,10 @@ from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
 from hanboot.cli.settings import configured, registry_option
-from hanboot.device.client import Device, FirmwareId
+from hanboot.device.client import Device
+from hanboot.device.records import FirmwareId
 from hanboot.errors import HanbootError
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
 from hanboot.image.ota_file import Image, Layout
 from hanboot.inventory import gate, reports
 from hanboot.inventory.devices import Inventory
@@ -79,7 +80,7 @@ def distribute(
         raise click.MissingParameter(
             param_hint="'--port' (or HANBOOT_PORT, or port in hanboot.toml)", param_type="option"
         )
-    loaded = image.load(image_file, layout)
+    loaded = ota_file.load(image_file, layout)
     with contextlib.ExitStack() as stack:
         cpl: Registry | Snapshot
         inventory: Inventory | None

@@ -18,12 +18,18 @@ from hanboot.cli.settings import (
     passphrase_asker,
     passphrase_option,
 )
-from hanboot.explain.reasons import version_text
-from hanboot.image import ota_file as library
-from hanboot.image import release
+from hanboot.explain.versions import version_text
+from hanboot.image import ota_file, release
 from hanboot.image import verify as verification
+from hanboot.image.build import build_image, unsigned
 from hanboot.image.ota_file import Image, Layout
 from hanboot.image.release import Predecessor, PredecessorReference, Release
+from hanboot.image.sign import (
+    manufacturer_to_sign,
+    sign,
+    with_manufacturer_signature,
+    with_supplier_signature,
+)
 from hanboot.registry import DEFAULT_URL
 from hanboot.trust import keys
 
@@ -113,16 +119,16 @@ def build(
         kid_octets, signer = key.public.kid, key.sign
     else:
         _forbid(ctx, "signs nothing with --to-sign", "manufacturer_key", "supplier_key")
-        kid_octets, signer = _announced_kid(kid, manufacturer_public_key), release.unsigned
+        kid_octets, signer = _announced_kid(kid, manufacturer_public_key), unsigned
         output = output or to_sign.with_name(to_sign.name + ".unsigned")
     supplier = keys.load_private(supplier_key, ask) if supplier_key else None
 
     wanted = release.load(release_file, _resolver(registry))
-    wanted = release.with_predecessors(wanted, [library.load(file) for file in predecessors])
+    wanted = release.with_predecessors(wanted, [ota_file.load(file) for file in predecessors])
     _note_open_predecessors(out, wanted)
-    built = release.build(wanted, kid_octets, signer)
-    octets = library.sign(built, supplier) if supplier else built.octets
-    _write(output, octets, to_sign, library.manufacturer_to_sign(built))
+    built = build_image(wanted, kid_octets, signer)
+    octets = sign(built, supplier) if supplier else built.octets
+    _write(output, octets, to_sign, manufacturer_to_sign(built))
 
     out.document(
         {
@@ -240,31 +246,31 @@ def attach(
     out = Out(as_json)
     if (manufacturer_key is None) == (supplier_key is None):
         raise click.UsageError("give --manufacturer-key or --supplier-key, one of them")
-    loaded = library.load(file, layout)
+    loaded = ota_file.load(file, layout)
     note_assumption(loaded)
     octets = files.read(signature_file, files.TEXT_MAX_BYTES)
     if manufacturer_key:
         key = keys.load_public(manufacturer_key)
-        message = library.manufacturer_to_sign(loaded)
+        message = manufacturer_to_sign(loaded)
         signature = keys.matching_signature(octets, key, message, str(signature_file))
-        attached = library.with_manufacturer_signature(loaded, signature)
+        attached = with_manufacturer_signature(loaded, signature)
         # the key identifier in the envelope must be the key's, too
-        verification.verify(library.load(attached), key, None)
+        verification.verify(ota_file.load(attached), key, None)
     else:
         assert supplier_key is not None
         key = keys.load_public(supplier_key)
         verification.check_validity(key, supplier_key.name, None)
         message = loaded.manufacturer_image
         signature = keys.matching_signature(octets, key, message, str(signature_file))
-        attached = library.with_supplier_signature(loaded, signature)
+        attached = with_supplier_signature(loaded, signature)
     files.write(output, attached)
-    _tell_signed(out, output, library.load(attached, "signed"))
+    _tell_signed(out, output, ota_file.load(attached, "signed"))
 
 
 # --- sign
 
 
-@image.command()
+@image.command("sign")
 @file_argument
 @option("supplier_key", type=FilePath(), help="Private key (PEM) of the supplier.")
 @click.option(
@@ -288,7 +294,7 @@ def attach(
 @passphrase_option
 @json_option
 @click.pass_context
-def sign(
+def sign_command(
     ctx: click.Context,
     file: Path,
     supplier_key: Path | None,
@@ -309,7 +315,7 @@ def sign(
     out = Out(as_json)
     if replace != (manufacturer_public_key is not None):
         raise click.UsageError("--replace and --manufacturer-public-key go together")
-    loaded = library.load(file, layout)
+    loaded = ota_file.load(file, layout)
     note_assumption(loaded)
     if manufacturer_public_key:
         manufacturer = keys.load_public(manufacturer_public_key)
@@ -332,9 +338,9 @@ def sign(
     if not output:
         raise click.MissingParameter(param_hint="'-o'", param_type="option")
     key = keys.load_private(supplier_key, passphrase_asker(passphrase_file))
-    signed = library.sign(loaded, key)
+    signed = sign(loaded, key)
     files.write(output, signed)
-    _tell_signed(out, output, library.load(signed, "signed"))
+    _tell_signed(out, output, ota_file.load(signed, "signed"))
 
 
 def _tell_signed(out: Out, output: Path, signed: Image) -> None:

@@ -14,10 +14,11 @@ from hanboot import errors
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import is_flag_given, option, passphrase_asker, passphrase_option
-from hanboot.explain import reasons as explain
-from hanboot.explain.reasons import hardware_text, version_text
-from hanboot.image import ota_file as library
+from hanboot.explain.reasons import explain
+from hanboot.explain.versions import hardware_text, version_text
+from hanboot.image import ota_file
 from hanboot.image import verify as verification
+from hanboot.image.describe import describe, header_text
 from hanboot.image.ota_file import Image, Layout
 from hanboot.trust import keys
 
@@ -32,8 +33,8 @@ def inspect(file: Path, layout: Layout | None, as_json: bool) -> None:
     Nothing is said of signatures: `hanboot image verify` checks those.
     """
     out = Out(as_json)
-    loaded = library.load(file, layout)
-    out.document(library.describe(loaded))
+    loaded = ota_file.load(file, layout)
+    out.document(describe(loaded))
     header, trailer = loaded.header, loaded.trailer
     out.pairs(
         [
@@ -41,7 +42,7 @@ def inspect(file: Path, layout: Layout | None, as_json: bool) -> None:
             ("image type", f"0x{header.image_type:04X}"),
             ("file version", version_text(header.file_version)),
             ("stack version", f"0x{header.stack_version:04X}"),
-            ("header string", _printable(library.header_text(header))),
+            ("header string", _printable(header_text(header))),
             ("total image size", f"{header.total_bytes} octets"),
             ("hardware", _hardware_text(header.hardware)),
         ],
@@ -147,7 +148,7 @@ def verify(
     """
     out = Out(as_json)
     ask = passphrase_asker(passphrase_file)
-    loaded = library.load(file, layout)
+    loaded = ota_file.load(file, layout)
     note_assumption(loaded)
     is_ours = loaded.manifest is not None
     if not is_ours and not is_flag_given(ctx, "manufacturer_key"):
@@ -163,7 +164,7 @@ def verify(
     with _refusal_as_json(out, loaded):
         for key, path in ((manufacturer, manufacturer_key), (supplier, supplier_key)):
             if key and path:
-                moment = at_time.replace(tzinfo=datetime.timezone.utc) if at_time else None
+                moment = at_time.replace(tzinfo=datetime.UTC) if at_time else None
                 verification.check_validity(key, path.name, moment)
         found = verification.verify(loaded, manufacturer, supplier)
     out.document(found.as_json(loaded))
@@ -190,7 +191,7 @@ def _refusal_as_json(out: Out, loaded: Image) -> Iterator[None]:
     try:
         yield
     except errors.Refused as refused:
-        reason = explain.explain(refused.reason) if refused.reason is not None else None
+        reason = explain(refused.reason) if refused.reason is not None else None
         out.document(
             {
                 "reason": {

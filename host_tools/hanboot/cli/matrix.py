@@ -18,7 +18,7 @@ from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option
 from hanboot.device.client import Device
 from hanboot.errors import Refused, WrongUsage
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
 from hanboot.matrix import report
 from hanboot.matrix.cells import Cell, Matrix, Release, name_releases
 from hanboot.matrix.reading import Trust
@@ -76,7 +76,7 @@ def matrix(
     def tell(row: str) -> None:
         out.note(f"running {row} ...")
 
-    releases = name_releases([image.load(file) for file in files_given])
+    releases = name_releases([ota_file.load(file) for file in files_given])
     if supplier_key is None and any(release.image.trailer for release in releases):
         raise WrongUsage(
             "some image carries a supplier's signature",

@@ -29,7 +29,7 @@ from hanboot.cli.registry_options import (
 )
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
 from hanboot.image.ota_file import Layout
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import mapping, sheets
@@ -261,7 +261,7 @@ def submit(
     """
     out = Out(as_json)
     attribution = attribution_of(author, reason)
-    loaded = image.load(image_file, layout)
+    loaded = ota_file.load(image_file, layout)
     with opened_or_made(url) as registry, _rows(row, values, mapping_file) as (rows, columns):
         try:
             done, compared = submission.submit(
@@ -301,7 +301,7 @@ def check_image(
     For a manufacturer's CI: exit code 1 if they do not say the same.
     """
     out = Out(as_json)
-    loaded = image.load(image_file, layout)
+    loaded = ota_file.load(image_file, layout)
     with opened(url) as registry, _rows(row, values, mapping_file) as (rows, columns):
         if rows is None:
             compared = submission.check_image(registry, loaded, ids)

@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from hanboot.cli.output import Out
-from hanboot.device.client import Device, DeviceRefused, Verdict
+from hanboot.device.client import Device
+from hanboot.device.records import Verdict
+from hanboot.device.refusal import DeviceRefused
 from hanboot.errors import HanbootError
 from hanboot.registry import DEFAULT_URL
 

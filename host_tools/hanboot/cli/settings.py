@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -23,7 +23,9 @@ from click.core import ParameterSource
 from hanboot import files, toml_file
 from hanboot.errors import BadFile
 from hanboot.registry import DEFAULT_URL
-from hanboot.trust.keys import AskPassphrase, no_passphrase
+
+if TYPE_CHECKING:
+    from hanboot.trust.keys import AskPassphrase
 
 FILE_NAME = "hanboot.toml"
 NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file", "registry")
@@ -115,6 +117,9 @@ def passphrase_asker(file: Path | None) -> AskPassphrase:
                 )
             return lines[0]
         if not sys.stdin.isatty():
+            # imported late: cryptography takes as long as everything else together
+            from hanboot.trust.keys import no_passphrase
+
             return no_passphrase(key)
         text: str = click.prompt(f"Passphrase of {key}", hide_input=True, err=True)
         return text.encode()

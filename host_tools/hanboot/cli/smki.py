@@ -166,7 +166,7 @@ def check(
     out = Out(as_json)
     loaded = library.load(file)
     expected = validation.Expected(
-        date_argument(at_time) or datetime.datetime.now(datetime.timezone.utc),
+        date_argument(at_time) or datetime.datetime.now(datetime.UTC),
         usage,
         () if role is None else (_role(role),),
         policies,

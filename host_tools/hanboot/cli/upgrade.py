@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hanboot.cli.arguments import date_of, on_option
-from hanboot.cli.device import send
-from hanboot.cli.output import Out, counted, json_option
+from hanboot.cli.output import Out, counted, json_option, progress
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import any_registry_option, is_flag_given, port_option
-from hanboot.device.client import Device, FirmwareId, hash_in
-from hanboot.errors import Refused
-from hanboot.explain import reasons as explain
-from hanboot.image import ota_file as image
+from hanboot.device.client import Device, Progress
+from hanboot.device.records import FirmwareId
+from hanboot.device.upgrade import Step, Watcher, follow, remaining
+from hanboot.explain.versions import device_type_text
+from hanboot.image import ota_file
 from hanboot.registry import DEFAULT_URL
 
 if TYPE_CHECKING:
     from hanboot.registry.pathways.plan import Plan
     from hanboot.registry.pathways.walk import WalkStep
-    from hanboot.registry.storage.store import Registry
 
 _FOR_PLANS = ("to", "yes", "day")
 
@@ -62,11 +62,11 @@ def upgrade(
 ) -> None:
     """Upload, activate and wait for confirmation; several FILES are a path, taken in order.
 
-    A path that was interrupted is taken up behind the file that runs and is confirmed.
+    A path that was interrupted is taken up after the file that runs and is confirmed.
 
     With --plan the device is asked what it runs, the shortest safe path from there is taken from
-    the registry, and each step is shown and asked about before it is sent. A plan is made again
-    behind every step, so what was interrupted is taken up by the same command.
+    the registry, and each step is shown and asked about before it is sent. What was interrupted is
+    taken up by the same command, which plans from what runs then.
     """
     out = Out(as_json)
     if is_planned:
@@ -75,41 +75,33 @@ def upgrade(
         return
     for name in _FOR_PLANS:
         if is_flag_given(ctx, name):
-            raise click.UsageError(f"--{'on' if name == 'day' else name} goes with --plan")
-    images = [(file, image.read_to_send(file)) for file in files]
-    done = []
+            raise click.UsageError(f"--{'on' if name == 'day' else name} requires --plan")
+    path = [Step(name=file.name, octets=ota_file.read_to_send(file)) for file in files]
     with Device(port) as device, refusals(out, device, registry):
         confirmed = device.identity().confirmed
-        reached = _reached(confirmed, [octets for _, octets in images])
-        if confirmed and reached:
-            done.append(confirmed.as_json())
-            out.line(f"{images[reached - 1][0].name}: runs already")
-        for file, octets in images[reached:]:
-            outcome = upgrade_one(device, octets, file.name, out)
-            done.append(outcome.as_json())
-            out.line(f"{file.name}: running and confirmed")
-    out.document({"confirmed": done})
+        left = remaining(confirmed, path)
+        reached = len(path) - len(left)
+        done = [confirmed] if confirmed and reached else []
+        if reached:
+            out.line(f"{path[reached - 1].name}: runs already")
+        done += follow(device, left, Shown(out))
+    out.document({"confirmed": [firmware.as_json() for firmware in done]})
 
 
-def _reached(confirmed: FirmwareId | None, path: list[bytes]) -> int:
-    """How many images of `path` are behind a device on which `confirmed` runs."""
-    hashes = [hash_in(octets) for octets in path]
-    if confirmed is None or confirmed.image_hash not in hashes:
-        return 0
-    return hashes.index(confirmed.image_hash) + 1
+class Shown(Watcher):
+    """Shows how a path goes: progress and stages on stderr, what is confirmed on stdout."""
 
+    def __init__(self, out: Out) -> None:
+        self._out = out
 
-def upgrade_one(device: Device, octets: bytes, name: str, out: Out) -> FirmwareId:
-    """One step of a path: returns the firmware that is confirmed at its end."""
-    send(device, octets, name, out)
-    staged = device.wait_verified()
-    wanted = staged.offered.image_hash
-    assert wanted is not None
-    out.note(f"{name}: staged, starting it on trial")
-    device.activate(wanted)
-    device.reset()
-    device.wait_outcome(wanted)
-    return staged.offered
+    def sending(self, step: Step) -> AbstractContextManager[Progress]:
+        return progress(self._out, step.name, len(step.octets))
+
+    def staged(self, step: Step) -> None:
+        self._out.note(f"{step.name}: staged, starting it on trial")
+
+    def confirmed(self, step: Step, firmware: FirmwareId) -> None:
+        self._out.line(f"{step.name}: running and confirmed")
 
 
 # --- by a plan
@@ -131,22 +123,35 @@ def _walk_plan(
     with opened(url) as registry:
         identity = device.identity()
         plan, steps = plan_upgrade(registry, identity, files, to, day)
-        serial = f"{explain.device_type(identity.device_type)} {identity.serial.hex('-').upper()}"
+        serial = f"{device_type_text(identity.device_type)} {identity.serial.hex('-').upper()}"
         # who is asked must see it, also where stdout is for a program
         _show(out.line if yes or not out.as_json else out.note, serial, plan, steps)
-        done: list[FirmwareId] = []
+        path = [Step(name=step.entry.cpl_entry_id, octets=step.image.octets) for step in steps]
+        watcher = _Asked(out, steps, yes)
         try:
-            for number, step in enumerate(steps, 1):
-                if not yes:
-                    _ask(out, step, f"step {number} of {len(steps)}")
-                octets = step.image.octets
-                done.append(upgrade_one(device, octets, step.entry.cpl_entry_id, out))
-                out.line(f"{step.entry.cpl_entry_id}: running and confirmed")
-                _check_still(registry, device, steps[number:], to, day)
+            follow(device, path, watcher)
         except click.Abort:
-            out.document(_as_json(plan, steps, done))
+            out.document(_as_json(plan, steps, watcher.done))
             raise
-        out.document(_as_json(plan, steps, done))
+        out.document(_as_json(plan, steps, watcher.done))
+
+
+class _Asked(Shown):
+    """Asks before each step of a plan."""
+
+    def __init__(self, out: Out, steps: Sequence[WalkStep], yes: bool) -> None:
+        super().__init__(out)
+        self._steps = steps
+        self._yes = yes
+        self.done: list[FirmwareId] = []
+
+    def before(self, step: Step, number: int, count: int) -> None:
+        if not self._yes:
+            _ask(self._out, self._steps[number - 1], f"step {number} of {count}")
+
+    def confirmed(self, step: Step, firmware: FirmwareId) -> None:
+        super().confirmed(step, firmware)
+        self.done.append(firmware)
 
 
 def _show(say: Callable[[str], None], device: str, plan: Plan, steps: list[WalkStep]) -> None:
@@ -181,37 +186,6 @@ def _ask(out: Out, step: WalkStep, place: str) -> None:
     if not is_sure:
         out.note("not sent; the same command goes on from what the device runs")
         raise click.Abort
-
-
-def _check_still(
-    registry: Registry,
-    device: Device,
-    left: list[WalkStep],
-    to: str,
-    day: datetime.date | None,
-) -> None:
-    """Plans again from what the device says now; what is left must still be the plan.
-
-    Raises:
-        Refused: it is not, for the device is not what the registry takes it for.
-    """
-    from hanboot.registry.pathways.plan import NoPlan, plan_for_device
-    from hanboot.registry.pathways.state import state_of
-
-    again = plan_for_device(registry, state_of(device.identity()), to, day)
-    if isinstance(again, NoPlan):
-        raise again.refusal()
-    if list(_ids(again.steps)) != [step.entry.cpl_entry_id for step in left]:
-        way = " -> ".join(_ids(again.steps)) or "nothing more"
-        raise Refused(
-            "the plan does not hold any more",
-            f"from what the device runs now it would be {way}",
-            "look at hanboot status and hanboot registry check, then give the same command again",
-        )
-
-
-def _ids(entries: Any) -> Iterator[str]:
-    return (entry.cpl_entry_id for entry in entries)
 
 
 def _as_json(plan: Plan, steps: list[WalkStep], done: list[FirmwareId]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from functools import cached_property
 from bootloader import reasons
 from bootloader.image import ota, writer
 from hanboot.errors import BadFile, Refused
-from hanboot.explain.reasons import version_text
+from hanboot.explain.versions import version_text
 from hanboot.trust.keys import PublicKey
 
 HASH_BYTES = 32

@@ -13,13 +13,18 @@ from hanboot.boards import local
 from hanboot.boards.device_code import ROOT
 from hanboot.boards.process import BoardProcess
 from hanboot.boards.rp2040 import Rp2040Board
-from hanboot.device.client import Device, DeviceRefused, Verdict
+from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
-from hanboot.explain import reasons as explain
+from hanboot.device.records import Verdict
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import stage, upgrade
+from hanboot.explain.versions import version_text
 from hanboot.image import release
+from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
-from hanboot.link import ports
+from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
+from hanboot.link.serial import patience
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 
@@ -60,7 +65,7 @@ def build(
 ) -> Image:
     described = dataclasses.replace(release.load(_PPMID / folder), **changes)  # type: ignore[arg-type]
     described = release.with_predecessors(described, follows)
-    built = release.build(described, key.public.kid, key.sign)
+    built = build_image(described, key.public.kid, key.sign)
     return dataclasses.replace(built, name=described.label or folder)
 
 
@@ -77,9 +82,9 @@ class Bench:
     def __init__(self, state: Path, kind: str) -> None:
         self._typed: list[str] = []
         self._display: list[str] = []
-        self._port = f"{ports.VIRTUAL}{state}"
+        self._port = f"{virtual.PREFIX}{state}"
         self.board = board(kind, state, self._on_text)
-        self._answer_s = _ANSWER_S * ports.patience(self._port)
+        self._answer_s = _ANSWER_S * patience(self._port)
         self.board.start()
         self.device = Device(self._port)
 
@@ -121,15 +126,11 @@ class Bench:
 
     def upgrade(self, image: Image) -> tuple[bool, str]:
         """Uploads, activates, waits for the self-test; whether it runs then, and what does."""
-        self.device.upload(image.octets)
-        self.device.wait_verified()
-        self.device.activate(image.image_hash)
-        self.device.reset()
-        identity = self.device.wait_outcome(image.image_hash)
+        identity = upgrade(self.device, image.octets)
         confirmed = identity.confirmed
         if confirmed is None:
             return False, "nothing is confirmed"
-        running = explain.version_text(confirmed.file_version)
+        running = version_text(confirmed.file_version)
         return confirmed.image_hash == image.image_hash, f"running {running}"
 
     def provision(self, pairs: Keys) -> bool:
@@ -153,8 +154,7 @@ class Bench:
     ) -> tuple[bool, str, Verdict | None]:
         """The same, with the verdict."""
         try:
-            self.device.upload(octets)
-            self.device.wait_verified()
+            stage(self.device, octets)
         except DeviceRefused as refused:
             verdict = refused.verdict
             good = verdict.reason == expected and self.runs(running)

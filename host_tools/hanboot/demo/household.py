@@ -8,8 +8,9 @@ from bootloader import reasons
 from bootloader.image import ota, writer
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
-from hanboot.device.client import DeviceRefused
-from hanboot.explain import reasons as explain
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import start
+from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image
 
 _REFUSED_WITHIN = 4096
@@ -95,7 +96,7 @@ def _tampered(
         ("the header of 2.1.0 on 1.1.0", _header_swapped(v110, v210), reasons.HEADER_MISMATCH),
     )
     for title, octets, reason in cases:
-        name = explain.explain(reason).name
+        name = explain(reason).name
         story.step(
             f"{title}: {name}",
             lambda octets=octets, reason=reason: bench.refuses(octets, reason, v200),  # type: ignore[misc]
@@ -118,7 +119,7 @@ def _bad_days(story: Story, bench: Bench, v200: Image, v210: Image) -> None:
         try:
             bench.device.upload(v210.octets, pull)
         except _CableOut:
-            reached.append(bench.device.progress()[1])
+            reached.append(bench.device.progress().received)
         bench.reconnect()
         # the first answer to the same file tells where to go on
         bench.device.upload(v210.octets, lambda done, total: reached.append(done))
@@ -133,10 +134,8 @@ def _bad_days(story: Story, bench: Bench, v200: Image, v210: Image) -> None:
     story.step("the cable is pulled in the middle of an upload of 2.1.0: resumed", cut)
 
     def revert() -> tuple[bool, str]:
-        bench.device.activate(v210.image_hash)
-        bench.device.reset()
         try:
-            bench.device.wait_outcome(v210.image_hash)
+            start(bench.device, v210.image_hash)
         except DeviceRefused as refused:
             good = refused.verdict.reason == reasons.TRIAL_CRASHED and bench.runs(v200)
             return good, "\n".join(refused.lines[:2])

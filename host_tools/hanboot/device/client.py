@@ -1,322 +1,180 @@
-"""A device at the end of a port: what a person does with it, in words of firmware."""
+"""A device at the end of a transport: what a person does with it, in words of firmware."""
 
 from __future__ import annotations
 
-import dataclasses
-import functools
+import contextlib
 import hashlib
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
-from bootloader import policy
 from bootloader.link import smp
 from bootloader.link.groups import hanboot as hanboot_group
-from bootloader.trust import anchors
-from hanboot.errors import BadFile, LinkError, Refused
-from hanboot.explain import reasons as explain
-from hanboot.image import ota_file as image
-from hanboot.link import ports
-from hanboot.link.deadline import Clock, Deadline
-from hanboot.link.smp import MESSAGE_BYTES, REPLY_S, TRIES, Fields, SmpClient, SmpRefusal
+from bootloader.link.groups import image as image_group
+from hanboot.device import records
+from hanboot.device.records import (
+    AnchorCell,
+    HistoryEvent,
+    Identity,
+    SlotState,
+    UploadProgress,
+    UploadState,
+    Verdict,
+)
+from hanboot.device.refusal import NO_VERDICT, AnotherDevice, DeviceRefused
+from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
+from hanboot.explain.reasons import Reason
+from hanboot.link.deadline import Clock, Deadline, StallTimer
+from hanboot.link.serial import BAUD, SerialTransport
+from hanboot.link.smp import MESSAGE_BYTES, Fields, NoAnswer, Retries, SmpClient, SmpRefusal
+from hanboot.link.transport import Lost, Transport
+
+if TYPE_CHECKING:
+    from typing import Self
 
 _OS, _IMAGE, _HANBOOT = 0, 1, hanboot_group.GROUP
 
 #: How long verification may take; an RP2040 needs a second for 512 KiB.
 VERIFY_S = 30.0
-#: How long a device may take from a reset to an answer, three trial starts included.
+#: How long a device may take from one sign of life to the next while it starts and is on trial.
 RESTART_S = 150.0
+#: How long a port may be gone in the middle of an upload: a board on USB that was reset.
+REAPPEAR_S = 5.0
 
-_STALLS = 8  # replies in a row that bring an upload no further
+#: Signs of life of one trial: three starts, each with a few changes of state.
+_CHANGES_MOST = 64
+#: How often a device may ask for what it had already, without coming further than before.
+_RETURNS_MOST = 8
+#: The same, even if it comes a little further each time.
+_RETURNS_IN_ALL = 64
+#: A device's journal keeps some hundred events.
+_HISTORY_MOST = 4096
+
 _POLL_S = 0.05
-_RESTART_REPLY_S = 0.3
-_PROBE_TRIES = 2
-_PROBE_S = 1.0
+_RESTARTING = Retries(tries=1, reply_s=0.3)
+_PROBE = Retries(tries=2, reply_s=1.0)
 
+#: Called with octets taken so far and in all.
 Progress = Callable[[int, int], None]
 
-
-@dataclass(frozen=True)
-class FirmwareId:
-    """Identity of a firmware: its version, and its Manufacturer Image Hash where it is known."""
-
-    file_version: int
-    image_hash: bytes | None
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "file_version": self.file_version,
-            "file_version_hex": f"{self.file_version:08X}",
-            "hash": self.image_hash.hex() if self.image_hash else None,
-        }
-
-
-@dataclass(frozen=True)
-class SlotState:
-    """What a slot holds. state: empty, staged, pending, trial, confirmed, previous, reverted."""
-
-    state: str
-    firmware: FirmwareId | None
-    image_bytes: int = 0
-
-
-@dataclass(frozen=True)
-class Identity:
-    """What a device says of itself. started: slot that runs, -1 for the bootloader alone."""
-
-    board: str
-    serial: bytes
-    manufacturer_code: int
-    image_type: int
-    hardware_version: int
-    device_type: int
-    slot_bytes: int
-    security_counter: int
-    provisioned: bool
-    started: int
-    attempts: int
-    slots: tuple[SlotState, ...]
-    #: A device that does not say is taken for a product.
-    tier: str = "product"
-    role: str = ""
-    #: Of what is installed below the application, e.g. {"hanboot": "0.1.0"}.
-    versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    #: Bytes that its line keeps while it does not read; 0 where the sender is held back.
-    line_bytes: int = 0
-    #: For how long it may not read.
-    line_pause_ms: int = 0
-
-    def slot(self, state: str) -> SlotState | None:
-        return next((slot for slot in self.slots if slot.state == state), None)
-
-    @property
-    def running(self) -> SlotState | None:
-        return self.slots[self.started] if self.started >= 0 else None
-
-    @property
-    def confirmed(self) -> FirmwareId | None:
-        slot = self.slot("confirmed")
-        return slot.firmware if slot else None
-
-    @property
-    def facts(self) -> policy.DeviceFacts:
-        """What the decision asks about this device."""
-        return policy.DeviceFacts(
-            self.manufacturer_code,
-            self.image_type,
-            self.hardware_version,
-            self.device_type,
-            self.slot_bytes,
-            self.security_counter,
-        )
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """The device's last word on an image that was offered, with the remedy."""
-
-    reason: int
-    offset: int
-    offered: FirmwareId
-    running: FirmwareId | None
-    minimum_base_version: int
-    accepts: tuple[FirmwareId, ...]
-    accepts_total: int
-
-    def as_json(self) -> dict[str, Any]:
-        texts = explain.explain(self.reason)
-        return {
-            "reason": {"code": self.reason, "name": texts.name},
-            "offered": self.offered.as_json(),
-            "running": self.running.as_json() if self.running else None,
-            "accepts": [firmware.as_json() for firmware in self.accepts],
-            "detail": {
-                "offset": self.offset if self.offset >= 0 else None,
-                "minimum_base_version": self.minimum_base_version,
-                "accepts_total": self.accepts_total,
-                "meaning": texts.meaning,
-                "remedy": texts.remedy,
-            },
-        }
-
-
-@dataclass(frozen=True)
-class Event:
-    """One entry of the upgrade history. chain: SHA-256 of the entry before."""
-
-    index: int
-    event: str
-    reason: int
-    source: FirmwareId | None
-    target: FirmwareId | None
-    chain: bytes
-
-
-@dataclass(frozen=True)
-class AnchorCell:
-    """A trust anchor cell that a device holds."""
-
-    role: str
-    kid: bytes
-    sequence: int
-    development: bool
-    label: str
-
-
-EVENTS = {1: "confirmed", 2: "reverted", 3: "fell back"}
-ROLE_NAMES = {anchors.MANUFACTURER: "manufacturer", anchors.SUPPLIER: "supplier"}
-
-
-class DeviceRefused(Refused):
-    """The device refused an image; `verdict` says why and what it would accept.
-
-    Args:
-        verdict: the device's.
-        what_to_do: a better remedy than the device's, from somebody who knows more.
-    """
-
-    def __init__(self, verdict: Verdict, what_to_do: str | None = None) -> None:
-        self.verdict = verdict
-        what, why, remedy = explain.verdict_lines(verdict)
-        super().__init__(what, why, what_to_do or remedy)
-
-
-_Given = ParamSpec("_Given")
 _Answer = TypeVar("_Answer")
 
 
-def _question(
-    ask: Callable[Concatenate[Device, _Given], _Answer],
-) -> Callable[Concatenate[Device, _Given], _Answer]:
-    """Whatever a device of another kind answers, it is a LinkError."""
-
-    @functools.wraps(ask)
-    def asked(self: Device, /, *args: _Given.args, **kwargs: _Given.kwargs) -> _Answer:
-        try:
-            return ask(self, *args, **kwargs)
-        except SmpRefusal as refusal:
-            raise self._explained(refusal) from None
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            raise LinkError(
-                "the device answers in a way that is not hanboot's",
-                f"{type(error).__name__}: {error}",
-                "check that the port is a hanboot device of this version",
-            ) from None
-
-    return asked
+def no_progress(done: int, total: int) -> None:
+    """For callers that watch no transfer."""
 
 
 class Device:
-    """Talks to the device on `port`.
+    """Talks to one device, and to no other: the first identity that answers is held.
+
+    Every request raises `LinkError` if the device does not answer or its reply cannot be used.
 
     Args:
-        port: path, pyserial URL or `virtual:DIR`.
+        port: as `--port` takes it, or a transport, which is opened here.
         on_text: called with each line of text that the device writes.
-        patience: factor on every wait; None takes what the port is known to need.
-        clock: that waits are counted by.
+        retries: how long to wait for replies and how often to ask.
+        baud: speed of a real line.
+        patience: factor on every wait; None takes what the transport is known to need.
+        clock: that waits are counted by, in seconds.
+
+    Raises:
+        NoDevice: the port cannot be opened.
+
+    >>> from hanboot import Device
+    >>> Device("virtual:there-is-none")
+    Traceback (most recent call last):
+        ...
+    hanboot.errors.NoDevice: no virtual board runs on there-is-none; there is no such folder; ...
     """
 
     def __init__(
         self,
-        port: str,
+        port: str | Transport,
         on_text: Callable[[str], None] = lambda line: None,
+        *,
+        retries: Retries | None = None,
+        baud: int = BAUD,
         patience: float | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._port = port
+        self.transport = SerialTransport(port, baud) if isinstance(port, str) else port
+        if patience is not None:
+            self.transport.patience = patience
         self._clock = clock
-        self._on_text = on_text
-        self._patience = ports.patience(port) if patience is None else patience
-        self._client = self._open()
+        self.smp = SmpClient(self.transport, on_text=on_text, retries=retries, clock=clock)
+        self._serial: bytes | None = None
         #: Manufacturer Image Hash of what was uploaded last.
         self._uploaded: bytes | None = None
+        self.transport.open()
 
-    def _open(self) -> SmpClient:
-        return SmpClient(ports.open_port(self._port), self._on_text, self._patience, self._clock)
-
-    def _deadline(self, seconds: float) -> Deadline:
-        return Deadline(seconds * self._patience, self._clock)
-
-    def __enter__(self) -> Device:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        self._client.close()
-
-    @property
-    def smp(self) -> SmpClient:
-        return self._client
+        self.transport.close()
 
     # --- questions
 
-    @_question
-    def identity(self, tries: int = TRIES, reply_s: float = REPLY_S) -> Identity:
-        fields = self._client.request(smp.READ, _HANBOOT, 0, {}, tries, reply_s)
-        slots = tuple(_slot(entry) for entry in fields.pop("slots"))
-        known = {field.name for field in dataclasses.fields(Identity)}
-        return Identity(slots=slots, **{k: v for k, v in fields.items() if k in known})
+    def identity(self, retries: Retries | None = None) -> Identity:
+        """What the device is, runs and holds.
+
+        Raises:
+            AnotherDevice: it is not the device that answered first.
+        """
+        identity = records.parse_identity(
+            self._explained(lambda: self.smp.request(smp.READ, _HANBOOT, 0, {}, retries))
+        )
+        if self._serial is None:
+            self._serial = identity.serial
+        if self._serial != identity.serial:
+            raise AnotherDevice(self.transport.name, self._serial, identity.serial)
+        return identity
 
     def probe(self) -> Identity | None:
-        """The identity; None if nothing of ours answers, without waiting for long."""
+        """The identity; None if no hanboot device answers, without waiting for long."""
         try:
-            return self.identity(_PROBE_TRIES, _PROBE_S)
+            return self.identity(_PROBE)
         except LinkError:
             return None
 
-    @_question
+    def hold(self, serial: bytes) -> None:
+        """Takes `serial` for the device that is meant, as if it had answered already."""
+        self._serial = serial
+
     def verdict(self) -> Verdict | None:
         """The last verdict; None if the device never gave one."""
-        fields = self._client.read(_HANBOOT, 1)
-        if not fields:
-            return None
-        return Verdict(
-            fields["reason"],
-            fields["offset"],
-            _firmware(fields["offered"]) or FirmwareId(0, None),
-            _firmware(fields["running"]),
-            fields["minimum_base_version"],
-            tuple(FirmwareId(f["version"], f["hash"]) for f in fields["accepts"]),
-            fields["accepts_total"],
-        )
+        return records.parse_verdict(self._read(1))
 
-    @_question
-    def history(self) -> list[Event]:
+    def history(self) -> list[HistoryEvent]:
         """The events that the device keeps, oldest first."""
-        events: list[Event] = []
+        events: list[HistoryEvent] = []
         more = True
         while more:
             first = events[-1].index + 1 if events else 0
-            fields = self._client.read(_HANBOOT, 2, {"from": first})
-            events += [_event(entry) for entry in fields["events"]]
-            more = fields["more"]
+            found, more = records.parse_history(self._read(2, {"from": first}))
+            for event in found:
+                if event.index < first or len(events) >= _HISTORY_MOST:
+                    raise _endless_history(f"event {event.index} follows event {first - 1}")
+                first = event.index + 1
+                events.append(event)
+            if more and not found:
+                raise _endless_history(f"it has more after event {first - 1}, and sends none")
         return events
 
-    @_question
     def anchors(self) -> list[AnchorCell]:
-        return [
-            AnchorCell(
-                ROLE_NAMES.get(cell["role"], str(cell["role"])),
-                cell["kid"],
-                cell["sequence"],
-                cell["development"],
-                cell["label"].decode(errors="replace"),
-            )
-            for cell in self._client.read(_HANBOOT, 4)["cells"]
-        ]
+        """The trust anchor cells that the device holds."""
+        return records.parse_anchors(self._read(4))
 
-    @_question
-    def progress(self) -> tuple[str, int, int]:
-        """State of an upload (idle, receiving, verifying), octets received and in all."""
-        fields = self._client.read(_HANBOOT, 3)
-        return fields["state"], fields["received"], fields["total"]
+    def progress(self) -> UploadProgress:
+        """How far an upload is."""
+        return records.parse_progress(self._read(3))
 
     # --- upgrading
 
-    def upload(self, octets: bytes, progress: Progress = lambda done, total: None) -> None:
+    def upload(self, octets: bytes, progress: Progress = no_progress) -> None:
         """Sends an OTA Upgrade Image; returns once the device has received all of it.
 
         Args:
@@ -327,31 +185,27 @@ class Device:
             DeviceRefused: with the verdict.
             LinkError: the link broke; the same call again goes on where it stopped.
         """
-        sha = hashlib.sha256(octets).digest()
+        if self._serial is None:
+            self.identity()
         self._uploaded = hash_in(octets)
-        offset, stalls = 0, 0
+        sha = hashlib.sha256(octets).digest()
+        returns = _Returns()
+        offset = 0
         while True:
             request: Fields = {"off": offset}
             if offset == 0:
                 request |= {"len": len(octets), "sha": sha}
             request["data"] = octets[offset : offset + _room(request)]
-            reply = self._ask(_IMAGE, 1, request)
-            taken = reply.get("off")
-            if type(taken) is not int or not 0 <= taken <= len(octets):
-                raise LinkError(
-                    "the device wants octets that the image does not have",
-                    f"it asked for offset {taken} of {len(octets)}",
-                    "check that the device runs hanboot",
-                )
-            # back to an earlier offset is a reset of the device; again and again is not
-            stalls = 0 if taken > offset else stalls + 1
-            if stalls > _STALLS:
-                raise LinkError(
-                    "the device does not take the image",
-                    f"it asks for the octets from offset {taken} over and over",
-                    "reset it and upload again",
-                )
-            offset = taken
+            try:
+                reply = self._write(_IMAGE, 1, request)
+            except Lost as lost:
+                if not returns.is_allowed():
+                    raise
+                # a board on USB that was reset: it answers offset 0 with where to go on
+                self._await_reappearance(lost)
+                offset = 0
+                continue
+            offset = returns.check(offset, _offset_wanted(reply, len(octets)))
             progress(offset, len(octets))
             if offset == len(octets):
                 return
@@ -364,30 +218,31 @@ class Device:
             LinkError: there is none: the device was reset before it came to one.
         """
         deadline = self._deadline(VERIFY_S)
-        while self.progress()[0] == "verifying":
+        while self._through_resets(self.progress).state is UploadState.VERIFYING:
             if deadline.passed:
                 raise LinkError(
                     "the device does not come to a verdict",
                     f"it has been verifying for {VERIFY_S:.0f} s",
                     "reset it and upload again",
                 )
-            self._client.texts(_POLL_S * self._patience)
-        verdict, wanted = self.verdict(), self._uploaded
+            self.smp.texts(_POLL_S * self.transport.patience)
+        verdict, wanted = self._through_resets(self.verdict), self._uploaded
         if wanted is None:
             if verdict is None or verdict.reason:
-                raise DeviceRefused(verdict or _NO_VERDICT)
+                raise DeviceRefused(verdict or NO_VERDICT)
             return verdict
         # the last verdict may be on another image, from before a power cut
-        on_it = verdict is not None and verdict.offered.image_hash == wanted
-        identity = self.identity()
-        for slot in identity.slots:
-            held = slot.firmware
-            if slot.state in ("staged", "pending") and held and held.image_hash == wanted:
-                if verdict is not None and on_it and not verdict.reason:
-                    return verdict
-                return Verdict(0, -1, held, identity.confirmed, 0, (), 0)
-        if verdict is not None and on_it and verdict.reason:
-            raise DeviceRefused(verdict)
+        on_it = verdict if verdict and verdict.offered.image_hash == wanted else None
+        identity = self._through_resets(self.identity)
+        held = identity.slot_with(wanted)
+        if held and held.firmware and held.state in (SlotState.STAGED, SlotState.PENDING):
+            if on_it and not on_it.reason:
+                return on_it
+            return Verdict(
+                reason=Reason.ACCEPTED, offered=held.firmware, running=identity.confirmed
+            )
+        if on_it and on_it.reason:
+            raise DeviceRefused(on_it)
         raise LinkError(
             "the device does not hold the image",
             "it was reset before it came to a verdict",
@@ -400,25 +255,39 @@ class Device:
         Raises:
             DeviceRefused: no image is held, another one is, or it is not allowed any more.
         """
-        self._ask(_IMAGE, 0, {"hash": image_hash, "confirm": False})
+        self._write(_IMAGE, 0, {"hash": image_hash, "confirm": False})
 
     def confirm(self) -> None:
         """Confirms the running image in the application's place.
 
         Raises:
-            Refused: nothing is on trial.
+            Refused: nothing is on trial, or the board, as a product's, does not let a client do it.
         """
         running = self.identity().running
-        if running is None or running.state != "trial":
+        if running is None or running.state is not SlotState.TRIAL:
             raise Refused(
                 "nothing to confirm",
                 "no image is on trial",
                 "hanboot status shows what runs",
             )
-        self._client.write(_IMAGE, 0, {"confirm": True})
+        try:
+            self.smp.write(_IMAGE, 0, {"confirm": True})
+        except SmpRefusal as refusal:
+            if (refusal.group, refusal.rc) != (_IMAGE, image_group.CONFIRMATION_DENIED):
+                raise self._error_of(refusal) from None
+            raise Refused(
+                "the device was not confirmed",
+                "its board does not let a client do it: an image is confirmed by its own self-test",
+                "wait for it: hanboot status shows whether the trial has ended",
+            ) from None
 
     def reset(self) -> None:
-        self._ask(_OS, 5, {})
+        """Resets the device; a verification that is under way is finished first."""
+        try:
+            self._write(_OS, 5, {})
+        except Lost as lost:
+            # the port of a board on USB may go before the reply has come
+            self._await_reappearance(lost)
 
     def wait_outcome(self, wanted: bytes) -> Identity:
         """Waits after a reset until the image with hash `wanted` is confirmed.
@@ -427,48 +296,76 @@ class Device:
             DeviceRefused: it was reverted.
             LinkError: neither happened in time.
         """
-        deadline = self._deadline(RESTART_S)
-        while not deadline.passed:
-            identity = self._wait_back()
+        timer = StallTimer(RESTART_S * self.transport.patience, _CHANGES_MOST, self._clock)
+        while True:
+            identity = self._await_identity(RESTART_S)
             confirmed = identity.confirmed
             if confirmed and confirmed.image_hash == wanted:
                 return identity
-            state = next(
-                (s.state for s in identity.slots if s.firmware and s.firmware.image_hash == wanted),
-                "gone",
-            )
-            if state in ("reverted", "gone"):
-                raise DeviceRefused(self.verdict() or _NO_VERDICT)
-            self._client.texts(_POLL_S * 4)
-        raise LinkError(
-            "the new firmware is neither confirmed nor reverted",
-            f"nothing happened for {RESTART_S:.0f} s",
-            "hanboot status shows where it stands; hanboot reset starts it again",
-        )
+            held = identity.slot_with(wanted)
+            if held is None or held.state is SlotState.REVERTED:
+                raise DeviceRefused(self._through_resets(self.verdict) or NO_VERDICT)
+            if timer.stalled((held.state, identity.started, identity.attempts)):
+                raise LinkError(
+                    "the new firmware is neither confirmed nor reverted",
+                    f"nothing has changed for {RESTART_S:.0f} s: it is {held.state}",
+                    "hanboot status shows where it stands; hanboot reset starts it again",
+                )
+            with contextlib.suppress(Lost):
+                self.smp.texts(_POLL_S * 4)
 
-    def _wait_back(self) -> Identity:
-        """Asks for the identity until the device answers, opening the port again if it went."""
+    # --- resets in the middle
+
+    def _through_resets(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Asks again if the port went: a device resets while it is waited for."""
         deadline = self._deadline(RESTART_S)
         while True:
             try:
-                # it may be between reset and start: ask often rather than wait long
-                return self.identity(tries=1, reply_s=_RESTART_REPLY_S)
-            except LinkError:
+                return ask()
+            except Lost:
                 if deadline.passed:
                     raise
-            self._reopen(deadline)
+            self._await_identity(RESTART_S)
 
-    def _reopen(self, deadline: Deadline) -> None:
-        self._client.close()
+    def _await_identity(self, seconds: float) -> Identity:
+        """Asks for the identity until the device answers, opening the port again if it went."""
+        deadline = self._deadline(seconds)
         while True:
             try:
-                self._client = self._open()
+                # it may be between reset and start: ask often rather than wait long
+                return self.identity(_RESTARTING)
+            except NoAnswer:
+                if deadline.passed:
+                    raise
+            except Lost:
+                if deadline.passed:
+                    raise
+                self._reopen(deadline)
+
+    def _await_reappearance(self, lost: Lost) -> None:
+        """Raises `lost` unless the same device answers again within `REAPPEAR_S`."""
+        deadline = self._deadline(REAPPEAR_S)
+        try:
+            self._reopen(deadline)
+            self._await_identity(max(deadline.left, _RESTARTING.reply_s))
+        except AnotherDevice:
+            raise
+        except (LinkError, NoDevice):
+            raise lost from None
+
+    def _reopen(self, deadline: Deadline) -> None:
+        while True:
+            try:
+                self.smp.reopen()
                 return
-            except Exception:
+            except NoDevice:
                 if deadline.passed:
                     raise
             # a USB port goes away for a moment when its device resets
             time.sleep(_POLL_S)
+
+    def _deadline(self, seconds: float) -> Deadline:
+        return Deadline(seconds * self.transport.patience, self._clock)
 
     # --- provisioning
 
@@ -476,7 +373,7 @@ class Device:
         """Writes a trust anchor cell.
 
         Args:
-            head: as `bootloader.trust.cell_writer.encode_head` makes it.
+            head: as `bootloader.trust.anchors.encode_head` makes it.
             table: the key's comb table.
             signature: of a cell that is held, r || s, once the device is provisioned.
 
@@ -486,67 +383,116 @@ class Device:
         request: Fields = {"head": head}
         if signature is not None:
             request["signature"] = signature
-        self._ask(_HANBOOT, 4, request)
+        self._write(_HANBOOT, 4, request)
         offset = 0
         while offset < len(table):
             request = {"off": offset}
             request["data"] = table[offset : offset + _room(request)]
-            self._ask(_HANBOOT, 5, request)
+            self._write(_HANBOOT, 5, request)
             offset += len(request["data"])
-        self._ask(_HANBOOT, 6, {})
+        self._write(_HANBOOT, 6, {})
 
-    def _ask(self, group: int, command: int, fields: Fields) -> Fields:
+    # --- requests
+
+    def _read(self, command: int, fields: Fields | None = None) -> Fields:
+        return self._explained(lambda: self.smp.read(_HANBOOT, command, fields))
+
+    def _write(self, group: int, command: int, fields: Fields) -> Fields:
+        return self._explained(lambda: self.smp.write(group, command, fields))
+
+    def _explained(self, request: Callable[[], Fields]) -> Fields:
         try:
-            return self._client.write(group, command, fields)
+            return request()
         except SmpRefusal as refusal:
-            raise self._explained(refusal) from None
+            raise self._error_of(refusal) from None
 
-    def _explained(self, refusal: SmpRefusal) -> Exception:
+    def _error_of(self, refusal: SmpRefusal) -> HanbootError:
         if refusal.group == _IMAGE:
-            return DeviceRefused(self.verdict() or _NO_VERDICT)
+            return DeviceRefused(self._last_verdict() or NO_VERDICT)
         if refusal.group == _HANBOOT and refusal.rc >= hanboot_group.REASON_BASE:
-            reason = refusal.rc - hanboot_group.REASON_BASE
-            return DeviceRefused(Verdict(reason, -1, FirmwareId(0, None), None, 0, (), 0))
+            reason = Reason(refusal.rc - hanboot_group.REASON_BASE)
+            return DeviceRefused(Verdict(reason=reason))
         return LinkError(
             "the device does not take the request",
             str(refusal),
             "check that it runs a hanboot of this version: hanboot status",
         )
 
+    def _last_verdict(self) -> Verdict | None:
+        try:
+            return records.parse_verdict(self.smp.read(_HANBOOT, 1))
+        except SmpRefusal:
+            # it speaks SMP, and has no verdicts
+            raise LinkError(
+                "the device refused, and gives no verdict",
+                "it does not answer group 65 command 1",
+                "check that the port is a hanboot device",
+            ) from None
 
-_NO_VERDICT = Verdict(0, -1, FirmwareId(0, None), None, 0, (), 0)
+
+class _Returns:
+    """Counts how often a device asks for octets that it had already."""
+
+    def __init__(self) -> None:
+        self._best = 0
+        self._since_best = 0
+        self._in_all = 0
+
+    def check(self, sent: int, wanted: int) -> int:
+        """The offset to go on from, `wanted`.
+
+        Raises:
+            LinkError: the upload gets nowhere.
+        """
+        if wanted > self._best:
+            self._best, self._since_best = wanted, 0
+        # back to an earlier offset is a reset of the device; again and again is not
+        if wanted <= sent and not self.is_allowed():
+            raise LinkError(
+                "the device does not take the image",
+                f"it asks for the octets from offset {wanted} over and over",
+                "reset it and upload again",
+            )
+        return wanted
+
+    def is_allowed(self) -> bool:
+        """Counts one more return; whether that is not too many."""
+        self._since_best += 1
+        self._in_all += 1
+        return self._since_best <= _RETURNS_MOST and self._in_all <= _RETURNS_IN_ALL
+
+
+def _offset_wanted(reply: Fields, total: int) -> int:
+    wanted = reply.get("off")
+    if type(wanted) is not int or not 0 <= wanted <= total:
+        raise LinkError(
+            "the device wants octets that the image does not have",
+            f"it asked for offset {wanted!r} of {total}",
+            "check that the device runs hanboot",
+        )
+    return wanted
+
+
+def _endless_history(why: str) -> LinkError:
+    return LinkError(
+        "the device's history has no end",
+        why,
+        "check that the port is a hanboot device",
+    )
 
 
 def hash_in(octets: bytes) -> bytes | None:
     """Manufacturer Image Hash of the OTA Upgrade Image `octets`; None if they are no such."""
+    # imported late: status and its like need no image
+    from hanboot.image import ota_file
+
     try:
-        return image.load(octets).image_hash
+        return ota_file.load(octets).image_hash
     except BadFile:
         return None
 
 
 def _room(request: Fields) -> int:
-    """Octets of data that fit a message beside the other fields."""
+    """Octets of data that fit a message with the other fields."""
     empty = len(smp.encode(1, smp.WRITE, 0, 0, 0, request | {"data": b""}))
     return MESSAGE_BYTES - empty - 2  # the length of an octet string of 256 or more
-
-
-def _firmware(fields: Fields | None) -> FirmwareId | None:
-    return FirmwareId(fields["version"], fields["hash"]) if fields else None
-
-
-def _slot(fields: Fields) -> SlotState:
-    if fields["state"] == "empty":
-        return SlotState("empty", None)
-    return SlotState(fields["state"], _firmware(fields), fields["bytes"])
-
-
-def _event(fields: Fields) -> Event:
-    return Event(
-        fields["index"],
-        EVENTS.get(fields["event"], str(fields["event"])),
-        fields["reason"],
-        _firmware(fields["from"]),
-        _firmware(fields["to"]),
-        fields["chain"],
-    )

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bootloader.trust import anchors, cell_writer
-from hanboot.device.client import ROLE_NAMES, Device
+from hanboot.device.client import Device
+from hanboot.device.records import ROLE_NAMES
 from hanboot.trust import comb
 from hanboot.trust.keys import PublicKey
 

@@ -55,5 +55,5 @@ def device_list(devices: Sequence[bytes]) -> str:
 
 def date_time(instant: datetime.datetime) -> str:
     """xs:dateTime in UTC, with milliseconds."""
-    utc = instant.astimezone(datetime.timezone.utc)
+    utc = instant.astimezone(datetime.UTC)
     return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"

@@ -107,7 +107,7 @@ def parse_date_time(text: str) -> datetime.datetime:
             "it must be written like 2026-03-01T10:00:00Z",
             "ask its sender for it again",
         ) from None
-    return instant.replace(microsecond=micro, tzinfo=datetime.timezone.utc)
+    return instant.replace(microsecond=micro, tzinfo=datetime.UTC)
 
 
 def sign(request: Element, command: Decoded, variant: int, key: PrivateKey) -> Element:

@@ -244,7 +244,7 @@ def _check_policy(root: Element, verified: Verified) -> None:
 
 def _check_validity(verified: Verified, at: datetime.datetime | None) -> None:
     signer = verified.signer
-    instant = at or datetime.datetime.now(datetime.timezone.utc)
+    instant = at or datetime.datetime.now(datetime.UTC)
     if signer.is_valid_at(instant):
         return
     text = f"the certificate {signer.name} {validity_text(signer, instant)}"

@@ -6,12 +6,89 @@ table in docs/reference/decisions.md is `reasons_markdown()`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import enum
 from dataclasses import dataclass
-from typing import Protocol
 
-from bootloader import policy, reasons
-from bootloader.image import manifest, ota
+from bootloader import reasons
+
+
+class Reason(enum.IntEnum):
+    """Why an image was refused, or `ACCEPTED`: the numbers of `bootloader.reasons`.
+
+    A number that this version does not know, of a newer device, is a member of its own.
+
+    >>> Reason(17).label
+    'not-a-predecessor'
+    >>> Reason(9999).label
+    'reason-9999'
+    """
+
+    ACCEPTED = reasons.ACCEPTED
+    FILE_IDENTIFIER = reasons.FILE_IDENTIFIER
+    HEADER_VERSION = reasons.HEADER_VERSION
+    FIELD_CONTROL = reasons.FIELD_CONTROL
+    SIZE_MISMATCH = reasons.SIZE_MISMATCH
+    TOO_LARGE = reasons.TOO_LARGE
+    MANUFACTURER_CODE = reasons.MANUFACTURER_CODE
+    IMAGE_TYPE = reasons.IMAGE_TYPE
+    HARDWARE_VERSION = reasons.HARDWARE_VERSION
+    ENVELOPE = reasons.ENVELOPE
+    ENCODING = reasons.ENCODING
+    MANIFEST_MALFORMED = reasons.MANIFEST_MALFORMED
+    UNKNOWN_EVEN_KEY = reasons.UNKNOWN_EVEN_KEY
+    HEADER_MISMATCH = reasons.HEADER_MISMATCH
+    LAYOUT = reasons.LAYOUT
+    ALREADY_RUNNING = reasons.ALREADY_RUNNING
+    BELOW_MINIMUM_BASE = reasons.BELOW_MINIMUM_BASE
+    NOT_A_PREDECESSOR = reasons.NOT_A_PREDECESSOR
+    SECURITY_COUNTER = reasons.SECURITY_COUNTER
+    PADDING = reasons.PADDING
+    PAYLOAD_HASH = reasons.PAYLOAD_HASH
+    UNKNOWN_SIGNER = reasons.UNKNOWN_SIGNER
+    MANUFACTURER_SIGNATURE = reasons.MANUFACTURER_SIGNATURE
+    SUPPLIER_SIGNATURE = reasons.SUPPLIER_SIGNATURE
+    SUPPLIER_MISSING = reasons.SUPPLIER_MISSING
+    TRAILER = reasons.TRAILER
+    HIGH_S_SIGNATURE = reasons.HIGH_S_SIGNATURE
+    NO_IMAGE_HELD = reasons.NO_IMAGE_HELD
+    HASH_MISMATCH = reasons.HASH_MISMATCH
+    NO_LONGER_ALLOWED = reasons.NO_LONGER_ALLOWED
+    TRIAL_CRASHED = reasons.TRIAL_CRASHED
+    TRIAL_HUNG = reasons.TRIAL_HUNG
+    TRIAL_UNCONFIRMED = reasons.TRIAL_UNCONFIRMED
+    TRIAL_NOT_STARTED = reasons.TRIAL_NOT_STARTED
+    SLOT_DAMAGED = reasons.SLOT_DAMAGED
+    NOT_PROVISIONED = reasons.NOT_PROVISIONED
+    TRIAL_RUNNING = reasons.TRIAL_RUNNING
+    FLASH_FAULT = reasons.FLASH_FAULT
+    VERIFIER_FAULT = reasons.VERIFIER_FAULT
+    ANCHORS_LOCKED = reasons.ANCHORS_LOCKED
+    ANCHOR_MALFORMED = reasons.ANCHOR_MALFORMED
+    ANCHOR_SIGNATURE = reasons.ANCHOR_SIGNATURE
+    MESSAGE_FORMAT = reasons.MESSAGE_FORMAT
+    MESSAGE_USE_CASE = reasons.MESSAGE_USE_CASE
+    MESSAGE_PAYLOAD = reasons.MESSAGE_PAYLOAD
+    MESSAGE_PROTECTION = reasons.MESSAGE_PROTECTION
+    MESSAGE_RECIPIENT = reasons.MESSAGE_RECIPIENT
+    MESSAGE_ORIGINATOR = reasons.MESSAGE_ORIGINATOR
+    MESSAGE_COUNTER = reasons.MESSAGE_COUNTER
+    MESSAGE_SIGNATURE = reasons.MESSAGE_SIGNATURE
+    MESSAGE_MAC = reasons.MESSAGE_MAC
+    PEER_KEY = reasons.PEER_KEY
+
+    @classmethod
+    def _missing_(cls, value: object) -> Reason | None:
+        if not isinstance(value, int) or value < 0:
+            return None
+        unknown = int.__new__(cls, value)
+        unknown._name_, unknown._value_ = f"REASON_{value}", value
+        return unknown
+
+    @property
+    def label(self) -> str:
+        """The name in words, e.g. "not-a-predecessor"."""
+        return self.name.lower().replace("_", "-")
+
 
 # --- what a supplier sees over GBCS
 
@@ -316,11 +393,7 @@ _TEXTS = {
 
 
 def _explanations() -> dict[int, Explanation]:
-    codes = {name: code for name, code in vars(reasons).items() if name.isupper()}
-    return {
-        code: Explanation(code, name.lower().replace("_", "-"), *_TEXTS[name])
-        for name, code in codes.items()
-    }
+    return {reason: Explanation(reason, reason.label, *_TEXTS[reason.name]) for reason in Reason}
 
 
 #: Every reason code of `bootloader.reasons`, in its order there.
@@ -347,204 +420,3 @@ def reasons_markdown() -> str:
             f"| {entry.outcome} |"
         )
     return "\n".join(lines) + "\n"
-
-
-# --- values
-
-
-def version_text(file_version: int) -> str:
-    """A File Version as the registry writes it and octet by octet: "01010000 (1.1.0.0)"."""
-    octets = file_version.to_bytes(4, "big")
-    return f"{file_version:08X} ({'.'.join(str(octet) for octet in octets)})"
-
-
-def hardware_text(hardware_version: int) -> str:
-    """A hardware version with version and revision apart: "0x0102 (1.2)"."""
-    return f"0x{hardware_version:04X} ({hardware_version >> 8}.{hardware_version & 0xFF})"
-
-
-_DEVICE_TYPES = {
-    policy.GSME: "GSME",
-    policy.ESME: "ESME",
-    policy.HCALCS: "HCALCS",
-    policy.PPMID: "PPMID",
-    policy.IHD: "IHD",
-}
-
-
-def device_type(number: int) -> str:
-    """The name of a device type, as GBCS numbers them."""
-    return _DEVICE_TYPES.get(number, f"device type {number}")
-
-
-# --- places
-
-#: Fields of the OTA Header, ZCL 11.4.2 and GBCS 11.2.2: (offset, octets, name)
-HEADER_FIELDS = (
-    (ota.IDENTIFIER_AT, 4, "OTA upgrade file identifier"),
-    (ota.HEADER_VERSION_AT, 2, "OTA Header version"),
-    (ota.HEADER_LENGTH_AT, 2, "OTA Header length"),
-    (ota.FIELD_CONTROL_AT, 2, "OTA Header field control"),
-    (ota.MANUFACTURER_CODE_AT, 2, "Manufacturer code"),
-    (ota.IMAGE_TYPE_AT, 2, "Image type"),
-    (ota.FILE_VERSION_AT, 4, "File version"),
-    (ota.STACK_VERSION_AT, 2, "ZigBee stack version"),
-    (ota.HEADER_STRING_AT, 32, "OTA Header string"),
-    (ota.TOTAL_BYTES_AT, 4, "Total Image size"),
-    (ota.HARDWARE_AT, 2, "Minimum hardware version"),
-    (ota.HARDWARE_AT + 2, 2, "Maximum hardware version"),
-)
-
-#: What the manifest must hold under each key: (name, rule)
-MANIFEST_FIELDS = {
-    manifest.FORMAT: ("format", "1"),
-    manifest.MANUFACTURER_CODE: ("manufacturer_code", "0 to 0xFFFF"),
-    manifest.IMAGE_TYPE: ("image_type", "0 to 0xFFFF"),
-    manifest.FILE_VERSION: ("file_version", "0 to 0xFFFFFFFF"),
-    manifest.HARDWARE: ("hardware", "[minimum, maximum], 0 to 0xFFFF, the maximum not below"),
-    manifest.PAYLOAD: ("payload", "[0 for ROMFS, length, SHA-256]"),
-    manifest.PREDECESSORS: (
-        "predecessors",
-        "a list of [file_version, hash or null, CPL Entry ID or null]",
-    ),
-    manifest.MINIMUM_BASE_VERSION: ("minimum_base_version", "0 to 0xFFFFFFFF"),
-    manifest.SECURITY_COUNTER: ("security_counter", "0 to 0xFFFFFFFF"),
-    manifest.POINT_OF_NO_RETURN: ("point_of_no_return", "true, or absent"),
-    manifest.CPL_ENTRY_ID: ("cpl_entry_id", "text of at most 256 octets"),
-    manifest.LABEL: ("label", "text of at most 256 octets"),
-    manifest.RELEASE_NOTES: ("release_notes", "text of at most 256 octets"),
-}
-
-# reasons whose offset is an octet of the file, within the OTA Header
-_IN_HEADER = (
-    reasons.FILE_IDENTIFIER,
-    reasons.HEADER_VERSION,
-    reasons.FIELD_CONTROL,
-    reasons.SIZE_MISMATCH,
-    reasons.MANUFACTURER_CODE,
-    reasons.IMAGE_TYPE,
-    reasons.HARDWARE_VERSION,
-)
-
-
-def place(reason: int, offset: int) -> str:
-    """Where `reason` was found: offset, field and clause; empty where it concerns no one place.
-
-    Args:
-        offset: as `bootloader.reasons.Refused` carries it with `reason`.
-    """
-    if offset < 0:
-        return ""
-    if reason in _IN_HEADER:
-        for start, _, name in HEADER_FIELDS:
-            if start == offset:
-                return f"octet {offset}, {name} (GBCS 11.2.2)"
-        if reason == reasons.FILE_IDENTIFIER:
-            return f"octet {offset}, where it ends, before the end of a header (GBCS 11.2.2)"
-        return f"octet {offset} (GBCS 11.2.2)"
-    if reason == reasons.ENVELOPE:
-        return f"octet {ota.HEADER_BYTES + offset}, COSE_Sign1 (RFC 9052 4.2)"
-    if reason == reasons.ENCODING:
-        return f"octet {offset} of the manifest (RFC 8949 4.2.1)"
-    if reason == reasons.UNKNOWN_EVEN_KEY:
-        return f"manifest key {offset}"
-    if reason == reasons.MANIFEST_MALFORMED:
-        name, rule = MANIFEST_FIELDS.get(offset, ("unknown", ""))
-        return f"manifest key {offset} ({name}) must be {rule}"
-    if reason == reasons.LAYOUT:
-        if reason == reasons.FILE_IDENTIFIER:
-            return f"octet {offset}, where it ends, before the end of a header (GBCS 11.2.2)"
-        return f"octet {offset} (GBCS 11.2.2)"
-    if reason == reasons.TRAILER:
-        return f"octet {offset} of the trailer (GBCS 11.2.3)"
-    return f"octet {offset}"
-
-
-# --- verdicts
-
-
-class Firmware(Protocol):
-    """A firmware as a verdict names it."""
-
-    @property
-    def file_version(self) -> int: ...
-    @property
-    def image_hash(self) -> bytes | None: ...
-
-
-class Verdict(Protocol):
-    """A device's word on an image, see `hanboot.device.client.Verdict`."""
-
-    @property
-    def reason(self) -> int: ...
-    @property
-    def offset(self) -> int: ...
-    @property
-    def offered(self) -> Firmware: ...
-    @property
-    def running(self) -> Firmware | None: ...
-    @property
-    def minimum_base_version(self) -> int: ...
-    @property
-    def accepts(self) -> Sequence[Firmware]: ...
-    @property
-    def accepts_total(self) -> int: ...
-
-
-def firmware_text(firmware: Firmware) -> str:
-    """A firmware's version, with the beginning of its hash where that is known."""
-    digest = firmware.image_hash
-    return version_text(firmware.file_version) + (
-        f" with hash {digest.hex()[:16]}…" if digest else ""
-    )
-
-
-def verdict_lines(verdict: Verdict) -> tuple[str, str, str]:
-    """What happened, why, and what to do about it: one line each."""
-    words = explain(verdict.reason)
-    offered = verdict.offered
-    named = offered.file_version or offered.image_hash
-    if verdict.reason == reasons.ACCEPTED:
-        if not named:
-            return (
-                "the device refused",
-                "it gave no reason",
-                "hanboot status shows what it runs and holds",
-            )
-        return f"{version_text(offered.file_version)} was accepted", words.meaning, words.remedy
-    subject = f"{version_text(offered.file_version)} was refused" if named else "refused"
-    return f"{subject}: {words.name}", _why(verdict, words), _remedy(verdict, words)
-
-
-def _why(verdict: Verdict, words: Explanation) -> str:
-    if verdict.reason in policy.PATHWAY:
-        running = "no application runs"
-        if verdict.running is not None:
-            running = f"{firmware_text(verdict.running)} runs"
-        if verdict.reason == reasons.BELOW_MINIMUM_BASE:
-            minimum = version_text(verdict.minimum_base_version)
-            return f"{running}, and the image needs at least {minimum}"
-        if verdict.reason == reasons.NO_LONGER_ALLOWED:
-            return f"{running}: {words.meaning}"
-        if verdict.running is None:
-            return f"{running}, and the image may only follow firmware that it names"
-        return f"{running}, which the image does not name as firmware that it may follow"
-    where = place(verdict.reason, verdict.offset)
-    return f"{where}: {words.meaning}" if where else words.meaning
-
-
-def _remedy(verdict: Verdict, words: Explanation) -> str:
-    if verdict.reason not in policy.PATHWAY:
-        return words.remedy
-    if not verdict.accepts:
-        if verdict.running is None:
-            return words.remedy
-        return "the image names no firmware that it may follow: take another release"
-    accepted = " or ".join(firmware_text(firmware) for firmware in verdict.accepts)
-    more = verdict.accepts_total - len(verdict.accepts)
-    if verdict.running is not None and more <= 0:
-        newest = max(firmware.file_version for firmware in verdict.accepts)
-        # as a rule no way leads back to it; a registry knows
-        if newest < verdict.running.file_version:
-            return f"take a later release: this one is for devices that run {accepted}"
-    return f"install {accepted}{f' (or one of {more} more)' if more > 0 else ''} first"

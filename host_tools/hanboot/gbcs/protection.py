@@ -125,7 +125,7 @@ def _check_role(decoded: Decoded, signer: Certificate, report: Report) -> None:
 
 
 def _check_validity(certificate: Certificate, at: datetime.datetime | None, report: Report) -> None:
-    instant = at or datetime.datetime.now(datetime.timezone.utc)
+    instant = at or datetime.datetime.now(datetime.UTC)
     if certificate.is_valid_at(instant):
         return
     text = f"{certificate.name} {validity_text(certificate, instant)}"

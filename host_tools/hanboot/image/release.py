@@ -1,4 +1,4 @@
-"""A release as its RELEASE.toml describes it, and the image that is built from it."""
+"""A release as its RELEASE.toml describes it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootloader import policy, reasons
-from bootloader.image import cose, manifest, writer
+from bootloader.image import manifest, writer
 from bootloader.image.manifest import KIND_ROMFS, Manifest
 from hanboot import toml_file
 from hanboot.errors import BadFile
-from hanboot.explain import reasons as explain
-from hanboot.image import ota_file as image
+from hanboot.explain.fields import MANIFEST_FIELDS
+from hanboot.explain.versions import version_text
 from hanboot.image import romfs
 from hanboot.image.ota_file import Image
 from hanboot.toml_file import Table
-from hanboot.trust import keys
 
 _log = logging.getLogger(__name__)
 
@@ -202,21 +201,21 @@ def _check(release: Release) -> None:
     try:
         manifest.parse_manifest(writer.encode_manifest(release.manifest(b"?")))
     except reasons.Refused as refused:
-        name, rule = explain.MANIFEST_FIELDS[refused.offset]
+        name, rule = MANIFEST_FIELDS[refused.offset]
         place = name if name == "predecessors" else f"image.{name}"
-        raise _cannot_be_built(release, f"{place} must be {rule}", f"mend {place}") from None
+        raise cannot_be_built(release, f"{place} must be {rule}", f"mend {place}") from None
 
     seen = [(p.file_version, p.image_hash) for p in release.predecessors]
     for version, digest in seen:
         if seen.count((version, digest)) > 1:
-            raise _cannot_be_built(
+            raise cannot_be_built(
                 release,
-                f"predecessors names {explain.version_text(version)} twice",
+                f"predecessors names {version_text(version)} twice",
                 "remove one, or give each its hash",
             )
     below = [p for p in release.predecessors if p.file_version < release.minimum_base_version]
     if below and len(below) == len(release.predecessors):
-        raise _cannot_be_built(
+        raise cannot_be_built(
             release,
             "every predecessor is below image.minimum_base_version, so nothing can ever take it",
             "name other predecessors, or lower image.minimum_base_version",
@@ -225,10 +224,10 @@ def _check(release: Release) -> None:
         _log.warning(
             "%s: the predecessor %s is below image.minimum_base_version and will be refused",
             release.file,
-            explain.version_text(entry.file_version),
+            version_text(entry.file_version),
         )
     if not release.predecessors and policy.check_pathway(release.manifest(b"?"), None, None, 0):
-        raise _cannot_be_built(
+        raise cannot_be_built(
             release,
             "image.minimum_base_version wants firmware before it, and no predecessors are named",
             "name the predecessors, or remove image.minimum_base_version",
@@ -277,38 +276,6 @@ def with_predecessors(release: Release, images: Iterable[Image]) -> Release:
     return extended
 
 
-def unsigned(to_be_signed: bytes) -> bytes:
-    """Stands for a signature that is made elsewhere, see `hanboot.image.ota_file.UNSIGNED`."""
-    return image.UNSIGNED
-
-
-def build(release: Release, kid: bytes, signer: Callable[[bytes], bytes] = unsigned) -> Image:
-    """Builds the image; the same octets for the same sources, kid and signature.
-
-    Args:
-        release: what to build.
-        kid: key identifier of the manufacturer's key, 8 octets.
-        signer: gives r || s over the SHA-256 of what it is called with.
-
-    Raises:
-        BadFile: the application does not compile, or the manifest is too long.
-    """
-    payload = romfs.build(release.sources)
-    content = release.manifest(payload)
-    encoded = writer.encode_manifest(content)
-    try:
-        signature = keys.canonical_signature(signer(writer.to_be_signed(encoded)))
-        envelope = writer.encode_envelope(kid, encoded, signature)
-    except ValueError:
-        raise _cannot_be_built(
-            release,
-            f"its manifest is {len(encoded)} octets, and the envelope around it may have "
-            f"{cose.ENVELOPE_MAX_BYTES} (RFC 9052 4.2)",
-            "name fewer predecessors, or shorten the texts",
-        ) from None
-    octets = image.assemble(content, envelope, payload, release.header_string.encode())
-    return dataclasses.replace(image.load(octets), name=str(release.file))
-
-
-def _cannot_be_built(release: Release, why: str, what_to_do: str) -> BadFile:
+def cannot_be_built(release: Release, why: str, what_to_do: str) -> BadFile:
+    """The error for a release that no device could take."""
     return BadFile(f"{release.file} cannot be built", why, what_to_do)

@@ -14,7 +14,8 @@ from bootloader.admission import Admission, Keys, Recipient, Target
 from bootloader.image import cose, ota
 from bootloader.image.manifest import Manifest
 from hanboot.errors import Refused
-from hanboot.explain import reasons as explain
+from hanboot.explain.fields import place_of
+from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image, fitting_device
 from hanboot.trust.keys import PublicKey
 
@@ -246,9 +247,9 @@ def _decide_foreign(
 
 
 def _refused(image: Image, decision: Decision) -> Refused:
-    words = explain.explain(decision.reason)
+    words = explain(decision.reason)
     why, remedy = words.meaning, words.remedy
-    where = explain.place(decision.reason, decision.offset)
+    where = place_of(decision.reason, decision.offset)
     if decision.reason in (reasons.BELOW_MINIMUM_BASE, reasons.NOT_A_PREDECESSOR):
         why = "no firmware can ever be followed by it: its own rules exclude every predecessor"
         remedy = "name a predecessor that is not below the minimum base version"
@@ -282,7 +283,7 @@ def check_validity(key: PublicKey, name: str, at_time: datetime.datetime | None)
     if key.valid is None:
         return
     first, last = key.valid
-    moment = at_time or datetime.datetime.now(datetime.timezone.utc)
+    moment = at_time or datetime.datetime.now(datetime.UTC)
     if first <= moment <= last:
         return
     period = f"it is valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}"

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bootloader import reasons
-from hanboot.device.client import DeviceRefused, FirmwareId, Identity, Progress, Verdict
+from hanboot.device.client import Progress, no_progress
+from hanboot.device.records import FirmwareId, Identity
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import Target, upgrade
 from hanboot.errors import HanbootError
-from hanboot.explain import reasons as explain
+from hanboot.explain.reasons import explain
+from hanboot.explain.versions import device_type_text
 from hanboot.image.ota_file import Image
 from hanboot.inventory import gate
 from hanboot.inventory.devices import Distribution, Inventory, device_id
@@ -22,17 +26,6 @@ from hanboot.inventory.reports import Report
 from hanboot.registry.pathways.remedy import way_to_refused
 from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Registry
-
-
-class Target(Protocol):
-    """What is asked of a device; `hanboot.device.client.Device` is one."""
-
-    def identity(self) -> Identity: ...
-    def upload(self, octets: bytes, progress: Progress = ...) -> None: ...
-    def wait_verified(self) -> Verdict: ...
-    def activate(self, image_hash: bytes) -> None: ...
-    def reset(self) -> None: ...
-    def wait_outcome(self, wanted: bytes) -> Identity: ...
 
 
 @dataclass(frozen=True)
@@ -80,7 +73,7 @@ def distribute(
     listed: list[ListedEntry],
     inventory: Inventory | None,
     on_report: Callable[[Report], None] = lambda report: None,
-    progress: Progress = lambda done, total: None,
+    progress: Progress = no_progress,
     clock: Callable[[], str] = now,
 ) -> Outcome:
     """Brings an image to one device, if the gate and the device let it.
@@ -93,7 +86,7 @@ def distribute(
     identity = target.identity()
     before = _firmware(identity)
     number = device_id(identity.serial)
-    model, device_type = gate.identity_model(identity), explain.device_type(identity.device_type)
+    model, device_type = gate.identity_model(identity), device_type_text(identity.device_type)
     entry: ListedEntry | None = None
 
     def record(outcome: str, error: HanbootError | None = None) -> Distribution:
@@ -117,7 +110,7 @@ def distribute(
         if inventory is not None:
             gate.check_inventory(inventory.find([number]).get(number), identity)
         entry = gate.check_fit(listed, image, model, device_type)
-        confirmed = _walk(target, image, progress)
+        confirmed = upgrade(target, image.octets, progress)
     except GateRefused as error:
         return Outcome(record("refused", error), before, before, error)
     except DeviceRefused as refused:
@@ -149,14 +142,6 @@ def _with_way(refused: DeviceRefused, target: Target, inventory: Inventory | Non
     return DeviceRefused(refused.verdict, way.text) if way else refused
 
 
-def _walk(target: Target, image: Image, progress: Progress) -> Identity:
-    target.upload(image.octets, progress)
-    target.wait_verified()
-    target.activate(image.image_hash)
-    target.reset()
-    return target.wait_outcome(image.image_hash)
-
-
 def _firmware(identity: Identity) -> FirmwareId | None:
     return identity.running.firmware if identity.running else None
 
@@ -165,7 +150,7 @@ def _reason(error: HanbootError | None) -> tuple[int | None, str | None]:
     """The device's reason code and its name, or the gate's."""
     if isinstance(error, DeviceRefused):
         code = error.verdict.reason
-        return code, explain.explain(code).name if code != reasons.ACCEPTED else "no-reason"
+        return code, explain(code).name if code != reasons.ACCEPTED else "no-reason"
     if isinstance(error, GateRefused):
         return None, error.code
     if error is not None:

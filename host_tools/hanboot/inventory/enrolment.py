@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hanboot.device.client import Identity
+from hanboot.device.records import Identity
 from hanboot.errors import BadFile, HanbootError, WrongUsage
-from hanboot.explain import reasons as explain
+from hanboot.explain.versions import device_type_text
 from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets
@@ -45,7 +45,7 @@ def from_identity(identity: Identity, at: str) -> Device:
     """
     number = device_id(identity.serial)
     firmware = identity.running.firmware if identity.running else None
-    device_type = explain.device_type(identity.device_type)
+    device_type = device_type_text(identity.device_type)
     for known in DEVICE_TYPES:
         if known == device_type and firmware is not None:
             return Device(

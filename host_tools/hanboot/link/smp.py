@@ -1,4 +1,4 @@
-"""An SMP client over a serial port: one request at a time, repeated where a reply is lost.
+"""An SMP client: one request at a time, repeated where a reply is lost.
 
 Frames and headers are the device's own code (`bootloader.link`).
 """
@@ -6,16 +6,16 @@ Frames and headers are the device's own code (`bootloader.link`).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, cast
-
-import serial
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
 
 from bootloader.image import cbor
 from bootloader.link import frame, smp
 from bootloader.reasons import Refused
 from hanboot.errors import LinkError
 from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.transport import Transport
 
 #: What a request that the device answers at once may take. The first octets of an upload and a
 #: new trust anchor make it erase flash, which is well within.
@@ -25,7 +25,23 @@ TRIES = 4
 #: Octets of a message that fill whole lines of 93 octets, with length and CRC: 11 * 93 - 4.
 MESSAGE_BYTES = 1019
 
+#: A device's reply is one message of at most its own buffer; the reader drops what is longer.
+_FRAME_BYTES = 4096
+
 Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retries:
+    """How long to wait for a reply, and how often to ask.
+
+    Attributes:
+        tries: how often a request is sent.
+        reply_s: seconds to wait for each reply, before a transport's patience.
+    """
+
+    tries: int = TRIES
+    reply_s: float = REPLY_S
 
 
 class SmpRefusal(Exception):
@@ -42,37 +58,50 @@ class SmpRefusal(Exception):
         self.rc = rc
 
 
+class NoAnswer(LinkError):
+    """A request was sent as often as allowed, and no reply came."""
+
+
 class SmpClient:
-    """Speaks SMP version 2 on an open port.
+    """Speaks SMP version 2 over a transport, which must be open.
 
     Args:
-        port: as `hanboot.link.ports.open_port` gives it.
+        transport: what carries the octets.
         on_text: called with each line of text that the device writes between replies.
-        patience: factor on every wait for a reply.
+        retries: how long and how often; None takes `REPLY_S` and `TRIES`.
         clock: that waits are counted by.
     """
 
     def __init__(
         self,
-        port: serial.Serial,
+        transport: Transport,
+        *,
         on_text: Callable[[str], None] = lambda line: None,
-        patience: float = 1.0,
+        retries: Retries | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
-        self._port = port
+        self._transport = transport
         self._clock = clock
         self._on_text = on_text
-        self._patience = patience
+        self._retries = retries or Retries()
         self._sequence = 0
         self._is_fresh = True
-        self._frames = frame.FrameReader(4096)
+        self._frames = frame.FrameReader(_FRAME_BYTES)
         #: Requests that had to be sent again.
         self.repeats = 0
         #: Octets written to the line.
         self.octets_sent = 0
 
-    def close(self) -> None:
-        self._port.close()
+    def reopen(self) -> None:
+        """Opens the transport again; what was received of a message is forgotten.
+
+        Raises:
+            NoDevice: it cannot be opened.
+        """
+        self._transport.close()
+        self._transport.open()
+        self._is_fresh = True
+        self._frames = frame.FrameReader(_FRAME_BYTES)
 
     def read(self, group: int, command: int, fields: Fields | None = None) -> Fields:
         return self.request(smp.READ, group, command, fields or {})
@@ -86,17 +115,18 @@ class SmpClient:
         group: int,
         command: int,
         fields: Fields,
-        tries: int = TRIES,
-        reply_s: float = REPLY_S,
+        retries: Retries | None = None,
     ) -> Fields:
-        """Sends a request, up to `tries` times, and returns the fields of the reply.
+        """Sends a request, again if no reply comes, and returns the fields of the reply.
 
         Raises:
             SmpRefusal: the device answered with an error.
-            LinkError: no reply, or the port is gone.
+            NoAnswer: no reply came.
+            LinkError: the transport is gone, or the reply cannot be read.
         """
-        reply_s *= self._patience
-        for attempt in range(tries):
+        allowed = retries or self._retries
+        reply_s = allowed.reply_s * self._transport.patience
+        for attempt in range(allowed.tries):
             self._sequence = (self._sequence + 1) & 0xFF
             message = smp.encode(1, operation, group, self._sequence, command, fields)
             self._send(frame.encode(message), after_loss=attempt > 0)
@@ -104,9 +134,9 @@ class SmpClient:
             if reply is not None:
                 return _checked(reply)
             self.repeats += 1
-        raise LinkError(
-            f"no answer from {self._port.port}",
-            f"group {group} command {command} was sent {tries} times, {reply_s:g} s each",
+        raise NoAnswer(
+            f"no answer from {self._transport.name}",
+            f"group {group} command {command} was sent {allowed.tries} times, {reply_s:g} s each",
             "check that the device runs hanboot and that the port is its console",
         )
 
@@ -114,12 +144,11 @@ class SmpClient:
         """Listens for `seconds`, for the lines of text alone."""
         deadline = Deadline(seconds, self._clock)
         while not deadline.passed:
-            for found in self._receive():
-                if isinstance(found, str):
-                    self._on_text(found)
+            for _ in self._messages():
+                pass
 
     def type_line(self, text: str) -> None:
-        """Types a line, as somebody at a terminal would."""
+        """Types a line, as a person at a terminal would."""
         self._send(text.encode() + b"\n")
 
     def _await_reply(
@@ -127,28 +156,43 @@ class SmpClient:
     ) -> Fields | None:
         deadline = Deadline(reply_s, self._clock)
         while not deadline.passed:
-            for found in self._receive():
-                if isinstance(found, str):
-                    self._on_text(found)
-                    continue
-                header = smp.parse_header(found)
+            for message in self._messages():
+                header = smp.parse_header(message)
                 # a reply to a request that was given up is passed over
                 if header is None or header.sequence != self._sequence:
                     continue
                 if (header.operation, header.group, header.command) == (operation, group, command):
-                    return self._body(found)
+                    return self._body(message)
         return None
+
+    def _messages(self) -> Iterator[memoryview]:
+        """The messages that arrive in the time of one read; lines of text go to `on_text`."""
+        octets = self._transport.read()
+        # a message is good until the next octets are taken
+        found = [
+            each if isinstance(each, str) else bytes(each) for each in self._frames.feed(octets)
+        ]
+        for each in found:
+            if isinstance(each, str):
+                self._on_text(each)
+            else:
+                yield memoryview(each)
 
     def _body(self, message: memoryview) -> Fields:
         try:
             fields = cbor.decode(message[smp.HEADER_BYTES :], strict=False)
         except Refused as refused:
-            raise LinkError(
-                f"{self._port.port} sent a reply that cannot be read",
-                f"not CBOR at octet {refused.offset}: {bytes(message).hex()}",
-                "check that the device runs a hanboot of this version",
-            ) from None
-        return cast(Fields, fields) if isinstance(fields, dict) else {}
+            raise self._unreadable(f"not CBOR at octet {refused.offset}", message) from None
+        if not isinstance(fields, dict):
+            raise self._unreadable("its body is not a CBOR map", message)
+        return fields
+
+    def _unreadable(self, why: str, message: memoryview) -> LinkError:
+        return LinkError(
+            f"{self._transport.name} sent a reply that cannot be read",
+            f"{why}: {bytes(message).hex()}",
+            "check that the device runs a hanboot of this version",
+        )
 
     def _send(self, octets: bytes, after_loss: bool = False) -> None:
         if after_loss or self._is_fresh:
@@ -156,39 +200,19 @@ class SmpClient:
             octets = b"\n" + octets
             self._is_fresh = False
         self.octets_sent += len(octets)
-        try:
-            self._port.write(octets)
-        except (serial.SerialException, OSError) as error:
-            raise self._gone(error) from None
-
-    def _receive(self) -> list[Any]:
-        try:
-            octets = self._port.read(max(1, self._port.in_waiting))
-        except (serial.SerialException, OSError, TypeError) as error:
-            raise self._gone(error) from None
-        # a message is good until the next octets are taken
-        return [
-            f if isinstance(f, str) else memoryview(bytes(f)) for f in self._frames.feed(octets)
-        ]
-
-    def _gone(self, error: Exception) -> LinkError:
-        return LinkError(
-            f"lost {self._port.port}",
-            str(error) or type(error).__name__,
-            "plug it in again and repeat the command: an upload goes on where it stopped",
-        )
+        self._transport.write(octets)
 
 
 def _checked(reply: Fields) -> Fields:
+    """The reply, unless it is an error: `err` of SMP version 2, or `rc` of either version."""
     error = reply["err"] if "err" in reply else {"group": -1, "rc": reply.get("rc", 0)}
-    try:
-        group, rc = int(error["group"]), int(error["rc"])
-    except (LookupError, TypeError, ValueError):
+    group, rc = (error.get("group"), error.get("rc")) if isinstance(error, dict) else (None, None)
+    if type(group) is not int or type(rc) is not int:
         raise LinkError(
             "the device reports an error that cannot be read",
             f"{error!r} is not a group and a code",
             "check that the port is a hanboot device",
-        ) from None
+        )
     if rc:
         raise SmpRefusal(group, rc)
     return reply

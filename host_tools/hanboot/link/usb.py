@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from serial.tools import list_ports
-
 from hanboot.errors import NoDevice, WrongUsage
 
 PREFIX = "usb:"
@@ -47,6 +45,9 @@ class UsbPort:
 
 def attached() -> list[UsbPort]:
     """All serial ports that USB devices give, in the order of their paths."""
+    # imported late: most commands name their port
+    from serial.tools import list_ports
+
     return sorted(
         UsbPort(port.device, port.vid, port.pid, port.serial_number, port.description)
         for port in list_ports.comports()
@@ -73,7 +74,7 @@ def resolve(name: str) -> str:
     if not found:
         raise WrongUsage(
             f"{name} names no USB device",
-            "it is not usb:VID:PID or usb:VID:PID:SERIAL, with four hex digits each",
+            "it must be usb:VID:PID or usb:VID:PID:SERIAL, with four hex digits each",
             "hanboot board list shows the names of what is plugged in",
         )
     wanted = (int(found[1], 16), int(found[2], 16))

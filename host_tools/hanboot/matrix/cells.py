@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hanboot.explain import reasons as explain
+from hanboot.device.upgrade import Outcome
+from hanboot.explain.versions import version_text
 from hanboot.image.ota_file import Image
 
 NOTHING = "no application"
@@ -51,13 +52,13 @@ class Situation:
         return f"{runs} after a {self.after} of {self.tried.name}" if self.tried else runs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Cell:
     """One offer, and what came of it.
 
     Attributes:
         device, decision, oracle: the reason that each gives, by name.
-        outcome: of an accepted one: "confirmed", "reverted", "not activated".
+        outcome: of an accepted one; None where it was refused.
         trial_reason: why it was reverted, "" otherwise.
         faults: what is not as it must be, a line each.
         seconds: how long it took.
@@ -68,7 +69,7 @@ class Cell:
     device: str
     decision: str
     oracle: str
-    outcome: str = ""
+    outcome: Outcome | None = None
     trial_reason: str = ""
     faults: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -76,7 +77,7 @@ class Cell:
     @property
     def text(self) -> str:
         """The cell in a few words."""
-        if self.outcome == "reverted":
+        if self.outcome is Outcome.REVERTED:
             return f"reverted: {self.trial_reason}"
         return self.outcome or self.device
 
@@ -90,7 +91,7 @@ class Cell:
             "device": self.device,
             "decision": self.decision,
             "oracle": self.oracle,
-            "outcome": self.outcome or None,
+            "outcome": self.outcome,
             "trial_reason": self.trial_reason or None,
             "agrees": not self.faults,
             "faults": list(self.faults),
@@ -142,7 +143,7 @@ def _digest(image: Image) -> str:
 def _label(image: Image) -> str:
     if image.manifest and image.manifest.label:
         return image.manifest.label
-    return image.name or explain.version_text(image.header.file_version)
+    return image.name or version_text(image.header.file_version)
 
 
 def _printable(text: str) -> str:

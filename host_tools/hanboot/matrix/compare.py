@@ -6,17 +6,19 @@ import time
 from dataclasses import dataclass
 
 from bootloader import policy
-from hanboot.device.client import Device, DeviceRefused, Identity
+from hanboot.device.client import Device
+from hanboot.device.records import Identity
+from hanboot.device.refusal import DeviceRefused
+from hanboot.device.upgrade import Outcome, stage
 from hanboot.errors import LinkError, NoDevice
-from hanboot.explain import reasons as explain
+from hanboot.explain.reasons import explain
+from hanboot.explain.versions import device_type_text
 from hanboot.image import verify as verification
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Release, Situation
 from hanboot.matrix.reading import Trust
 
 NO_ANSWER = "no answer"
-
-CONFIRMED, REVERTED, NOT_ACTIVATED = "confirmed", "reverted", "not activated"
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ def state_of(identity: Identity) -> oracle.State:
         identity.manufacturer_code,
         identity.image_type,
         identity.hardware_version,
-        explain.device_type(identity.device_type),
+        device_type_text(identity.device_type),
         identity.slot_bytes,
     )
 
@@ -62,7 +64,7 @@ def decided(identity: Identity, place: Place, release: Release, trust: Trust) ->
     decision = verification.decide(
         release.image.octets, identity.facts, running, trust.manufacturer, trust.supplier, image
     )
-    return explain.explain(decision.reason).name
+    return explain(decision.reason).name
 
 
 def play(device: Device, place: Place, release: Release, trust: Trust, activate: bool) -> Cell:
@@ -72,7 +74,8 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
     """
     started = time.monotonic()
     wanted = expected(place, release, trust)
-    reason, decision, outcome, trial = NO_ANSWER, NO_ANSWER, "", ""
+    reason, decision, trial = NO_ANSWER, NO_ANSWER, ""
+    outcome: Outcome | None = None
     faults: list[str] = []
     try:
         before = device.identity()
@@ -81,12 +84,12 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
         reason = offer(device, release)
         after = before
         if reason == oracle.ACCEPTED:
-            outcome = NOT_ACTIVATED
+            outcome = Outcome.NOT_ACTIVATED
             if activate:
                 outcome, trial = start(device, release)
         after = device.identity()
         state = place.state
-        if outcome == CONFIRMED and trust.offer(release.image).rules:
+        if outcome == Outcome.CONFIRMED and trust.offer(release.image).rules:
             state = oracle.confirm(state, trust.offer(release.image))
             faults += _ways_back(after, release)
         faults += _differences("afterwards", after, state)
@@ -96,41 +99,40 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
         faults.insert(0, f"device: {reason}; decision function: {decision}; oracle: {wanted}")
     seconds = time.monotonic() - started
     return Cell(
-        place.situation,
-        release,
-        reason,
-        decision,
-        wanted,
-        outcome,
-        trial,
-        tuple(faults),
-        seconds,
+        situation=place.situation,
+        offered=release,
+        device=reason,
+        decision=decision,
+        oracle=wanted,
+        outcome=outcome,
+        trial_reason=trial,
+        faults=tuple(faults),
+        seconds=seconds,
     )
 
 
 def offer(device: Device, release: Release) -> str:
     """The device's reason for or against `release`."""
     try:
-        device.upload(release.image.octets)
-        device.wait_verified()
+        stage(device, release.image.octets)
     except DeviceRefused as refused:
         return _reason_of(refused)
     return oracle.ACCEPTED
 
 
-def start(device: Device, release: Release) -> tuple[str, str]:
+def start(device: Device, release: Release) -> tuple[Outcome, str]:
     """Activates what was accepted: the outcome, and the reason if it is not confirmed."""
     wanted = release.image.image_hash
     try:
         device.activate(wanted)
     except DeviceRefused as refused:
-        return NOT_ACTIVATED, _reason_of(refused)
+        return Outcome.NOT_ACTIVATED, _reason_of(refused)
     try:
         device.reset()
         device.wait_outcome(wanted)
     except DeviceRefused as refused:
-        return REVERTED, _reason_of(refused)
-    return CONFIRMED, ""
+        return Outcome.REVERTED, _reason_of(refused)
+    return Outcome.CONFIRMED, ""
 
 
 def _reason_of(refused: DeviceRefused) -> str:
@@ -139,7 +141,7 @@ def _reason_of(refused: DeviceRefused) -> str:
         raise LinkError(
             "the device refused without a reason", refused.why, "look at hanboot verdict"
         )
-    return explain.explain(reason).name
+    return explain(reason).name
 
 
 def _differences(when: str, identity: Identity, state: oracle.State) -> list[str]:

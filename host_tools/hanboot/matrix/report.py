@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from html import escape
 from xml.etree import ElementTree as Xml
 
-from hanboot.explain import reasons as explain
+from hanboot.device.upgrade import Outcome
+from hanboot.explain.reasons import explain
+from hanboot.explain.versions import version_text
 from hanboot.matrix.cells import Cell, Matrix
-from hanboot.matrix.compare import CONFIRMED, NOT_ACTIVATED
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem;
@@ -95,7 +96,7 @@ def _td(cell: Cell | None) -> str:
         return "<td>not played</td>"
     reasons = f"device {cell.device}, decision function {cell.decision}, oracle {cell.oracle}"
     title = "; ".join((reasons, *cell.faults))
-    taken = cell.outcome in (CONFIRMED, NOT_ACTIVATED)
+    taken = cell.outcome in (Outcome.CONFIRMED, Outcome.NOT_ACTIVATED)
     kind = "fault" if cell.faults else "taken" if taken else "reverted" if cell.outcome else ""
     return f'<td class="{kind}" title="{escape(title)}">{escape(_words(cell))}</td>'
 
@@ -112,7 +113,7 @@ def _list(lines: Sequence[str], title: str) -> str:
 def _releases(matrix: Matrix) -> str:
     return "".join(
         f"<tr><td>{escape(release.name)}</td>"
-        f"<td>{explain.version_text(release.image.header.file_version)}</td>"
+        f"<td>{version_text(release.image.header.file_version)}</td>"
         f"<td><code>{release.image.image_hash.hex()}</code></td></tr>\n"
         for release in matrix.releases
     )
@@ -120,7 +121,7 @@ def _releases(matrix: Matrix) -> str:
 
 def _reasons(matrix: Matrix) -> str:
     seen = {name for cell in matrix.cells for name in (cell.device, cell.trial_reason)}
-    words = (explain.explain(number) for number in range(256))
+    words = (explain(number) for number in range(256))
     return "".join(
         f"<tr><td>{escape(w.name)}</td><td>{escape(w.meaning)}</td><td>{escape(w.remedy)}</td></tr>\n"
         for w in words

@@ -20,10 +20,11 @@ from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, provision
+from hanboot.device.upgrade import Outcome
 from hanboot.link.deadline import Deadline
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation
-from hanboot.matrix.compare import CONFIRMED, REVERTED, Place, offer, play, state_of
+from hanboot.matrix.compare import Place, offer, play, state_of
 from hanboot.matrix.reading import Trust
 
 _TRIAL_MS = 10_000
@@ -100,7 +101,7 @@ class VirtualMatrix:
         self.matrix.cells.append(cell)
         if not (self._is_kept(row, cell, state) or cell.faults):
             shutil.rmtree(state)
-        if not row.place.situation.after and cell.outcome in (CONFIRMED, REVERTED):
+        if not row.place.situation.after and cell.outcome in (Outcome.CONFIRMED, Outcome.REVERTED):
             self._add_reverted(row, release)
 
     def _is_kept(self, row: _Row, cell: Cell, state: Path) -> bool:
@@ -108,11 +109,11 @@ class VirtualMatrix:
         release, before = cell.offered, row.place
         if before.situation.after:
             return False
-        if cell.outcome == REVERTED:
+        if cell.outcome == Outcome.REVERTED:
             situation = Situation(before.situation.running, "failed trial", release)
             self._rows.append(_Row(Place(situation, before.state), state))
             return True
-        if cell.outcome == CONFIRMED and release.image.image_hash not in self._reached:
+        if cell.outcome == Outcome.CONFIRMED and release.image.image_hash not in self._reached:
             self._reached.add(release.image.image_hash)
             after = oracle.confirm(before.state, self._trust.offer(release.image))
             self._rows.append(_Row(Place(Situation(release), after), state))

@@ -11,10 +11,11 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from hanboot.device.client import Device
+from hanboot.device.upgrade import Outcome
 from hanboot.errors import Refused
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation
-from hanboot.matrix.compare import CONFIRMED, REVERTED, Place, play, state_of
+from hanboot.matrix.compare import Place, play, state_of
 from hanboot.matrix.reading import Trust
 
 
@@ -83,10 +84,10 @@ class DeviceWalk:
             cell = self._start(place, accepted.pop(0))
             if cell is None:
                 return None
-            if cell.outcome == CONFIRMED:
+            if cell.outcome == Outcome.CONFIRMED:
                 offer = self._trust.offer(cell.offered.image)
                 return Place(Situation(cell.offered), oracle.confirm(place.state, offer))
-            if cell.outcome == REVERTED:
+            if cell.outcome == Outcome.REVERTED:
                 running = place.situation.running
                 failed = Situation(running, "failed trial", cell.offered)
                 self._offer_all(Place(failed, place.state))

@@ -21,10 +21,12 @@ from hanboot.boards.esp32.image import Micropython
 from hanboot.boards.esp32.model import PARTITIONS
 from hanboot.boards.esp32.table import Table
 from hanboot.boards.prompt import Failed, Prompt
-from hanboot.device.client import Device, Identity
+from hanboot.device.client import Device
+from hanboot.device.records import Identity
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
-from hanboot.link import ports
+from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
+from hanboot.link.serial import resolve
 
 _BACK_S = 30.0
 _LOOK_S = 0.2
@@ -111,7 +113,7 @@ def flash(
         NoDevice: nothing is at the port, somebody holds it, or there is no esptool.
         LinkError: no ROM loader answers, it broke off, or MicroPython did not start afterwards.
     """
-    if port.startswith(ports.VIRTUAL):
+    if port.startswith(virtual.PREFIX):
         raise Refused(
             f"{port} is no board that can be flashed",
             "it only exists on this machine",
@@ -120,7 +122,7 @@ def flash(
     _check_device(port, replace)
     with tempfile.TemporaryDirectory(prefix="hanboot-") as name:
         folder = Path(name)
-        tool = Esptool(ports.resolve(port), content.micropython.chip)
+        tool = Esptool(resolve(port), content.micropython.chip)
         there = tool.flash()
         if there.size < content.table.end:
             raise Refused(

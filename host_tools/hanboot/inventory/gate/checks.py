@@ -14,9 +14,9 @@ import datetime
 from collections.abc import Sequence
 from typing import Protocol
 
-from hanboot.device.client import Identity
+from hanboot.device.records import Identity
 from hanboot.errors import Refused
-from hanboot.explain import reasons as explain
+from hanboot.explain.versions import device_type_text
 from hanboot.image.ota_file import Image
 from hanboot.inventory.devices import Device, device_id
 from hanboot.registry.entry import Model, device_model
@@ -157,7 +157,7 @@ def check_inventory(held: Device | None, identity: Identity) -> Device:
             "firmware goes to commissioned devices only",
             "commission it first",
         )
-    model, device_type = identity_model(identity), explain.device_type(identity.device_type)
+    model, device_type = identity_model(identity), device_type_text(identity.device_type)
     if (held.model, held.device_type) != (model, device_type):
         raise GateRefused(
             "inventory-differs",

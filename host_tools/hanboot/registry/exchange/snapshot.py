@@ -87,7 +87,7 @@ def make(
         sign: gives r || s over the SHA-256 of what it is called with.
     """
     issued = int(time.time() if now is None else now)
-    day = datetime.datetime.fromtimestamp(issued, datetime.timezone.utc).date()
+    day = datetime.datetime.fromtimestamp(issued, datetime.UTC).date()
     active = (entry for own, _ in registry.by_model() for entry in own if entry.is_active(day))
     content = cbor.encode(
         {
@@ -207,5 +207,5 @@ def _malformed(path: Path) -> BadFile:
 
 
 def _date(seconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return moment.strftime("%Y-%m-%d %H:%MZ")

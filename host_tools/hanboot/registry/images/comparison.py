@@ -17,8 +17,8 @@ from bootloader.image.manifest import Manifest
 from bootloader.policy import check_pathway
 from bootloader.reasons import ACCEPTED
 from hanboot.errors import Refused
-from hanboot.explain import reasons as explain
-from hanboot.explain.reasons import hardware_text
+from hanboot.explain.reasons import explain
+from hanboot.explain.versions import hardware_text
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME
@@ -191,7 +191,7 @@ def _compare_lists(
                 "list", f"the image may follow {name(other)}, which the row does not name"
             )
         elif by_row == ACCEPTED != by_image:
-            reason = explain.explain(by_image).name
+            reason = explain(by_image).name
             yield Difference("list", f"the row names {name(other)}, the image refuses it: {reason}")
     if bool(manifest.predecessors) != bool(entry.predecessors):
         states = "a first version" if entry.predecessors else "an upgrade"

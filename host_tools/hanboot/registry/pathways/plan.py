@@ -17,7 +17,7 @@ import networkx as nx
 from bootloader import reasons
 from bootloader.policy import RunningFirmware
 from hanboot.errors import Refused
-from hanboot.explain import reasons as explain
+from hanboot.explain.reasons import explain
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.state import DeviceState
@@ -299,7 +299,7 @@ def _why(
     reason = pathways.judge(target, candidates[0], state.security_counter)
     if reason in (None, reasons.ACCEPTED, reasons.NOT_A_PREDECESSOR):
         return "no-way", f"no steps lead to one that {name(target)} may follow"
-    words = explain.explain(reason)
+    words = explain(reason)
     return words.name, words.meaning
 
 
@@ -310,7 +310,7 @@ def _dead_end(pathways: Pathways, start: Entry, security_counter: int) -> tuple[
         if manifest is None or not pathways.is_active(entry):
             continue
         if start.identity in {(version, digest) for version, digest, _ in manifest.predecessors}:
-            words = explain.explain(pathways.judge(entry, start.firmware, security_counter) or 0)
+            words = explain(pathways.judge(entry, start.firmware, security_counter) or 0)
             return words.name, f"{name(entry)} names it, but would be refused: {words.meaning}"
     return "dead-end", f"no Active entry names {name(start)} as one that it may follow"
 

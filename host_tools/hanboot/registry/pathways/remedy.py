@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bootloader import policy, reasons
-from hanboot.device.client import FirmwareId, Identity, Verdict
+from hanboot.device.records import FirmwareId, Identity, Verdict
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import NoPlan, Plan, load_pathways, name, plan

@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Sequence
 
 from hanboot.errors import BadFile
-from hanboot.explain.reasons import hardware_text, version_text
+from hanboot.explain.versions import hardware_text, version_text
 from hanboot.image.release import Predecessor, PredecessorReference, Release
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import today

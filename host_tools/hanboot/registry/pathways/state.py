@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from hanboot.device.client import Identity
+from hanboot.device.records import Identity
 from hanboot.errors import BadFile
-from hanboot.explain import reasons as explain
+from hanboot.explain.versions import device_type_text
 from hanboot.registry.entry import Model, device_model
 
 _HASH_BYTES = 32
@@ -44,7 +44,7 @@ def state_of(identity: Identity) -> DeviceState:
             identity.manufacturer_code,
             device_model(identity.image_type, identity.hardware_version),
         ),
-        explain.device_type(identity.device_type),
+        device_type_text(identity.device_type),
         running,
         identity.security_counter,
         _text(running),

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot.device.client import Identity
+from hanboot.device.records import Identity
 from hanboot.errors import BadFile, Refused
-from hanboot.image import ota_file as image
+from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.plan import LATEST, NoPlan, Plan, name, plan_for_device
@@ -66,7 +66,7 @@ def find_images(plan: Plan, files: Iterable[Path]) -> list[WalkStep]:
         if wanted <= found.keys():
             break
         try:
-            loaded = image.load(path)
+            loaded = ota_file.load(path)
         except BadFile:
             # a folder holds other files too
             continue

@@ -22,7 +22,7 @@ DEVICE_POLICY = "1.2.826.0.1.1800000.1.2.1.4"
 _HARDWARE_TYPE = bytes.fromhex("060d2a863a0001848fb90f01020201")
 
 #: What RFC 5280 4.1.2.5 writes for "no end".
-NEVER = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.timezone.utc)
+NEVER = datetime.datetime(9999, 12, 31, 23, 59, 59, tzinfo=datetime.UTC)
 
 _NO_USAGE = dict.fromkeys(
     (

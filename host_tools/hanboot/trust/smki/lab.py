@@ -67,7 +67,7 @@ def new(folder: Path, start: datetime.datetime | None = None) -> list[Path]:
     Raises:
         BadFile: the folder holds something, or cannot be made.
     """
-    begin = (start or datetime.datetime.now(datetime.timezone.utc)).replace(microsecond=0)
+    begin = (start or datetime.datetime.now(datetime.UTC)).replace(microsecond=0)
     with files.new_folder(folder, 0o700) as partial:
         names = [_write(partial, name, issued) for name, issued in _issue(begin)]
     return [folder / name for name in names]

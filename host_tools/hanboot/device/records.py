@@ -1,0 +1,380 @@
+"""What a device says of itself, parsed from the replies of group 65 (docs/reference/protocol.md).
+
+A reply may hold keys that this version does not know: they are passed over. A field that is
+missing, of a wrong type or out of range is one `LinkError`, which names it and its value.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Any
+
+from bootloader import policy
+from bootloader.trust import anchors
+from hanboot.device.reply import Reply
+from hanboot.explain.reasons import Reason, explain
+
+#: A device keeps two slots; a later one may have more.
+_SLOTS_MOST = 16
+#: Firmware that a verdict lists as accepted (`bootloader/store/ledger.py` keeps fewer).
+_ACCEPTS_MOST = 64
+_EVENTS_MOST = 64
+_CELLS_MOST = 16
+_KID_BYTES = 8
+_HASH_BYTES = 32
+_TEXT_MOST = 256
+
+
+class SlotState(enum.StrEnum):
+    """What a slot is for at the moment."""
+
+    EMPTY = "empty"
+    STAGED = "staged"
+    PENDING = "pending"
+    TRIAL = "trial"
+    CONFIRMED = "confirmed"
+    PREVIOUS = "previous"
+    REVERTED = "reverted"
+    DAMAGED = "damaged"
+
+
+class Tier(enum.StrEnum):
+    """How far a board is protected; a device that does not say is treated as a product."""
+
+    VIRTUAL = "virtual"
+    STOCK = "stock"
+    PARTITIONED = "partitioned"
+    DEVELOPMENT = "development"
+    PRODUCT = "product"
+
+
+class Role(enum.StrEnum):
+    """The device of the HAN that a board plays."""
+
+    GSME = "gsme"
+    ESME = "esme"
+    HCALCS = "hcalcs"
+    PPMID = "ppmid"
+    IHD = "ihd"
+
+
+# bootloader.policy knows each by the same name
+_ROLES = {policy.DEVICE_TYPES[role]: role for role in Role}
+
+
+class EventKind(enum.StrEnum):
+    """How an upgrade ended; OTHER is what a newer device says in a way of its own."""
+
+    CONFIRMED = "confirmed"
+    REVERTED = "reverted"
+    FELL_BACK = "fell back"
+    OTHER = "other"
+
+
+# bootloader/store/ledger.py
+_EVENT_KINDS = {1: EventKind.CONFIRMED, 2: EventKind.REVERTED, 3: EventKind.FELL_BACK}
+
+ROLE_NAMES = {anchors.MANUFACTURER: "manufacturer", anchors.SUPPLIER: "supplier"}
+
+
+class UploadState(enum.StrEnum):
+    """What a device does with an upload."""
+
+    IDLE = "idle"
+    RECEIVING = "receiving"
+    VERIFYING = "verifying"
+
+
+@dataclass(frozen=True)
+class FirmwareId:
+    """Identity of a firmware.
+
+    Attributes:
+        file_version: File Version of the OTA Header (GBCS 11.2.2), 32 bits.
+        image_hash: Manufacturer Image Hash (GBCS 11.2.4), 32 octets; None where not known.
+    """
+
+    file_version: int
+    image_hash: bytes | None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "file_version": self.file_version,
+            "file_version_hex": f"{self.file_version:08X}",
+            "hash": self.image_hash.hex() if self.image_hash else None,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """What a slot holds. image_bytes: octets of its Manufacturer Image."""
+
+    state: SlotState
+    firmware: FirmwareId | None = None
+    image_bytes: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a device says of itself.
+
+    Attributes:
+        board: its name, for people; nothing is decided by it.
+        serial: 8 octets (EUI-64).
+        manufacturer_code, image_type, hardware_version: what an image must fit (GBCS 11.2.2).
+        device_type: as `bootloader.policy` numbers them.
+        slot_bytes: octets of a slot.
+        security_counter: lowest that an image may carry.
+        provisioned: whether it has trust anchors.
+        started: index of the slot that runs; -1 for the bootloader alone.
+        attempts: starts of a trial so far.
+        slots: in their order.
+        tier: how far the board is protected.
+        role: what it plays; None for a device type without a name.
+        versions: of what is below the application, e.g. {"hanboot": "0.1.0"}; may be empty.
+        line_bytes: that its line keeps while it does not read; 0 where the sender is held back.
+        line_pause_ms: for how long it may not read.
+    """
+
+    board: str
+    serial: bytes
+    manufacturer_code: int
+    image_type: int
+    hardware_version: int
+    device_type: int
+    slot_bytes: int
+    security_counter: int
+    provisioned: bool
+    started: int
+    attempts: int
+    slots: tuple[Slot, ...]
+    tier: Tier = Tier.PRODUCT
+    role: Role | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    line_bytes: int = 0
+    line_pause_ms: int = 0
+
+    def slot(self, state: SlotState | str) -> Slot | None:
+        """The first slot in `state`."""
+        return next((slot for slot in self.slots if slot.state == state), None)
+
+    def slot_with(self, image_hash: bytes) -> Slot | None:
+        """The slot that holds the image with this Manufacturer Image Hash."""
+        return next(
+            (s for s in self.slots if s.firmware and s.firmware.image_hash == image_hash), None
+        )
+
+    @property
+    def running(self) -> Slot | None:
+        return self.slots[self.started] if self.started >= 0 else None
+
+    @property
+    def confirmed(self) -> FirmwareId | None:
+        slot = self.slot(SlotState.CONFIRMED)
+        return slot.firmware if slot else None
+
+    @property
+    def facts(self) -> policy.DeviceFacts:
+        """What the decision asks about this device."""
+        return policy.DeviceFacts(
+            self.manufacturer_code,
+            self.image_type,
+            self.hardware_version,
+            self.device_type,
+            self.slot_bytes,
+            self.security_counter,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """The device's last word on an image that was offered, with the remedy.
+
+    Attributes:
+        reason: the number; `Reason.ACCEPTED` is 0.
+        offset: where it was found, as `bootloader.reasons.Refused` counts it; -1 for nowhere.
+        offered: the image.
+        running: what ran then.
+        minimum_base_version: of the image.
+        accepts: firmware that the image may follow, as far as the device keeps it.
+        accepts_total: how many there are in all.
+    """
+
+    reason: Reason
+    offset: int = -1
+    offered: FirmwareId = FirmwareId(0, None)
+    running: FirmwareId | None = None
+    minimum_base_version: int = 0
+    accepts: tuple[FirmwareId, ...] = ()
+    accepts_total: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        texts = explain(self.reason)
+        return {
+            "reason": {"code": int(self.reason), "name": texts.name},
+            "offered": self.offered.as_json(),
+            "running": self.running.as_json() if self.running else None,
+            "accepts": [firmware.as_json() for firmware in self.accepts],
+            "detail": {
+                "offset": self.offset if self.offset >= 0 else None,
+                "minimum_base_version": self.minimum_base_version,
+                "accepts_total": self.accepts_total,
+                "meaning": texts.meaning,
+                "remedy": texts.remedy,
+            },
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryEvent:
+    """One entry of the upgrade history.
+
+    Attributes:
+        index: counts from 0, without gaps.
+        kind: how the upgrade ended.
+        reason: why, where it did not end well.
+        source, target: the firmware before and after.
+        chain: SHA-256 of the entry before.
+    """
+
+    index: int
+    kind: EventKind
+    reason: Reason
+    source: FirmwareId | None
+    target: FirmwareId | None
+    chain: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class AnchorCell:
+    """A trust anchor cell that a device holds.
+
+    Attributes:
+        role: "manufacturer", "supplier", or the number of another.
+        kid: key identifier, 8 octets.
+        sequence: counts the keys of a role.
+        development: whether its private half is a file on a desk.
+        label: what people call it.
+    """
+
+    role: str
+    kid: bytes
+    sequence: int
+    development: bool
+    label: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class UploadProgress:
+    """How far an upload is. received, total: octets."""
+
+    state: UploadState
+    received: int
+    total: int
+
+
+# --- parsed
+
+
+def parse_identity(fields: dict[Any, Any]) -> Identity:
+    """The reply to command 0."""
+    reply = Reply("identity", fields)
+    slots = tuple(_parse_slot(entry) for entry in reply.maps("slots", _SLOTS_MOST))
+    device_type = reply.uint("device_type", 0xFF)
+    return Identity(
+        board=reply.text("board", _TEXT_MOST),
+        serial=reply.octets("serial", 8),
+        manufacturer_code=reply.uint("manufacturer_code", 0xFFFF),
+        image_type=reply.uint("image_type", 0xFFFF),
+        hardware_version=reply.uint("hardware_version", 0xFFFF),
+        device_type=device_type,
+        slot_bytes=reply.uint("slot_bytes"),
+        security_counter=reply.uint("security_counter"),
+        provisioned=reply.flag("provisioned"),
+        started=reply.integer("started", -1, len(slots) - 1),
+        attempts=reply.uint("attempts", 0xFF),
+        slots=slots,
+        tier=reply.choice("tier", Tier, Tier.PRODUCT),
+        role=reply.choice("role", Role, _ROLES.get(device_type)),
+        versions=reply.texts("versions", _TEXT_MOST),
+        line_bytes=reply.uint("line_bytes", default=0),
+        line_pause_ms=reply.uint("line_pause_ms", default=0),
+    )
+
+
+def parse_verdict(fields: dict[Any, Any]) -> Verdict | None:
+    """The reply to command 1; None if the device never gave a verdict."""
+    if not fields:
+        return None
+    reply = Reply("verdict", fields)
+    accepts = tuple(_parse_firmware(entry) for entry in reply.maps("accepts", _ACCEPTS_MOST))
+    return Verdict(
+        reason=Reason(reply.uint("reason", 0xFFFF)),
+        offset=reply.integer("offset", -1, 0xFFFFFFFF),
+        offered=_firmware(reply, "offered") or FirmwareId(0, None),
+        running=_firmware(reply, "running"),
+        minimum_base_version=reply.uint("minimum_base_version"),
+        accepts=accepts,
+        accepts_total=reply.integer("accepts_total", len(accepts), 0xFFFFFFFF),
+    )
+
+
+def parse_history(fields: dict[Any, Any]) -> tuple[list[HistoryEvent], bool]:
+    """The reply to command 2: some events, and whether there are more."""
+    reply = Reply("history", fields)
+    return [_parse_event(e) for e in reply.maps("events", _EVENTS_MOST)], reply.flag("more")
+
+
+def parse_progress(fields: dict[Any, Any]) -> UploadProgress:
+    """The reply to command 3."""
+    reply = Reply("progress", fields)
+    total = reply.uint("total")
+    return UploadProgress(
+        state=reply.choice("state", UploadState),
+        received=reply.integer("received", 0, total),
+        total=total,
+    )
+
+
+def parse_anchors(fields: dict[Any, Any]) -> list[AnchorCell]:
+    """The reply to command 4."""
+    return [_parse_cell(entry) for entry in Reply("anchors", fields).maps("cells", _CELLS_MOST)]
+
+
+def _parse_cell(reply: Reply) -> AnchorCell:
+    role = reply.uint("role", 0xFF)
+    return AnchorCell(
+        role=ROLE_NAMES.get(role, str(role)),
+        kid=reply.octets("kid", _KID_BYTES),
+        sequence=reply.uint("sequence"),
+        development=reply.flag("development"),
+        label=reply.any_octets("label", _TEXT_MOST).decode(errors="replace"),
+    )
+
+
+def _parse_slot(reply: Reply) -> Slot:
+    state = reply.choice("state", SlotState)
+    if state is SlotState.EMPTY:
+        return Slot(state=state)
+    return Slot(state=state, firmware=_parse_firmware(reply), image_bytes=reply.uint("bytes"))
+
+
+def _parse_event(reply: Reply) -> HistoryEvent:
+    return HistoryEvent(
+        index=reply.uint("index"),
+        kind=_EVENT_KINDS.get(reply.uint("event", 0xFF), EventKind.OTHER),
+        reason=Reason(reply.uint("reason", 0xFFFF)),
+        source=_firmware(reply, "from"),
+        target=_firmware(reply, "to"),
+        chain=reply.octets("chain", _HASH_BYTES),
+    )
+
+
+def _firmware(reply: Reply, name: str) -> FirmwareId | None:
+    found = reply.map_or_none(name)
+    return _parse_firmware(found) if found else None
+
+
+def _parse_firmware(reply: Reply) -> FirmwareId:
+    return FirmwareId(reply.uint("version"), reply.octets_or_none("hash", _HASH_BYTES))

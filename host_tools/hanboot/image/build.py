@@ -1,0 +1,82 @@
+"""From a release to its image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bootloader.image import cose, ota, writer
+from bootloader.image.manifest import Manifest, padding_bytes
+from hanboot.image import romfs
+from hanboot.image.ota_file import UNSIGNED, Image
+from hanboot.image.release import Release, cannot_be_built
+from hanboot.trust import keys
+
+
+def unsigned(to_be_signed: bytes) -> bytes:
+    """Stands for a signature that is made elsewhere, see `hanboot.image.ota_file.UNSIGNED`."""
+    return UNSIGNED
+
+
+def build_image(release: Release, kid: bytes, signer: Callable[[bytes], bytes] = unsigned) -> Image:
+    """Builds the image; the same octets for the same sources, kid and signature.
+
+    Args:
+        release: what to build.
+        kid: key identifier of the manufacturer's key, 8 octets.
+        signer: gives r || s over the SHA-256 of what it is called with.
+
+    Raises:
+        BadFile: the application does not compile, or the manifest is too long.
+    """
+    payload = romfs.build(release.sources)
+    content = release.manifest(payload)
+    encoded = writer.encode_manifest(content)
+    try:
+        signature = keys.canonical_signature(signer(writer.to_be_signed(encoded)))
+        envelope = writer.encode_envelope(kid, encoded, signature)
+    except ValueError:
+        raise cannot_be_built(
+            release,
+            f"its manifest is {len(encoded)} octets, and the envelope around it may have "
+            f"{cose.ENVELOPE_MAX_BYTES} (RFC 9052 4.2)",
+            "name fewer predecessors, or shorten the texts",
+        ) from None
+    front = _padded(envelope)
+    header = _header(content, len(front) + len(payload), release.header_string.encode())
+    return Image(
+        name=str(release.file),
+        octets=writer.encode_header(header) + front + payload,
+        header=header,
+        image_bytes=len(front) + len(payload),
+        trailer=None,
+        envelope=cose.Envelope(envelope),
+        manifest=content,
+    )
+
+
+def assemble(manifest: Manifest, envelope: bytes, payload: bytes, header_string: bytes) -> bytes:
+    """An image of ours, without a trailer, from parts that need not fit together.
+
+    Args:
+        manifest: whose values the OTA Header gets.
+        envelope: COSE_Sign1, as `bootloader.image.writer.encode_envelope` makes it.
+        payload: what follows.
+        header_string: at most 32 octets, free text.
+    """
+    image = _padded(envelope) + payload
+    return writer.encode_header(_header(manifest, len(image), header_string)) + image
+
+
+def _padded(envelope: bytes) -> bytes:
+    return envelope + bytes(padding_bytes(len(envelope)))
+
+
+def _header(manifest: Manifest, image_bytes: int, header_string: bytes) -> ota.Header:
+    return ota.Header(
+        manifest.manufacturer_code,
+        manifest.image_type,
+        manifest.file_version,
+        ota.HEADER_BYTES + image_bytes,
+        manifest.hardware,
+        header_string.ljust(32, b"\0"),
+    )

@@ -1,0 +1,74 @@
+"""Boards that run on this machine: `virtual:DIR` names the one whose state lies in DIR."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+from hanboot.errors import NoDevice
+
+PREFIX = "virtual:"
+
+#: A running board leaves the path of its console in the one, and keeps the other locked.
+PORT_FILE = "port"
+LOCK_FILE = "lock"
+#: What board a state folder holds: {"board", "role", "serial"}.
+SETTINGS_FILE = "board.json"
+
+#: An emulated chip is slower than the chip it plays by about this factor.
+_EMULATED_PATIENCE = 15.0
+
+
+def folder_of(port: str) -> Path | None:
+    """DIR of `virtual:DIR`; None if `port` is something else."""
+    return Path(port[len(PREFIX) :]) if port.startswith(PREFIX) else None
+
+
+def resolve(folder: Path) -> str:
+    """The path of the console of the board that runs on `folder`.
+
+    Raises:
+        NoDevice: none does.
+    """
+    if is_running(folder):
+        with contextlib.suppress(OSError):
+            return (folder / PORT_FILE).read_text().strip()
+    raise not_running(folder)
+
+
+def not_running(folder: Path) -> NoDevice:
+    """The error for a folder on which no board runs."""
+    return NoDevice(
+        f"no virtual board runs on {folder}",
+        "no process has its state open" if folder.exists() else "there is no such folder",
+        f"start one: hanboot board run virtual --state {folder}",
+    )
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a board runs on this state folder."""
+    # imported late: Windows has no fcntl, and runs no virtual board
+    try:
+        import fcntl
+    except ImportError:
+        return False
+    try:
+        with (folder / LOCK_FILE).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    # the lock is free: a port file that is left over may name another process's terminal by now
+    return False
+
+
+def patience(folder: Path) -> float:
+    """By what factor to wait longer than for a real device."""
+    try:
+        settings = json.loads((folder / SETTINGS_FILE).read_text())
+    except (OSError, ValueError):
+        return 1.0
+    is_emulated = isinstance(settings, dict) and settings.get("board") == "rp2040"
+    return _EMULATED_PATIENCE if is_emulated else 1.0
