@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsel_disk import Disk
+from bootsel_disk import Disk, play_product
 from bootsel_disk import firmware as make_firmware
 from command_line import assert_error, hanboot
 from rig import TOP_UP, Bench, Firmware, is_topped_up, wait_for
@@ -91,7 +91,7 @@ def test_from_a_bare_board_to_a_refused_upgrade(bare: StockBoard, firmware: Firm
     assert ran.code == 0, ran.err
     assert is_topped_up(_ask(bare, "balance"))
     with Device(bare.port) as device:
-        assert [event.event for event in device.history()] == ["confirmed"] * 3
+        assert [event.kind for event in device.history()] == ["confirmed"] * 3
 
 
 def test_again_keeps_what_it_was(deployed: StockBoard, firmware: Firmware) -> None:
@@ -234,6 +234,7 @@ def test_from_a_prompt_to_the_disk(
     # what plays the chip is no RP2040
     look = flash._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
     monkeypatch.setattr(flash, "_LOOK_ROUND", look)
+    play_product(monkeypatch)
     disk = Disk(tmp_path / "disk")
 
     def show_disk() -> None:

@@ -4,7 +4,6 @@ one. (What machine.bootloader() does is seen on the emulated chip, tests/rp2040.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import re
 import resource
@@ -15,7 +14,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from bootsel_disk import RP2350, Disk, firmware, make_uf2
+from bootsel_disk import RP2350, Disk, firmware, make_uf2, play_product
 from command_line import assert_error, hanboot
 from rig import Bench, States
 from serial.tools import list_ports
@@ -23,8 +22,6 @@ from serial.tools import list_ports
 from hanboot.boards import bootsel, uf2
 from hanboot.boards import flashing as flash
 from hanboot.boards.device_code import ROOT
-from hanboot.device import records
-from hanboot.device.records import Tier
 
 _RP2350_ARM = 0xE48BFF59
 
@@ -68,16 +65,6 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "hanboot-ppmid.uf2"
     path.write_bytes(firmware())
     return path
-
-
-def play_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Virtual boards say that they are products."""
-    parse = records.parse_identity
-    monkeypatch.setattr(
-        records,
-        "parse_identity",
-        lambda fields: dataclasses.replace(parse(fields), tier=Tier.PRODUCT),
-    )
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def test_upgrade(state: Path, v1: Image, v2: Image) -> None:
     shown: list[str] = []
     with Rp2040Board(state, on_text=shown.append), Device(f"virtual:{state}") as device:
         upgrade(device, v2.octets)
-        events = [(e.event, e.source, e.target) for e in device.history()]
+        events = [(e.kind, e.source, e.target) for e in device.history()]
     assert [event for event, _, _ in events] == ["confirmed", "confirmed"]
     source, target = events[-1][1:]
     assert source is not None

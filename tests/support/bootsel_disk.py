@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from hanboot.boards import uf2
+from hanboot.device import records
+from hanboot.device.records import Tier
 
 RP2040 = "UF2 Bootloader v3.0\nModel: Raspberry Pi RP2\nBoard-ID: RPI-RP2\n"
 RP2350 = "UF2 Bootloader v1.0\nModel: Raspberry Pi RP2350\nBoard-ID: RP2350\n"
@@ -88,3 +93,13 @@ def _is_whole(octets: bytes) -> bool:
         return False
     (count,) = struct.unpack_from("<I", octets, 24)
     return len(octets) == count * _BLOCK_BYTES
+
+
+def play_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Virtual boards say that they are products."""
+    parse = records.parse_identity
+    monkeypatch.setattr(
+        records,
+        "parse_identity",
+        lambda fields: dataclasses.replace(parse(fields), tier=Tier.PRODUCT),
+    )
