@@ -49,7 +49,7 @@ $(UNITTEST): $(VENV)
 	@$(BIN)/pip install -qq --no-deps --upgrade --target $(@D) micropython-unittest==0.2
 	@touch $@
 
-firmware: setup-rp2 ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]
+firmware: $(if $(filter esp32%,$(BOARD)),setup,setup-rp2) ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]; esp32_han: with ESP-IDF
 	@$(BIN)/python boards/$(BOARD)/build.py $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
 
 # a BOARD of this Makefile's own is not for the demo

@@ -1,8 +1,9 @@
-# micropython main.py CODE FLASH ROLE SERIAL CAUSE TRIAL_MS IS_CUT, as the supervisor starts it:
-# boards/esp32_stock on the model of the chip.
+# micropython main.py CODE FLASH ROLE SERIAL CAUSE TRIAL_MS IS_CUT KIND, as the supervisor starts
+# it: boards/esp32_stock or, with the KIND esp32_han, a product on the model of the chip.
 #
-# CODE is the ROMFS with everything that `hanboot board deploy` copies to a real board. There it is
-# read into memory, here it is mapped: the heap given to the process is what is left there.
+# CODE is the ROMFS with everything that `hanboot board deploy` copies to a real board, or that a
+# product has frozen. The former is read into memory there, here it is mapped: the heap given to
+# the process is what is left there.
 
 import os
 import select
@@ -12,7 +13,7 @@ from binascii import unhexlify
 
 from mapped import libc, mapped
 
-code, path, role, serial, cause, trial_ms, is_cut = sys.argv[1:]
+code, path, role, serial, cause, trial_ms, is_cut, kind = sys.argv[1:]
 vfs.mount(vfs.VfsRom(memoryview(mapped(code, os.stat(code)[6]))), "/device")
 # nothing but the device's own code may be imported
 sys.path[:] = ["/device", ".frozen"]
@@ -29,13 +30,41 @@ import machine  # noqa: E402
 
 from nor import NorFlash  # noqa: E402
 
-esp32.attach(NorFlash(mapped(path, os.stat(path)[6])))
+flash = NorFlash(mapped(path, os.stat(path)[6]))
+esp32.attach(flash)
 eui64 = unhexlify(serial)
 machine.attach(eui64[:3] + eui64[5:], cause)
 
+
+# What a product's firmware has and stock MicroPython has not: the console's ring in C, and the one
+# partition that is mapped.
+class _ProductConsole:
+    BOARD = "esp32_han " + role + " product"
+    RING_BYTES = 4095
+
+    @staticmethod
+    def readinto(buffer):
+        return sys.stdin.buffer.readinto(buffer) or 0
+
+
+class _ProductVfs:
+    mount = vfs.mount
+    umount = vfs.umount
+    VfsRom = vfs.VfsRom
+    VfsLfs2 = vfs.VfsLfs2
+
+    @staticmethod
+    def rom_ioctl(operation, segment):
+        _, _, address, size, _, _ = esp32.Partition("romfs").info()
+        return flash.view(address, address + size)
+
+
+if kind == "esp32_han":
+    sys.modules["_console"] = _ProductConsole
+    sys.modules["vfs"] = _ProductVfs
+
 from board import Board  # noqa: E402
 from bootloader import boot  # noqa: E402
-from stdin_console import Console  # noqa: E402
 
 _SIGKILL = 9  # as the supervisor cuts the supply
 _own_id = libc.func("i", "getpid", "")
@@ -50,18 +79,24 @@ class _Cut(esp32.Partition):
         _kill(_own_id(), _SIGKILL)
 
 
-# The supervisor is gone: nobody else would end the process.
-class _Console(Console):
+# The board's console; when the supervisor is gone, nobody else would end the process.
+class _Console:
+    def __init__(self, console):
+        self._console = console
+        self._poll = select.poll()
+        self._poll.register(sys.stdin, select.POLLIN)
+        self.write = console.write
+
     def readinto(self, buffer):
         for _, event in self._poll.ipoll(0):
             if event & select.POLLHUP:
                 _leave(0)
-        return Console.readinto(self, buffer)
+        return self._console.readinto(buffer)
 
 
 Board.trial_ms = int(trial_ms)
 device = Board()
-device.console = _Console()
+device.console = _Console(device.console)
 if is_cut == "1":
     device.data = _Cut("data")
 boot.run(device)

@@ -85,7 +85,7 @@ def test_written_and_verified(
 
 
 def test_what_is_there_is_named_first(file: Path, tmp_path: Path, loader: RomLoader) -> None:
-    loader.write(TABLE_AT, esp_images._TABLE.encode(), tmp_path)
+    loader.write(TABLE_AT, esp_images.TABLE.encode(), tmp_path)
     ran = _flash(file, loader.port)
     assert_error(ran, 1, "holds something else", "factory (0x10000 to 0x200000)", "--replace")
     assert loader.read(APP_AT, 4, tmp_path) == b"\xff" * 4

@@ -9,7 +9,7 @@ import esp_images
 import pytest
 from rig import ROOT
 
-from hanboot.boards.esp32 import chips, flash, image
+from hanboot.boards.esp32 import chips, flash, image, table
 from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
 from hanboot.boards.esp32.model import PARTITIONS
 from hanboot.errors import BadFile
@@ -40,6 +40,14 @@ def test_micropython_s_own() -> None:
     content = flash.load(STOCK_IMAGE, ESP32)
     assert content.micropython.text == "MicroPython v1.25.0 for ESP32"
     assert [len(piece.octets) for piece in content.pieces] == [23_264, 0xC00, 1_640_800]
+
+
+def test_firmware_of_our_own_keeps_its_table(file: Path) -> None:
+    own = table.load(ROOT / "boards" / "esp32_han" / "partitions.csv")
+    file.write_bytes(esp_images.micropython(ESP32, partitions=own))
+    content = flash.load(file, ESP32)
+    assert content.table == own
+    assert content.micropython.text.startswith("hanboot's firmware")
 
 
 def _refused(file: Path, octets: bytes, why: str, chip: Chip = ESP32) -> None:

@@ -12,7 +12,7 @@ from hanboot.boards.esp32 import table
 from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
 
 VERSION = "v1.25.0"
-_TABLE = table.Table(
+TABLE = table.Table(
     (
         table.Partition("nvs", 1, 2, 0x9000, 0x6000),
         table.Partition("factory", 0, 0, APP_AT, 0x1F0000),
@@ -43,12 +43,12 @@ def app(
     )
 
 
-def micropython(chip: Chip, the_app: bytes | None = None) -> bytes:
+def micropython(chip: Chip, the_app: bytes | None = None, partitions: table.Table = TABLE) -> bytes:
     """An image for the whole flash, as micropython.org offers it."""
     flash = bytearray(b"\xff" * APP_AT) + (app(chip) if the_app is None else the_app)
     for at, octets in (
         (chip.bootloader_at, program(chip, random.Random(2).randbytes(9_000))),
-        (TABLE_AT, _TABLE.encode()),
+        (TABLE_AT, partitions.encode()),
     ):
         flash[at : at + len(octets)] = octets
     return bytes(flash[chip.bootloader_at :])

@@ -52,9 +52,16 @@ def stock_modules(board: str, chip: str) -> dict[str, Path]:
         board: folder in boards/: "stock", or "esp32_stock".
         chip: "esp32", "rp2040" or "other".
     """
-    found = modules_in(COMMON)
-    own = {name: path for name, path in found.items() if not name.endswith(("_chip", "_check"))}
-    return own | modules_in(BOARDS / board) | {"chip": found[f"{chip}_chip"]}
+    common = modules_in(COMMON)
+    there = common | modules_in(BOARDS / board) | {"chip": common[f"{chip}_chip"]}
+    found: dict[str, Path] = {}
+    wanted = ["board", "chip"]
+    while wanted:
+        name = wanted.pop()
+        if name in there and name not in found:
+            found[name] = there[name]
+            wanted += _imports(there[name])
+    return found
 
 
 def bootloader_modules() -> list[Path]:

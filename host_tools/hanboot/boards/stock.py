@@ -152,11 +152,7 @@ class Stock:
 def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> dict[str, bytes]:
     """What goes on the board, by path; main.py last, for it makes the rest count."""
     board = "esp32_stock" if has_partitions else "stock"
-    modules = {
-        f"{name}.py": path
-        for name, path in device_code.stock_modules(board, chip).items()
-        if name != "main"
-    }
+    modules = {f"{name}.py": path for name, path in device_code.stock_modules(board, chip).items()}
     for path in device_code.bootloader_modules():
         modules[str(path.relative_to(ROOT))] = path
     found = {

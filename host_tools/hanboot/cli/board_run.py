@@ -81,13 +81,17 @@ def run_rp2040(
 @role_option
 @_state_option("esp32")
 @trial_option
+@click.option("--product", is_flag=True, help="Its own firmware, not stock MicroPython.")
 @quiet_option
 @json_option
-def run_esp32(role: str | None, state: Path, trial_ms: int, quiet: bool, as_json: bool) -> None:
-    """What hanboot is on an ESP32 with its own partition table, on a model of the chip."""
+def run_esp32(
+    role: str | None, state: Path, trial_ms: int, product: bool, quiet: bool, as_json: bool
+) -> None:
+    """What hanboot is on an ESP32 with partitions of its own, on a model of the chip."""
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
-    _run(esp32.Esp32Board(state, role, trial_ms, show), out)
+    kind = esp32.Esp32Product if product else esp32.Esp32Board
+    _run(kind(state, role, trial_ms, show), out)
 
 
 def _ignore(line: str) -> None:

@@ -1,8 +1,8 @@
 """Puts MicroPython and hanboot's partition table on an ESP32, through its ROM loader.
 
-Nothing of hanboot's own is written here: `hanboot board deploy` copies that over MicroPython's
-prompt. A board that has the table already keeps what is in its partitions; on every other one all
-of the flash is erased, so that nothing of before is taken for a device's.
+Under stock MicroPython nothing of hanboot's own is written here: `hanboot board deploy` copies that
+over its prompt. A board that has the table already keeps what is in its partitions; on every other
+one all of the flash is erased, so that nothing of before is taken for a device's.
 """
 
 from __future__ import annotations
@@ -71,12 +71,15 @@ class Flashed:
 def load(path: Path, chip: Chip, partitions: Path = PARTITIONS) -> Content:
     """Reads and checks all that will be written.
 
+    Firmware of hanboot's own keeps the partition table that it was built with; MicroPython's gets
+    `partitions`.
+
     Raises:
         BadFile: the image is not MicroPython's for `chip`, the table breaks a rule, or the app does
             not fit its partition.
     """
     micropython = image.load(path, chip)
-    wanted = table.load(partitions)
+    wanted = micropython.table if micropython.is_ours else table.load(partitions)
     app = next(row for row in wanted.partitions if row.offset == APP_AT)
     if len(micropython.app) > app.size:
         raise BadFile(

@@ -15,6 +15,7 @@ from pathlib import Path
 from hanboot import files
 from hanboot.boards.esp32 import chips, table
 from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
+from hanboot.boards.esp32.table import Table
 from hanboot.errors import BadFile
 
 _HEADER = struct.Struct("<BBBBI4xHBHH4xB")
@@ -35,6 +36,7 @@ class Micropython:
 
     Attributes:
         version: such as "v1.25.0".
+        table: its own partition table.
         bootloader: the second-stage bootloader, for the chip's `bootloader_at`.
         app: for `APP_AT`.
     """
@@ -42,12 +44,19 @@ class Micropython:
     path: Path
     chip: Chip
     version: str
+    table: Table
     bootloader: bytes
     app: bytes
 
     @property
     def text(self) -> str:
-        return f"MicroPython {self.version} for {self.chip.title}"
+        what = "hanboot's firmware on MicroPython" if self.is_ours else "MicroPython"
+        return f"{what} {self.version} for {self.chip.title}"
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether it has partitions for hanboot already: boards/esp32_han was built into it."""
+        return all(self.table.get(label) for label in ("anchors", "journal", "data"))
 
 
 def load(path: Path, chip: Chip) -> Micropython:
@@ -67,7 +76,8 @@ def load(path: Path, chip: Chip) -> Micropython:
     _check_chip(path, octets, 0, chip)
     bootloader = _program(path, octets, 0, "bootloader")
     table_at, app_at = TABLE_AT - chip.bootloader_at, APP_AT - chip.bootloader_at
-    if table.decode(octets[table_at : table_at + table.TABLE_BYTES]) is None:
+    own = table.decode(octets[table_at : table_at + table.TABLE_BYTES])
+    if own is None:
         raise _bad(path, f"no partition table is at {TABLE_AT:#x} (byte {table_at} of it)", _WHERE)
     if len(octets) <= app_at:
         raise _bad(path, f"it ends at byte {len(octets)}, and an app begins at {app_at}", _WHERE)
@@ -76,7 +86,7 @@ def load(path: Path, chip: Chip) -> Micropython:
     named = _MICROPYTHON.search(app)
     if not named:
         raise _bad(path, "its app does not say that it is MicroPython", _WHERE)
-    return Micropython(path, chip, named[1].decode("ascii", "replace"), bootloader, app)
+    return Micropython(path, chip, named[1].decode("ascii", "replace"), own, bootloader, app)
 
 
 def _check_chip(path: Path, octets: bytes, at: int, chip: Chip) -> None:

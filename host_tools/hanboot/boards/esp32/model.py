@@ -1,8 +1,9 @@
-"""The ESP32 board without a board: boards/esp32_stock on a model of the chip, in a process.
+"""ESP32 boards without a board: boards/esp32_stock and esp32_han on a model of the chip.
 
 The model (boards/esp32_model) is the API of MicroPython on the chip, not the chip: partitions byte
 by byte, watchdog, reset cause and MAC, on a flash file with a partition table. What it runs is what
-`hanboot board deploy` copies to a real board, with the heap that is left there.
+`hanboot board deploy` copies to a real board, with the heap that is left there; or what a product's
+firmware holds, with the partition that it maps.
 """
 
 from __future__ import annotations
@@ -22,26 +23,16 @@ PARTITIONS = device_code.BOARDS / "esp32_stock" / "partitions.csv"
 FLASH_BYTES = 4 * 1024 * 1024
 
 HEAP = "232k"
-"""An ESP32 has 80 KB left with all of the bootloader in memory. This leaves 160 KB: objects of a
-64-bit process take twice as much."""
+"""An ESP32 with stock MicroPython has 80 KB left with all of the bootloader in memory. This leaves
+160 KB: objects of a 64-bit process take twice as much."""
 
 _RESET_EXIT = 64  # boards/esp32_model/machine.py
 
 
-def modules() -> dict[str, Path]:
-    """What the model runs beside the bootloader, by name."""
-    virtual = device_code.modules_in(device_code.VIRTUAL)
-    own = device_code.modules_in(MODEL)
-    for name in ("main", "answer", "questions"):
-        del own[name]
-    code = device_code.stock_modules("esp32_stock", "esp32")
-    return code | own | {name: virtual[name] for name in ("mapped", "nor")}
-
-
-def blank_flash() -> bytes:
-    """Erased flash with hanboot's partition table, as `board flash` leaves it."""
+def blank_flash(partitions: Path = PARTITIONS) -> bytes:
+    """Erased flash with a partition table of hanboot's, as `board flash` leaves it."""
     flash = bytearray(b"\xff" * FLASH_BYTES)
-    octets = table.load(PARTITIONS).encode()
+    octets = table.load(partitions).encode()
     flash[TABLE_AT : TABLE_AT + len(octets)] = octets
     return bytes(flash)
 
@@ -62,6 +53,9 @@ class Esp32Board(BoardProcess):
     kind = "esp32"
     name = "a model of an ESP32 as"
     flash_bytes = FLASH_BYTES
+    #: Of its partition table, and its heap.
+    partitions = PARTITIONS
+    heap = HEAP
 
     def __init__(
         self,
@@ -76,7 +70,17 @@ class Esp32Board(BoardProcess):
         self.is_cut = False
 
     def _new_flash(self) -> bytes:
-        return blank_flash()
+        return blank_flash(self.partitions)
+
+    def _modules(self) -> dict[str, Path]:
+        """What it runs beside the bootloader, by name."""
+        virtual = device_code.modules_in(device_code.VIRTUAL)
+        own = device_code.modules_in(MODEL)
+        model = {name: own[name] for name in ("esp32", "machine")}
+        return self._board_modules() | model | {name: virtual[name] for name in ("mapped", "nor")}
+
+    def _board_modules(self) -> dict[str, Path]:
+        return device_code.stock_modules("esp32_stock", "esp32")
 
     def _new_serial(self) -> bytes:
         # a MAC of our own making, locally administered, as an EUI-64
@@ -84,18 +88,31 @@ class Esp32Board(BoardProcess):
         return serial[:3] + b"\xff\xfe" + serial[5:]
 
     def _prepare(self) -> None:
-        self._code = device_code.compiled(modules())
+        self._code = device_code.compiled(self._modules())
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command = [
             str(device_code.micropython()),
-            *("-X", f"heapsize={HEAP}"),
+            *("-X", f"heapsize={self.heap}"),
             str(MODEL / "main.py"),
             *(str(self._code), str(self.flash), self.role, self._serial, self.cause),
-            *(str(self._trial_ms), str(int(self.is_cut))),
+            *(str(self._trial_ms), str(int(self.is_cut)), self.kind),
         ]
         # main.py needs one module before the code is mounted
         return command, {"MICROPYPATH": f"{device_code.VIRTUAL}:.frozen"}
 
     def _cause_of(self, code: int) -> str | None:
         return {-signal.SIGALRM: "watchdog", _RESET_EXIT: "reset"}.get(code)
+
+
+class Esp32Product(Esp32Board):
+    """One ESP32 with hanboot's own firmware, boards/esp32_han: its slots are mapped."""
+
+    kind = "esp32_han"
+    name = "a model of an ESP32 product as"
+    partitions = device_code.BOARDS / "esp32_han" / "partitions.csv"
+
+    def _board_modules(self) -> dict[str, Path]:
+        common = device_code.modules_in(device_code.COMMON)
+        shared = {name: common[name] for name in ("esp32_chip", "flash_view", "sub_range")}
+        return shared | {"board": device_code.BOARDS / "esp32_han" / "board.py"}
