@@ -18,16 +18,38 @@ from bootloader.reasons import (
     Refused,
 )
 from bootloader.store import ledger
+from bootloader.store.doubts import SLOT
 from bootloader.verdict import make_verdict
 
 _TRIAL_STARTS = const(3)
 
 
-# The manifest of slot `index` if its image verifies; Refused if not.
+# The manifest of slot `index` if its image verifies; Refused if not. What fails is verified again,
+# and once more at the next start, before that is the image's fault: till then device.doubts asks
+# for a restart.
 def _verified(device: Device, index: int):  # type: ignore[no-untyped-def]
+    try:
+        manifest = _verified_once(device, index)
+    except Refused as refused:
+        # nothing is wrong with an image because the verifier is
+        if refused.reason == VERIFIER_FAULT:
+            raise
+        try:
+            manifest = _verified_once(device, index)
+        except Refused:
+            # a damaged one is known as such
+            if device.ledger.slots[index].state != ledger.DAMAGED:
+                device.doubts.weigh(SLOT + index, True)
+            raise
+    device.doubts.weigh(SLOT + index, False)
+    return manifest
+
+
+def _verified_once(device: Device, index: int):  # type: ignore[no-untyped-def]
     result = policy.VerificationResult()
     image = device.image(index)
-    steps = verify.image_steps(image, device.anchors, result)
+    confirmed_hash = device.ledger.vouched_hash(index)
+    steps = verify.image_steps(image, device.anchors, result, confirmed_hash)
     manifest = None
     while manifest is None:
         device.board.watchdog()
@@ -55,6 +77,7 @@ def _revert(device: Device, index: int, reason: int) -> None:
     slot = device.ledger.slots[index]
     verdict = make_verdict(reason, -1, slot.file_version, slot.image_hash, device.running(), None)
     _kept(device.ledger.revert, index, verdict)
+    device.doubts.weigh(SLOT + index, False)
 
 
 # The pending image, or the one on trial, if it may start (once more): (index, manifest).
@@ -82,8 +105,7 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
         if reason:
             raise Refused(reason)
     except Refused as refused:
-        # nothing is wrong with an image because the verifier is
-        if refused.reason != VERIFIER_FAULT:
+        if refused.reason != VERIFIER_FAULT and not device.doubts.needs_restart:
             _revert(device, index, refused.reason)
         return None
     # a start that cannot be counted might be repeated for ever
@@ -103,7 +125,7 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
         return index, manifest
     except Refused as refused:
         # an image is not damaged because the verifier is
-        if refused.reason == VERIFIER_FAULT:
+        if refused.reason == VERIFIER_FAULT or device.doubts.needs_restart:
             return None
     # revert is not an install: the pathway does not apply, point of no return and counter do
     other = 1 - index
@@ -115,19 +137,29 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
         try:
             manifest = _verified(device, other)
             _kept(store.fall_back, other, verdict)
+            device.doubts.weigh(SLOT + index, False)
             return other, manifest
         except Refused:
-            pass
+            if device.doubts.needs_restart:
+                return None
     _kept(store.record, verdict)
     _kept(store.mark_damaged, index, True)
+    device.doubts.weigh(SLOT + index, False)
     return None
 
 
-# The slot to start and its manifest; None where there is nothing that may start.
+# The slot to start and its manifest; None where there is nothing that may start, or where what was
+# read is in doubt and the device is to restart first (device.doubts.needs_restart).
 def choose(device: Device):  # type: ignore[no-untyped-def]
+    if device.doubts.needs_restart:
+        return None
+    device.migrate()
     if not device.anchors.is_provisioned:
         return None
-    return _choose_new(device) or _choose_confirmed(device)
+    chosen = _choose_new(device)
+    if chosen is None and not device.doubts.needs_restart:
+        chosen = _choose_confirmed(device)
+    return chosen
 
 
 # Never returns: ends in a reset of the board.
@@ -140,6 +172,9 @@ def run(board) -> None:  # type: ignore[no-untyped-def]
     # trial is dealt with
     needs_grace = board.hung and device.ledger.find(ledger.TRIAL) < 0
     chosen = choose(device)
+    if device.doubts.needs_restart:
+        board.reset()
+        return
     if chosen is None:
         start.stay(device)
     else:

@@ -1,34 +1,109 @@
 # The device as the flows see it: a board (board.py), with the stores opened on it.
 
+from bootloader import verify
 from bootloader.admission import Recipient
 from bootloader.board import Board
 from bootloader.policy import DeviceFacts, RunningFirmware
-from bootloader.reasons import Refused
+from bootloader.reasons import TRIAL_RUNNING, Refused
 from bootloader.store import ledger
+from bootloader.store.backup import Backup
+from bootloader.store.device_keys import DeviceKeys
+from bootloader.store.doubts import JOURNAL, PLACE
 from bootloader.store.flash import Region
+from bootloader.store.han_records import HanRecords, Transfer
 from bootloader.store.journal import Journal
-from bootloader.trust.anchors import Anchors
+from bootloader.trust.anchors import Anchors, Memory
+
+
+class AnchorMemory(Memory):
+    def __init__(self, book: ledger.Ledger, backup: Backup) -> None:
+        self._ledger = book
+        self._backup = backup
+
+    def sequences(self) -> "dict[int, int]":
+        return self._ledger.sequences
+
+    def worn(self) -> "list[int]":
+        return self._backup.worn
+
+    def note_worn(self, place: int) -> None:
+        self._backup.note_worn(place)
+
+    def weigh(self, sector: int, is_failed: bool) -> bool:
+        return self._backup.doubts.weigh(PLACE + sector, is_failed)
+
+    def is_in_doubt(self) -> bool:
+        return self._backup.doubts.needs_restart
 
 
 class Device(Recipient):
     def __init__(self, board: Board) -> None:
         self.board = board
-        self.slots = [Region(*board.region("slot0")), Region(*board.region("slot1"))]
-        self.anchors = Anchors(Region(*board.region("anchors")))
-        self.ledger = ledger.Ledger(Journal(Region(*board.region("journal"))))
+        self.slots = [self.region("slot0"), self.region("slot1")]
+        backup = Backup(self.region("backup"))
+        # something does not check that did before: nothing is written, and the device is to restart
+        self.doubts = backup.doubts
+        journal = Journal(
+            self.region("journal"), lambda is_failed: self.doubts.weigh(JOURNAL, is_failed)
+        )
+        self.ledger = ledger.Ledger(journal, backup)
+        self.anchors = Anchors(self.region("anchors"), AnchorMemory(self.ledger, backup))
         # slot that was started; -1 in the bootloader
         self.started = -1
         # what was locked once stays locked, even if its cells cannot be read any more
-        self.lock_anchors()
+        if not self.doubts.needs_restart:
+            self.lock_anchors()
 
-    # Remembers that this device was provisioned.
+    def region(self, name: str) -> Region:
+        return Region(*self.board.region(name))
+
+    # Remembers that this device was provisioned, and with what.
     def lock_anchors(self) -> None:
-        if self.anchors.is_provisioned:
-            try:
-                self.ledger.lock()
-            except Refused:
-                pass  # a journal that takes nothing more is no reason not to start
+        sequences = {cell.identity: cell.sequence for cell in self.anchors.cells()}
+        try:
+            self.ledger.keep_anchors(sequences, self.anchors.is_provisioned)
+        except Refused:
+            pass  # a journal that takes nothing more is no reason not to start
         self.anchors.is_locked = self.ledger.is_locked
+
+    # Key identifiers of the envelopes in slots that an older key vouches for; None where one of
+    # them cannot be read.
+    def _vouched_kids(self) -> "list[bytes] | None":
+        kids = []
+        for index in (0, 1):
+            if self.ledger.vouched_hash(index) is not None:
+                try:
+                    kids.append(verify.read_front(self.image(index))[0].kid)
+                except Refused:
+                    return None
+        return kids
+
+    # Takes a trust anchor cell. Generator; returns whether it was written: one that is held already
+    # is not.
+    def put_anchor_steps(self, head: bytes, signature: "bytes | None"):  # type: ignore[no-untyped-def]
+        # the image on trial would be confirmed under a key that vouches for nothing new
+        if self.ledger.find(ledger.TRIAL) >= 0:
+            raise Refused(TRIAL_RUNNING)
+        scope = (self.board.manufacturer_code, self.board.image_type)
+        is_new = yield from self.anchors.put_steps(head, signature, scope, self._vouched_kids())
+        self.lock_anchors()
+        return is_new
+
+    # Cells of the format before become cells of this one; once, at the first start.
+    def migrate(self) -> None:
+        for _ in self.anchors.migrate_steps():  # type: ignore[no-untyped-call]
+            self.board.watchdog()
+
+    # --- the stores of the HAN side, opened where they are wanted
+
+    def han_records(self) -> HanRecords:
+        return HanRecords(self.region("han"), self.doubts)
+
+    def transfer(self) -> Transfer:
+        return Transfer(self.region("transfer"), self.doubts)
+
+    def keys(self) -> DeviceKeys:
+        return DeviceKeys(self.region("keys"), self.doubts)
 
     def facts(self) -> DeviceFacts:
         board = self.board

@@ -63,6 +63,7 @@ VERIFIER_FAULT         = const(59)  # the arithmetic failed its known answers, o
 ANCHORS_LOCKED         = const(60)  # trust anchors are written once
 ANCHOR_MALFORMED       = const(61)
 ANCHOR_SIGNATURE       = const(62)  # an update is not signed by an anchor that is held
+ANCHOR_SEQUENCE        = const(63)  # its sequence leaves no room for a successor
 
 # a GBCS message
 MESSAGE_FORMAT         = const(64)  # not a GBCS message, or bytes before or after it

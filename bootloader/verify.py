@@ -12,21 +12,25 @@ from bootloader.image import cose
 from bootloader.image.manifest import Manifest, padding_bytes, parse_manifest
 from bootloader.policy import VerificationResult
 from bootloader.reasons import ENVELOPE, LAYOUT, VERIFIER_FAULT, Refused
-from bootloader.trust import anchors, p256
+from bootloader.trust import p256
+from bootloader.trust.anchors import Anchors
+from bootloader.trust.cell import MANUFACTURER, SUPPLIER, Cell
 
 _HASH_STEP_BYTES = const(4096)  # about 5 ms on an RP2040; copied, where flash is not mapped
 
 
 # The keys of a device: its trust anchors.
 class AnchorKeys(Keys):
-    def __init__(self, held: anchors.Anchors) -> None:
+    # former: a manufacturer's key that was succeeded, in place of the one that counts
+    def __init__(self, held: Anchors, former: "Cell | None" = None) -> None:
         self._held = held
+        self._former = former
 
     def manufacturer_steps(self, envelope: cose.Envelope, result: VerificationResult):  # type: ignore[no-untyped-def]
         # arithmetic that fails its known answers verifies nothing
         if not p256.self_test():
             raise Refused(VERIFIER_FAULT)
-        cell = self._held.cell(anchors.MANUFACTURER)
+        cell = self._former or self._held.cell(MANUFACTURER)
         result.signer_known = cell is not None and cell.kid == envelope.kid
         if cell is not None and result.signer_known:
             result.manufacturer_valid = yield from cell.verify_steps(
@@ -39,7 +43,7 @@ class AnchorKeys(Keys):
         if signature is None:
             result.supplier_valid = None
             return
-        cell = self._held.cell(anchors.SUPPLIER)
+        cell = self._held.cell(SUPPLIER)
         if cell is not None:
             result.supplier_valid = yield from cell.verify_steps(image_hash, signature)
 
@@ -59,16 +63,32 @@ def read_front(image: memoryview) -> "tuple[cose.Envelope, Manifest]":
 
 # Checks a whole Manufacturer Image in flash, as at every boot, into `result`; returns its manifest.
 # The supplier's signature speaks for the delivery: it was checked on arrival and is not kept.
-def image_steps(image: memoryview, held: anchors.Anchors, result: VerificationResult):  # type: ignore[no-untyped-def]
+# confirmed_hash: of what was confirmed in that slot, if anything was; the manufacturer's key that
+# it was confirmed under vouches on for it, and for nothing else, once there is a successor.
+def image_steps(  # type: ignore[no-untyped-def]
+    image: memoryview,
+    held: Anchors,
+    result: VerificationResult,
+    confirmed_hash: "bytes | None" = None,
+):
     envelope, manifest = read_front(image)
     start = len(image) - manifest.payload_bytes
     length = cose.envelope_bytes(image)
-    yield from AnchorKeys(held).manufacturer_steps(envelope, result)
+    former = None
+    if confirmed_hash is not None:
+        former = held.former(envelope.kid)
+    yield from AnchorKeys(held, former).manufacturer_steps(envelope, result)
     result.padding_is_zero = not any(image[length:start])
+    whole = hashlib.sha256(image[:start])
     sha = hashlib.sha256()
     for at in range(start, len(image), _HASH_STEP_BYTES):
-        sha.update(image[at : at + _HASH_STEP_BYTES])
+        piece = image[at : at + _HASH_STEP_BYTES]
+        sha.update(piece)
+        if former is not None:
+            whole.update(piece)
         yield
+    if former is not None and whole.digest() != confirmed_hash:
+        result.signer_known = False
     result.payload_hash_matches = sha.digest() == manifest.payload_hash
     result.supplier_valid = True
     return manifest

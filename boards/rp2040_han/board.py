@@ -1,6 +1,6 @@
 # Raspberry Pi Pico, or another RP2040 board with 2 MiB of flash.
 #
-# The firmware has the first 512 KiB of flash; the regions below follow it. Applications run in
+# The firmware has the first 448 KiB of flash; the regions below follow it. Applications run in
 # place, from flash that the chip maps into its memory.
 
 import machine
@@ -13,6 +13,7 @@ from _rp2 import Flash
 from bootloader import board
 from bootloader.compat import const
 from bootloader.policy import DEVICE_TYPES
+from bootloader.store import flash_map
 
 # fmt: off
 _SECTOR_BYTES  = const(4096)
@@ -25,14 +26,8 @@ _SCRATCH4      = const(0x4005801C)  # WATCHDOG: SCRATCH4
 _MAGIC         = 0x6AB73121         # there if the watchdog was to guard, not to reboot
 # fmt: on
 
-# first sector behind the firmware, sectors
-_MAP = {
-    "anchors": (0, 16),
-    "journal": (16, 4),
-    "slot0": (20, 128),
-    "slot1": (148, 128),
-    "data": (276, 108),
-}
+# The flash behind the firmware: first what came later, then the store where it always was.
+_MAP = flash_map.place(store=16, more=0, end=400)
 
 # mpconfigboard.h: "rp2040_han <role> <variant> with RP2040"
 _NAME, _ROLE, _VARIANT = sys.implementation._machine.split()[:3]

@@ -14,9 +14,9 @@
 #define MICROPY_HW_USB_PRODUCT_FS_STRING MICROPY_HW_BOARD_NAME
 #define MICROPY_HW_USB_CDC_INTERFACE_STRING "SMP console"
 
-// Flash: 512 KiB of firmware, and board.py's regions behind it. The last block of the firmware's
+// Flash: 448 KiB of firmware, and board.py's regions behind it. The last block of the firmware's
 // part is kept for MicroPython's own ROMFS partition: without one there is no VfsRom.
-#define MICROPY_HW_FLASH_STORAGE_BYTES (1536 * 1024)
+#define MICROPY_HW_FLASH_STORAGE_BYTES (1600 * 1024)
 #define MICROPY_HW_ROMFS_BYTES (4096)
 
 // A product has neither compiler nor prompt: no_prompt.c stands in for what main.c calls.

@@ -15,6 +15,10 @@ _MAP = {
     "journal": (4, True),
     "slot0": (16, False),
     "slot1": (16, False),
+    "backup": (2, True),
+    "keys": (2, True),
+    "transfer": (2, True),
+    "han": (4, True),
 }
 
 provide_vfs(Folder)

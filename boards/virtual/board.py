@@ -9,20 +9,16 @@ import time
 
 from bootloader import board
 from bootloader.policy import DEVICE_TYPES
+from bootloader.store import flash_map
 from mapped import libc, mapped
-from nor import NorFlash, Partition
+from nor import SECTOR_BYTES, NorFlash, Partition
 
-_FLASH_BYTES = 2 * 1024 * 1024
+# of a Pico, and behind it what an RP2040 takes from its firmware's part
+_SECTORS = 512
+_MORE = 16
 _WATCHDOG_S = 8  # an RP2040's lasts 8.3 s at most
 
-# first sector and sectors of each region
-_MAP = {
-    "anchors": (0, 16),
-    "journal": (16, 4),
-    "slot0": (20, 128),
-    "slot1": (148, 128),
-    "data": (276, 236),
-}
+_MAP = flash_map.place(store=0, more=_SECTORS, end=_SECTORS)
 
 RESET_EXIT = 64  # the supervisor takes any other end for a crash
 
@@ -61,7 +57,7 @@ class Board(board.Board):
 
     # path: the flash file. cause: of the last reset, 'watchdog' or another. is_cut: see _Cut
     def __init__(self, path, role, serial, cause, trial_ms, is_cut):
-        self._flash = NorFlash(mapped(path, _FLASH_BYTES))
+        self._flash = NorFlash(mapped(path, (_SECTORS + _MORE) * SECTOR_BYTES))
         self.role = role
         self.device_type = self.image_type = DEVICE_TYPES[role]
         self.serial = serial

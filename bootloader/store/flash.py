@@ -3,7 +3,8 @@
 # A board gives each region as a MicroPython block device (readblocks, writeblocks, ioctl) with
 # blocks of one erase sector, and as a memoryview of the mapped flash, so nothing is copied to be
 # hashed or run. Every operation is read back: an erase or program that did not take is a
-# FLASH_FAULT here and now, not a surprise at some later boot.
+# FLASH_FAULT here and now, not a surprise at some later boot. What reads wrong is read again before
+# it counts as wrong.
 
 from bootloader.compat import const
 from bootloader.reasons import FLASH_FAULT, Refused
@@ -38,10 +39,15 @@ class Region:
     def is_erased(self, start: int, end: int) -> bool:
         while start < end:
             length = min(PAGE_BYTES, end - start)
-            if self.view[start : start + length] != _ERASED_PAGE[:length]:
+            if not self.holds(start, _ERASED_PAGE[:length]):
                 return False
             start += length
         return True
+
+    # Whether the bytes from `offset` on are `expected`.
+    def holds(self, offset: int, expected: "bytes | bytearray | memoryview") -> bool:
+        end = offset + len(expected)
+        return self.view[offset:end] == expected or self.view[offset:end] == expected
 
     # Programs `octets` at any offset of erased flash. The rest of a page is programmed as FF,
     # which on NOR flash leaves it as it is.
@@ -53,7 +59,7 @@ class Region:
             piece = octets[at : at + PAGE_BYTES - within]
             self._program_page(offset + at - within, within, piece)
             at += len(piece)
-        if self.view[offset : offset + len(octets)] != octets:
+        if not self.holds(offset, octets):
             raise Refused(FLASH_FAULT, offset)
 
     # Programs octets that count as a whole or not at all: the first of them, then all. Power that

@@ -1,6 +1,8 @@
 # What the device remembers of its firmware: the state of each slot, trial attempts, security
 # counter, last verdict and upgrade history. Every transition is one journal record, so a power
-# cut leaves the state before it or the state after it.
+# cut leaves the state before it or the state after it. Security counter, lock and the highest
+# sequences of the trust anchors have a second home (backup.py), written after the journal; of two
+# that differ the higher one counts.
 #
 #   EMPTY -> STAGED -> PENDING -> TRIAL -> CONFIRMED -> PREVIOUS
 #                                  |           `-> DAMAGED
@@ -15,6 +17,7 @@ import struct
 
 from bootloader.compat import const
 from bootloader.reasons import Refused
+from bootloader.store.backup import Backup, pack_sequences, unpack_sequences
 from bootloader.store.journal import HISTORY, Journal
 
 # fmt: off
@@ -34,8 +37,11 @@ EVENT_REVERTED  = const(2)
 EVENT_FELL_BACK = const(3)  # a damaged slot: back to the previous image
 
 # journal keys
-_STATE     = const(1)
-_VERDICT   = const(2)
+_STATE      = const(1)
+_VERDICT    = const(2)  # the last refusal or acceptance of an offered image
+_LAST_EVENT = const(3)  # reserved: the last event that was no offer
+_LIVES      = const(4)  # reserved: starts of the confirmed application that did not last
+_SEQUENCES  = const(5)  # highest sequence of each trust anchor
 
 ACCEPTS_KEPT = const(8)  # predecessors that a stored verdict names
 # fmt: on
@@ -165,8 +171,10 @@ class Event:
 
 
 class Ledger:
-    def __init__(self, journal: Journal) -> None:
+    # backup: None where there is no second home
+    def __init__(self, journal: Journal, backup: "Backup | None" = None) -> None:
         self._journal = journal
+        self._backup = backup
         # a verdict on the device rather than on an image: told until the next one or the next
         # change, and not kept
         self.passing: "Verdict | None" = None
@@ -184,6 +192,20 @@ class Ledger:
             tail = struct.unpack_from(_TAIL, state, 2 * _SLOT_BYTES)
             self.attempts, self.trial_reason, self.security_counter = tail[:3]
             self.is_locked = bool(tail[3])
+        # of a trust anchor, by its identity (trust/anchors.py)
+        self.sequences = unpack_sequences(self._journal.latest(_SEQUENCES) or b"")
+        backup = self._backup
+        if backup is not None:
+            self.security_counter = max(self.security_counter, backup.security_counter)
+            self.is_locked = self.is_locked or backup.is_locked
+            for identity, sequence in backup.sequences.items():
+                self.sequences[identity] = max(sequence, self.sequences.get(identity, 0))
+            if not self._journal.is_in_doubt:
+                self._back_up()
+
+    def _back_up(self) -> None:
+        if self._backup is not None:
+            self._backup.keep(self.security_counter, self.is_locked, self.sequences)
 
     # --- questions
 
@@ -205,6 +227,12 @@ class Ledger:
         index = self.find(CONFIRMED)
         return index if index >= 0 else self.find(DAMAGED)
 
+    # Hash of the image in `index` if a key that was replaced may still vouch for it: what was
+    # confirmed once, and nothing that has yet to be.
+    def vouched_hash(self, index: int) -> "bytes | None":
+        slot = self.slots[index]
+        return slot.image_hash if slot.state in (CONFIRMED, PREVIOUS, DAMAGED) else None
+
     # The slot that holds an image waiting for activation, or activated; -1 if there is none.
     def held(self) -> int:
         staged = self.find(STAGED)
@@ -222,11 +250,19 @@ class Ledger:
 
     # --- transitions, each one record
 
-    # The trust anchors are written: nobody provisions this device again.
-    def lock(self) -> None:
-        if not self.is_locked:
-            self.is_locked = True
-            self._save([])
+    # Trust anchors of these sequences are there, by identity: none below them counts again.
+    # is_locked: with them this device is provisioned, and no caller does that again.
+    def keep_anchors(self, sequences: "dict[int, int]", is_locked: bool) -> None:
+        highest = dict(self.sequences)
+        for identity, sequence in sequences.items():
+            highest[identity] = max(sequence, highest.get(identity, 0))
+        entries = []
+        if highest != self.sequences:
+            entries.append((_SEQUENCES, pack_sequences(highest)))
+        if entries or (is_locked and not self.is_locked):
+            self.sequences = highest
+            self.is_locked = self.is_locked or is_locked
+            self._save(entries)
 
     def empty(self, index: int) -> None:
         if self.slots[index].state != EMPTY:
@@ -317,6 +353,7 @@ class Ledger:
             # what could not be written did not happen
             self._load()
             raise
+        self._back_up()
 
     def _event(self, event: int, reason: int, source: Slot, target: Slot) -> "tuple[int, bytes]":
         history = self._journal.history()

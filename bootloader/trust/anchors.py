@@ -1,238 +1,320 @@
-# Trust anchor cells: the public keys that this device believes, written once at provisioning.
+# Trust anchors: the cells with the public keys that this device believes (cell.py), in flash.
 #
-# A cell has a head page and a comb table behind it. The table is computed by whoever provisions
-# and makes verification fast; its digest stands in the head. A cell counts when head and table
-# check, and the head is programmed last, so a cell is there as a whole or not at all.
+# A cell has a place of two sectors: its head in the first, the comb table of its key in the second,
+# with SHA-256 of key and table after it. The device computes the table itself, once, and so a key
+# has no table but its own. The head is programmed last: a cell is there as a whole or not at all. A
+# table that does not check is not used; verifying takes longer then.
 #
-#   0  "HBAC"  4  format  5  role  6  flags  7  zero  8  key identifier (8)  16  public key (64)
-#   80  sequence (4, little-endian)  84  table octets (4, little-endian)  88  SHA-256 of the table
-#   120  label (24, UTF-8, zero padded)  144  SHA-256 of the 144 octets before
+# In the head's first page two more bytes are the device's own:
 #   254  void: programmed where the head was found not to check
 #   255  seal: programmed once the head stands on settled cells
-#
 # A head that power failed in may rest on weak cells: it reads well now and not the next time, or
 # the other way round. As long as there is no seal, loading decides: a head that checks is
 # programmed once more, and sealed; one that does not is void, whatever it reads as later. A sealed
-# head that does not check any more is passed over, and left alone.
+# head that does not check any more is passed over, and left alone. A wrong read looks the same, so
+# nothing of this is done before the next start found it, too (store/doubts.py).
 #
 # The manufacturer's cell comes last and locks the region: from then on a cell is only taken with
-# the signature of a cell that is held, and with a higher sequence than the one it replaces.
+# the signature of the cell that it succeeds, or of the manufacturer's, and with a higher sequence.
+# The highest sequence is kept elsewhere (store/backup.py), so a cell that was succeeded never
+# counts again. It is left where it is while an image needs it: for the exact images that were
+# confirmed under it, a manufacturer's key vouches on, and for nothing else.
 
 import hashlib
-import struct
 
 from bootloader.compat import const
 from bootloader.reasons import (
     ANCHOR_MALFORMED,
+    ANCHOR_SEQUENCE,
     ANCHOR_SIGNATURE,
     ANCHORS_LOCKED,
     FLASH_FAULT,
     Refused,
 )
 from bootloader.store.flash import Region
+from bootloader.trust import cell as cells
 from bootloader.trust import p256
+from bootloader.trust.cell import DIGITAL_SIGNATURE, MANUFACTURER, Cell
+from bootloader.trust.kid import kid_of
 
 # fmt: off
-SUPPLIER          = const(2)    # GBCS RemotePartyRole
-MANUFACTURER      = const(127)  # 'other': GBCS has no role for it
-DEVELOPMENT       = const(0x01) # flag: the private key is a development key
-HEAD_BYTES        = const(176)
-_SIGNED_BYTES     = const(144)
-_VOID_AT          = const(254)
-_SEAL_AT          = const(255)
-_TABLE_AT         = const(256)
-_CELL_SECTORS     = const(5)      # head page and the largest table, in sectors of 4096
-FORMAT            = const(1)
+TABLE_ROWS     = 6          # of a comb table: 63 entries, 4032 bytes
+_VOID_AT       = const(254)
+_SEAL_AT       = const(255)
+_PLACE_SECTORS = const(2)
+_DIGEST_BYTES  = const(32)
 # fmt: on
 
-# no table, or a comb of 4 to 8 rows: what p256 can use
-_TABLE_BYTES = (0, 960, 1984, 4032, 8128, 16320)
-
-MAGIC = b"HBAC"
-_UPDATE = b"hanboot anchor update\0"  # keeps this signature apart from every other
+_OLD_PLACES = (0, 5, 10)  # sectors where cells of format 1 began
 
 
-class Cell:
-    # head: HEAD_BYTES octets; Refused(ANCHOR_MALFORMED) with the offset of the field at fault
-    def __init__(self, head: "bytes | memoryview") -> None:
-        head = memoryview(head)
-        if len(head) != HEAD_BYTES or head[:4] != MAGIC or head[4] != FORMAT:
-            raise Refused(ANCHOR_MALFORMED, 0)
-        if hashlib.sha256(head[:_SIGNED_BYTES]).digest() != head[_SIGNED_BYTES:]:
-            raise Refused(ANCHOR_MALFORMED, _SIGNED_BYTES)
-        self.role = head[5]
-        self.flags = head[6]
-        if self.role not in (SUPPLIER, MANUFACTURER) or self.flags > 1 or head[7]:
-            raise Refused(ANCHOR_MALFORMED, 5)
-        self.kid = bytes(head[8:16])
-        self.key = bytes(head[16:80])
-        self.sequence, self.table_bytes = struct.unpack_from("<II", head, 80)
-        if self.table_bytes not in _TABLE_BYTES:
-            raise Refused(ANCHOR_MALFORMED, 84)
-        self.table_hash = bytes(head[88:120])
-        self.label = bytes(head[120:_SIGNED_BYTES])
-        # no table: the slow way of verifying
-        self.table: "memoryview | None" = None
+# What is remembered of the anchors outside of their region. A device keeps it in its journal and in
+# its backup (device.py).
+class Memory:
+    # highest sequence by identity of a cell
+    def sequences(self) -> "dict[int, int]":
+        raise NotImplementedError
 
-    @property
-    def is_development(self) -> bool:
-        return bool(self.flags & DEVELOPMENT)
+    # places that do not take what is written
+    def worn(self) -> "list[int]":
+        raise NotImplementedError
 
-    # Generator; returns whether `signature` (r || s) over `digest` is this key's.
-    def verify_steps(self, digest: bytes, signature: "bytes | memoryview"):  # type: ignore[no-untyped-def]
-        return (yield from p256.verify_steps(self.key, digest, signature, self.table))
+    def note_worn(self, place: int) -> None:
+        raise NotImplementedError
 
+    # Whether the head in `sector`, which does not check, is to be given up (store/doubts.py).
+    def weigh(self, sector: int, is_failed: bool) -> bool:
+        raise NotImplementedError
 
-# What the key of a held cell signs to let the cell with `head` in.
-def update_to_be_signed(head: "bytes | memoryview") -> bytes:
-    return _UPDATE + bytes(head[:_SIGNED_BYTES])
+    # Something is in doubt, and nothing is to be written at this start.
+    def is_in_doubt(self) -> bool:
+        raise NotImplementedError
 
 
 class Anchors:
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: Region, memory: Memory) -> None:
         self._region = region
-        self._cells: "dict[int, Cell]" = {}  # role -> cell
-        self._places: "dict[int, int]" = {}  # role -> index of its place in the region
-        self._incoming: "memoryview | None" = None
-        self._incoming_place = 0
-        self._committed = False
+        self._memory = memory
         # set by who remembers it: also a region whose cells cannot be read any more is locked
         self.is_locked = False
-        for place in range(region.sectors // _CELL_SECTORS):
-            self._load(place)
+        self._load()
 
-    # The cell of `role`; None if there is none.
-    def cell(self, role: int) -> "Cell | None":
-        return self._cells.get(role)
+    # The cell of `role` that counts; None if there is none.
+    def cell(self, role: int, usage: int = DIGITAL_SIGNATURE) -> "Cell | None":
+        found = self._cells.get(role << 8 | usage)
+        return found[0] if found else None
 
     def cells(self) -> "list[Cell]":
-        return list(self._cells.values())
+        return [cell for cell, _ in self._cells.values()]
+
+    # The manufacturer's cell with `kid` that was succeeded; None if there is none, or its key is
+    # the one that counts.
+    def former(self, kid: bytes) -> "Cell | None":
+        current = self.cell(MANUFACTURER)
+        if current is None or current.kid == kid:
+            return None
+        for cell, _ in self._former:
+            if cell.role == MANUFACTURER and cell.kid == kid:
+                return cell
+        return None
 
     @property
     def is_provisioned(self) -> bool:
-        return MANUFACTURER in self._cells
+        return self.cell(MANUFACTURER) is not None
 
-    # --- provisioning: begin, write the table, commit
+    # --- a new cell
 
-    # Takes the head of a new cell. signature: needed once the region is locked. Generator.
-    def begin_steps(self, head: bytes, signature: "bytes | None"):  # type: ignore[no-untyped-def]
-        self._incoming = None
-        self._committed = False
+    # Takes the cell with `head`. signature: needed once the region is locked. scope: manufacturer
+    # code and image type of this device. kept_kids: of former keys that are still needed; None for
+    # all. Generator; returns whether anything was written: nothing is if the cell is held already.
+    def put_steps(  # type: ignore[no-untyped-def]
+        self,
+        head: bytes,
+        signature: "bytes | None",
+        scope: "tuple[int, int]",
+        kept_kids: "list[bytes] | None",
+    ):
         cell = Cell(head)
+        if cell.is_old:
+            raise Refused(ANCHOR_MALFORMED, 4)
+        held = self._cells.get(cell.identity)
+        if held is not None and held[0].head == cell.head:
+            return False
+        self._check(cell, scope)
+        if self.is_provisioned or self.is_locked:
+            yield from self._check_update(cell, signature)
+        yield from self._write_steps(cell, self._free_places(kept_kids))
+        return True
+
+    def _check(self, cell: Cell, scope: "tuple[int, int]") -> None:
         if not p256.is_public_key(cell.key):
             raise Refused(ANCHOR_MALFORMED, 16)
-        held = self._cells.get(cell.role)
-        if held is not None and cell.sequence <= held.sequence:
+
+        # an identifier of its own choice would let a stranger's key pass for the manufacturer's
+        if cell.kid != kid_of(cell.key):
+            raise Refused(ANCHOR_MALFORMED, 8)
+
+        # made for another type of device
+        for at in (0, 1):
+            if cell.scope[at] != cells.ANY and cell.scope[at] != scope[at]:
+                raise Refused(ANCHOR_MALFORMED, 84 + 2 * at)
+
+        highest = self._highest(cell.identity)
+        if cell.sequence <= highest:
             raise Refused(ANCHORS_LOCKED, 80)
-        if self.is_provisioned or self.is_locked:
-            yield from self._check_update(cell.role, head, signature)
-        self._incoming_place = self._free_place()
-        for sector in range(_CELL_SECTORS):
-            self._region.erase(self._incoming_place * _CELL_SECTORS + sector)
-            yield
-        self._incoming = memoryview(bytes(head))
+        # one that leaves no room for a successor would be there for good
+        if cell.sequence - highest >= cells.SEQUENCE_STEP:
+            raise Refused(ANCHOR_SEQUENCE, 80)
 
-    # Octets of the table, at their offset in it.
-    def write(self, offset: int, octets: "bytes | memoryview") -> None:
-        if self._incoming is None:
-            raise Refused(ANCHOR_MALFORMED, -1)
-        if offset + len(octets) > Cell(self._incoming).table_bytes:
-            raise Refused(ANCHOR_MALFORMED, 84)
-        start = self._start(self._incoming_place) + _TABLE_AT + offset
-        end = start + len(octets)
-        # a piece that comes again is there; another one cannot go over it
-        if self._region.view[start:end] == octets:
-            return
-        if not self._region.is_erased(start, end):
-            raise Refused(FLASH_FAULT, offset)
-        self._region.program(start, octets)
+    # Highest sequence that a cell of `identity` had on this device; -1 if there was none.
+    def _highest(self, identity: int) -> int:
+        held = self._cells.get(identity)
+        return max(held[0].sequence if held else -1, self._memory.sequences().get(identity, -1))
 
-    # The table is complete: the cell counts from here on.
-    def commit(self) -> None:
-        # asked again, because the answer was lost
-        if self._committed:
-            return
-        head = self._incoming
-        self._incoming = None
-        if head is None:
-            raise Refused(ANCHOR_MALFORMED, -1)
-        cell = Cell(head)
-        start = self._start(self._incoming_place)
-        if not self._attach_table(cell, start):
-            raise Refused(ANCHOR_MALFORMED, 88)
-        old = self._places.get(cell.role)
-        self._region.commit(start, bytes(head))
-        self._load(self._incoming_place)
-        self._committed = True
-        if old is not None and old != self._places[cell.role]:
-            try:
-                self._region.erase(old * _CELL_SECTORS)
-            except Refused:
-                pass  # what stays there is older, and never counts again
-
-    def _check_update(self, role: int, head: bytes, signature: "bytes | None"):  # type: ignore[no-untyped-def]
+    def _check_update(self, cell: Cell, signature: "bytes | None"):  # type: ignore[no-untyped-def]
         if signature is None or len(signature) != 64:
             raise Refused(ANCHORS_LOCKED)
-        digest = hashlib.sha256(update_to_be_signed(head)).digest()
+        digest = hashlib.sha256(cells.update_to_be_signed(cell.head)).digest()
         # the key that is replaced may name its successor, and so may the manufacturer
-        for signer in (role, MANUFACTURER):
-            cell = self._cells.get(signer)
-            if cell is not None and (yield from cell.verify_steps(digest, signature)):
+        for role in (cell.role, MANUFACTURER):
+            signer = self.cell(role)
+            if signer is not None and (yield from signer.verify_steps(digest, signature)):
                 return
         raise Refused(ANCHOR_SIGNATURE)
+
+    # Nothing is erased before all is known, so that no sender of a published successor wears flash.
+    def _write_steps(self, cell: Cell, places: "list[int]"):  # type: ignore[no-untyped-def]
+        table = yield from p256.table_steps(cell.key, TABLE_ROWS)
+        for place in places:
+            try:
+                yield from self._write_place_steps(cell, table, place)
+            except Refused:
+                # a worn place is not tried again
+                self._memory.note_worn(place)
+                continue
+            self._load()
+            held = self._cells.get(cell.identity)
+            if held is None or held[0].head != cell.head:
+                raise Refused(FLASH_FAULT)
+            return
+        raise Refused(FLASH_FAULT)
+
+    def _write_place_steps(self, cell: Cell, table: bytes, place: int):  # type: ignore[no-untyped-def]
+        for sector in range(_PLACE_SECTORS):
+            self._region.erase(place * _PLACE_SECTORS + sector)
+            yield
+        self._region.program(self._table_start(place), table + _digest(cell.key, table))
+        yield
+        self._region.commit(self._start(place), cell.head)
+
+    # --- cells of the format before
+
+    # Writes cells of format 1 anew, with tables of this device's own making. Generator. Power may
+    # fail anywhere: the old cell counts until the new one does.
+    def migrate_steps(self):  # type: ignore[no-untyped-def]
+        if self._memory.is_in_doubt():
+            return
+        for cell in self.cells():
+            # a key that is none never verifies, and needs no table
+            if cell.is_old and p256.is_public_key(cell.key):
+                head = cells.encode_head(
+                    cell.role,
+                    cell.usage,
+                    cell.flags,
+                    cell.key,
+                    cell.sequence,
+                    cell.label,
+                )
+                try:
+                    yield from self._write_steps(Cell(head), self._free_places(None))
+                except Refused:
+                    pass  # the old one is as good, and slower
 
     # --- places
 
     def _start(self, place: int) -> int:
-        return place * _CELL_SECTORS * self._region.sector_bytes
+        return place * _PLACE_SECTORS * self._region.sector_bytes
 
-    def _free_place(self) -> int:
-        for place in range(self._region.sectors // _CELL_SECTORS):
-            if place not in self._places.values():
-                return place
-        raise Refused(ANCHORS_LOCKED)
+    def _table_start(self, place: int) -> int:
+        return self._start(place) + self._region.sector_bytes
 
-    def _attach_table(self, cell: Cell, start: int) -> bool:
-        table = self._region.view[start + _TABLE_AT : start + _TABLE_AT + cell.table_bytes]
-        if hashlib.sha256(table).digest() != cell.table_hash:
-            return False
-        if cell.table_bytes:
-            # the first entry of a comb table is the key itself
-            if table[:64] != cell.key:
-                return False
-            cell.table = table
-        return True
+    # Places that hold nothing that is needed.
+    def _free_places(self, kept_kids: "list[bytes] | None") -> "list[int]":
+        taken = [sector // _PLACE_SECTORS for _, sector in self._cells.values()]
+        for cell, sector in self._former:
+            if kept_kids is None or cell.kid in kept_kids:
+                taken.append(sector // _PLACE_SECTORS)
+        free = [
+            place
+            for place in range(self._region.sectors // _PLACE_SECTORS)
+            if place not in taken and place not in self._memory.worn()
+        ]
+        # else every successor would go to the first ones
+        newest = max(taken) if taken else -1
+        return [place for place in free if place > newest] + [
+            place for place in free if place < newest
+        ]
 
-    def _load(self, place: int) -> None:
-        start = self._start(place)
-        # a copy: flash that is read again may read otherwise
-        head = bytes(self._region.view[start : start + HEAD_BYTES])
-        cell = None
-        try:
-            found = Cell(head)
-            if self._attach_table(found, start):
-                cell = found
-        except Refused:
-            pass
-        if self._region.is_begun(start) and not self._region.is_begun(start + _SEAL_AT):
-            if self._region.is_begun(start + _VOID_AT):
-                cell = None
-            self._settle(start, head if cell else None)
-        if cell is None:
+    # --- loading
+
+    def _load(self) -> None:
+        self._cells: "dict[int, tuple[Cell, int]]" = {}  # identity -> cell, its first sector
+        self._former: "list[tuple[Cell, int]]" = []  # cells that were succeeded
+        for sector in range(self._region.sectors):
+            if sector % _PLACE_SECTORS == 0 or sector in _OLD_PLACES:
+                cell = self._loaded(sector)
+                if cell is not None:
+                    self._sort_in(cell, sector)
+
+    # Of two cells of one identity the higher sequence counts; of the same, the newer format.
+    def _sort_in(self, cell: Cell, sector: int) -> None:
+        held = self._cells.get(cell.identity)
+        is_current = cell.sequence >= self._memory.sequences().get(cell.identity, 0)
+        if held is not None and is_current:
+            if cell.sequence == held[0].sequence:
+                is_current = held[0].is_old and not cell.is_old
+            else:
+                is_current = cell.sequence > held[0].sequence
+        if not is_current:
+            self._former.append((cell, sector))
             return
-        held = self._cells.get(cell.role)
-        # a cut between programming a successor and erasing the old one leaves both
-        if held is None or cell.sequence > held.sequence:
-            self._cells[cell.role] = cell
-            self._places[cell.role] = place
+        if held is not None:
+            self._former.append(held)
+        self._cells[cell.identity] = (cell, sector)
 
-    # head: None where it is void
-    def _settle(self, start: int, head: "bytes | None") -> None:
+    # The cell whose head is in `sector`; None if none that counts is there.
+    def _loaded(self, sector: int) -> "Cell | None":
+        region = self._region
+        start = sector * region.sector_bytes
+        is_place = sector % _PLACE_SECTORS == 0
+        cell = self._head_at(start)
+        if cell is not None and not (sector in _OLD_PLACES if cell.is_old else is_place):
+            return None
+        if cell is None and not (is_place and region.is_begun(start)):
+            return None
+        is_sealed = region.is_begun(start + _SEAL_AT)
+        if not is_sealed and region.is_begun(start + _VOID_AT):
+            return None
+        is_failed = cell is None
+        is_believed = self._memory.weigh(sector, is_failed)
+        if not is_sealed and not self._memory.is_in_doubt() and is_believed == is_failed:
+            self._settle(start, cell)
+            self._memory.weigh(sector, False)
+        if cell is not None and not cell.is_old:
+            self._attach_table(cell, sector // _PLACE_SECTORS)
+        return cell
+
+    def _head_at(self, start: int) -> "Cell | None":
+        # what reads wrong is read again before it counts as wrong; a copy, which stays as it is
+        for _ in (0, 1):
+            try:
+                return Cell(self._region.view[start : start + cells.HEAD_BYTES])
+            except Refused:
+                pass
+        return None
+
+    # cell: None where the head is void
+    def _settle(self, start: int, cell: "Cell | None") -> None:
         try:
-            if head is None:
+            if cell is None:
                 self._region.program(start + _VOID_AT, b"\0")
                 return
-            self._region.program(start, head)
+            self._region.program(start, cell.head)
             self._region.program(start + _SEAL_AT, b"\0")
         except Refused:
             pass  # the next start tries again
+
+    def _attach_table(self, cell: Cell, place: int) -> None:
+        start = self._table_start(place)
+        end = start + p256.table_bytes(TABLE_ROWS)
+        for _ in (0, 1):
+            table = self._region.view[start:end]
+            if _digest(cell.key, table) == bytes(self._region.view[end : end + _DIGEST_BYTES]):
+                cell.table = table
+                return
+
+
+def _digest(key: bytes, table: "bytes | memoryview") -> bytes:
+    sha = hashlib.sha256(key)
+    sha.update(table)
+    return sha.digest()

@@ -37,6 +37,7 @@ _NUMBER_BYTES = const(32)  # a coordinate, r, s, the digest
 _PAIR_BYTES   = const(64)  # x || y, r || s
 _ROWS_LEAST   = const(4)   # of a table that is handed in
 _ROWS_MOST    = const(8)
+_TOGETHER     = const(8)   # points that are made affine by one division
 # fmt: on
 
 
@@ -190,15 +191,87 @@ def _comb_digits(scalar: int, rows: int) -> bytes:
     return digits.to_bytes(_BITS, "little")
 
 
+# Bytes of a comb table of so many rows.
+def table_bytes(rows: int) -> int:
+    return ((1 << rows) - 1) * _PAIR_BYTES
+
+
 # Rows of a comb table of so many octets; 0 if it cannot be one.
-def _rows(table_bytes: int) -> int:
+def _rows(length: int) -> int:
     for rows in range(_ROWS_LEAST, _ROWS_MOST + 1):
-        if table_bytes == ((1 << rows) - 1) * _PAIR_BYTES:
+        if length == table_bytes(rows):
             return rows
     return 0
 
 
 _GENERATOR_ROWS = _rows(len(GENERATOR_TABLE))
+
+
+# The comb table of `key`, which is a point of the curve. Generator; returns the bytes.
+#
+# Divisions are what costs: sums are made affine eight at a time, by the inverse of the product of
+# their Z (P. L. Montgomery, "Speeding the Pollard and elliptic curve methods of factorization",
+# Math. Comp. 48, 1987).
+def table_steps(key: "bytes | memoryview", rows: int):  # type: ignore[no-untyped-def]
+    number = int.from_bytes
+    columns = -(-_BITS // rows)
+    table = bytearray(table_bytes(rows))
+    table[:_PAIR_BYTES] = key
+    filled = 1
+    for row in range(1, rows):
+        # the row's own point, 2^columns times the one of the row before
+        at = ((1 << row - 1) - 1) * _PAIR_BYTES
+        point: "tuple[int, int, int] | None" = (
+            number(table[at : at + _NUMBER_BYTES], "big"),
+            number(table[at + _NUMBER_BYTES : at + _PAIR_BYTES], "big"),
+            1,
+        )
+        for _ in range(columns):
+            point = double(point)
+            yield
+        own = _affine([point])[0]
+        base = filled * _PAIR_BYTES
+        table[base : base + _PAIR_BYTES] = _pair(own)
+        # and its sums with all entries before
+        for first in range(0, filled, _TOGETHER):
+            points = []
+            for entry in range(first, min(first + _TOGETHER, filled)):
+                at = entry * _PAIR_BYTES
+                points.append(
+                    add(
+                        (own[0], own[1], 1),
+                        number(table[at : at + _NUMBER_BYTES], "big"),
+                        number(table[at + _NUMBER_BYTES : at + _PAIR_BYTES], "big"),
+                    )
+                )
+                yield
+            at = base + (first + 1) * _PAIR_BYTES
+            for pair in _affine(points):
+                table[at : at + _PAIR_BYTES] = _pair(pair)
+                at += _PAIR_BYTES
+            yield
+        filled += filled + 1
+    return table
+
+
+# (x, y) of `points`, none of which is infinity: the order is prime, and above every multiple of the
+# key that a table holds.
+def _affine(points: "list[tuple[int, int, int] | None]") -> "list[tuple[int, int]]":
+    p = PRIME
+    products, product = [], 1
+    for point in points:
+        products.append(product)
+        product = product * point[2] % p  # type: ignore[index]
+    inverse = pow(product, p - 2, p)
+    pairs = []
+    for at in range(len(points) - 1, -1, -1):
+        x, y, z = points[at]  # type: ignore[misc]
+        one = inverse * products[at] % p
+        inverse = inverse * z % p
+        square = one * one % p
+        pairs.append((x * square % p, y * (square * one % p) % p))
+    pairs.reverse()
+    return pairs
 
 
 # 2 * point: dbl-2001-b with its factors 4 and 8 moved into sums; 7 reductions.
@@ -341,7 +414,7 @@ _TEST_S = 0x6E4423774ACC6A679975CD1465D734517A76350BC482A6758DA46AEA992B6E6B
 
 def _verdicts_are_right() -> bool:
     e, r, s = _TEST_E, _TEST_R, _TEST_S
-    key = _octets(_TEST_KEY)
+    key = _pair(_TEST_KEY)
     table = key + bytes(_PAIR_BYTES * 14)  # four rows; only the first entry is looked up
 
     if _drain(_inverse_steps(s)) != _TEST_INVERSE:
@@ -360,12 +433,12 @@ def _verdicts_are_right() -> bool:
 
     # u1 * G + u2 * Q is infinity: anyone can forge this for the key -G, and a verifier that
     # inverts s to 0 is there with every signature
-    return not _verdict(_octets((_G[0], PRIME - _G[1])), s, s, s, None)
+    return not _verdict(_pair((_G[0], PRIME - _G[1])), s, s, s, None)
 
 
 def _verdict(key: bytes, e: int, r: int, s: int, table: "bytes | None") -> int:
-    return _drain(_verify_steps(key, e.to_bytes(_NUMBER_BYTES, "big"), _octets((r, s)), table))
+    return _drain(_verify_steps(key, e.to_bytes(_NUMBER_BYTES, "big"), _pair((r, s)), table))
 
 
-def _octets(pair: "tuple[int, int]") -> bytes:
+def _pair(pair: "tuple[int, int]") -> bytes:
     return pair[0].to_bytes(_NUMBER_BYTES, "big") + pair[1].to_bytes(_NUMBER_BYTES, "big")

@@ -1,51 +1,74 @@
 # Trust anchor cells to give to a device.
 
-from binascii import unhexlify
-
 import images
-import signed
 
-from bootloader.trust import anchors, cell_writer
+from bootloader.device import AnchorMemory
+from bootloader.store.backup import Backup
+from bootloader.store.journal import Journal
+from bootloader.store.ledger import Ledger
+from bootloader.trust import cell as cells
+from bootloader.trust.anchors import Anchors
 
 # who holds which part in the tests
 ROLES = {
-    "supplier": anchors.SUPPLIER,
-    "next supplier": anchors.SUPPLIER,
-    "manufacturer": anchors.MANUFACTURER,
-    "stranger": anchors.MANUFACTURER,
+    "supplier": cells.SUPPLIER,
+    "next supplier": cells.SUPPLIER,
+    "manufacturer": cells.MANUFACTURER,
+    "next manufacturer": cells.MANUFACTURER,
+    "stranger": cells.MANUFACTURER,
 }
-SEQUENCES = {"next supplier": 2}
-
-
-def table(name):
-    return unhexlify(signed.TABLES[name])
+SEQUENCES = {"next supplier": 2, "next manufacturer": 2}
+SCOPE = (images.MANUFACTURER_CODE, images.IMAGE_TYPE)
 
 
 # Head of the cell for the key called `name`. more: what to change of it.
-def head(name, comb=b"", **more):
+def head(name, **more):
     fields = {
         "role": ROLES[name],
-        "flags": anchors.DEVELOPMENT,
-        "kid": images.kid(name),
+        "usage": cells.DIGITAL_SIGNATURE,
+        "flags": cells.DEVELOPMENT,
         "key": images.key(name),
         "sequence": SEQUENCES.get(name, 1),
-        "table": comb,
         "label": name.encode(),
     }
     fields.update(more)
-    return cell_writer.encode_head(**fields)
+    return cells.encode_head(**fields)
 
 
-# Everything from begin to commit. signature: of a key that is held, once the region is locked.
-def put(held, name, comb=b"", signature=None, **more):
-    for _ in held.begin_steps(head(name, comb, **more), signature):
-        pass
-    for at in range(0, len(comb), 512):
-        held.write(at, comb[at : at + 512])
-    held.commit()
+# signature: of a key that is held, once the region is locked. Whether it was written.
+def put(device, name, signature=None, **more):
+    return finish(device.put_anchor_steps(head(name, **more), signature))
 
 
 # As a manufacturer does it: the manufacturer's own cell last, for it locks the region.
-def provision(held):
-    put(held, "supplier")
-    put(held, "manufacturer")
+def provision(device):
+    put(device, "supplier")
+    put(device, "manufacturer")
+
+
+# The same in the anchors alone, where there is no device around them.
+def put_into(held, octets, signature=None, scope=SCOPE, kept_kids=None):
+    return finish(held.put_steps(octets, signature, scope, kept_kids))
+
+
+# Anchors on `region`, with a journal and a backup in memory; after the restart that they ask for
+# where something is in doubt.
+def opened(region):
+    # only here: make_vectors.py runs without a board
+    from ramboard import RamFlash
+
+    memory = RamFlash(2).region(0, 2)
+    while True:
+        backup = Backup(memory)
+        ledger = Ledger(Journal(RamFlash(2).region(0, 2)), backup)
+        held = Anchors(region, AnchorMemory(ledger, backup))
+        if not backup.doubts.needs_restart:
+            return held
+
+
+def finish(steps):
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

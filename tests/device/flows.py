@@ -12,7 +12,7 @@ from bootloader.store import ledger
 # A board with its trust anchors, and what is installed in turn on it.
 def board_with(*releases, **board):
     board = Board(**board)
-    cells.provision(board.device().anchors)
+    cells.provision(board.device())
     for name in releases:
         install(board, name)
     return board
@@ -62,10 +62,14 @@ def verify(installer):
         pass
 
 
-# A reset, up to the choice of what starts: (device, chosen)
+# A reset, up to the choice of what starts: (device, chosen). Where something is in doubt the device
+# restarts once more.
 def start(board):
     device = board.device()
     chosen = boot.choose(device)
+    while device.doubts.needs_restart:
+        device = board.device()
+        chosen = boot.choose(device)
     if chosen is not None:
         device.started = chosen[0]
     return device, chosen

@@ -8,6 +8,7 @@ from binascii import unhexlify
 import signed
 
 from bootloader.image import manifest, ota, writer
+from bootloader.trust.kid import kid_of
 
 MANUFACTURER_CODE = 0xFFF0
 IMAGE_TYPE = 0x0005
@@ -36,9 +37,8 @@ def key(name):
     return unhexlify(signed.KEYS[name])
 
 
-# Subject key identifier: as good as any other eight octets that belong to one key.
 def kid(name):
-    return sha256(key(name))[:8]
+    return kid_of(key(name))
 
 
 def signature(name):
@@ -81,6 +81,14 @@ class Release:
 RELEASES = {
     "1.0.0": Release(V1_0, security_counter=1, label="1.0.0"),
     "1.1.0": Release(V1_1, ((V1_0, None, "CPL-0001"),), 5000, security_counter=1, label="1.1.0"),
+    # by the successor of the manufacturer's key
+    "1.1.0 next": Release(
+        V1_1,
+        ((V1_0, None, None),),
+        security_counter=1,
+        signer="next manufacturer",
+        label="1.1.0 next",
+    ),
     # the same version built a second time: its hash differs
     "1.1.0 rebuilt": Release(
         V1_1, ((V1_0, None, None),), security_counter=1, label="1.1.0 rebuilt"

@@ -53,7 +53,14 @@ def write(**tables):
 
 def main():
     pairs = {
-        name: fresh_key() for name in ("manufacturer", "supplier", "next supplier", "stranger")
+        name: fresh_key()
+        for name in (
+            "manufacturer",
+            "next manufacturer",
+            "supplier",
+            "next supplier",
+            "stranger",
+        )
     }
     keys = {name: public for name, (_, public) in pairs.items()}
     private = {name: key for name, (key, _) in pairs.items()}
@@ -63,7 +70,7 @@ def main():
     import images
     import signed
 
-    from bootloader.trust import anchors
+    from bootloader.trust import cell
 
     def put(name, octets):
         signed.SIGNATURES[name] = octets.hex()
@@ -76,9 +83,14 @@ def main():
         )
     for name, signer in (("1.0.0", "supplier"), ("1.1.0", "supplier"), ("1.1.0", "stranger")):
         put(f"{name}, {signer}", sign(private[signer], images.manufacturer_image(name)))
-    for signer in ("manufacturer", "supplier", "stranger"):
-        update = anchors.update_to_be_signed(cells.head("next supplier"))
-        put(f"next supplier, {signer}", sign(private[signer], update))
+    for name in ("next supplier", "next manufacturer"):
+        for signer in ("manufacturer", "supplier", "stranger", "next manufacturer"):
+            update = cell.update_to_be_signed(cells.head(name))
+            put(f"{name}, {signer}", sign(private[signer], update))
+    # a second successor, of either key before it
+    update = cell.update_to_be_signed(cells.head("manufacturer", sequence=3))
+    for signer in ("manufacturer", "next manufacturer"):
+        put(f"manufacturer again, {signer}", sign(private[signer], update))
 
     write(
         KEYS=keys,

@@ -9,8 +9,17 @@ from bootloader.store.flash import Region
 from nor import SECTOR_BYTES, NorFlash, Partition
 
 # first sector and sectors of each region
-MAP = {"anchors": (0, 15), "journal": (15, 4), "slot0": (19, 4), "slot1": (23, 4)}
-SECTORS = 27
+MAP = {
+    "anchors": (0, 16),
+    "journal": (16, 4),
+    "slot0": (20, 4),
+    "slot1": (24, 4),
+    "backup": (28, 2),
+    "keys": (30, 2),
+    "transfer": (32, 2),
+    "han": (34, 4),
+}
+SECTORS = 38
 
 
 # Power is gone: raised in place of the operation, or of the rest of it.
@@ -117,9 +126,13 @@ class Board(board.Board):
     def reset(self):
         pass
 
-    # The device after a reset: everything is read anew from flash.
+    # The device after a reset, and after the restart that it asks for where something is in doubt:
+    # everything is read anew from flash.
     def device(self):
-        return Device(self)
+        device = Device(self)
+        while device.doubts.needs_restart:
+            device = Device(self)
+        return device
 
 
 # Sectors of `name` that were erased.

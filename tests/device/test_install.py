@@ -7,7 +7,7 @@ import flows
 import images
 from memory import Meter
 from outcome import reason_of
-from ramboard import SECTORS, Board, erases
+from ramboard import MAP, Board, erases
 
 from bootloader import policy
 from bootloader.image import cose
@@ -220,7 +220,7 @@ class RefusedTest(InstallTest):
     # GBCS: only a PPMID's and an IHD's images may come without a supplier signature
     def test_supplier_is_required(self):
         self.use(Board(policy.ESME))
-        flows.cells.provision(self.device.anchors)
+        flows.cells.provision(self.device)
         for supplier, reason in (
             (None, SUPPLIER_MISSING),
             ("stranger", SUPPLIER_SIGNATURE),
@@ -341,7 +341,7 @@ class RefusedTest(InstallTest):
 
     # a slot that does not take what is programmed; then one that does
     def test_flash_fault(self):
-        self.board.flash.stuck = range(SECTORS - 4, SECTORS)
+        self.board.flash.stuck = range(MAP["slot1"][0], MAP["slot1"][0] + 4)
         self.assertEqual(self.offer("1.1.0"), FLASH_FAULT)
         self.board.flash.stuck = ()
         self.assertEqual(self.offer("1.1.0"), ACCEPTED)
@@ -640,7 +640,7 @@ class ActivateTest(InstallTest):
     # an octet of it changed in flash since: it does not read, or boot will find it out
     def test_damaged_since(self):
         self.offer("1.1.0")
-        at = (SECTORS - 4) * 4096
+        at = MAP["slot1"][0] * 4096
         self.board.flash.cells[at] ^= 1
         self.assertTrue(self.activate(self.HASH) != ACCEPTED)
         self.check_slots((V1_0, ledger.CONFIRMED), (V1_1, ledger.STAGED))

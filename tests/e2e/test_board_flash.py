@@ -163,7 +163,7 @@ def test_a_board_of_another_chip(file: Path, tmp_path: Path) -> None:
         (firmware()[:512] + bytes(512) + firmware()[1024:], "block 1 does not begin"),
         (b"MicroPython", "no whole number of blocks"),
         (make_uf2(bytes(512), first=512 * 1024 - 256), "it reaches to 10080100"),
-        (firmware(length=512 * 1024 + 1), "trust anchors and journal begin at 10080000"),
+        (firmware(length=448 * 1024 + 1), "what a device keeps begins at 10070000"),
     ],
 )
 def test_a_file_that_is_no_firmware_for_it(tmp_path: Path, content: bytes, why: str) -> None:

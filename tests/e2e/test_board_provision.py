@@ -41,7 +41,7 @@ def test_unplugged_between_two_cells(
     board.start()
 
     def unplugging(device: Device, wanted: Any, on_cell: Any) -> None:
-        provision(device, wanted, lambda key: board.stop())
+        provision(device, wanted, lambda key, outcome: board.stop())
 
     monkeypatch.setattr(commands, "provision", unplugging)
     ran = hanboot("board", "provision", *arguments, "--port", board.port)

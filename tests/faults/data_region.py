@@ -67,7 +67,7 @@ def begun(faults=()):
 # The device as it is when its first application starts.
 def prepare():
     board = FaultBoard(_MAP)
-    flows.cells.provision(board.device().anchors)
+    flows.cells.provision(board.device())
     cells = bytearray(board.cells())
     cells.extend(b"\xff" * (7 * SECTOR_BYTES))
     return bytes(cells)

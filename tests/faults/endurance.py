@@ -84,7 +84,7 @@ class _Bench:
         self.board = FaultBoard(_MAP)
         self.erases: Counter[int] = Counter()
         self.board.flash.watcher = self._watch
-        flows.cells.provision(self.board.device().anchors)
+        flows.cells.provision(self.board.device())
         flows.install(self.board, ring.PREFIX + "first")
         self.erases.clear()
 

@@ -25,7 +25,7 @@ from bootloader.install import Installer
 from bootloader.link import frame, smp
 from bootloader.link.console import Console
 from bootloader.reasons import Refused
-from bootloader.trust import anchors
+from bootloader.trust import cell as cell_format
 from nor import NorFlash, Partition
 
 #: Inputs that crashed a target once: its name, a hyphen, anything.
@@ -226,8 +226,8 @@ class Memory:
 
     def __init__(self, device: object) -> None:
         held = device.anchors  # type: ignore[attr-defined]
-        self.manufacturer = held.cell(anchors.MANUFACTURER)
-        self.supplier = held.cell(anchors.SUPPLIER)
+        self.manufacturer = held.cell(cell_format.MANUFACTURER)
+        self.supplier = held.cell(cell_format.SUPPLIER)
         self.counter = device.ledger.security_counter  # type: ignore[attr-defined]
         self.confirmed = flows.confirmed(device)
         self.history = [event.chain for event in device.ledger.history()]  # type: ignore[attr-defined]
@@ -284,7 +284,7 @@ def prepare() -> None:
     signatures.remember()
     blank = ramboard.Board()
     _devices.append(bytes(blank.flash.cells))
-    cells.provision(blank.device().anchors)
+    cells.provision(blank.device())
     _devices.append(bytes(blank.flash.cells))
     board = flows.board_with("1.0.0", "1.1.0")
     _devices.append(bytes(board.flash.cells))
@@ -314,10 +314,10 @@ def _seeds_of_commands() -> list[bytes]:
     wrong = images.ota_image("2.0.0")
     state = _request(6, 5, {"hash": images.image_hash("1.2.0"), "confirm": False})
     head = cells.head("supplier")
-    anchors = [
+    new_cells = [
         _request(2, 15, {"head": head}),
-        _request(2, 16, {"off": 0, "data": bytes(64)}),
-        _request(2, 17, {}),
+        _request(2, 15, {"head": cells.head("manufacturer")}),
+        _request(2, 15, {"head": cells.head("next supplier"), "signature": _update_signature()}),
     ]
     reads = [_request(kind, which, {}) for which in range(len(_COMMANDS)) for kind in (0, 4)]
     return [
@@ -327,11 +327,15 @@ def _seeds_of_commands() -> list[bytes]:
             upload,
             [*upload, state],
             [_request(2, 6, {"off": 0, "len": len(wrong), "data": wrong[:500]}), reads[24]],
-            anchors,
+            new_cells,
             [_request(6, 7, {}), state, _request(2, 5, {"confirm": True})],
             reads[::5],
         )
     ]
+
+
+def _update_signature() -> bytes:
+    return images.signature("next supplier, manufacturer")
 
 
 def _seeds_of_manifest() -> list[bytes]:

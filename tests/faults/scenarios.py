@@ -121,7 +121,7 @@ def _begin(scenario, size, space):
     board = FaultBoard(MAPS[size])
     prefix = tiny.PREFIX if size else ""
     if scenario.installed:
-        flows.cells.provision(board.device().anchors)
+        flows.cells.provision(board.device())
     for release in scenario.installed:
         flows.install(board, prefix + release)
     journal = Journal(Region(*board.region("journal")))

@@ -67,7 +67,7 @@ class DeviceMachine(RuleBasedStateMachine):
         self.model = Model()
         self.number = 0
         if way is not None:
-            cells.provision(self.board.device().anchors)
+            cells.provision(self.board.device())
             self.model.is_provisioned, self.model.supplier = True, 1
         self._start(hung=False)
         for name in way or ():

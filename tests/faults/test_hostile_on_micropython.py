@@ -51,7 +51,7 @@ class Board(ramboard.Board):
 
 def prepared(*releases: str) -> Board:
     board = Board()
-    flows.cells.provision(board.device().anchors)
+    flows.cells.provision(board.device())
     for name in releases:
         flows.install(board, name)
     return board

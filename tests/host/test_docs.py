@@ -35,8 +35,8 @@ from bootloader.link import frame, smp
 from bootloader.link.console import Console
 from bootloader.link.groups import hanboot as hanboot_group
 from bootloader.link.groups import image as image_group
-from bootloader.store import ledger
-from bootloader.trust import anchors, cell_writer, p256
+from bootloader.store import flash_map, ledger
+from bootloader.trust import cell, p256
 from hanboot import cli, errors
 from hanboot.boards import interface
 from hanboot.explain.fields import MANIFEST_FIELDS
@@ -178,12 +178,12 @@ def test_the_example_is_cose_to_others(example, points):
 def test_a_device_judges_the_example(example, reader, points, running, reason):
     board = ramboard.Board()
     device = board.device()
-    for owner, role in (("supplier", anchors.SUPPLIER), ("manufacturer", anchors.MANUFACTURER)):
-        key = PublicKey(points[owner])
-        head = cell_writer.encode_head(role, 1, key.kid, key.point, 1, b"", owner.encode())
-        for _ in device.anchors.begin_steps(head, None):
+    for owner, role in (("supplier", cell.SUPPLIER), ("manufacturer", cell.MANUFACTURER)):
+        head = cell.encode_head(
+            role, cell.DIGITAL_SIGNATURE, cell.DEVELOPMENT, points[owner], 1, owner.encode()
+        )
+        for _ in device.put_anchor_steps(head, None):
             pass
-        device.anchors.commit()
     if running:
         version, which = running
         digest = reader.manifest.predecessors[0][1] if which == "named" else bytes(range(32))
@@ -248,11 +248,18 @@ def test_offsets_of_each_table_have_no_gap():
     for text, octets in (
         ("### Last verdict", head),
         ("### Upgrade history", event),
-        ("## Trust anchor cell", anchors.HEAD_BYTES),
+        ("## Trust anchor cell", cell.HEAD_BYTES),
         ("## OTA Upgrade Image", ota.HEADER_BYTES),
     ):
         rows = tables(section(text_of("formats.md"), text.lstrip("# ")))[0]
         assert int(rows[-1][0]) + int(rows[-1][1]) == octets, text
+
+
+def test_the_flash_map_is_the_code_s():
+    rows = tables(section(text_of("formats.md"), "Flash map"))[0][1:]
+    listed = [(row[0].strip("`"), row[1]) for row in rows]
+    regions = flash_map.STORE + flash_map.MORE
+    assert listed == [(name, str(count) if count else "what is left") for name, count in regions]
 
 
 def test_the_manifest_table_is_the_parser_s(reader):

@@ -27,7 +27,7 @@ from bootloader.install import Installer
 from bootloader.reasons import Refused
 from bootloader.store import ledger
 from bootloader.store.slots import SlotWriter
-from bootloader.trust import anchors, p256
+from bootloader.trust import cell, p256
 from hanboot.explain.reasons import explain
 from hanboot.image import ota_file, verify
 from hanboot.matrix import oracle
@@ -176,8 +176,8 @@ class HeldAnchors:
 
     def __init__(self) -> None:
         self._cells = {
-            anchors.MANUFACTURER: Cell(MANUFACTURER.public),
-            anchors.SUPPLIER: Cell(SUPPLIER.public),
+            cell.MANUFACTURER: Cell(MANUFACTURER.public),
+            cell.SUPPLIER: Cell(SUPPLIER.public),
         }
 
     def cell(self, role: int) -> Cell:

@@ -1,8 +1,7 @@
 # SMP group 65, ours: what the standard groups lack.
 #
 #   0  identity      1  last verdict with its remedy   2  upgrade history
-#   3  progress      4  trust anchor: begin (write) and cells (read)
-#   5  trust anchor: table bytes                      6  trust anchor: commit
+#   3  progress      4  trust anchors: cells that are held (read), a new one (write)
 #
 # Refusals are reason codes (bootloader/reasons.py), as errors of this group: rc = 256 + reason.
 
@@ -20,6 +19,7 @@ from bootloader.store.ledger import Slot
 GROUP = const(65)
 REASON_BASE = const(256)  # SMP leaves error codes from here on to their groups
 _EVENTS_PER_REPLY = const(4)
+_CELLS_PER_REPLY = const(3)
 
 _SLOT_STATES = (
     "empty",
@@ -55,9 +55,7 @@ class HanbootGroup:
             1: (self._verdict, None),
             2: (self._history, None),
             3: (self._progress, None),
-            4: (self._anchors, self._anchor_begin),
-            5: (None, self._anchor_table),
-            6: (None, self._anchor_commit),
+            4: (self._anchors, self._put_anchor),
         }
 
     def _identity(self, request: Request) -> "dict[str, object]":
@@ -131,48 +129,38 @@ class HanbootGroup:
         return {"state": name, "received": received, "total": total}
 
     def _anchors(self, request: Request) -> "dict[str, object]":
+        first = request.uint("from", 0)
+        cells = self._device.anchors.cells()
         return {
             "cells": [
                 {
                     "role": cell.role,
+                    "usage": cell.usage,
                     "kid": cell.kid,
                     "sequence": cell.sequence,
                     "development": cell.is_development,
+                    "manufacturer_code": cell.scope[0],
+                    "image_type": cell.scope[1],
+                    "entity": cell.entity,
                     "label": cell.label.rstrip(b"\0"),
+                    "fingerprint": cell.fingerprint(),
                 }
-                for cell in self._device.anchors.cells()
-            ]
+                for cell in cells[first : first + _CELLS_PER_REPLY]
+            ],
+            "more": len(cells) > first + _CELLS_PER_REPLY,
         }
 
-    def _anchor_begin(self, request: Request):  # type: ignore[no-untyped-def]
+    def _put_anchor(self, request: Request):  # type: ignore[no-untyped-def]
         head, signature = request.byte_string("head"), request.byte_string("signature")
         if head is None:
             raise SmpError(EINVAL)
         try:
-            yield from self._device.anchors.begin_steps(
+            written = yield from self._device.put_anchor_steps(
                 bytes(head), None if signature is None else bytes(signature)
             )
         except Refused as refused:
             raise _error(refused)
-        return {}
-
-    def _anchor_table(self, request: Request) -> "dict[str, object]":
-        data = request.byte_string("data")
-        if data is None:
-            raise SmpError(EINVAL)
-        try:
-            self._device.anchors.write(request.uint("off"), data)
-        except Refused as refused:
-            raise _error(refused)
-        return {}
-
-    def _anchor_commit(self, request: Request) -> "dict[str, object]":
-        try:
-            self._device.anchors.commit()
-            self._device.lock_anchors()
-        except Refused as refused:
-            raise _error(refused)
-        return {}
+        return {"written": written}
 
 
 def _error(refused: Refused) -> SmpError:

@@ -26,8 +26,8 @@ from hanboot.link import usb
 from hanboot.link.deadline import Deadline
 from hanboot.link.serial import check_free, patience
 
-#: boards/rp2040_han: behind the firmware come trust anchors, journal, slots and data.
-FIRMWARE_BYTES = 512 * 1024
+#: boards/rp2040_han: the regions of bootloader/store/flash_map.py come after the firmware.
+FIRMWARE_BYTES = 448 * 1024
 
 #: How firmware names itself (boards/rp2040_han/mpconfigboard.h).
 _NAME = re.compile(rb"[\w-]{1,32} (ppmid|ihd|hcalcs) (product|development) with RP2040")
@@ -82,7 +82,7 @@ def load(path: Path | None, role: str | None) -> Uf2File:
     if content.end > limit:
         raise BadFile(
             f"{path} would overwrite what a device keeps",
-            f"it reaches to {content.end:08X}; trust anchors and journal begin at {limit:08X}",
+            f"it reaches to {content.end:08X}; what a device keeps begins at {limit:08X}",
             "hanboot's own firmware ends before: make firmware BOARD=rp2040_han",
         )
     found = _NAME.search(b"".join(octets for _, octets in sorted(content.blocks)))

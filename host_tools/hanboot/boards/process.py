@@ -145,10 +145,15 @@ class BoardProcess(ABC):
         self.flash = self.state / "flash.bin"
         if not self.flash.exists():
             self.flash.write_bytes(self._new_flash())
-        if self.flash.stat().st_size != self.flash_bytes:
+        size = self.flash.stat().st_size
+        if size == FLASH_BYTES < self.flash_bytes:
+            # a board of the state before had less of it; erased flash is all ones
+            with self.flash.open("ab") as file:
+                file.write(b"\xff" * (self.flash_bytes - size))
+        elif size != self.flash_bytes:
             raise BadFile(
                 f"{self.flash} is not the flash of a board",
-                f"it holds {self.flash.stat().st_size} octets, not {self.flash_bytes}",
+                f"it holds {size} bytes, not {self.flash_bytes}",
                 "give another folder with --state, or remove the file to begin with blank flash",
             )
 

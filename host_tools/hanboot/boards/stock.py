@@ -30,12 +30,22 @@ NOT_PROTECTED = (
 #: What the modules on a board and bootloader import beside themselves.
 _NEEDS = ("asyncio", "binascii", "hashlib", "io", "machine", "os", "select", "time", "vfs")
 
-#: What anchors, journal and two slots take at most where they are files (boards/stock/board.py).
-_FLASH_BYTES = (16 + 4 + 16 + 16) * 4096
+#: What the regions take at most where they are files (boards/stock/board.py).
+_FLASH_BYTES = (16 + 4 + 16 + 16 + 2 + 2 + 2 + 4) * 4096
 #: Modules that only MicroPython for a chip has, and what hanboot has for it.
 _CHIPS = {"esp32": "esp32", "rp2": "rp2040"}
 #: Partitions that boards/esp32_stock takes; with all of them flash needs no files.
-_PARTITIONS = ("anchors", "journal", "slot0", "slot1", "data")
+_PARTITIONS = (
+    "anchors",
+    "journal",
+    "slot0",
+    "slot1",
+    "data",
+    "backup",
+    "keys",
+    "transfer",
+    "han",
+)
 #: What a file takes beside its octets, on a littlefs of 4096-octet blocks.
 _BLOCK_BYTES = 4096
 

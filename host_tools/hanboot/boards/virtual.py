@@ -6,8 +6,9 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from bootloader.store import flash_map
 from hanboot.boards import device_code
-from hanboot.boards.process import ROLES, BoardProcess, run_until_stopped
+from hanboot.boards.process import FLASH_BYTES, ROLES, BoardProcess, run_until_stopped
 
 __all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
 
@@ -31,6 +32,7 @@ class VirtualBoard(BoardProcess):
 
     kind = "virtual"
     name = "a virtual"
+    flash_bytes = FLASH_BYTES + flash_map.sectors(flash_map.MORE) * flash_map.SECTOR_BYTES
 
     def __init__(
         self,

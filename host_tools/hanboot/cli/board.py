@@ -8,11 +8,12 @@ import click
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from bootloader.trust import anchors
+from bootloader.trust import cell
 from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
 from hanboot.boards.bootsel import Volume
 from hanboot.boards.process import ROLES
+from hanboot.cli.board_anchors import anchors
 from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command
 from hanboot.cli.board_run import power_cycle, run
@@ -21,11 +22,10 @@ from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
 from hanboot.device.client import Device
-from hanboot.device.provisioning import AnchorKey, provision
+from hanboot.device.provisioning import AnchorKey, anchor_key, provision
 from hanboot.device.records import Identity
 from hanboot.errors import Refused
 from hanboot.link import usb
-from hanboot.trust import keys
 
 
 @click.group()
@@ -35,6 +35,7 @@ def board() -> None:
 
 board.add_command(flash_command)
 board.add_command(deploy_command)
+board.add_command(anchors)
 board.add_command(run)
 board.add_command(power_cycle)
 board.add_command(selfcheck_command)
@@ -103,16 +104,36 @@ def provision_command(
     port: str,
     as_json: bool,
 ) -> None:
-    """Write the trust anchors, once. From then on the device takes images signed by them."""
+    """Write the trust anchors, once, read them back and compare.
+
+    From then on the device takes images signed by them. One that is there already is not written
+    again; one that differs is an error.
+    """
     out = Out(as_json)
-    wanted = [anchor_key(anchors.MANUFACTURER, manufacturer_key)]
+    wanted = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
     if supplier_key:
-        wanted.append(anchor_key(anchors.SUPPLIER, supplier_key))
+        wanted.append(anchor_key(cell.SUPPLIER, supplier_key))
     with Device(port) as device, refusals(out):
         _check_role(port, device.identity(), role)
-        provision(device, wanted, lambda key: out.note(f"{key.label}: written"))
-    out.document({"provisioned": [{"label": key.label, "kid": key.kid.hex()} for key in wanted]})
+        outcomes = {}
+
+        def note(key: AnchorKey, outcome: str) -> None:
+            outcomes[key.name] = outcome
+            out.note(f"{key.name} {key.kid.hex()} ({key.label}): {outcome}")
+
+        provision(device, wanted, note)
+        held = {there.role: there for there in device.anchors()}
+    out.document(
+        {
+            "provisioned": [
+                {"label": key.label, "outcome": outcomes[key.name]} | held[key.name].as_json()
+                for key in wanted
+            ]
+        }
+    )
     out.line(f"provisioned: {', '.join(f'{key.label} {key.kid.hex()}' for key in wanted)}")
+    for key in wanted:
+        out.line(f"  {key.name} fingerprint {held[key.name].fingerprint_text}")
 
 
 def _check_role(port: str, identity: Identity, role: str | None) -> None:
@@ -122,15 +143,3 @@ def _check_role(port: str, identity: Identity, role: str | None) -> None:
             f"it is {flash.describe(identity)}; nothing was written",
             "check which board is at the port: hanboot board list",
         )
-
-
-def anchor_key(role: int, file: Path) -> AnchorKey:
-    """The key in `file`, for a cell of `role`."""
-    public = keys.load_public(file)
-    return AnchorKey(
-        role,
-        public.kid,
-        public.point,
-        keys.is_development(file),
-        file.name.removesuffix(".pem").removesuffix(".pub"),
-    )

@@ -43,15 +43,7 @@ def status(port: str, as_json: bool) -> None:
     with Device(port) as device:
         identity, cells, verdict = device.identity(), device.anchors(), device.verdict()
     document = identity_json(identity)
-    document["anchors"] = [
-        {
-            "role": cell.role,
-            "kid": cell.kid.hex(),
-            "development": cell.development,
-            "label": cell.label,
-        }
-        for cell in cells
-    ]
+    document["anchors"] = [cell.as_json() for cell in cells]
     document["verdict"] = verdict.as_json() if verdict else None
     out.document(document)
     out.pairs(

@@ -9,14 +9,14 @@ from pathlib import Path
 import click
 
 from bootloader.policy import DEVICE_TYPES
-from bootloader.trust import anchors
+from bootloader.trust import cell
 from hanboot import files
 from hanboot.boards import local, virtual
 from hanboot.cli.arguments import FilePath
-from hanboot.cli.board import anchor_key
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option
 from hanboot.device.client import Device
+from hanboot.device.provisioning import anchor_key
 from hanboot.errors import Refused, WrongUsage
 from hanboot.image import ota_file
 from hanboot.matrix import report
@@ -91,9 +91,9 @@ def matrix(
         with Device(port) as device:
             played = DeviceWalk(device, releases, trust, tell).play()
     else:
-        cells = [anchor_key(anchors.MANUFACTURER, manufacturer_key)]
+        cells = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
         if supplier_key:
-            cells.append(anchor_key(anchors.SUPPLIER, supplier_key))
+            cells.append(anchor_key(cell.SUPPLIER, supplier_key))
         with tempfile.TemporaryDirectory(prefix="hanboot-matrix-") as folder:
             played = VirtualMatrix(
                 Path(folder),

@@ -53,6 +53,10 @@ _HISTORY_MOST = 4096
 _POLL_S = 0.05
 _RESTARTING = Retries(tries=1, reply_s=0.3)
 _PROBE = Retries(tries=2, reply_s=1.0)
+#: A new trust anchor: its comb table is computed, its sectors are erased.
+_ANCHOR = Retries(reply_s=10.0)
+#: Trust anchors of a device: five at most, a few more in a later one.
+_ANCHORS_MOST = 32
 
 #: Called with octets taken so far and in all.
 Progress = Callable[[int, int], None]
@@ -166,7 +170,13 @@ class Device:
 
     def anchors(self) -> list[AnchorCell]:
         """The trust anchor cells that the device holds."""
-        return records.parse_anchors(self._read(4))
+        cells: list[AnchorCell] = []
+        more = True
+        while more:
+            found, more = records.parse_anchors(self._read(4, {"from": len(cells)}))
+            cells += found
+            more = more and bool(found) and len(cells) < _ANCHORS_MOST
+        return cells
 
     def progress(self) -> UploadProgress:
         """How far an upload is."""
@@ -369,13 +379,15 @@ class Device:
 
     # --- provisioning
 
-    def provision(self, head: bytes, table: bytes, signature: bytes | None = None) -> None:
-        """Writes a trust anchor cell.
+    def put_anchor(self, head: bytes, signature: bytes | None = None) -> bool:
+        """Has the device take a trust anchor cell; it computes the comb table itself.
 
         Args:
-            head: as `bootloader.trust.anchors.encode_head` makes it.
-            table: the key's comb table.
+            head: as `bootloader.trust.cell.encode_head` makes it.
             signature: of a cell that is held, r || s, once the device is provisioned.
+
+        Returns:
+            Whether it was written; one that is held already is not.
 
         Raises:
             DeviceRefused: the cell is not taken.
@@ -383,22 +395,17 @@ class Device:
         request: Fields = {"head": head}
         if signature is not None:
             request["signature"] = signature
-        self._write(_HANBOOT, 4, request)
-        offset = 0
-        while offset < len(table):
-            request = {"off": offset}
-            request["data"] = table[offset : offset + _room(request)]
-            self._write(_HANBOOT, 5, request)
-            offset += len(request["data"])
-        self._write(_HANBOOT, 6, {})
+        return bool(self._write(_HANBOOT, 4, request, _ANCHOR)["written"])
 
     # --- requests
 
     def _read(self, command: int, fields: Fields | None = None) -> Fields:
         return self._explained(lambda: self.smp.read(_HANBOOT, command, fields))
 
-    def _write(self, group: int, command: int, fields: Fields) -> Fields:
-        return self._explained(lambda: self.smp.write(group, command, fields))
+    def _write(
+        self, group: int, command: int, fields: Fields, retries: Retries | None = None
+    ) -> Fields:
+        return self._explained(lambda: self.smp.request(smp.WRITE, group, command, fields, retries))
 
     def _explained(self, request: Callable[[], Fields]) -> Fields:
         try:

@@ -1,17 +1,22 @@
-"""Gives a device its trust anchors."""
+"""Gives a device its trust anchors, and compares what it holds with what it is to hold."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
-from bootloader.trust import anchors, cell_writer
+from bootloader.reasons import ANCHORS_LOCKED
+from bootloader.trust import cell
 from hanboot.device.client import Device
-from hanboot.device.records import ROLE_NAMES
-from hanboot.trust import comb
+from hanboot.device.records import ROLE_NAMES, AnchorCell
+from hanboot.device.refusal import DeviceRefused
+from hanboot.errors import Refused
+from hanboot.trust import comb, keys
 from hanboot.trust.keys import PublicKey
 
-_LABEL_BYTES = 24
+WRITTEN = "written"
+WAS_THERE = "was there already"
 
 
 @dataclass(frozen=True)
@@ -19,11 +24,12 @@ class AnchorKey:
     """A public key that a device is to believe.
 
     Attributes:
-        role: `anchors.SUPPLIER` or `anchors.MANUFACTURER`.
-        kid: subject key identifier, 8 octets.
-        key: x || y, 64 octets.
-        development: its private half is a file on somebody's machine.
-        label: what people call it; cut to 24 octets.
+        role: `cell.MANUFACTURER`, `cell.SUPPLIER` or `cell.ACCESS_CONTROL_BROKER`.
+        kid: subject key identifier, 8 bytes.
+        key: x || y, 64 bytes.
+        development: its private half is a file on a developer's machine.
+        label: what people call it; cut to 24 bytes.
+        usage: `cell.DIGITAL_SIGNATURE` or `cell.KEY_AGREEMENT`.
     """
 
     role: int
@@ -31,46 +37,149 @@ class AnchorKey:
     key: bytes
     development: bool
     label: str
+    usage: int = cell.DIGITAL_SIGNATURE
+
+    @property
+    def name(self) -> str:
+        return ROLE_NAMES[self.role]
 
 
 def development_keys(manufacturer: PublicKey, supplier: PublicKey | None = None) -> list[AnchorKey]:
-    """What a device on somebody's desk believes: these keys, called by their roles."""
-    named = [(anchors.MANUFACTURER, manufacturer)]
+    """What a device on a developer's desk believes: these keys, called by their roles."""
+    named = [(cell.MANUFACTURER, manufacturer)]
     if supplier is not None:
-        named.append((anchors.SUPPLIER, supplier))
+        named.append((cell.SUPPLIER, supplier))
     return [AnchorKey(role, key.kid, key.point, True, ROLE_NAMES[role]) for role, key in named]
 
 
-def encode_cell(anchor: AnchorKey, sequence: int = 1) -> tuple[bytes, bytes]:
-    """Head and comb table of the cell for `anchor`."""
-    table = comb.build_table(anchor.key)
-    head = cell_writer.encode_head(
+def anchor_key(
+    role: int, file: Path, usage: int = cell.DIGITAL_SIGNATURE, label: str | None = None
+) -> AnchorKey:
+    """The key in `file`, for a cell of `role`; called by the file's name, if by no `label`."""
+    public = keys.load_public(file)
+    return AnchorKey(
+        role,
+        public.kid,
+        public.point,
+        keys.is_development(file),
+        file.name.removesuffix(".pem").removesuffix(".pub") if label is None else label,
+        usage,
+    )
+
+
+def encode_cell(
+    anchor: AnchorKey, sequence: int = 1, scope: tuple[int, int] = (cell.ANY, cell.ANY)
+) -> bytes:
+    """The head of the cell for `anchor`.
+
+    Args:
+        anchor: its key.
+        sequence: above that of every cell that it is to succeed.
+        scope: manufacturer code and image type of the devices that take it; 0xFFFF for any.
+    """
+    return cell.encode_head(
         anchor.role,
-        anchors.DEVELOPMENT if anchor.development else 0,
-        anchor.kid,
+        anchor.usage,
+        cell.DEVELOPMENT if anchor.development else 0,
         anchor.key,
         sequence,
-        table,
-        anchor.label.encode()[:_LABEL_BYTES],
+        anchor.label.encode()[: cell.LABEL_BYTES],
+        scope,
     )
-    return head, table
+
+
+def fingerprint(head: bytes) -> bytes:
+    """SHA-256 over every byte of a cell: its head, and the comb table that follows from the key."""
+    parsed = cell.Cell(head)
+    parsed.table = memoryview(comb.build_table(parsed.key))
+    return parsed.fingerprint()
+
+
+def is_held(anchor: AnchorKey, there: AnchorCell) -> bool:
+    """Whether the cell `there` holds `anchor`'s key, in every byte.
+
+    Sequence, label and scope are taken from the device; the key and what follows from it are not.
+    """
+    head = cell.encode_head(
+        anchor.role,
+        anchor.usage,
+        cell.DEVELOPMENT if there.development else 0,
+        anchor.key,
+        there.sequence,
+        there.label.encode(),
+        there.scope,
+        there.entity,
+    )
+    return fingerprint(head) == there.fingerprint
 
 
 def provision(
-    device: Device, keys: list[AnchorKey], on_cell: Callable[[AnchorKey], None] = lambda key: None
+    device: Device,
+    wanted: list[AnchorKey],
+    on_cell: Callable[[AnchorKey, str], None] = lambda key, outcome: None,
 ) -> None:
-    """Writes the cells of `keys`; the manufacturer's last, for it locks the region.
+    """Writes the cells of `wanted`; the manufacturer's last, for it locks the region.
 
     Begun once and interrupted, it goes on: a cell that the device holds is not written again, and
-    one with another key is replaced as long as the region is not locked.
+    one with another key is replaced as long as the region is not locked. Every cell is read back
+    and compared.
+
+    Args:
+        device: what gets them.
+        wanted: the anchors.
+        on_cell: called with each key and `WRITTEN` or `WAS_THERE`.
 
     Raises:
-        DeviceRefused: the device is provisioned with other keys, or takes a cell for malformed.
+        Refused: the device holds another key, or does not hold what was written.
+        DeviceRefused: it takes a cell for malformed.
     """
-    held = {cell.role: cell for cell in device.anchors()}
-    for anchor in sorted(keys, key=lambda key: key.role == anchors.MANUFACTURER):
-        there = held.get(ROLE_NAMES[anchor.role])
-        if there is None or there.kid != anchor.kid:
-            head, table = encode_cell(anchor, there.sequence + 1 if there else 1)
-            device.provision(head, table)
-        on_cell(anchor)
+    for anchor in sorted(wanted, key=lambda key: key.role == cell.MANUFACTURER):
+        outcome = WAS_THERE
+        there = _held(device, anchor)
+        if there is None or not is_held(anchor, there):
+            _write(device, anchor, there)
+            outcome = WRITTEN
+            there = _held(device, anchor)
+            if there is None or not is_held(anchor, there):
+                raise _differs(anchor, there)
+        on_cell(anchor, outcome)
+
+
+def _held(device: Device, anchor: AnchorKey) -> AnchorCell | None:
+    for there in device.anchors():
+        if (there.role, there.usage) == (anchor.name, anchor.usage):
+            return there
+    return None
+
+
+def _write(device: Device, anchor: AnchorKey, there: AnchorCell | None) -> None:
+    sequence = there.sequence + 1 if there else 1
+    if sequence > 0xFFFFFFFF:
+        raise Refused(
+            f"the device's {anchor.name} anchor differs, and cannot be succeeded",
+            f"it holds the key {there.kid.hex() if there else ''} under sequence 0xFFFFFFFF, the "
+            f"highest there is; wanted: {anchor.kid.hex()}",
+            "whoever wrote it meant it to stay: return the device to its maker, to be erased",
+        )
+    try:
+        device.put_anchor(encode_cell(anchor, sequence))
+    except DeviceRefused as refused:
+        if there is not None and refused.verdict.reason == ANCHORS_LOCKED:
+            raise _differs(anchor, there) from refused
+        raise
+
+
+def _differs(anchor: AnchorKey, there: AnchorCell | None) -> Refused:
+    what = f"the device's {anchor.name} anchor differs (anchors-locked)"
+    if there is None:
+        why = "it holds none after it was written"
+    elif there.kid == anchor.kid:
+        why = f"it holds the key {there.kid.hex()}, but its fingerprint is {there.fingerprint_text}"
+    else:
+        why = f"it holds the key {there.kid.hex()}, not {anchor.kid.hex()}"
+    return Refused(
+        what,
+        why,
+        "check the key; a successor of the device's key goes in by: hanboot board anchors update",
+        reason=ANCHORS_LOCKED,
+    )

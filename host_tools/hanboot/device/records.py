@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bootloader import policy
-from bootloader.trust import anchors
+from bootloader.trust import cell
 from hanboot.device.reply import Reply
 from hanboot.explain.reasons import Reason, explain
 
@@ -75,7 +75,15 @@ class EventKind(enum.StrEnum):
 # bootloader/store/ledger.py
 _EVENT_KINDS = {1: EventKind.CONFIRMED, 2: EventKind.REVERTED, 3: EventKind.FELL_BACK}
 
-ROLE_NAMES = {anchors.MANUFACTURER: "manufacturer", anchors.SUPPLIER: "supplier"}
+ROLE_NAMES = {
+    cell.MANUFACTURER: "manufacturer",
+    cell.SUPPLIER: "supplier",
+    cell.ACCESS_CONTROL_BROKER: "access-control-broker",
+}
+USAGE_NAMES = {
+    cell.DIGITAL_SIGNATURE: "digital-signature",
+    cell.KEY_AGREEMENT: "key-agreement",
+}
 
 
 class UploadState(enum.StrEnum):
@@ -251,18 +259,50 @@ class AnchorCell:
     """A trust anchor cell that a device holds.
 
     Attributes:
-        role: "manufacturer", "supplier", or the number of another.
-        kid: key identifier, 8 octets.
+        role: "manufacturer", "supplier", "access-control-broker", or the number of another.
+        usage: `cell.DIGITAL_SIGNATURE` or `cell.KEY_AGREEMENT`.
+        kid: key identifier, 8 octets; the device derives it from the key.
         sequence: counts the keys of a role.
         development: whether its private half is a file on a desk.
         label: what people call it.
+        scope: manufacturer code and image type of devices that take it; 0xFFFF for any.
+        entity: EUI-64 of who holds the private key, all FF for no one in particular.
+        fingerprint: SHA-256 over every byte of the cell; empty from an older device.
     """
 
     role: str
+    usage: int
     kid: bytes
     sequence: int
     development: bool
     label: str
+    scope: tuple[int, int]
+    entity: bytes
+    fingerprint: bytes
+
+    @property
+    def fingerprint_text(self) -> str:
+        return fingerprint_text(self.fingerprint)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "role": self.role,
+            "usage": USAGE_NAMES.get(self.usage, str(self.usage)),
+            "kid": self.kid.hex(),
+            "sequence": self.sequence,
+            "development": self.development,
+            "label": self.label,
+            "manufacturer_code": self.scope[0],
+            "image_type": self.scope[1],
+            "entity": self.entity.hex(),
+            "fingerprint": self.fingerprint.hex(),
+        }
+
+
+def fingerprint_text(digest: bytes) -> str:
+    """A fingerprint in groups of four digits, to be compared by eye."""
+    text = digest.hex()
+    return " ".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -337,19 +377,31 @@ def parse_progress(fields: dict[Any, Any]) -> UploadProgress:
     )
 
 
-def parse_anchors(fields: dict[Any, Any]) -> list[AnchorCell]:
-    """The reply to command 4."""
-    return [_parse_cell(entry) for entry in Reply("anchors", fields).maps("cells", _CELLS_MOST)]
+def parse_anchors(fields: dict[Any, Any]) -> tuple[list[AnchorCell], bool]:
+    """The reply to command 4: some cells, and whether there are more."""
+    reply = Reply("anchors", fields)
+    cells = [_parse_cell(entry) for entry in reply.maps("cells", _CELLS_MOST)]
+    return cells, "more" in fields and reply.flag("more")
+
+
+_ANYONE = b"\xff" * 8
 
 
 def _parse_cell(reply: Reply) -> AnchorCell:
     role = reply.uint("role", 0xFF)
     return AnchorCell(
         role=ROLE_NAMES.get(role, str(role)),
+        usage=reply.uint("usage", 0xFF, cell.DIGITAL_SIGNATURE),
         kid=reply.octets("kid", _KID_BYTES),
         sequence=reply.uint("sequence"),
         development=reply.flag("development"),
         label=reply.any_octets("label", _TEXT_MOST).decode(errors="replace"),
+        scope=(
+            reply.uint("manufacturer_code", 0xFFFF, cell.ANY),
+            reply.uint("image_type", 0xFFFF, cell.ANY),
+        ),
+        entity=reply.octets("entity", 8, _ANYONE),
+        fingerprint=reply.octets("fingerprint", _HASH_BYTES, b""),
     )
 
 

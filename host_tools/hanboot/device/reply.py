@@ -46,7 +46,10 @@ class Reply:
             raise self._wrong(name, value, "true or false")
         return value
 
-    def octets(self, name: str, count: int) -> bytes:
+    def octets(self, name: str, count: int, default: bytes | None = None) -> bytes:
+        """An octet string; an older device may leave out what has a default."""
+        if default is not None and name not in self._fields:
+            return default
         value = self._value(name)
         if not isinstance(value, bytes) or len(value) != count:
             raise self._wrong(name, value, f"an octet string of {count}")

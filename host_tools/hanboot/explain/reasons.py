@@ -325,18 +325,25 @@ _TEXTS = {
         _FAILED,
     ),
     "ANCHORS_LOCKED": (
-        "the trust anchors are written already, and the new one does not replace one rightly",
-        "sign it with a key that the device holds, and give it a higher sequence",
+        "the trust anchors are written already, and the new one does not succeed one rightly",
+        "look at hanboot board anchors show; a successor goes in by hanboot board anchors update",
         _NONE,
     ),
     "ANCHOR_MALFORMED": (
-        "the trust anchor cell is malformed, or its octets changed on the way",
+        "the trust anchor cell is malformed, its key identifier is not its key's, or it is for "
+        "another type of device",
         "provision again, with a host tool of the device's version",
         _NONE,
     ),
     "ANCHOR_SIGNATURE": (
         "the trust anchor is not signed by a key that the device holds",
         "sign it with the key that it replaces, or with the manufacturer's",
+        _NONE,
+    ),
+    "ANCHOR_SEQUENCE": (
+        "the trust anchor's sequence is too far above the device's: it would leave no room for a "
+        "successor",
+        "give it the next sequence: hanboot board anchors show prints the device's",
         _NONE,
     ),
     "MESSAGE_FORMAT": (

@@ -48,19 +48,12 @@ def build_table(public_key: bytes, rows: int = 6) -> bytes:
         raise ValueError("not a point of P-256")
     if not 4 <= rows <= 8:
         raise ValueError(f"a comb table has 4 to 8 rows, not {rows}")
-    columns = -(-256 // rows)
-    x, y = (int.from_bytes(public_key[at : at + 32], "big") for at in (0, 32))
-
-    # sums[i] is the sum of 2^(columns * row) * key over the bits of i
-    sums: list[tuple[int, int]] = []
-    for row in range(rows):
-        if row:
-            point: tuple[int, int, int] | None = (x, y, 1)
-            for _ in range(columns):
-                point = p256.double(point)
-            x, y = _affine(point)
-        sums += [(x, y), *(_affine(p256.add((*each, 1), x, y)) for each in sums)]
-    return b"".join(x.to_bytes(32, "big") + y.to_bytes(32, "big") for x, y in sums)
+    steps = p256.table_steps(public_key, rows)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return bytes(end.value)
 
 
 def generator_module(rows: int = GENERATOR_ROWS) -> str:
@@ -71,14 +64,6 @@ def generator_module(rows: int = GENERATOR_ROWS) -> str:
         for at in range(0, len(table), 16)
     )
     return _MODULE.format(rows=rows, lines="\n".join(lines))
-
-
-def _affine(point: tuple[int, int, int] | None) -> tuple[int, int]:
-    # the order is prime and no multiple that a table holds is a multiple of it
-    assert point is not None
-    x, y, z = point
-    inverse = pow(z, -1, p256.PRIME)
-    return x * inverse**2 % p256.PRIME, y * inverse**3 % p256.PRIME
 
 
 if __name__ == "__main__":
