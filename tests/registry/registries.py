@@ -35,6 +35,14 @@ SERIAL = bytes.fromhex("0000000000000001")
 DEVICE_ID = "00-00-00-00-00-00-00-01"
 
 
+#: What MP231 demands of a new entry for the SSC.
+SSC_COLUMNS = {
+    "ZigBee Chipset Vendor": "Example Radios",
+    "ZigBee Stack Version": "3.2",
+    "ZigBee Stack Certificate": "ZCP-0001",
+}
+
+
 def digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
@@ -60,6 +68,11 @@ def fill(registry: Registry, entries: Iterable[Entry]) -> Registry:
     with registry.changing(WHY) as writer:
         writer.add(list(entries))
     return registry
+
+
+def everything(registry: Registry) -> list[Entry]:
+    """The entries with what is for the SSC."""
+    return registry.for_ssc(registry.entries())
 
 
 def write_rows(path: Path, rows: Sequence[Sequence[str]], encoding: str = "utf-8") -> Path:

@@ -17,7 +17,21 @@ _TEXTS = (
     .map(str.strip)
     .filter(lambda text: not re.search("[\ufffe\uffff]", text))
 )
+_LINES = st.lists(_TEXTS, max_size=3).map(lambda lines: "\n".join(lines).strip())
 _DAYS = st.dates(datetime.date(2000, 1, 1), datetime.date(2099, 12, 31))
+
+
+_ONE_LINE = (
+    "manufacturer",
+    "model_name",
+    "gbcs_version",
+    "common_name",
+    "certificate",
+    "zigbee_vendor",
+    "zigbee_stack",
+    "zigbee_certificate",
+)
+_LINED = ("contact", "release_notes", "free_text")
 
 
 def _maybe(strategy: st.SearchStrategy) -> st.SearchStrategy:
@@ -48,23 +62,20 @@ def entries(draw: st.DrawFn) -> list[Entry]:
                 # a hash of its own: no two versions of one image
                 draw(st.binary(min_size=31, max_size=31)) + bytes([number]),
                 draw(st.sampled_from(STATUSES)),
-                draw(_maybe(_TEXTS.filter(bool))),
-                draw(_maybe(_TEXTS.filter(bool))),
-                draw(_maybe(_TEXTS.filter(bool))),
-                draw(_maybe(_TEXTS.filter(bool))),
-                listed,
-                max(since, listed) if since and listed else since,
-                max(expires, listed) if expires and listed else expires,
-                draw(st.sampled_from(options)),
-                draw(_maybe(st.lists(st.sampled_from(others), unique=True).map(tuple))),
-                draw(_maybe(_TEXTS.filter(bool))),
-                draw(_maybe(_TEXTS.filter(bool))),
-                draw(_maybe(st.sampled_from(RELEASE_KINDS))),
-                draw(_maybe(st.integers(0, 0xFFFF_FFFF))),
-                draw(_maybe(st.integers(0, 0xFFFF_FFFF))),
-                draw(_maybe(st.booleans())),
-                draw(_maybe(_TEXTS.filter(bool))),
-                draw(_maybe(_TEXTS.filter(bool))),
+                listed_on=listed,
+                status_since=max(since, listed) if since and listed else since,
+                expires_on=max(expires, listed) if expires and listed else expires,
+                renewal_on=expires and max(expires, listed or expires),
+                join_option=draw(st.sampled_from(options)),
+                predecessors=draw(
+                    _maybe(st.lists(st.sampled_from(others), unique=True).map(tuple))
+                ),
+                release_kind=draw(_maybe(st.sampled_from(RELEASE_KINDS))),
+                minimum_base_version=draw(_maybe(st.integers(0, 0xFFFF_FFFF))),
+                security_counter=draw(_maybe(st.integers(0, 0xFFFF_FFFF))),
+                point_of_no_return=draw(_maybe(st.booleans())),
+                **{field: draw(_maybe(_TEXTS.filter(bool))) for field in _ONE_LINE},
+                **{field: draw(_maybe(_LINES.filter(bool))) for field in _LINED},
             )
         )
     return made

@@ -48,6 +48,9 @@ def files(run: Callable[..., Result], firmware: Firmware) -> dict[str, Path]:
             "device_model": "00050100",
             "status": "Active",
             "join_option": "2.4 GHz Only",
+            "zigbee_vendor": "Example Radios",
+            "zigbee_stack": "3.2",
+            "zigbee_certificate": "ZCP-0001",
             "contact": "firmware@displays.example",
         }
         settings = [option for pair in row.items() for option in ("--set", "=".join(pair))]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from registries import KEY, WORKED, make_image, write_rows
+from registries import KEY, SSC_COLUMNS, WORKED, make_image, write_rows
 
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
@@ -42,11 +42,13 @@ def test_import_makes_a_registry(run: Run) -> None:
 def test_an_import_that_fails_leaves_nothing(run: Run, tmp_path: Path) -> None:
     result = run("registry", "import", WORKED, *REASON)
     assert result.exit_code == 5
-    assert "N16 (ZigBee Join Option)" in result.stderr
+    assert "(ZigBee Join Option): it is empty: a new entry states" in result.stderr
+    assert "row 2 (ZigBee Stack Certificate): it is empty" in result.stderr
     assert "nothing was changed" in lines(result)[-1]
     assert not (tmp_path / "registry.db").exists()
     as_json = run("registry", "import", WORKED, *REASON, "--json")
-    assert [fault["cell"] for fault in json.loads(as_json.stdout)["faults"]] == ["N16", "N17"]
+    faults = json.loads(as_json.stdout)["faults"]
+    assert "ZigBee Join Option" in {fault["heading"] for fault in faults}
 
 
 def test_a_change_needs_a_reason(run: Run) -> None:
@@ -164,6 +166,8 @@ def test_submit_and_check_image(run: Run, run_json: Callable[..., Any], tmp_path
     (tmp_path / "2.ota").write_bytes(second.octets)
     row = ("--set", "device_type=PPMID", "--set", "status=Active")
     row += ("--set", "join_option=2.4 GHz Only")
+    for name in ("zigbee_vendor", "zigbee_stack", "zigbee_certificate"):
+        row += ("--set", f"{name}=x")
     assert run("registry", "submit", "1.ota", *row, *REASON).exit_code == 0
     assert run("registry", "check-image", "1.ota").exit_code == 0
     assert run("registry", "check-image", "2.ota").exit_code == 1  # no row yet
@@ -175,8 +179,8 @@ def test_submit_and_check_image(run: Run, run_json: Callable[..., Any], tmp_path
     write_rows(
         tmp_path / "row.csv",
         [
-            ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option"],
-            ["A-2", "PPMID", "Active", "2.4 GHz Only"],
+            ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option", *SSC_COLUMNS],
+            ["A-2", "PPMID", "Active", "2.4 GHz Only", *SSC_COLUMNS.values()],
         ],
     )
     assert run("registry", "submit", "2.ota", "--row", "row.csv", *REASON).exit_code == 0
@@ -184,11 +188,11 @@ def test_submit_and_check_image(run: Run, run_json: Callable[..., Any], tmp_path
 
 
 def test_settings_and_snapshot(filled: Run, run_json: Callable[..., Any], tmp_path: Path) -> None:
-    assert run_json("registry", "settings") == {"local_updates": "banned"}
+    assert run_json("registry", "settings") == {"local_updates": "banned", "ssc_data": "here"}
     turn = ("registry", "settings", "--local-updates", "allowed")
     assert filled(*turn).exit_code == 2  # no reason
     assert filled(*turn, *REASON).exit_code == 0
-    assert run_json("registry", "settings") == {"local_updates": "allowed"}
+    assert run_json("registry", "settings") == {"local_updates": "allowed", "ssc_data": "here"}
     (tmp_path / "key.pem").write_bytes(KEY.pem())
     (tmp_path / "key.pem").chmod(0o600)
     made = filled("registry", "snapshot", "-o", "cpl.snapshot", "--key", "key.pem")
@@ -197,7 +201,7 @@ def test_settings_and_snapshot(filled: Run, run_json: Callable[..., Any], tmp_pa
 
 
 def test_migrate(filled: Run) -> None:
-    assert "at 0002" in filled("registry", "migrate").stdout
+    assert "at 0003" in filled("registry", "migrate").stdout
     assert filled("registry", "migrate", "--registry", "none.db").exit_code == 5
 
 

@@ -10,21 +10,33 @@ from pathlib import Path
 import openpyxl
 import pytest
 from hypothesis import HealthCheck, given, settings
-from registries import WHY, digest, entry, fill, same_but, write_entries, write_rows
+from registries import (
+    SSC_COLUMNS,
+    WHY,
+    digest,
+    entry,
+    everything,
+    fill,
+    same_but,
+    write_entries,
+    write_rows,
+)
 from strategies import entries
 
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.registry.entry import Entry
-from hanboot.registry.exchange import export, mapping
+from hanboot.registry.exchange import export, mapping, views
 from hanboot.registry.exchange.csv_file import protect, unprotect
+from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.intake import Imported, import_file
-from hanboot.registry.exchange.rows import Fault, Rules
+from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.exchange.table import address
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 
+EXISTING = Rules(existing=True)
 HEADINGS = [column.heading for column in FIELDS]
 ROW = {
     "CPL Entry ID": "E-1",
@@ -36,6 +48,7 @@ ROW = {
     "CPL Status": "Active",
     "ZigBee Join Option": "2.4 GHz Only",
     "Predecessor CPL Entry IDs": "N/A",
+    **SSC_COLUMNS,  # J, K and L
 }
 
 
@@ -77,9 +90,11 @@ def test_what_goes_out_comes_in(
 ) -> None:
     path = write_entries(tmp_path_factory.mktemp("out") / f"r.{ending}", made)
     with Registry(Database(":memory:", create=True)) as registry:
-        done, faults = take(registry, path)
+        done, faults = take(registry, path, rules=EXISTING)
         assert (done, faults) == (Imported(len(made), 0, 0), [])
-        assert registry.find(e.cpl_entry_id for e in made) == {e.cpl_entry_id: e for e in made}
+        assert {e.cpl_entry_id: e for e in everything(registry)} == {
+            e.cpl_entry_id: e for e in made
+        }
         assert take(registry, path)[0] == Imported(0, 0, len(made))
 
 
@@ -89,7 +104,7 @@ def test_texts_that_look_like_formulas_stay_texts(registry: Registry, tmp_path: 
     for ending in ("csv", "xlsx"):
         path = write_entries(tmp_path / f"out.{ending}", made)
         with Registry(Database(":memory:", create=True)) as other:
-            take(other, path)
+            take(other, path, rules=EXISTING)
             assert other.entries() == made
     assert not any(line.startswith(("=", "@", "+", "-")) for line in map(protect, texts))
     assert [unprotect(protect(text)) for text in texts] == texts
@@ -97,11 +112,16 @@ def test_texts_that_look_like_formulas_stay_texts(registry: Registry, tmp_path: 
     assert {cell.data_type for row in sheet.iter_rows() for cell in row if cell.value} == {"s"}
 
 
-@pytest.mark.parametrize("role", export.ROLES)
-def test_views(registry: Registry, tmp_path: Path, role: export.Role) -> None:
+@pytest.mark.parametrize("role", views.ROLES)
+def test_views(registry: Registry, tmp_path: Path, role: views.Role) -> None:
     fill(registry, [entry(1, zigbee_vendor="secret chip", contact="who to ask")])
     path = tmp_path / "view.csv"
-    export.write_file(path, "csv", registry.entries(), export.columns_for(role))
+    export.write_file(
+        path,
+        "csv",
+        views.shown_entries(registry, role, manufacturer=0xFFF0),
+        views.columns_for(role),
+    )
     text = path.read_text(encoding="utf-8-sig")
     assert ("secret chip" in text) == (role == "ssc")
     assert ("who to ask" in text) == (role != "everyone")
@@ -111,7 +131,7 @@ def test_views(registry: Registry, tmp_path: Path, role: export.Role) -> None:
 
 def test_a_manufacturer_must_say_which() -> None:
     with pytest.raises(WrongUsage):
-        export.check_view("manufacturer", None)
+        views.check_view("manufacturer", None)
 
 
 def test_an_export_that_fails_leaves_the_file(tmp_path: Path) -> None:
@@ -250,7 +270,7 @@ FAULTS = {
     ),
     "unknown device type": (
         [{"Device Type": "FRIDGE"}],
-        ["B2 (Device Type): 'FRIDGE' is none of: ESME, GSME, HCALCS, SAPC, PPMID, CH, IHD"],
+        ["B2 (Device Type): 'FRIDGE' must be one of: ESME, GSME, HCALCS, SAPC, PPMID, CH, IHD"],
     ),
     "hash of the wrong length": (
         [{"Manufacturer Image Hash": "ab" * 31}],
@@ -262,28 +282,31 @@ FAULTS = {
     "missing join option": (
         [{"ZigBee Join Option": ""}],
         [
-            "H2 (ZigBee Join Option): it is empty, and must not be; --existing takes entries "
-            "from before MP231"
+            "H2 (ZigBee Join Option): it is empty: a new entry states one of the six join "
+            "options; --existing takes entries from before MP231"
         ],
     ),
     "dual band": (
         [{"ZigBee Join Option": "Dual Band"}],
-        ["H2 (ZigBee Join Option): only a Communications Hub can be Dual Band"],
+        [
+            "H2 (ZigBee Join Option): only a Communications Hub can be Dual Band; --existing takes "
+            "entries from before MP231"
+        ],
     ),
     "hardware that contradicts": (
         [{"Hardware Version": "0200"}],
         [
-            "J2 (Hardware Version): 0200 contradicts the Device Model 00050100, which ends in "
+            "M2 (Hardware Version): 0200 contradicts the Device Model 00050100, which ends in "
             "the hardware version"
         ],
     ),
     "dates that contradict": (
         [{"Listed On": "2024-01-02", "Expires On": "2024-01-01"}],
-        ["K2 (Expires On): 2024-01-01 is before the entry was listed, 2024-01-02"],
+        ["N2 (Expires On): 2024-01-01 is before the entry was listed, 2024-01-02"],
     ),
     "two texts of a version": (
         [{"Firmware Version As Given": "00000010"}],
-        ["J2 (Firmware Version As Given): it is another version than Firmware Version"],
+        ["M2 (Firmware Version As Given): it is another version than Firmware Version"],
     ),
     "several faults": (
         [
@@ -363,7 +386,7 @@ def test_a_cell_beside_the_columns(registry: Registry, tmp_path: Path) -> None:
     rows = rows_of({})
     rows[1].append("what is this?")
     assert refuse(registry, write_rows(tmp_path / "r.csv", rows)) == [
-        "J2: a cell beside the columns"
+        "M2: a cell beside the columns"
     ]
 
 
@@ -386,6 +409,12 @@ def cell_at(row: int, heading: str) -> str:
             "it is the number 1000000000000000, not text: zeros may be lost",
         ),
         ("Device Model", 50100.5, "it is the number 50100.5, not text: zeros may be lost"),
+        ("CPL Entry ID", 1.1, "it is the number 1.1, not text: zeros may be lost"),
+        ("Predecessor CPL Entry IDs", 1.1, "it is the number 1.1, not text: zeros may be lost"),
+        ("Predecessor CPL Entry IDs", datetime.date(2026, 1, 10), "it is the date 2026-01-10"),
+        ("ZigBee Stack Version", datetime.time(3, 10), "it is the time 03:10:00"),
+        ("ZigBee Stack Version", datetime.timedelta(hours=30), "it is the time 1 day, 6:00:00"),
+        ("CPL Entry ID", True, "it is the truth value yes"),
         ("CPL Status", "#REF!", "it holds the error #REF!"),
     ],
 )
@@ -396,19 +425,19 @@ def test_cells_that_are_no_text(
     workbook = openpyxl.load_workbook(path)
     workbook.active[cell_at(2, heading)] = value
     workbook.save(path)
-    assert refuse(registry, path) == [f"{cell_at(2, heading)} ({heading}): {cause}"]
+    [fault] = refuse(registry, path)
+    assert fault.startswith(f"{cell_at(2, heading)} ({heading}): {cause}")
 
 
 def test_numbers_and_dates_where_they_are_meant(registry: Registry, tmp_path: Path) -> None:
     path = write_table(tmp_path / "r.xlsx", rows_of({"Listed On": "x", "Security Counter": "x"}))
     workbook = openpyxl.load_workbook(path)
     sheet = workbook.active
-    sheet["A2"] = 4711
-    sheet["J2"] = datetime.datetime(2023, 1, 31)
-    sheet["K2"] = 3
+    sheet["M2"] = datetime.datetime(2023, 1, 31)
+    sheet["N2"] = 3
     workbook.save(path)
     take(registry, path)
-    found = registry.entry("4711")
+    found = registry.entry("E-1")
     assert (str(found.listed_on), found.security_counter) == ("2023-01-31", 3)
 
 
@@ -443,7 +472,7 @@ def test_several_worksheets(registry: Registry, tmp_path: Path) -> None:
         (b"CPL Entry ID\n" * 5000 + b"\xff\n", "line 5001 has an octet 0xFF that is not UTF-8"),
         (b'CPL Entry ID\n"E-1\n', "is no CSV"),
         (b"PK\x03\x04 and nothing more", "no XLSX workbook"),
-        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, "old Excel file"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" * 64, "an Excel 97-2003 workbook"),
     ],
 )
 def test_files_of_another_kind(registry: Registry, tmp_path: Path, octets: bytes, why: str) -> None:
@@ -479,7 +508,7 @@ def test_memory_is_bounded_while_importing(registry: Registry, tmp_path: Path) -
         )
         write_entries(path, made)
         tracemalloc.start()
-        take(registry, path)
+        take(registry, path, rules=EXISTING)
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
         return most
@@ -491,7 +520,9 @@ def test_memory_is_bounded_while_importing(registry: Registry, tmp_path: Path) -
 def test_progress_is_told(registry: Registry, tmp_path: Path) -> None:
     path = write_entries(tmp_path / "r.csv", [entry(n) for n in range(1200)])
     told: list[tuple[int, int]] = []
-    import_file(registry, path, WHY, progress=lambda done, total: told.append((done, total)))
+    import_file(
+        registry, path, WHY, rules=EXISTING, progress=lambda done, total: told.append((done, total))
+    )
     assert told[-1] == (path.stat().st_size, path.stat().st_size)
     assert len(told) >= 2
 

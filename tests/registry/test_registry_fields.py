@@ -73,7 +73,7 @@ def test_join_options_whatever_their_dash_and_case(option: str) -> None:
 
 def test_no_join_option() -> None:
     with pytest.raises(BadValue, match="Dual Band"):
-        BY_NAME["join_option"].parse("Single Band")
+        BY_NAME["join_option"].parse("Triple Band")
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_no_predecessors(text: str) -> None:
         ("listed_on", "2023-02-30"),
         ("listed_on", "01/02/2023"),
         ("listed_on", "20230201"),
-        ("contact", "two\nlines"),
+        ("manufacturer", "two\nlines"),
         ("contact", "x" * 257),
         ("security_counter", "-1"),
         ("security_counter", "4294967296"),

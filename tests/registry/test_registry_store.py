@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
+import json
 import sqlite3
 import threading
 from pathlib import Path
@@ -14,15 +16,15 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
-from registries import WHY, entry, fill, same_but
+from registries import WHY, entry, everything, fill, same_but
 from strategies import entries
 
 from hanboot.errors import BadFile, Refused, WrongUsage
-from hanboot.registry.storage import database, history
+from hanboot.registry.storage import audit, database, history
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import REVISION, Base
-from hanboot.registry.storage.store import Registry, Writer
+from hanboot.registry.storage.store import Registry
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -30,11 +32,10 @@ from hanboot.registry.storage.store import Registry, Writer
 def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, made: list) -> None:
     with Registry(Database(":memory:", create=True)) as registry:
         fill(registry, made)
-        found = registry.entries()
+        found = everything(registry)
         assert sorted(found, key=lambda e: e.cpl_entry_id) == sorted(
             made, key=lambda e: e.cpl_entry_id
         )
-        assert registry.find(e.cpl_entry_id for e in made) == {e.cpl_entry_id: e for e in made}
 
 
 def test_more_than_a_page(registry: Registry) -> None:
@@ -78,7 +79,7 @@ def test_history_keeps_who_when_and_why(registry: Registry) -> None:
         writer.correct(first, same_but(first, status="Withdrawn", predecessors=("E-1", "E-7")))
     with registry.database.reading() as connection:
         changes = list(history.changes(connection, "E-2"))
-        assert history.verify(connection) == 2
+        assert audit.verify(connection) == 2
     assert [
         (c.attribution.author, c.attribution.reason, c.attribution.source) for c in changes
     ] == [
@@ -142,7 +143,7 @@ def test_history_that_was_rewritten_shows(registry: Registry, statement: str) ->
             connection.execute(sa.text(f"DROP TRIGGER {trigger}"))
         connection.execute(sa.text(statement))
     with registry.database.reading() as connection, pytest.raises(Refused, match="was changed"):
-        history.verify(connection)
+        audit.verify(connection)
 
 
 @pytest.mark.parametrize(("author", "reason"), [("", "x"), ("x", " "), ("x", "a\nb")])
@@ -161,6 +162,39 @@ def test_migrations_make_what_the_models_say(registry: Registry) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
+def _fill_as_then(connection: sa.Connection) -> None:
+    """An entry and its change set, as schemas 0001 and 0002 kept them."""
+    columns = {
+        "cpl_entry_id": "E-1",
+        "device_type": "PPMID",
+        "manufacturer_code": "FFF0",
+        "device_model": "00050100",
+        "firmware_version": "00000001",
+        "firmware_version_text": "00000001",
+        "image_hash": entry(1).image_hash.hex(),
+        "status": "Active",
+        "join_option": "2.4 GHz Only",
+        "predecessors_stated": 1,
+        "zigbee_vendor": "Example Radios",
+    }
+    tables = sa.MetaData()
+    tables.reflect(connection)
+    connection.execute(sa.insert(tables.tables["entry"]).values(columns))
+    texts = {
+        name: text
+        for name, text in columns.items()
+        if name not in ("predecessors_stated", "join_option")
+    }
+    texts |= {"predecessors": "N/A", "join_option": "2.4 GHz Only"}
+    after = json.dumps(texts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    head = [1, "2025-01-01T00:00:00Z", "a test", "to test", ""]
+    sha = hashlib.sha256(bytes(32))
+    for values in (head, ["E-1", None, after]):
+        sha.update(json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode())
+    connection.execute(sa.insert(tables.tables["change"]).values((1, 0, "E-1", None, after)))
+    connection.execute(sa.insert(tables.tables["change_set"]).values((*head, sha.hexdigest())))
+
+
 @pytest.mark.parametrize("revision", database.known_revisions()[:-1])
 def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
     """One that is made as it was at that step, with an entry and its history in it."""
@@ -170,18 +204,16 @@ def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
         config.set_main_option("script_location", "hanboot.registry.storage:migrations")
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
-        writer = Writer(connection, WHY)
-        writer.add([entry(1)])
-        writer.close()
+        _fill_as_then(connection)
     with pytest.raises(BadFile, match="older schema") as caught:
         Database(str(path))
     assert "hanboot registry migrate" in caught.value.what_to_do
     upgraded = Database(str(path), upgrade=True)
     assert upgraded.found_at == revision
     with Registry(upgraded) as registry:
-        assert registry.entries() == [entry(1)]
+        assert everything(registry) == [entry(1, zigbee_vendor="Example Radios")]
         with registry.database.reading() as connection:
-            assert history.verify(connection) == 1
+            assert audit.verify(connection) == 1
             context = MigrationContext.configure(connection, opts={"compare_type": True})
             assert compare_metadata(context, Base.metadata) == []
 

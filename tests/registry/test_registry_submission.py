@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from registries import WHY, digest, entry, entry_of, fill, make_image, write_rows
+from registries import SSC_COLUMNS, WHY, digest, entry, entry_of, fill, make_image, write_rows
 
 from hanboot.errors import BadFile, Refused
 from hanboot.image import ota_file
@@ -26,7 +26,12 @@ ROW = {
     "device_type": "PPMID",
     "status": "Active",
     "join_option": "2.4 GHz Only",
+    "zigbee_vendor": "Example Radios",
+    "zigbee_stack": "3.2",
+    "zigbee_certificate": "ZCP-0001",
 }
+HEADINGS = ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option", *SSC_COLUMNS]
+CELLS = ["PPMID", "Active", "2.4 GHz Only", *SSC_COLUMNS.values()]
 
 
 @pytest.fixture
@@ -59,8 +64,8 @@ def test_a_row_in_a_file(registry: Registry, tmp_path: Path) -> None:
     path = write_rows(
         tmp_path / "row.csv",
         [
-            ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option", "Firmware Version"],
-            ["E-2", "PPMID", "Active", "2.4 GHz Only", ""],
+            [*HEADINGS, "Firmware Version"],
+            ["E-2", *CELLS, ""],
         ],
     )
     with sheets.rows(path, SheetLayout()) as rows:
@@ -70,9 +75,8 @@ def test_a_row_in_a_file(registry: Registry, tmp_path: Path) -> None:
 
 def test_one_image_several_rows(registry: Registry, tmp_path: Path) -> None:
     first = make_image(8, hardware=(0x0100, 0x0101))
-    columns = ["CPL Entry ID", "Device Type", "CPL Status", "ZigBee Join Option", "Device Model"]
-    both = [["A", "PPMID", "Active", "2.4 GHz Only", "00050100"]]
-    both += [["B", "PPMID", "Active", "2.4 GHz Only", "00050101"]]
+    columns = [*HEADINGS, "Device Model"]
+    both = [["A", *CELLS, "00050100"], ["B", *CELLS, "00050101"]]
     with sheets.rows(write_rows(tmp_path / "r.csv", [columns, *both]), SheetLayout()) as rows:
         done, compared = submit(registry, first, rows, "r.csv", WHY)
     assert (done.added, len(compared)) == (2, 2)
@@ -174,7 +178,8 @@ def test_an_image_that_is_not_ours(registry: Registry) -> None:
     foreign[60:64] = b"\0\0\0\0"
     loaded = ota_file.load(bytes(foreign))
     assert loaded.manifest is None
-    done, compared = submit(registry, loaded, rows_from(ROW | {"cpl_entry_id": "F-9"}), "made", WHY)
+    row = ROW | {"cpl_entry_id": "F-9", "predecessors": "N/A"}
+    done, compared = submit(registry, loaded, rows_from(row), "made", WHY)
     assert done.added == 1
     assert "no list" in compared[0].notes[0]
-    assert registry.entry("F-9").predecessors is None
+    assert registry.entry("F-9").predecessors == ()

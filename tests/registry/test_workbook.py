@@ -5,18 +5,15 @@ from __future__ import annotations
 import datetime
 from pathlib import Path
 from typing import Any
-from xml.parsers.expat import ExpatError
 
 import openpyxl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openpyxl.utils.datetime import CALENDAR_WINDOWS_1900
 
 from hanboot.errors import BadFile
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.table import ErrorValue, Formula, Number, Row, SheetLayout
-from hanboot.registry.exchange.workbook import Book, WorksheetParser
 
 VALUES: list[tuple[Any, str]] = [
     ("PPMID", "PPMID"),
@@ -86,68 +83,6 @@ def test_whatever_openpyxl_writes_is_read(
         while cells and not cells[-1]:
             cells = cells[:-1]
         assert read_back.get(number, []) == cells
-
-
-# --- XML of other programs
-
-HEAD = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
-TAIL = "</sheetData></worksheet>"
-BOOK = Book(["first", " second "], {7}, set(), CALENDAR_WINDOWS_1900)
-
-
-def parse(xml: str, step: int = 1 << 20) -> list[tuple[int, list[str]]]:
-    parser, octets = WorksheetParser(BOOK), xml.encode()
-    found = []
-    for start in range(0, len(octets), step):
-        found += parser.feed(octets[start : start + step])
-    found += parser.feed(b"")
-    return [(row.number, row.cells) for row in found]
-
-
-@pytest.mark.parametrize(
-    ("rows", "expected"),
-    [
-        ('<row r="3"><c r="B3" t="s"><v>1</v></c></row>', [(3, ["", "second"])]),
-        ("<row><c><v>1</v></c><c><v>2</v></c></row><row/>", [(1, ["1", "2"]), (2, [])]),
-        ('<row r="1"><c r="AB1" t="str"><v>x</v></c></row>', [(1, [""] * 27 + ["x"])]),
-        ('<row r="1"><c r="A1" s="7"><v>45351</v></c></row>', [(1, ["2024-02-29"])]),
-        ('<row r="1"><c r="A1" s="7"><v>9e9</v></c></row>', [(1, ["#VALUE!"])]),
-        ('<row r="1"><c r="A1" t="d"><v>2024-02-29</v></c></row>', [(1, ["2024-02-29"])]),
-        ('<row r="1"><c r="A1"><f>A2+1</f><v>7</v></c></row>', [(1, ["=A2+1"])]),
-        ('<row r="1"><c r="A1"><f t="shared" si="0"/><v>7</v></c></row>', [(1, ["=..."])]),
-        (
-            '<row r="1"><c r="A1" t="inlineStr"><is><r><t>one </t></r><r><t>text</t></r>'
-            "<rPh><t>read aloud</t></rPh></is></c></row>",
-            [(1, ["one text"])],
-        ),
-        ('<row r="1"><c r="B1"><v>2</v></c><c r="A1"><v>1</v></c></row>', [(1, ["1", "2"])]),
-    ],
-)
-@pytest.mark.parametrize("step", [1, 7, 1 << 20])
-def test_other_programs(rows: str, expected: list[tuple[int, list[str]]], step: int) -> None:
-    assert parse(HEAD + rows + TAIL, step) == expected
-
-
-def test_a_prefix_before_every_element() -> None:
-    xml = '<x:worksheet xmlns:x="urn:x"><x:sheetData><x:row r="1"><x:c r="A1"><x:v>5</x:v></x:c>'
-    assert parse(xml + "</x:row></x:sheetData></x:worksheet>") == [(1, ["5"])]
-
-
-@pytest.mark.parametrize(
-    "xml",
-    [
-        "<!DOCTYPE worksheet []>" + HEAD + TAIL,
-        HEAD + '<row r="1"><c r="A1" t="s"><v>2</v></c></row>' + TAIL,
-        HEAD + '<row r="1"><c r="SG1"><v>2</v></c></row>' + TAIL,
-        HEAD + '<row r="1"><c r="A1"><v>two</v></c></row>' + TAIL,
-        HEAD + '<row r="x"/>' + TAIL,
-        HEAD + f'<row r="1"><c r="A1" t="str"><v>{"x" * 40_000}</v></c></row>' + TAIL,
-        HEAD,
-    ],
-)
-def test_what_is_no_worksheet(xml: str) -> None:
-    with pytest.raises((ValueError, IndexError, ExpatError)):
-        parse(xml)
 
 
 def test_a_worksheet_cut_short_is_told_in_words(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import getpass
 import sys
@@ -14,6 +15,7 @@ import click
 
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Model
+from hanboot.registry.exchange.views import ROLES
 from hanboot.registry.fields import BY_NAME, BadValue
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
@@ -25,15 +27,18 @@ FILE = click.Path(path_type=Path)
 
 
 def attribution_options(command: _Command) -> _Command:
-    """--author and --reason, which every change needs."""
-    author = click.option(
-        "--author",
-        envvar="HANBOOT_AUTHOR",
-        default=_login_name,
-        help="Who makes the change. Default: your login name.",
-    )
-    reason = click.option("--reason", required=True, help="Why, for the history.")
-    return author(reason(command))
+    """--author, --reason, --party and --channel, which every change takes; as `attribution`."""
+
+    @functools.wraps(command)
+    def attributed(
+        *given: Any, author: str, reason: str, party: str, channel: str, **more: Any
+    ) -> Any:
+        attribution = Attribution(author, reason, "", party, channel)
+        return command(*given, attribution=attribution, **more)
+
+    for option in reversed(_ATTRIBUTION):
+        attributed = option(attributed)
+    return attributed  # type: ignore[return-value]
 
 
 def _login_name() -> str:
@@ -41,6 +46,24 @@ def _login_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError, ImportError):
         return ""
+
+
+_ATTRIBUTION = (
+    click.option(
+        "--author",
+        envvar="HANBOOT_AUTHOR",
+        default=_login_name,
+        help="Who makes the change. Default: your login name.",
+    ),
+    click.option("--reason", required=True, help="Why, for the history."),
+    click.option(
+        "--party",
+        envvar="HANBOOT_PARTY",
+        default="",
+        help="The organisation that is responsible for it: whoever submitted it.",
+    ),
+    click.option("--channel", default="", help="The way it came: 'CPL Tool', 'email', ..."),
+)
 
 
 def parse_model(text: str) -> Model:
@@ -96,31 +119,43 @@ def collect_rarely() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
+role_option = click.option(
+    "--role",
+    type=click.Choice(ROLES),
+    default="supplier",
+    show_default=True,
+    help="Who will see it: the FIR is for SEC parties, ZigBee chipset and stack for the SSC.",
+)
+ssc_option = click.option(
+    "--ssc-registry",
+    "ssc_url",
+    envvar="HANBOOT_SSC_REGISTRY",
+    metavar="URL",
+    help="Database of what is for the SSC alone, where it lies apart.",
+)
+
+
 @contextlib.contextmanager
-def opened(url: str) -> Iterator[Registry]:
+def opened(url: str, ssc_url: str | None = None) -> Iterator[Registry]:
     """A registry that is there."""
     collect_rarely()
-    with Registry(Database(url)) as registry:
+    with Registry(Database(url), Database(ssc_url) if ssc_url else None) as registry:
         yield registry
 
 
 @contextlib.contextmanager
-def opened_or_made(url: str) -> Iterator[Registry]:
+def opened_or_made(url: str, ssc_url: str | None = None) -> Iterator[Registry]:
     """A registry; one that is made here is gone again if the body fails."""
     collect_rarely()
     database = Database(url, create=True)
     try:
-        with Registry(database) as registry:
+        with Registry(database, Database(ssc_url) if ssc_url else None) as registry:
             yield registry
     except BaseException:
         database.discard()
         raise
     if database.found_at is None:
         click.echo(f"{database.name} was made", err=True)
-
-
-def attribution_of(author: str, reason: str) -> Attribution:
-    return Attribution(author, reason)
 
 
 @contextlib.contextmanager

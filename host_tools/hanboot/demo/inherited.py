@@ -27,6 +27,9 @@ _ROW = {
     "device_type": "PPMID",
     "device_model": "00050100",
     "join_option": "2.4 GHz Only",
+    "zigbee_vendor": "Example Radios",
+    "zigbee_stack": "3.2",
+    "zigbee_certificate": "ZCP-0001",
     "contact": "firmware@displays.example",
 }
 

@@ -18,8 +18,8 @@ from sqlalchemy.engine import Connection, Row
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import DeviceType, Model
 from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.entries import IDS_AT_ONCE
 from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION, ENTRY
-from hanboot.registry.storage.store import IDS_AT_ONCE
 
 #: What of a device's life matters here; only a commissioned device is sent firmware.
 State = Literal["Commissioned", "Suspended", "Decommissioned"]
@@ -107,7 +107,13 @@ def parse_device_id(text: str) -> str:
 
 @dataclass(frozen=True)
 class Distribution:
-    """One attempt to bring an image to a device. outcome: activated, refused, failed."""
+    """One attempt to bring an image to a device.
+
+    Attributes:
+        outcome: activated, staged (sent and accepted, not started), refused, failed.
+        command: that sent it; None of what was recorded before that was asked for.
+        override: number of the change set in which its sender lifted a ban.
+    """
 
     at: str
     device_id: str
@@ -118,6 +124,8 @@ class Distribution:
     reason_code: int | None
     reason: str | None
     detail: str | None
+    command: str | None = None
+    override: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -130,6 +138,8 @@ class Distribution:
             "outcome": self.outcome,
             "reason": {"code": self.reason_code, "name": self.reason} if self.reason else None,
             "detail": self.detail,
+            "command": self.command,
+            "override": self.override,
         }
 
 

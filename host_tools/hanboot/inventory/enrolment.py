@@ -11,8 +11,8 @@ from hanboot.explain.versions import device_type_text
 from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets
+from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.mapping import fold
-from hanboot.registry.exchange.rows import Fault
 from hanboot.registry.exchange.table import Number, Row, SheetLayout, address
 from hanboot.registry.fields import BY_NAME, BadValue, one_of, parse_version
 from hanboot.registry.progress import Progress

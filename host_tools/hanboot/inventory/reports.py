@@ -29,8 +29,9 @@ from hanboot.errors import BadFile, HanbootError
 from hanboot.inventory.devices import Device, Inventory, find_devices, parse_device_id
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BadValue, parse_hash, parse_version
+from hanboot.registry.storage.entries import IDS_AT_ONCE
 from hanboot.registry.storage.schema import DEVICE, ENTRY
-from hanboot.registry.storage.store import IDS_AT_ONCE, read_setting
+from hanboot.registry.storage.settings import read_setting
 
 DAY_S = 86_400
 

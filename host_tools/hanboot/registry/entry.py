@@ -35,6 +35,12 @@ JoinOption = Literal[
 ]
 JOIN_OPTIONS: tuple[JoinOption, ...] = get_args(JoinOption)
 
+#: What the CPL's optional field took before MP231; entries from then keep it.
+OldBand = Literal["Single Band", "Single Band (2.4 GHz)", "Single Band (Sub-GHz)"]
+OLD_BANDS: tuple[OldBand, ...] = get_args(OldBand)
+
+BANDS: tuple[JoinOption | OldBand, ...] = (*JOIN_OPTIONS, *OLD_BANDS)
+
 #: SECMP0009: fixes are 'non-commercially released', enhancements agreed with a supplier are not.
 ReleaseKind = Literal["non-commercial", "commercial"]
 RELEASE_KINDS: tuple[ReleaseKind, ...] = get_args(ReleaseKind)
@@ -80,13 +86,20 @@ class Entry:
         firmware_version_text: the same as it was given; hexadecimal and BCD have the same digits.
         image_hash: Manufacturer Image Hash, SHA-256.
         status: of the listing, from `status_since` on; `status_on` knows about the dates.
+        manufacturer_code_text, device_model_text: as they were given, where SMETS1 has fewer
+            digits; None where they are in full.
+        common_name: what people call the firmware.
+        certificate: of Commercial Product Assurance (CPA).
         listed_on, expires_on: first day, and last day of the assurance certificate.
-        join_option: mandatory for new entries of MP231's device types.
+        renewal_on: day on which the certificate is to be renewed; changes no status.
+        join_option: mandatory for new entries of MP231's device types; an old band in others.
         predecessors: CPL Entry IDs that it may follow; () is 'N/A', a first version; None is
             'not stated'.
         minimum_base_version, security_counter, point_of_no_return: what a hanboot image of it
             says beyond MP231; `submission` fills them in.
-        zigbee_vendor, zigbee_stack: for the SSC only.
+        free_text: the CPL's own free-text field.
+        zigbee_vendor, zigbee_stack, zigbee_certificate: for the SSC only; kept apart, see
+            `storage.ssc`, and None where that was not asked for.
     """
 
     cpl_entry_id: str
@@ -101,10 +114,16 @@ class Entry:
     model_name: str | None = None
     smets_version: str | None = None
     gbcs_version: str | None = None
+    common_name: str | None = None
+    manufacturer_code_text: str | None = None
+    device_model_text: str | None = None
+    certificate: str | None = None
+    free_text: str | None = None
     listed_on: datetime.date | None = None
     status_since: datetime.date | None = None
     expires_on: datetime.date | None = None
-    join_option: JoinOption | None = None
+    renewal_on: datetime.date | None = None
+    join_option: JoinOption | OldBand | None = None
     predecessors: tuple[str, ...] | None = None
     contact: str | None = None
     release_notes: str | None = None
@@ -114,6 +133,7 @@ class Entry:
     point_of_no_return: bool | None = None
     zigbee_vendor: str | None = None
     zigbee_stack: str | None = None
+    zigbee_certificate: str | None = None
 
     @property
     def model(self) -> Model:

@@ -1,8 +1,9 @@
 """How each field of an entry is read from a cell, written to one, and who may see it.
 
 Hexadecimal and BCD firmware versions are the same digits in a cell, and digits is how they are
-taken: eight of them, never a number to be converted. What a spreadsheet made a number of has lost
-its leading zeros or its E, so such a cell is refused.
+taken: eight of them, never a number to be converted. What a spreadsheet made a number, a date or a
+truth value of is not what was typed any more (00050100 lost its zeros, 1.10 became 1.1), so in
+columns of identifiers and versions such a cell is refused.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from hanboot.registry.entry import (
+    BANDS,
     DEVICE_TYPES,
     JOIN_OPTIONS,
+    OLD_BANDS,
     RELEASE_KINDS,
     STATUSES,
     DeviceType,
@@ -26,6 +29,7 @@ from hanboot.registry.entry import (
 Part = Literal["cpl", "fir", "ssc"]
 
 TEXT_MAX = 256
+LONG_TEXT_MAX = 4096
 _ID_MAX = 64
 _HASH_DIGITS = 64
 _PREDECESSORS_MAX = 1000
@@ -46,7 +50,7 @@ class Field:
         parse: the value of a text that is not empty; BadValue if it is none.
         show: the text of a value that is not None.
         required: whether a new entry must have it.
-        is_code: whether a cell that a spreadsheet takes for a number is refused.
+        is_identifier: an identifier or a version; a cell that is not text is refused.
     """
 
     name: str
@@ -55,7 +59,7 @@ class Field:
     parse: Callable[[str], Any]
     show: Callable[[Any], str] = field(default=str)
     required: bool = False
-    is_code: bool = False
+    is_identifier: bool = False
 
     def text(self, value: Any) -> str:
         return "" if value is None else self.show(value)
@@ -67,7 +71,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:-]*")
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 # digits in pairs, with the same separator between them all
 _PAIRS = re.compile(r"[0-9A-Fa-f]{2}(?:([ .:-])[0-9A-Fa-f]{2})(?:\1[0-9A-Fa-f]{2})*")
-# what XML 1.0 cannot carry, and line ends: a cell is one line
+# what XML 1.0 cannot carry, and line ends
+_LINE_END = re.compile("\r\n|\r|\u2028|\u2029")
 _NOT_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufffe\uffff]")
 
 
@@ -80,6 +85,13 @@ def parse_id(text: str) -> str:
     if text.upper() == "N/A":
         raise BadValue("N/A is not a CPL Entry ID")
     return text
+
+
+def parse_short_code(text: str, digits: int) -> int:
+    """A code of SMETS1, which may have fewer digits than those of SMETS2."""
+    if not _HEX.fullmatch(text) or len(text) > digits:
+        raise BadValue(f"{_quoted(text)} is not a code: at most {digits} hexadecimal digits")
+    return int(text, 16)
 
 
 def _digits(text: str, count: int, what: str) -> str:
@@ -106,12 +118,24 @@ def _show_hex(count: int) -> Callable[[int], str]:
 _parse_version = _hex(8, "a firmware version")
 
 
-def parse_version(text: str, device_type: DeviceType | None = None) -> int:
+_SMETS1 = re.compile(r"\s*(?:SMETS\s*1\b|v?1(?:\.\d+)*\s*$)", re.IGNORECASE)
+
+
+def is_smets1(smets_version: str | None) -> bool:
+    """Whether a SMETS version such as "SMETS1" or "1.2" is one of the first."""
+    return bool(smets_version and _SMETS1.match(smets_version))
+
+
+def parse_version(
+    text: str, device_type: DeviceType | None = None, smets_version: str | None = None
+) -> int:
     """A firmware version by its digits, hexadecimal or BCD.
 
-    The inventory shows Communications Hubs with fewer than eight digits, such as 9001.
+    The inventory shows Communications Hubs with fewer than eight digits, such as 9001; so does the
+    CPL with SMETS1 devices.
     """
-    if device_type == "CH" and len(text) < 8 and _HEX.fullmatch(text):
+    may_be_short = device_type == "CH" or is_smets1(smets_version)
+    if may_be_short and len(text) < 8 and _HEX.fullmatch(text):
         return int(text, 16)
     return _parse_version(text)
 
@@ -129,7 +153,7 @@ def one_of(values: tuple[str, ...], others: Mapping[str, str] | None = None) -> 
         try:
             return known[_folded(text)]
         except KeyError:
-            raise BadValue(f"{_quoted(text)} is none of: {', '.join(values)}") from None
+            raise BadValue(f"{_quoted(text)} must be one of: {', '.join(values)}") from None
 
     return parse
 
@@ -140,11 +164,26 @@ def _folded(text: str) -> str:
 
 
 def parse_text(text: str) -> str:
+    """One line of text."""
     if bad := _NOT_TEXT.search(text):
-        raise BadValue(f"it holds the character U+{ord(bad.group()):04X}, which is no text")
+        raise BadValue(f"it holds the character U+{ord(bad.group()):04X}, which is not text")
     if len(text) > TEXT_MAX:
         raise BadValue(f"{len(text)} characters, at most {TEXT_MAX} are kept")
     return text
+
+
+def lines_of_text(longest: int) -> Callable[[str], str]:
+    """Reads text that may have several lines, as Alt+Enter makes them in a spreadsheet."""
+
+    def parse(text: str) -> str:
+        text = _LINE_END.sub("\n", text)
+        if bad := _NOT_TEXT.search(text.replace("\n", " ").replace("\t", " ")):
+            raise BadValue(f"it holds the character U+{ord(bad.group()):04X}, which is not text")
+        if len(text) > longest:
+            raise BadValue(f"{len(text)} characters, at most {longest} are kept")
+        return text
+
+    return parse
 
 
 def parse_date(text: str) -> datetime.date:
@@ -211,9 +250,11 @@ _CH_NAMES = {
     "SMETS2 Communications Hub": "CH",
 }
 
+_BAND_NAMES = {"Single Band (2.4GHz)": "Single Band (2.4 GHz)"}
+
 #: Every field, in the order of the columns.
 FIELDS = (
-    Field("cpl_entry_id", "CPL Entry ID", "cpl", parse_id, required=True),
+    Field("cpl_entry_id", "CPL Entry ID", "cpl", parse_id, required=True, is_identifier=True),
     Field("device_type", "Device Type", "cpl", one_of(DEVICE_TYPES, _CH_NAMES), required=True),
     Field(
         "manufacturer_code",
@@ -222,7 +263,14 @@ FIELDS = (
         _hex(4, "a manufacturer code"),
         _show_hex(4),
         required=True,
-        is_code=True,
+        is_identifier=True,
+    ),
+    Field(
+        "manufacturer_code_text",
+        "Manufacturer Code As Given",
+        "cpl",
+        parse_text,
+        is_identifier=True,
     ),
     Field("manufacturer", "Manufacturer", "cpl", parse_text),
     Field(
@@ -232,8 +280,9 @@ FIELDS = (
         _hex(8, "a device model (Image type and hardware version)"),
         _show_hex(8),
         required=True,
-        is_code=True,
+        is_identifier=True,
     ),
+    Field("device_model_text", "Device Model As Given", "cpl", parse_text, is_identifier=True),
     Field("model_name", "Model Name", "cpl", parse_text),
     Field(
         "hardware_version",
@@ -241,7 +290,7 @@ FIELDS = (
         "cpl",
         _hex(4, "a hardware version"),
         _show_hex(4),
-        is_code=True,
+        is_identifier=True,
     ),
     Field(
         "firmware_version",
@@ -250,9 +299,11 @@ FIELDS = (
         parse_text,
         _show_hex(8),
         required=True,
-        is_code=True,
+        is_identifier=True,
     ),
-    Field("firmware_version_text", "Firmware Version As Given", "cpl", parse_text, is_code=True),
+    Field(
+        "firmware_version_text", "Firmware Version As Given", "cpl", parse_text, is_identifier=True
+    ),
     Field(
         "image_hash",
         "Manufacturer Image Hash",
@@ -260,24 +311,31 @@ FIELDS = (
         parse_hash,
         bytes.hex,
         required=True,
-        is_code=True,
+        is_identifier=True,
     ),
-    Field("smets_version", "SMETS Version", "cpl", parse_text),
-    Field("gbcs_version", "GBCS Version", "cpl", parse_text),
+    Field("smets_version", "SMETS Version", "cpl", parse_text, is_identifier=True),
+    Field("gbcs_version", "GBCS Version", "cpl", parse_text, is_identifier=True),
     Field("status", "CPL Status", "cpl", one_of(STATUSES), required=True),
     Field("listed_on", "Listed On", "cpl", parse_date, datetime.date.isoformat),
     Field("status_since", "Status Since", "cpl", parse_date, datetime.date.isoformat),
+    Field("certificate", "CPA Certificate", "cpl", parse_text, is_identifier=True),
     Field("expires_on", "Expires On", "cpl", parse_date, datetime.date.isoformat),
-    Field("join_option", "ZigBee Join Option", "cpl", one_of(JOIN_OPTIONS), _show_join_option),
+    Field("renewal_on", "Renewal On", "cpl", parse_date, datetime.date.isoformat),
+    Field(
+        "join_option", "ZigBee Join Option", "cpl", one_of(BANDS, _BAND_NAMES), _show_join_option
+    ),
+    Field("free_text", "Free Text", "cpl", lines_of_text(LONG_TEXT_MAX)),
     Field(
         "predecessors",
         "Predecessor CPL Entry IDs",
         "fir",
         parse_predecessors,
         lambda ids: ", ".join(ids) or "N/A",
+        is_identifier=True,
     ),
-    Field("contact", "Manufacturer Contact", "fir", parse_text),
-    Field("release_notes", "Release Notes", "fir", parse_text),
+    Field("common_name", "Common Firmware Name", "fir", parse_text, is_identifier=True),
+    Field("contact", "Manufacturer Contact", "fir", lines_of_text(TEXT_MAX)),
+    Field("release_notes", "Release Notes", "fir", lines_of_text(TEXT_MAX)),
     Field(
         "release_kind",
         "Release Kind",
@@ -296,7 +354,7 @@ FIELDS = (
         "fir",
         _hex(8, "a firmware version"),
         _show_hex(8),
-        is_code=True,
+        is_identifier=True,
     ),
     Field("security_counter", "Security Counter", "fir", _parse_counter),
     Field(
@@ -307,10 +365,14 @@ FIELDS = (
         lambda flag: "yes" if flag else "no",
     ),
     Field("zigbee_vendor", "ZigBee Chipset Vendor", "ssc", parse_text),
-    Field("zigbee_stack", "ZigBee Stack Version", "ssc", parse_text),
+    Field("zigbee_stack", "ZigBee Stack Version", "ssc", parse_text, is_identifier=True),
+    Field("zigbee_certificate", "ZigBee Stack Certificate", "ssc", parse_text, is_identifier=True),
 )
 
 BY_NAME = {column.name: column for column in FIELDS}
+
+#: What MP231 keeps for the Security Sub-Committee.
+SSC_NAMES = tuple(column.name for column in FIELDS if column.part == "ssc")
 
 #: Columns whose value is part of another's: shown, checked when read, not kept by themselves.
 DERIVED = ("hardware_version",)
@@ -338,9 +400,17 @@ _TAKES = {
     "device_model": "8 hex digits: Image type, hardware version",
     "firmware_version": "8 digits",
     "firmware_version_text": "the same digits, as the manufacturer writes them",
+    "manufacturer_code_text": "of SMETS1: the same with fewer digits",
+    "device_model_text": "of SMETS1: the same with fewer digits",
+    "common_name": "text: what people call the firmware",
+    "free_text": "text, also of several lines",
+    "release_notes": "text, also of several lines",
+    "contact": "text, also of several lines",
     "image_hash": "64 hex digits, SHA-256",
     "status": ", ".join(STATUSES),
-    "join_option": "; ".join(map(_show_join_option, JOIN_OPTIONS)),
+    "join_option": "; ".join(map(_show_join_option, JOIN_OPTIONS))
+    + "; of entries from before MP231 also "
+    + ", ".join(OLD_BANDS),
     "predecessors": "CPL Entry IDs, N/A, or empty",
     "release_kind": "non-commercial (a fix), commercial (SECMP0009)",
     "minimum_base_version": "8 digits",

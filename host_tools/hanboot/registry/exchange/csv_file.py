@@ -33,12 +33,26 @@ def rows(path: Path, layout: SheetLayout, progress: Progress) -> Iterator[Iterat
         yield _stream(path, text, layout, lambda: progress(raw.tell(), total))
 
 
-def wrong_encoding(path: Path, why: str) -> BadFile:
+def wrong_encoding(path: Path, why: str, encoding: str = "cp1252") -> BadFile:
     return BadFile(
         f"cannot read {path}",
         why,
-        'save it as "CSV UTF-8", or name its encoding in a mapping file: encoding = "cp1252"',
+        f'save it as "CSV UTF-8", or name its encoding in a mapping file: encoding = "{encoding}"',
     )
+
+
+def _refuse_separator_line(path: Path, line: str, layout: SheetLayout) -> None:
+    """Some programs begin a file with a line that is for Excel alone."""
+    if layout.heading_row == 1 and (named := _SEPARATOR_LINE.fullmatch(line.strip())):
+        raise BadFile(
+            f"cannot read {path}",
+            f"line 1 is '{named.group()}', which names a delimiter, and holds no headings",
+            "remove that line, or have a mapping file skip it: heading_row = 2 and "
+            f'delimiter = "{named.group(1)}"',
+        )
+
+
+_SEPARATOR_LINE = re.compile(r"sep=(.)", re.IGNORECASE)
 
 
 class _DecodedLines:
@@ -79,6 +93,7 @@ def _stream(
     path: Path, lines: _DecodedLines, layout: SheetLayout, tell: Callable[[], None]
 ) -> Iterator[Row]:
     first = next(lines, "")
+    _refuse_separator_line(path, first, layout)
     number = 1
     while number < layout.heading_row:
         first, number = next(lines, ""), number + 1

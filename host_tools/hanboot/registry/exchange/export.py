@@ -1,4 +1,4 @@
-"""Export as CSV or XLSX, by role: a view is what may be handed to somebody.
+"""Export as CSV or XLSX, by role: a view is what may be handed out.
 
 A view is for handing out. Who has the database file sees everything in it.
 """
@@ -10,44 +10,17 @@ import csv
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, get_args
+from typing import IO, Any, Literal
 
-from hanboot.errors import BadFile, WrongUsage
+from hanboot.errors import BadFile
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange.csv_file import protect
-from hanboot.registry.fields import FIELDS, Field, Part, texts_of
+from hanboot.registry.fields import Field, texts_of
 from hanboot.registry.progress import Progress
-
-#: Who looks. everyone: the CPL is public. supplier: and the FIR, which is for SEC parties.
-#: manufacturer: the same of its own entries. ssc: everything; MP231 keeps chipset and stack for it.
-Role = Literal["everyone", "supplier", "manufacturer", "ssc"]
-ROLES: tuple[Role, ...] = get_args(Role)
-
-_PARTS: dict[Role, tuple[Part, ...]] = {
-    "everyone": ("cpl",),
-    "supplier": ("cpl", "fir"),
-    "manufacturer": ("cpl", "fir"),
-    "ssc": ("cpl", "fir", "ssc"),
-}
 
 Format = Literal["csv", "xlsx"]
 
 _ROWS_PER_PROGRESS = 500
-
-
-def columns_for(role: Role) -> tuple[Field, ...]:
-    """The columns that a role sees."""
-    return tuple(column for column in FIELDS if column.part in _PARTS[role])
-
-
-def check_view(role: Role, manufacturer: int | None) -> None:
-    """Refuses a manufacturer's view of nobody in particular."""
-    if role == "manufacturer" and manufacturer is None:
-        raise WrongUsage(
-            "a manufacturer sees its own entries",
-            "which manufacturer it is was not said",
-            "give --manufacturer CODE",
-        )
 
 
 def write_csv(file: IO[str], entries: Iterable[Entry], columns: Sequence[Field]) -> int:

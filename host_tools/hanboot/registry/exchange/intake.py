@@ -8,38 +8,40 @@ twice, rows that contradict each other) the database finds.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from hanboot.errors import BadFile
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import sheets
+from hanboot.registry.exchange.columns import Columns, cell_of, read_columns
+from hanboot.registry.exchange.faults import Fault, Faults
 from hanboot.registry.exchange.mapping import ColumnMapping
-from hanboot.registry.exchange.rows import Fault, Faults, RowReader, Rules
-from hanboot.registry.exchange.table import Row, address
-from hanboot.registry.fields import BY_NAME, FIELDS, Field
+from hanboot.registry.exchange.rows import RowReader, Rules
+from hanboot.registry.exchange.table import Row
 from hanboot.registry.progress import Progress
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY, IMPORTED
-from hanboot.registry.storage.store import Registry, Writer, find_entries
+from hanboot.registry.storage.store import Registry, Writer
 
 _ROWS_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What an import did."""
+    """What an import did. skipped: rows that the mapping leaves out."""
 
     added: int
     corrected: int
     unchanged: int
+    skipped: int = 0
 
     def __str__(self) -> str:
-        return f"{self.added} added, {self.corrected} changed, {self.unchanged} as they were"
+        text = f"{self.added} added, {self.corrected} changed, {self.unchanged} as they were"
+        return f"{text}, {self.skipped} skipped" if self.skipped else text
 
 
 def import_file(
@@ -88,7 +90,7 @@ def import_rows(
         dataclasses.replace(attribution, source=attribution.source or name)
     ) as writer:
         intake = _Intake(writer, mapping or ColumnMapping(), rules or Rules(), faults)
-        columns = intake.columns(name, rows)
+        columns = read_columns(name, next(rows, None), intake.mapping)
         ids: list[str] = []
         for batch in _batches(rows):
             taken = intake.take(columns, batch)
@@ -121,78 +123,40 @@ class _Intake:
     ) -> None:
         self._writer = writer
         self._connection = writer.connection
-        self._mapping = mapping
+        self.mapping = mapping
         self._rules = rules
         self._faults = faults
-        self._counts = {"added": 0, "corrected": 0, "unchanged": 0}
+        self._counts = {"added": 0, "corrected": 0, "unchanged": 0, "skipped": 0}
 
     @property
     def result(self) -> Imported:
         return Imported(**self._counts)
 
-    # --- headings
-
-    def columns(self, source: str, rows: Iterator[Row]) -> list[Field | None]:
-        """The field of each column.
-
-        Raises:
-            BadFile: a heading is unknown, stands twice, or the CPL Entry ID is missing.
-        """
-        head = next(rows, None)
-        if head is None:
-            raise BadFile(f"{source} was not imported", "it is empty", "give a file with headings")
-        columns: list[Field | None] = []
-        where: dict[str, str] = {}
-        for at, heading in enumerate(head.cells):
-            cell = address(head.number, at)
-            try:
-                name = self._mapping.field_of(heading) if heading else None
-            except KeyError:
-                raise BadFile(
-                    f"{source} was not imported",
-                    f"{cell}: '{heading}' is not a known heading",
-                    "correct it, or map or ignore it with --mapping FILE; known are "
-                    + ", ".join(column.heading for column in FIELDS),
-                ) from None
-            if name in where:
-                raise BadFile(
-                    f"{source} was not imported",
-                    f"{cell}: '{heading}' stands for the same as {where[name]}",
-                    "remove one of the columns",
-                )
-            if name:
-                where[name] = cell
-            columns.append(BY_NAME[name] if name else None)
-        if "cpl_entry_id" not in where:
-            raise BadFile(
-                f"{source} was not imported",
-                f"row {head.number} has no heading 'CPL Entry ID'",
-                "name its heading with --mapping FILE, or the right row: heading_row = N",
-            )
-        return columns
-
     # --- rows
 
-    def take(self, columns: list[Field | None], batch: list[Row]) -> list[str]:
+    def take(self, columns: Columns, batch: list[Row]) -> list[str]:
         """Adds or corrects the entries of some rows; returns their IDs."""
-        ids = {row.cells[at] for row in batch for at in _id_at(columns) if at < len(row.cells)}
-        known = find_entries(self._connection, ids)
+        kept = [row for row in batch if not columns.is_skipped(row)]
+        self._counts["skipped"] += len(batch) - len(kept)
+        at = columns.position("cpl_entry_id")
+        ids = {cell_of(row, at) for row in kept}
+        known = self._writer.find(ids)
         # rows of this file in which these IDs stood before
         numbers = self._row_numbers(ids)
         earlier_batches = set(numbers)
         added: list[Entry] = []
-        for row in batch:
-            reader = RowReader(row, columns, self._mapping, self._faults)
+        for row in kept:
+            reader = RowReader(row, columns, self.mapping, self._faults, known)
             entry_id = reader.parsed.get("cpl_entry_id")
             if entry_id in numbers:
                 reader.fault("cpl_entry_id", f"{entry_id} is in row {numbers[entry_id]} already")
                 continue
             if entry_id:
                 numbers[entry_id] = row.number
-            before = known.get(entry_id) if entry_id else None
-            after = reader.entry(before, self._rules)
+            after = reader.entry(self._rules)
             if after is None:
                 continue
+            before = reader.before
             if before is None:
                 added.append(after)
                 self._counts["added"] += 1
@@ -265,7 +229,3 @@ class _Intake:
                 self._faults.add(
                     Fault(row.row_number, f"row {row.row_number}", row.cpl_entry_id, text)
                 )
-
-
-def _id_at(columns: list[Field | None]) -> Sequence[int]:
-    return [at for at, column in enumerate(columns) if column and column.name == "cpl_entry_id"]

@@ -1,4 +1,4 @@
-"""Other people's headings and values, as a TOML file names them.
+"""Headings and values of other organisations, as a TOML file names them.
 
 sheet = "CPL"            # all of these may be left out
 heading_row = 3
@@ -17,22 +17,69 @@ field = "join_option"
 theirs = "auto"
 ours = "Multi MAC Selection - Auto"
 
+[[column.value]]
+theirs = "TBC"
+not_stated = true
+
+[[column]]
+heading = "Free Text"
+field = "free_text"
+[[column.extract]]       # what a field says in the midst of a text: the first group, or all of it
+field = "predecessors"
+pattern = "upgrade from:? *([A-Z0-9-]+(?:, *[A-Z0-9-]+)*)"
+
 [[column]]
 heading = "Internal remark"
 ignore = true
+
+[[skip]]                 # rows that are left out, and counted
+heading = "Device Type"
+values = ["GPF", "CAD"]
+
+[[skip]]
+heading = "CPL Entry ID"
+empty = true
 """
 
 from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hanboot import toml_file
 from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.fields import BY_NAME, FIELDS
+from hanboot.toml_file import Table
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """A field that stands in the midst of another column's text."""
+
+    heading: str
+    field: str
+    pattern: re.Pattern[str]
+
+    def find(self, text: str) -> str | None:
+        found = self.pattern.search(text)
+        if found is None:
+            return None
+        return found.group(1) if self.pattern.groups else found.group()
+
+
+@dataclass(frozen=True)
+class SkipRule:
+    """Rows that are left out: those with one of `values` under `heading`, or with nothing there."""
+
+    heading: str
+    values: frozenset[str]
+    is_empty: bool
+
+    def applies(self, text: str) -> bool:
+        return fold(text) in self.values if text.strip() else self.is_empty
 
 
 @dataclass(frozen=True)
@@ -42,22 +89,26 @@ class ColumnMapping:
     Attributes:
         layout: of the file.
         headings: name of a field by its heading, see `fold`; None ignores the column.
-        values: our text by (field, theirs folded).
+        values: our text by (field, theirs folded); None is 'not stated'.
         date_format: as strptime takes it; None is YYYY-MM-DD.
+        extractions: fields that other columns' texts hold.
+        skips: rows to leave out.
     """
 
     layout: SheetLayout = field(default_factory=SheetLayout)
     headings: Mapping[str, str | None] = field(default_factory=dict)
-    values: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    values: Mapping[tuple[str, str], str | None] = field(default_factory=dict)
     date_format: str | None = None
+    extractions: tuple[Extraction, ...] = ()
+    skips: tuple[SkipRule, ...] = ()
 
     def field_of(self, heading: str) -> str | None:
         """The field under a heading; None for a column to ignore; KeyError for one unknown."""
         folded = fold(heading)
         return self.headings[folded] if folded in self.headings else _OURS[folded]
 
-    def translate(self, name: str, text: str) -> str:
-        """Our text for theirs."""
+    def translate(self, name: str, text: str) -> str | None:
+        """Our text for theirs; None is 'not stated'."""
         return self.values.get((name, fold(text)), text) if self.values else text
 
     def date(self, text: str) -> str:
@@ -101,19 +152,52 @@ def load(file: Path) -> ColumnMapping:
     )
     date_format = document.text("date_format", None)
     headings: dict[str, str | None] = {}
-    values: dict[tuple[str, str], str] = {}
+    values: dict[tuple[str, str], str | None] = {}
+    extractions: list[Extraction] = []
     for column in document.tables("column"):
-        heading = column.text("heading") or ""
+        heading = fold(column.text("heading") or "")
+        extractions += _extractions(column, heading)
         if column.flag("ignore", False):
-            headings[fold(heading)] = None
+            headings[heading] = None
         else:
-            name = column.text("field") or ""
-            if name not in BY_NAME:
-                raise column.wrong("field", f"must be one of {', '.join(BY_NAME)}", name)
-            headings[fold(heading)] = name
-            for pair in column.tables("value"):
-                values[name, fold(pair.text("theirs") or "")] = pair.text("ours") or ""
-                pair.end()
+            name = _field(column)
+            headings[heading] = name
+            values |= {(name, theirs): ours for theirs, ours in _values(column)}
         column.end()
+    skips = tuple(_skip(rule) for rule in document.tables("skip"))
     document.end()
-    return ColumnMapping(layout, headings, values, date_format)
+    return ColumnMapping(layout, headings, values, date_format, tuple(extractions), skips)
+
+
+def _field(table: Table) -> str:
+    name = table.text("field") or ""
+    if name not in BY_NAME:
+        raise table.wrong("field", f"must be one of {', '.join(BY_NAME)}", name)
+    return name
+
+
+def _values(column: Table) -> Iterator[tuple[str, str | None]]:
+    for pair in column.tables("value"):
+        theirs = fold(pair.text("theirs") or "")
+        yield theirs, None if pair.flag("not_stated", False) else pair.text("ours")
+        pair.end()
+
+
+def _extractions(column: Table, heading: str) -> Iterator[Extraction]:
+    for table in column.tables("extract"):
+        name, pattern = _field(table), table.text("pattern") or ""
+        try:
+            yield Extraction(heading, name, re.compile(pattern, re.IGNORECASE))
+        except re.error as error:
+            raise table.wrong("pattern", f"must be a regular expression: {error}") from None
+        table.end()
+
+
+def _skip(rule: Table) -> SkipRule:
+    heading = fold(rule.text("heading") or "")
+    is_empty = rule.flag("empty", False)
+    values = frozenset(map(fold, rule.texts("values"))) if "values" in rule else frozenset()
+    if not (values or is_empty):
+        raise rule.wrong("values", "must be a list of texts, or empty = true must be there")
+    rule.end()
+    return SkipRule(heading, values, is_empty)

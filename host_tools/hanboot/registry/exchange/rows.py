@@ -1,35 +1,35 @@
-"""One row of a file: its cells parsed, its faults told, the entry that it makes."""
+"""One row of a file: its cells parsed, its faults reported, the entry that it makes."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hanboot.errors import BadFile
 from hanboot.registry.entry import Entry
+from hanboot.registry.exchange import new_entries
+from hanboot.registry.exchange.columns import Columns, cell_of
+from hanboot.registry.exchange.faults import Fault, Faults
 from hanboot.registry.exchange.mapping import ColumnMapping
-from hanboot.registry.exchange.table import ErrorValue, Formula, Number, Row, address
-from hanboot.registry.fields import BY_NAME, DERIVED, FIELDS, BadValue, Field, parse_version
+from hanboot.registry.exchange.table import ErrorValue, Formula, NotText, Row, address
+from hanboot.registry.fields import (
+    BY_NAME,
+    DERIVED,
+    FIELDS,
+    BadValue,
+    Field,
+    is_smets1,
+    parse_short_code,
+    parse_version,
+)
 from hanboot.registry.storage.store import changed_fields
 
 _REQUIRED = tuple(column for column in FIELDS if column.required)
-_DATES = ("listed_on", "status_since", "expires_on")
+_DATES = ("listed_on", "status_since", "expires_on", "renewal_on")
 
-
-@dataclass(frozen=True)
-class Fault:
-    """Something wrong in a file. cell: such as "C7"."""
-
-    row: int
-    cell: str
-    heading: str
-    cause: str
-
-    def __str__(self) -> str:
-        heading = f" ({self.heading})" if self.heading else ""
-        return f"{self.cell}{heading}: {self.cause}"
+#: Codes that are shorter in SMETS1, and their digits in full.
+_SHORT_CODES = {"manufacturer_code": 4, "device_model": 8}
 
 
 @dataclass(frozen=True)
@@ -38,45 +38,43 @@ class Rules:
 
     Attributes:
         correct: change what an entry says already; without it only empty fields are filled in.
-        existing: the entries were listed before MP231, so the join option may be empty.
+        existing: the entries were listed before MP231, so what it demands may be empty.
     """
 
     correct: bool = False
     existing: bool = False
 
 
-class Faults:
-    """Passes faults on as they are found, and keeps the first."""
-
-    def __init__(self, on_fault: Callable[[Fault], None]) -> None:
-        self._on_fault = on_fault
-        self._first: Fault | None = None
-        self._count = 0
-
-    def add(self, fault: Fault) -> None:
-        self._on_fault(fault)
-        self._first = self._first or fault
-        self._count += 1
-
-    def raise_any(self, name: str) -> None:
-        if self._first:
-            more = f" (and {self._count - 1} more)" if self._count > 1 else ""
-            raise BadFile(
-                f"{name} was not imported",
-                f"{self._first}{more}",
-                "mend the cells and import it again; nothing was changed",
-            )
+def unusable(cell: str, is_identifier: bool) -> str | None:
+    """Why a cell cannot be read; None if it can."""
+    if not isinstance(cell, NotText):
+        return None
+    if isinstance(cell, Formula):
+        return "it holds a formula: replace it by its value"
+    if isinstance(cell, ErrorValue):
+        return f"it holds the error {cell}"
+    if is_identifier:
+        return (
+            f"it is the {cell.kind} {cell}, not text: zeros may be lost (1.10 becomes 1.1), so it "
+            "may mean another one; format the column as text and type it again"
+        )
+    return None
 
 
 class RowReader:
-    """One row: its cells parsed, its faults told, the entry that it makes."""
+    """One row: its cells parsed, its faults reported, the entry that it makes.
+
+    Args:
+        known: entries that the registry holds, by CPL Entry ID, this row's among them.
+    """
 
     def __init__(
         self,
         row: Row,
-        columns: list[Field | None],
+        columns: Columns,
         mapping: ColumnMapping,
         faults: Faults,
+        known: Mapping[str, Entry],
     ) -> None:
         self._row = row
         self._faults = faults
@@ -85,13 +83,21 @@ class RowReader:
         #: Values of the cells that are there and right; None where a cell is empty.
         self.parsed: dict[str, Any] = {}
         self._is_faulty = False
-        cells = row.cells
-        for at, column in enumerate(columns):
+        short: list[tuple[Field, str]] = []
+        for at, column in enumerate(columns.fields):
             if column is not None:
                 self._at[column.name] = at
-                self._parse(column, cells[at] if at < len(cells) else "")
-        for at in range(len(columns), len(cells)):
-            if cells[at]:
+                cell = cell_of(row, at)
+                if column.name in _SHORT_CODES:
+                    short.append((column, cell))
+                else:
+                    self._parse(column, cell)
+        self._extract(columns)
+        self.before = known.get(self.parsed.get("cpl_entry_id") or "")
+        for column, cell in short:
+            self._parse_code(column, cell)
+        for at in range(len(columns.fields), len(row.cells)):
+            if row.cells[at]:
                 self._add(address(row.number, at), "", "a cell beside the columns")
 
     def fault(self, name: str, cause: str) -> None:
@@ -107,51 +113,79 @@ class RowReader:
         name = column.name
         if not cell:
             self.parsed[name] = None
+        elif why := unusable(cell, column.is_identifier):
+            self.fault(name, why)
+        else:
+            text = self._mapping.translate(
+                name, self._mapping.date(cell) if name in _DATES else cell
+            )
+            try:
+                self.parsed[name] = None if text is None else column.parse(text)
+            except BadValue as bad:
+                self.fault(name, str(bad))
+
+    def _parse_code(self, column: Field, cell: str) -> None:
+        """A code of SMETS1 may be short: it is kept as it stands, beside the number."""
+        name = column.name
+        digits = _SHORT_CODES[name]
+        if not self._is_smets1 or len(cell) >= digits or unusable(cell, is_identifier=True):
+            self._parse(column, cell)
             return
-        if type(cell) is not str:
-            if isinstance(cell, Formula):
-                self.fault(name, "it holds a formula: replace it by its value")
-                return
-            if isinstance(cell, ErrorValue):
-                self.fault(name, f"it holds the error {cell}")
-                return
-            if isinstance(cell, Number) and column.is_code:
-                self.fault(name, f"it is the number {cell}, not text: zeros may be lost")
-                return
-        if name in _DATES:
-            cell = self._mapping.date(cell)
         try:
-            self.parsed[name] = column.parse(self._mapping.translate(name, cell))
+            self.parsed[name] = parse_short_code(cell, digits) if cell else None
         except BadValue as bad:
             self.fault(name, str(bad))
+        else:
+            self.parsed[f"{name}_text"] = cell or None
+
+    @property
+    def _is_smets1(self) -> bool:
+        return is_smets1(self._value("smets_version"))
+
+    def _value(self, name: str) -> Any:
+        """What the row says of a field, or the registry where the row does not."""
+        if name in self.parsed or self.before is None:
+            return self.parsed.get(name)
+        return getattr(self.before, name)
+
+    def _extract(self, columns: Columns) -> None:
+        """What stands in the midst of other texts, where the field has no cell of its own."""
+        for at, extraction in columns.extractions:
+            name = extraction.field
+            found = extraction.find(cell_of(self._row, at))
+            if found and self.parsed.get(name) is None:
+                self._at.setdefault(name, at)
+                self._parse(BY_NAME[name], found.strip())
 
     # --- the entry
 
-    def entry(self, before: Entry | None, rules: Rules) -> Entry | None:
+    def entry(self, rules: Rules) -> Entry | None:
         """The entry, what the file does not say taken from `before`; None if it is faulty."""
-        values = dict(self.parsed)
+        before, values = self.before, dict(self.parsed)
         for column in _REQUIRED:
             is_missing = before is None and column.name not in self._at
             if is_missing or values.get(column.name, ...) is None:
                 self.fault(column.name, "it is empty, and must not be")
-        self._read_version(values, before)
-        self._check_hardware(values, before)
+        self._read_version(values)
+        self._check_codes(values)
+        self._check_hardware(values)
         if self._is_faulty:
             return None
         for name in DERIVED:
             values.pop(name, None)
         after = dataclasses.replace(before, **values) if before else Entry(**values)
-        self._check(before, after, rules)
+        self._check(after, rules)
         return None if self._is_faulty else after
 
-    def _read_version(self, values: dict[str, Any], before: Entry | None) -> None:
+    def _read_version(self, values: dict[str, Any]) -> None:
         """Turns the digits of a version into the number; keeps the text as given."""
-        device_type = values.get("device_type") or (before.device_type if before else None)
+        before = self.before
+        device_type, smets = self._value("device_type"), self._value("smets_version")
         numbers = {}
         for name in ("firmware_version", "firmware_version_text"):
             if values.get(name) is not None:
                 try:
-                    numbers[name] = parse_version(values[name], device_type)
+                    numbers[name] = parse_version(values[name], device_type, smets)
                 except BadValue as bad:
                     self.fault(name, str(bad))
                     return
@@ -169,9 +203,29 @@ class RowReader:
         elif before and numbers.get("firmware_version_text") != before.firmware_version:
             self.fault("firmware_version_text", "it is another version than Firmware Version")
 
-    def _check_hardware(self, values: dict[str, Any], before: Entry | None) -> None:
-        stated = values.get("hardware_version")
-        model = values.get("device_model", before and before.device_model)
+    def _check_codes(self, values: dict[str, Any]) -> None:
+        """A code as it was given must be the same number; in full digits it need not be kept."""
+        for name, digits in _SHORT_CODES.items():
+            text = values.get(f"{name}_text")
+            code = values.get(name, self.before and getattr(self.before, name))
+            if text is None:
+                # as it was given before, unless it is another code now
+                is_known = self.before and getattr(self.before, name) == code
+                if not is_known and f"{name}_text" not in self._at:
+                    values[f"{name}_text"] = None
+                continue
+            try:
+                is_same = code is None or parse_short_code(text, digits) == code
+            except BadValue as bad:
+                self.fault(f"{name}_text", str(bad))
+                continue
+            if not is_same:
+                self.fault(f"{name}_text", f"it is another code than {BY_NAME[name].heading}")
+            elif len(text) == digits:
+                values[f"{name}_text"] = None
+
+    def _check_hardware(self, values: dict[str, Any]) -> None:
+        stated, model = values.get("hardware_version"), self._value("device_model")
         if stated is not None and model is not None and stated != model & 0xFFFF:
             self.fault(
                 "hardware_version",
@@ -179,21 +233,15 @@ class RowReader:
                 "hardware version",
             )
 
-    def _check(self, before: Entry | None, after: Entry, rules: Rules) -> None:
+    def _check(self, after: Entry, rules: Rules) -> None:
         if after.cpl_entry_id in (after.predecessors or ()):
             self.fault("predecessors", "the entry names itself")
-        if after.join_option == "Dual Band" and after.device_type != "CH":
-            self.fault("join_option", "only a Communications Hub can be Dual Band")
-        # MP231 asks for it; entries from before it are filled in as far as can be
-        was_empty = before is not None and before.join_option is None
-        is_asked = after.device_type != "IHD" and not (rules.existing or was_empty)
-        if after.join_option is None and is_asked:
-            self.fault(
-                "join_option",
-                "it is empty, and must not be; --existing takes entries from before MP231",
-            )
+        if why := new_entries.wrong_band(self.before, after, rules.existing):
+            self.fault("join_option", why)
+        for name, cause in new_entries.missing(self.before, after, rules.existing):
+            self.fault(name, cause)
         listed = after.listed_on
-        for name in ("status_since", "expires_on"):
+        for name in ("status_since", "expires_on", "renewal_on"):
             day = getattr(after, name)
             if listed and day and day < listed:
                 self.fault(name, f"{day} is before the entry was listed, {listed}")

@@ -11,6 +11,10 @@ from hanboot.registry.exchange import csv_file
 from hanboot.registry.exchange.table import Row, SheetLayout
 from hanboot.registry.progress import Progress
 
+# MS-CFB 2.2: what Excel wrote before 2007, and what it wraps an encrypted workbook in
+_COMPOUND_FILE = b"\xd0\xcf\x11\xe0"
+_ENCRYPTED = "EncryptedPackage".encode("utf-16-le")  # MS-OFFCRYPTO 1.3.2
+
 
 @contextlib.contextmanager
 def rows(
@@ -32,14 +36,10 @@ def rows(
             with workbook.rows(path, layout, progress) as stream:
                 yield stream
             return
-        if start.startswith(b"\xd0\xcf\x11\xe0"):
-            raise BadFile(
-                f"cannot read {path}",
-                "it is an old Excel file (.xls), or one with a password",
-                "save it as XLSX without a password, or as CSV UTF-8",
-            )
+        if start.startswith(_COMPOUND_FILE):
+            raise _compound_file(path)
         if start[:2] in (b"\xff\xfe", b"\xfe\xff") and layout.encoding == "utf-8":
-            raise csv_file.wrong_encoding(path, "it is UTF-16, not UTF-8")
+            raise csv_file.wrong_encoding(path, "it is UTF-16, not UTF-8", "utf-16")
         with csv_file.rows(path, layout, progress) as stream:
             yield stream
 
@@ -53,3 +53,19 @@ def _explained(path: Path) -> Iterator[None]:
         raise BadFile(
             f"cannot read {path}", text[:1].lower() + text[1:], "check the name and permissions"
         ) from None
+
+
+def _compound_file(path: Path) -> BadFile:
+    with path.open("rb") as file:
+        is_encrypted = any(_ENCRYPTED in block for block in iter(lambda: file.read(1 << 20), b""))
+    if is_encrypted:
+        return BadFile(
+            f"cannot read {path}",
+            "it is an Excel workbook with a password",
+            "save it without a password: File, Info, Protect Workbook",
+        )
+    return BadFile(
+        f"cannot read {path}",
+        "it is an Excel 97-2003 workbook (.xls)",
+        "save it as Excel Workbook (.xlsx), or as CSV UTF-8",
+    )

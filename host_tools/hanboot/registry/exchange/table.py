@@ -1,24 +1,54 @@
 """What a row of a CSV or XLSX file is.
 
-A cell is text, or it is text that came from something else: `Number`, `Formula`, `ErrorValue`.
-What to make of those depends on the column, so it is left to the reader of the rows.
+A cell is text, or it is text that came from something else: `Number`, `Day`, `TimeOfDay`, `Truth`,
+`Formula`, `ErrorValue`. What to make of those depends on the column, so it is left to the reader of
+the rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 
-class Number(str):
-    """A cell that a spreadsheet holds as a number: leading zeros are gone."""
+class NotText(str):
+    """A cell that a spreadsheet holds as something else than text, as it would be written."""
+
+    kind: ClassVar[str]
 
 
-class Formula(str):
-    """A cell with a formula."""
+class Number(NotText):
+    """Leading zeros are gone, and 1.10 is 1.1, however it is shown."""
+
+    kind = "number"
 
 
-class ErrorValue(str):
-    """A cell with an error, such as #REF!"""
+class Day(NotText):
+    """A date, with a time or without: as 2026-01-31, or 2026-01-31T12:30:00."""
+
+    kind = "date"
+
+
+class TimeOfDay(NotText):
+    """A time of day or a duration."""
+
+    kind = "time"
+
+
+class Truth(NotText):
+    """yes or no."""
+
+    kind = "truth value"
+
+
+class Formula(NotText):
+    kind = "formula"
+
+
+class ErrorValue(NotText):
+    """An error, such as #REF!"""
+
+    kind = "error"
 
 
 @dataclass(frozen=True)
@@ -50,11 +80,16 @@ class SheetLayout:
     delimiter: str | None = None
 
 
-def address(row: int, column: int) -> str:
-    """A cell as spreadsheets name it: row 7, column 0 is A7."""
+def column_letters(column: int) -> str:
+    """A column as spreadsheets name it: 0 is A, 27 is AB."""
     letters = ""
     column += 1
     while column:
         column, letter = divmod(column - 1, 26)
         letters = chr(65 + letter) + letters
-    return f"{letters}{row}"
+    return letters
+
+
+def address(row: int, column: int) -> str:
+    """A cell as spreadsheets name it: row 7, column 0 is A7."""
+    return f"{column_letters(column)}{row}"

@@ -24,8 +24,8 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import BY_NAME
 from hanboot.registry.pathways.graph import Pathways, Predecessor
 from hanboot.registry.pathways.plan import name
+from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import find_entries, read_entries
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,17 @@ from hanboot.errors import Refused, WrongUsage
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
+from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.intake import Imported
 from hanboot.registry.exchange.mapping import ColumnMapping
-from hanboot.registry.exchange.rows import Fault, Rules
+from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.exchange.table import Row
 from hanboot.registry.fields import BY_NAME, FIELDS
 from hanboot.registry.images.comparison import Comparison, compare, refuse_differences
+from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import Registry, Writer, find_entries, read_entries
+from hanboot.registry.storage.store import Registry, Writer
 
 # --- submit and check
 
@@ -100,7 +102,8 @@ def check_rows(
         raise _RollBack
 
     stream = _completed(registry, image, rows, mapping or ColumnMapping())
-    rules = Rules(correct=True)
+    # it is the image that is in question, not whether the row is complete
+    rules = Rules(correct=True, existing=True)
     with contextlib.suppress(_RollBack):
         attribution = Attribution("nobody", "a check")
         intake.import_rows(

@@ -1,4 +1,4 @@
-"""A database by its URL: opened, brought to this version's schema, its errors told in words."""
+"""A database by its URL: opened, and brought to this version's schema."""
 
 from __future__ import annotations
 
@@ -9,15 +9,26 @@ from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.engine import URL, Connection, Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.engine import URL, Connection, Engine, RootTransaction, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from hanboot.errors import BadFile, HanbootError, WrongUsage
 from hanboot.registry import DEFAULT_URL
+from hanboot.registry.storage.database_errors import (
+    explain,
+    first_line,
+    may_be_kept,
+    not_known_whether,
+)
 from hanboot.registry.storage.schema import REVISION
 
-#: How long to wait for another process that writes to the same SQLite file.
+#: How long to wait for another process that writes to the same SQLite file; and on a server, where
+#: several writers are usual and an import of a whole CPL takes its time.
 LOCK_WAIT_S = 5.0
+SERVER_LOCK_WAIT_S = 60.0
+
+#: Of the advisory lock that a writer on PostgreSQL holds: "hanb" and "regi", as ASCII.
+_WRITER_LOCK = 0x68616E62_72656769
 
 _WRITING = "hanboot_writing"
 _ROWS_AT_ONCE = 2000
@@ -81,16 +92,49 @@ class Database:
     @contextlib.contextmanager
     def reading(self) -> Iterator[Connection]:
         """A connection that sees one state of the database throughout."""
-        with self.explained(), self._engine.connect() as connection, connection.begin():
-            yield connection
+        with self.explained(), self._engine.connect() as connection:
+            if self.dialect != "sqlite":
+                # a transaction of SQLite sees one state by itself
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            with connection.begin():
+                yield connection
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection whose changes are kept together, when the body ends without an error."""
+        """A connection whose changes are kept together, when the body ends without an error.
+
+        There is one writer at a time; another waits for it, up to `LOCK_WAIT_S`.
+
+        Raises:
+            BadFile: the database failed. Nothing was changed; or, where the connection was lost
+                during COMMIT, it is not known whether.
+        """
         with self.explained(), self._engine.connect() as connection:
             connection = connection.execution_options(**{_WRITING: True})
-            with connection.begin():
+            transaction = connection.begin()
+            try:
+                self._wait_for_writers(connection)
                 yield connection
+            except BaseException:
+                transaction.rollback()
+                raise
+            self._commit(transaction)
+
+    def _wait_for_writers(self, connection: Connection) -> None:
+        # SQLite waits in BEGIN IMMEDIATE
+        if self.dialect == "postgresql":
+            connection.execute(
+                sa.text(f"SET LOCAL lock_timeout = {int(SERVER_LOCK_WAIT_S * 1000)}")
+            )
+            connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
+
+    def _commit(self, transaction: RootTransaction) -> None:
+        try:
+            transaction.commit()
+        except SQLAlchemyError as error:
+            if self.dialect != "sqlite" and may_be_kept(error):
+                raise not_known_whether(self.name, error) from error
+            raise
 
     # --- the schema
 
@@ -124,11 +168,11 @@ class Database:
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
-        """Tells a database's errors in three lines."""
+        """Turns a database's errors into ours."""
         try:
             yield
         except SQLAlchemyError as error:
-            raise _explained(self.name, error) from error
+            raise explain(self.name, error) from error
 
 
 def parse_url(text: str) -> URL:
@@ -142,7 +186,7 @@ def parse_url(text: str) -> URL:
         # never the whole URL: a password may be in it
         raise WrongUsage(
             "the registry's URL cannot be used",
-            f"{_first_line(error)} ({text.split('://', 1)[0]}://...)",
+            f"{first_line(error)} ({text.split('://', 1)[0]}://...)",
             "give a path, or an SQLAlchemy URL whose driver is installed",
         ) from None
     return url
@@ -155,7 +199,7 @@ def _engine(url: URL) -> Engine:
         except (SQLAlchemyError, ImportError) as error:
             raise WrongUsage(
                 "the registry's URL cannot be used",
-                _first_line(error),
+                first_line(error),
                 "install the driver that the URL names",
             ) from None
     engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
@@ -201,39 +245,3 @@ def _migrate(database: Database) -> None:
         config.set_main_option("script_location", "hanboot.registry.storage:migrations")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-
-
-# --- errors
-
-# what a database's own words mean: (in the text, cause, remedy)
-_CAUSES = (
-    (
-        "database is locked",
-        "another process is writing to it",
-        "wait for it to end, then try again",
-    ),
-    ("not a database", "it is not an SQLite file", "check the name: --registry names the registry"),
-    ("malformed", "the file is damaged", "restore it from a copy, or from an export"),
-    ("readonly", "it may not be written to", "check the file's permissions, and who you are"),
-    (
-        "unable to open database file",
-        "the folder is not there, or may not be written to",
-        "check the path; folders are not made",
-    ),
-    ("disk is full", "the disk is full", "make room, then try again"),
-    ("history is not rewritten", "history may only be added to", "enter a correction instead"),
-)
-
-
-def _explained(name: str, error: SQLAlchemyError) -> BadFile:
-    text = _first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error)
-    for words, cause, remedy in _CAUSES:
-        if words in text:
-            return BadFile(f"cannot use the registry {name}", cause, remedy)
-    return BadFile(
-        f"cannot use the registry {name}", text, "check the database; nothing was changed"
-    )
-
-
-def _first_line(error: object) -> str:
-    return str(error).strip().split("\n", 1)[0] or type(error).__name__

@@ -1,7 +1,7 @@
 """Every change to the registry: when, by whom, why, and what stood there before.
 
 Corrections are allowed, history is not rewritten: each change set carries the SHA-256 of the one
-before and of all that is in it, and `verify` computes them again.
+before and of all that is in it, and `verify_digests` computes them again.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -34,13 +34,24 @@ class Attribution:
         author: who makes it.
         reason: why.
         source: where it comes from, e.g. the name of the imported file.
+        party: the organisation that is responsible for it: whoever submitted it (MP231 7).
+        channel: the way it came, e.g. "CPL Tool" or "email".
     """
 
     author: str
     reason: str
     source: str = ""
+    party: str = ""
+    channel: str = ""
 
     def __post_init__(self) -> None:
+        for name in ("party", "channel"):
+            try:
+                parse_text(getattr(self, name))
+            except BadValue as bad:
+                raise WrongUsage(
+                    f"the {name} of a change cannot be used", str(bad), f"give --{name} TEXT"
+                ) from None
         for name in ("author", "reason"):
             value = getattr(self, name)
             try:
@@ -88,9 +99,9 @@ class Recorder:
             .limit(1)
         ).first()
         self.number: int = last.number + 1 if last else 1
-        self._head = (clock(), attribution.author, attribution.reason, attribution.source)
+        self._head = {"at": clock(), **vars(attribution)}
         self._sha = hashlib.sha256(last.digest if last else _NOTHING_BEFORE)
-        self._sha.update(_canonical([self.number, *self._head]))
+        self._sha.update(_canonical([self.number, *self._head.values()]))
         self._waiting: list[dict[str, object]] = []
         self.changes = 0
 
@@ -119,15 +130,9 @@ class Recorder:
         """Ends the change set; without changes there is none."""
         if self.changes:
             self._flush()
-            at, author, reason, source = self._head
             self._connection.execute(
                 sa.insert(CHANGE_SET).values(
-                    number=self.number,
-                    at=at,
-                    author=author,
-                    reason=reason,
-                    source=source,
-                    digest=self._sha.digest(),
+                    number=self.number, digest=self._sha.digest(), **self._head
                 )
             )
 
@@ -140,37 +145,51 @@ def _canonical(values: list[object]) -> bytes:
     return json.dumps(values, ensure_ascii=True, separators=(",", ":")).encode()
 
 
-def changes(connection: Connection, subject: str | None = None) -> Iterator[Change]:
-    """The history, oldest first; of one subject, or of all."""
+_HEAD = (
+    CHANGE_SET.c.number,
+    CHANGE_SET.c.at,
+    CHANGE_SET.c.author,
+    CHANGE_SET.c.reason,
+    CHANGE_SET.c.source,
+    CHANGE_SET.c.party,
+    CHANGE_SET.c.channel,
+)
+
+
+def changes(
+    connection: Connection, subject: str | None = None, hidden: Collection[str] = ()
+) -> Iterator[Change]:
+    """The history, oldest first; of one subject, or of all.
+
+    Args:
+        hidden: fields that are left out; a change of nothing else is left out, too.
+    """
     query = (
-        sa.select(
-            CHANGE_SET.c.number,
-            CHANGE_SET.c.at,
-            CHANGE_SET.c.author,
-            CHANGE_SET.c.reason,
-            CHANGE_SET.c.source,
-            CHANGE.c.subject,
-            CHANGE.c.before,
-            CHANGE.c.after,
-        )
+        sa.select(*_HEAD, CHANGE.c.subject, CHANGE.c.before, CHANGE.c.after)
         .join(CHANGE, CHANGE.c.change_set == CHANGE_SET.c.number)
         .order_by(CHANGE_SET.c.number, CHANGE.c.position)
     )
     if subject is not None:
         query = query.where(CHANGE.c.subject == subject)
     for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
-        number, at, author, reason, source, name, before, after = row
-        yield Change(
-            number,
-            at,
-            Attribution(author, reason, source),
-            name,
-            None if before is None else json.loads(before),
-            json.loads(after),
-        )
+        number, at, author, reason, source, party, channel, name, before, after = row
+        shown = _without(json.loads(after), hidden)
+        if shown:
+            yield Change(
+                number,
+                at,
+                Attribution(author, reason, source, party or "", channel or ""),
+                name,
+                None if before is None else _without(json.loads(before), hidden),
+                shown,
+            )
 
 
-def verify(connection: Connection) -> int:
+def _without(texts: Texts, hidden: Collection[str]) -> Texts:
+    return {name: text for name, text in texts.items() if name not in hidden}
+
+
+def verify_digests(connection: Connection) -> int:
     """Computes every digest again.
 
     Returns:
@@ -182,19 +201,13 @@ def verify(connection: Connection) -> int:
     digest = _NOTHING_BEFORE
     count = 0
     sets = connection.execute(
-        sa.select(
-            CHANGE_SET.c.number,
-            CHANGE_SET.c.at,
-            CHANGE_SET.c.author,
-            CHANGE_SET.c.reason,
-            CHANGE_SET.c.source,
-            CHANGE_SET.c.digest,
-        ).order_by(CHANGE_SET.c.number)
+        sa.select(*_HEAD, CHANGE_SET.c.digest).order_by(CHANGE_SET.c.number)
     ).all()
     for row in sets:
         *head, recorded = row
         sha = hashlib.sha256(digest)
-        sha.update(_canonical(list(head)))
+        # party and channel were not asked for before schema 0003
+        sha.update(_canonical([value for value in head if value is not None]))
         texts = (
             sa.select(CHANGE.c.subject, CHANGE.c.before, CHANGE.c.after)
             .where(CHANGE.c.change_set == row.number)

@@ -7,11 +7,9 @@ Times are UTC.
 from __future__ import annotations
 
 import datetime
-from typing import Any
 
 from sqlalchemy import (
     CheckConstraint,
-    Dialect,
     ForeignKey,
     Index,
     MetaData,
@@ -20,46 +18,18 @@ from sqlalchemy import (
     Text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import TypeDecorator
 
-from hanboot.registry.entry import DEVICE_TYPES, JOIN_OPTIONS, RELEASE_KINDS, STATUSES
-from hanboot.registry.fields import TEXT_MAX
+from hanboot.registry.entry import (
+    BANDS,
+    DEVICE_TYPES,
+    RELEASE_KINDS,
+    STATUSES,
+)
+from hanboot.registry.fields import LONG_TEXT_MAX, TEXT_MAX
+from hanboot.registry.storage.column_types import Hex, Octets
 
 #: Newest step in migrations/.
-REVISION = "0002"
-
-
-class Hex(TypeDecorator[int]):
-    """A number kept as upper-case hex digits of fixed count, which sort as the numbers do."""
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, digits: int) -> None:
-        super().__init__(digits)
-        self.digits = digits
-
-    def process_bind_param(self, value: int | None, dialect: Dialect) -> str | None:
-        return None if value is None else f"{value:0{self.digits}X}"
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> int | None:
-        return None if value is None else int(value, 16)
-
-
-class Octets(TypeDecorator[bytes]):
-    """An octet string kept as lower-case hex digits: every database can index and show those."""
-
-    impl = String
-    cache_ok = True
-
-    def __init__(self, octets: int) -> None:
-        super().__init__(2 * octets)
-
-    def process_bind_param(self, value: bytes | None, dialect: Dialect) -> str | None:
-        return None if value is None else value.hex()
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
-        return None if value is None else bytes.fromhex(value)
+REVISION = "0003"
 
 
 class Base(DeclarativeBase):
@@ -83,13 +53,13 @@ def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
 
 
 class EntryRow(Base):
-    """One `Entry`, less its predecessors."""
+    """One `Entry`, less its predecessors and what is for the SSC alone."""
 
     __tablename__ = "entry"
     __table_args__ = (
         _among("device_type", DEVICE_TYPES),
         _among("status", STATUSES),
-        _among("join_option", JOIN_OPTIONS),
+        _among("join_option", BANDS),
         _among("release_kind", RELEASE_KINDS),
         CheckConstraint("length(image_hash) = 64", name="image_hash"),
         Index("ix_entry_by_model", "manufacturer_code", "device_model", "firmware_version"),
@@ -99,9 +69,12 @@ class EntryRow(Base):
     cpl_entry_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     device_type: Mapped[str] = mapped_column(String(8))
     manufacturer_code: Mapped[int] = mapped_column(Hex(4))
+    manufacturer_code_text: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     device_model: Mapped[int] = mapped_column(Hex(8))
+    device_model_text: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     firmware_version: Mapped[int] = mapped_column(Hex(8))
     firmware_version_text: Mapped[str] = mapped_column(String(TEXT_MAX))
+    common_name: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     image_hash: Mapped[bytes] = mapped_column(Octets(32))
     status: Mapped[str] = mapped_column(String(16))
     manufacturer: Mapped[str | None] = mapped_column(String(TEXT_MAX))
@@ -110,7 +83,9 @@ class EntryRow(Base):
     gbcs_version: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     listed_on: Mapped[datetime.date | None]
     status_since: Mapped[datetime.date | None]
+    certificate: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     expires_on: Mapped[datetime.date | None]
+    renewal_on: Mapped[datetime.date | None]
     join_option: Mapped[str | None] = mapped_column(String(32))
     predecessors_stated: Mapped[bool]
     contact: Mapped[str | None] = mapped_column(String(TEXT_MAX))
@@ -119,8 +94,19 @@ class EntryRow(Base):
     minimum_base_version: Mapped[int | None] = mapped_column(Hex(8))
     security_counter: Mapped[int | None] = mapped_column(Hex(8))
     point_of_no_return: Mapped[bool | None]
+    free_text: Mapped[str | None] = mapped_column(String(LONG_TEXT_MAX))
+
+
+class SscRow(Base):
+    """What of an entry is for the Security Sub-Committee alone; see `ssc`."""
+
+    __tablename__ = "ssc"
+
+    # no foreign key: it may lie in another database than the entry
+    cpl_entry_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     zigbee_vendor: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     zigbee_stack: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    zigbee_certificate: Mapped[str | None] = mapped_column(String(TEXT_MAX))
 
 
 class PredecessorRow(Base):
@@ -170,6 +156,9 @@ class ChangeSetRow(Base):
     author: Mapped[str] = mapped_column(String(TEXT_MAX))
     reason: Mapped[str] = mapped_column(String(TEXT_MAX))
     source: Mapped[str] = mapped_column(String(TEXT_MAX))
+    # null in what was recorded before these were asked for
+    party: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    channel: Mapped[str | None] = mapped_column(String(TEXT_MAX))
     digest: Mapped[bytes] = mapped_column(Octets(32))
 
 
@@ -184,6 +173,19 @@ class ChangeRow(Base):
     subject: Mapped[str] = mapped_column(String(96), index=True)
     before: Mapped[str | None] = mapped_column(Text)
     after: Mapped[str] = mapped_column(Text)
+
+
+class NeverInFieldRow(Base):
+    """A statement that no device ever ran an entry's firmware; void once one reports it."""
+
+    __tablename__ = "never_in_field"
+
+    cpl_entry_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    at: Mapped[str] = mapped_column(String(32))
+    author: Mapped[str] = mapped_column(String(TEXT_MAX))
+    reason: Mapped[str] = mapped_column(String(TEXT_MAX))
+    voided_at: Mapped[str | None] = mapped_column(String(32))
+    voided_by: Mapped[str | None] = mapped_column(String(23))
 
 
 # --- the inventory
@@ -216,14 +218,17 @@ class DeviceRow(Base):
     device_model: Mapped[int] = mapped_column(Hex(8))
     firmware_version: Mapped[int] = mapped_column(Hex(8))
     image_hash: Mapped[bytes | None] = mapped_column(Octets(32))
-    state: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(32))
     reported_version: Mapped[int | None] = mapped_column(Hex(8))
     reported_hash: Mapped[bytes | None] = mapped_column(Octets(32))
     reported_at: Mapped[str | None] = mapped_column(String(32))
 
 
 class DistributionRow(Base):
-    """One image that went, or was to go, to one device, and what came of it."""
+    """One image that went, or was to go, to one device, and what came of it.
+
+    command: that sent it. override: change set with which its sender lifted a ban.
+    """
 
     __tablename__ = "distribution"
 
@@ -237,6 +242,9 @@ class DistributionRow(Base):
     reason_code: Mapped[int | None]
     reason: Mapped[str | None] = mapped_column(String(64))
     detail: Mapped[str | None] = mapped_column(Text)
+    # null in what was recorded before these were asked for
+    command: Mapped[str | None] = mapped_column(String(16))
+    override: Mapped[int | None]
 
 
 # --- the same as plain tables, for questions and changes in bulk
@@ -254,5 +262,7 @@ SETTING = _table(SettingRow)
 IMPORTED = _table(ImportedRow)
 CHANGE_SET = _table(ChangeSetRow)
 CHANGE = _table(ChangeRow)
+SSC = _table(SscRow)
+NEVER_IN_FIELD = _table(NeverInFieldRow)
 DEVICE = _table(DeviceRow)
 DISTRIBUTION = _table(DistributionRow)

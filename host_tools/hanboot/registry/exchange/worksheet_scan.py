@@ -1,0 +1,113 @@
+"""A worksheet's XML before its cells are read: what is hidden or merged, and whether it is bounded.
+
+No library tells a streaming reader which rows and columns are hidden, and none bounds the length of
+a text or the cells of a row. So the octets are looked through once, tag by tag, without a tree
+(ECMA-376 1 18.3.1). `<` cannot stand in a text or an attribute, so what follows a tag's `<` up to
+the next one is the tag itself and its text.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hanboot.registry.exchange.workbook_bounds import TooMuch
+
+#: As Excel has it, ECMA-376 18.3.1.73; and columns up to ZZ, which is far more than ours.
+ROWS_MAX = 1_048_576
+COLUMNS_MAX = 702
+CELLS_MAX = 20_000_000
+#: 32,767 characters of a cell, however they are written.
+_TEXT_MAX_BYTES = 400_000
+_BLOCK_BYTES = 1 << 20
+
+_ROW = re.compile(rb"<(?:\w+:)?row(?=[\s/>])")
+_CELL = re.compile(rb"<(?:\w+:)?c(?=[\s/>])")
+_FAR_CELL = re.compile(rb"<(?:\w+:)?c\s[^<]*?\br\s*=\s*[\"'][A-Z]{3}")
+_HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row\s[^<]*?\bhidden\s*=\s*[\"'](?:1|true)[\"'][^<]*")
+_COLUMN = re.compile(rb"<(?:\w+:)?col\s[^<]*")
+_MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<]*")
+_ATTRIBUTE = re.compile(rb"\b(\w+)\s*=\s*[\"']([^\"']*)[\"']")
+_RANGE = re.compile(rb"([A-Z]+)([0-9]+):([A-Z]+)([0-9]+)")
+
+
+@dataclass
+class SheetFacts:
+    """What of a worksheet is not in its cells.
+
+    Attributes:
+        hidden_rows: their numbers; 0 for one that has none.
+        hidden_columns: (first, last), counted from 1.
+        merged: last row of each merged range, by its name, such as "A1:B2".
+    """
+
+    hidden_rows: set[int] = field(default_factory=set)
+    hidden_columns: set[tuple[int, int]] = field(default_factory=set)
+    merged: dict[str, int] = field(default_factory=dict)
+
+    def is_hidden_column(self, column: int) -> bool:
+        """Whether a column, counted from 0, is hidden."""
+        return any(first <= column + 1 <= last for first, last in self.hidden_columns)
+
+
+def scan(path: Path, archive: zipfile.ZipFile, part: str) -> SheetFacts:
+    """Looks through a worksheet.
+
+    Raises:
+        TooMuch: it has too many or too large cells for any list of products.
+    """
+    facts = SheetFacts()
+    cells = cells_of_row = 0
+    for text in _tags(path, archive, part):
+        found = len(_CELL.findall(text))
+        cells += found
+        pieces = _ROW.split(text)
+        if len(pieces) == 1:
+            cells_of_row += found
+        else:
+            counts = [piece.count(b"<c ") + piece.count(b":c ") for piece in pieces]
+            if max(cells_of_row + counts[0], *counts) > COLUMNS_MAX:
+                raise TooMuch(path, f"a row has more than {COLUMNS_MAX} cells")
+            cells_of_row = counts[-1]
+        if cells_of_row > COLUMNS_MAX or _FAR_CELL.search(text):
+            raise TooMuch(path, f"it has cells beyond column ZZ ({COLUMNS_MAX})")
+        if cells > CELLS_MAX:
+            raise TooMuch(path, f"it has more than {CELLS_MAX} cells")
+        _look(text, facts)
+    return facts
+
+
+def _tags(path: Path, archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
+    """The octets in pieces that end before a `<`."""
+    kept = b""
+    with archive.open(part) as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            text = kept + block
+            end = text.rfind(b"<")
+            if max(map(len, text.split(b"<"))) > _TEXT_MAX_BYTES:
+                raise TooMuch(path, f"a cell holds more than {_TEXT_MAX_BYTES} octets")
+            yield text[: max(end, 0)]
+            kept = text[max(end, 0) :]
+    yield kept
+
+
+def _look(text: bytes, facts: SheetFacts) -> None:
+    for tag in _HIDDEN_ROW.findall(text):
+        number = _attributes(tag).get(b"r", b"0")
+        facts.hidden_rows.add(int(number) if number.isdigit() and len(number) < 9 else 0)
+    if b"col" in text:
+        for tag in _COLUMN.findall(text):
+            values = _attributes(tag)
+            if values.get(b"hidden") in (b"1", b"true"):
+                facts.hidden_columns.add((int(values[b"min"]), int(values[b"max"])))
+    if b"mergeCell" in text:
+        for tag in _MERGED.findall(text):
+            if named := _RANGE.fullmatch(_attributes(tag).get(b"ref", b"")):
+                facts.merged[named.group().decode()] = int(named.group(4))
+
+
+def _attributes(tag: bytes) -> dict[bytes, bytes]:
+    return dict(_ATTRIBUTE.findall(tag))
