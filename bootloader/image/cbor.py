@@ -1,9 +1,10 @@
 # The subset of CBOR (RFC 8949) that hanboot speaks: integers, byte and text strings, arrays,
-# maps, false, true and null, all of definite length.
+# maps, false, true and null.
 #
 # Manifests are read `strict`: only the deterministic encoding (RFC 8949 4.2.1) is taken, so one
 # content has one encoding. Requests on the link come from other people's encoders and are read
-# leniently: any order of keys, any length of an integer. A key may stand only once in either.
+# leniently: any order of keys, any length of an integer, maps and arrays of indefinite length. A
+# key may stand only once in either.
 
 from bootloader.compat import const
 from bootloader.reasons import ENCODING, Refused
@@ -18,6 +19,8 @@ _TEXT = const(3)
 _ARRAY = const(4)
 _MAP = const(5)
 _SIMPLE = const(7)
+_INDEFINITE = const(-1)  # the argument of a map or array that a break ends
+_BREAK = const(0xFF)
 
 # lead bytes of UTF-8 that leave their second byte less than 80..BF, RFC 3629 4
 _SECOND_BYTE = {0xE0: (0xA0, 0xBF), 0xED: (0x80, 0x9F), 0xF0: (0x90, 0xBF), 0xF4: (0x80, 0x8F)}
@@ -45,7 +48,10 @@ class Reader:
         major, argument = first >> 5, first & 0x1F
         if argument < 24:
             return major, argument
-        # 28..30 are reserved, 31 is an indefinite length
+        # Zephyr's encoder does not know how long a map will be (RFC 8949 3.2.2)
+        if argument == 31 and not self._strict and major in (_ARRAY, _MAP):
+            return major, _INDEFINITE
+        # 28..30 are reserved
         if argument > 27 or major == _SIMPLE:
             raise Refused(ENCODING, at)
         width = 1 << (argument - 24)
@@ -73,7 +79,10 @@ class Reader:
             # an item is at least one byte: no list longer than what is left
             if argument > len(self._data) - self.position:
                 raise Refused(ENCODING, at)
-            return [self.item(depth - 1) for _ in range(argument)]
+            found: "list[object]" = []
+            while self._goes_on(argument, len(found)):
+                found.append(self.item(depth - 1))
+            return found
         if major == _MAP:
             return self._map(argument, depth)
         if major == _SIMPLE and argument in (20, 21, 22):
@@ -91,10 +100,19 @@ class Reader:
             raise Refused(ENCODING, at)
         return text
 
+    # Whether another item of a map or array follows the `taken` that were read.
+    def _goes_on(self, count: int, taken: int) -> bool:
+        if count != _INDEFINITE:
+            return taken < count
+        if self.take(1)[0] == _BREAK:
+            return False
+        self.position -= 1
+        return True
+
     def _map(self, count: int, depth: int) -> "dict[object, object]":
         result: "dict[object, object]" = {}
         previous = b""
-        for _ in range(count):
+        while self._goes_on(count, len(result)):
             at = self.position
             # a key holds no other item, and a map as a key no keys
             key = self.item(min(1, depth - 1))

@@ -24,13 +24,13 @@ class Console:
         self._lines: "list[str]" = []
         self._found = None  # what is left of the bytes read last: generator of frames
         self._answering = None  # generator of the reply that is being worked out
-        self._os = os.OsGroup("hanboot on " + self._board.name)
+        self._os = os.OsGroup(self._board)
         groups = {
-            0: self._os.commands(),
-            1: image.ImageGroup(device, installer, confirm).commands(),
-            10: os.enumeration([0, 1, 10, hanboot.GROUP]),
+            os.GROUP: self._os.commands(),
+            image.GROUP: image.ImageGroup(device, installer, confirm).commands(),
             hanboot.GROUP: hanboot.HanbootGroup(device, installer).commands(),
         }
+        os.Enumeration(groups)
         self._dispatcher = Dispatcher(groups)
 
     # Whether a client asked for a reset and nothing stands against it: verification goes first.

@@ -3,8 +3,9 @@
 #   0  version << 3 | operation   1  flags   2  length (2)   4  group (2)   6  sequence
 #   7  command                    8  one CBOR map          all big-endian
 #
-# A reply is operation + 1 with everything else as asked: also the version, which old clients
-# compare. Errors are {"rc"} in version 1, {"err": {"group", "rc"}} in version 2.
+# A reply is operation + 1 (3 where the operation has no meaning) with everything else as asked:
+# also the version, which old clients compare. Errors are {"rc"} in version 1, {"err": {"group",
+# "rc"}} in version 2.
 
 import struct
 
@@ -13,9 +14,11 @@ from bootloader.image import cbor
 from bootloader.reasons import Refused
 
 # fmt: off
-HEADER_BYTES = const(8)
-READ         = const(0)
-WRITE        = const(2)
+HEADER_BYTES   = const(8)
+READ           = const(0)
+READ_RESPONSE  = const(1)
+WRITE          = const(2)
+WRITE_RESPONSE = const(3)
 
 # errors of SMP itself, MGMT_ERR
 UNKNOWN      = const(1)
@@ -110,7 +113,8 @@ class Dispatcher:
     # Generator; returns the reply to `message`, None where it is not a request.
     def answer_steps(self, message: memoryview):  # type: ignore[no-untyped-def]
         header = parse_header(message)
-        if header is None or header.operation not in (READ, WRITE):
+        # a response asks for nothing
+        if header is None or header.operation in (READ_RESPONSE, WRITE_RESPONSE):
             return None
         try:
             body = self._run(header, message[HEADER_BYTES:])
@@ -128,7 +132,7 @@ class Dispatcher:
                 body = {"err": {"group": error.group, "rc": error.rc}}
         return encode(
             header.version,
-            header.operation + 1,
+            READ_RESPONSE if header.operation == READ else WRITE_RESPONSE,
             header.group,
             header.sequence,
             header.command,
@@ -137,7 +141,8 @@ class Dispatcher:
 
     def _run(self, header: Header, body: memoryview):  # type: ignore[no-untyped-def]
         handlers = self._groups.get(header.group, {}).get(header.command)
-        handler = handlers and handlers[header.operation >> 1]
+        # operations from 4 on have no meaning
+        handler = handlers and header.operation <= WRITE and handlers[header.operation >> 1]
         if not handler:
             raise SmpError(NOTSUP)
         try:

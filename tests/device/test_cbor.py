@@ -63,11 +63,22 @@ OUTSIDE = (
     "f8ff",  # simple(255)
     "c11a514b67b0",  # tag 1
     "d818456449455446",  # tag 24
-    "5f42010243030405ff",  # of indefinite length, from here on
+    "5f42010243030405ff",  # strings of indefinite length
     "7f657374726561646d696e67ff",
-    "9fff",
-    "9f018202039f0405ffff",
-    "bf61610161629f0203ffff",
+)
+
+# RFC 8949 appendix A: arrays and maps of indefinite length, which only a lenient reader takes
+INDEFINITE = (
+    ("9fff", []),
+    ("9f018202039f0405ffff", [1, [2, 3], [4, 5]]),
+    ("9f01820203820405ff", [1, [2, 3], [4, 5]]),
+    ("83018202039f0405ff", [1, [2, 3], [4, 5]]),
+    ("83019f0203ff820405", [1, [2, 3], [4, 5]]),
+    ("9f" + "".join(["%02x" % n for n in range(1, 24)]) + "18181819ff", list(range(1, 26))),
+    ("bf61610161629f0203ffff", {"a": 1, "b": [2, 3]}),
+    ("826161bf61626163ff", ["a", {"b": "c"}]),
+    ("bf6346756ef563416d7421ff", {"Fun": True, "Amt": -2}),
+    ("bfff", {}),
 )
 
 # RFC 8949 appendix F: not well-formed
@@ -191,6 +202,26 @@ class DecodeTest(unittest.TestCase):
             self.check_refused(encoding)
             self.assertEqual(cbor.decode(unhexlify(encoding), False), value)
 
+    def test_indefinite(self):
+        for encoding, value in INDEFINITE:
+            self.check_refused(encoding)
+            self.assertEqual(cbor.decode(unhexlify(encoding), False), value)
+            # cut anywhere, or without its end
+            for end in range(2, len(encoding), 2):
+                self.check_refused(encoding[:end], strict=False)
+        for encoding in (
+            "bf00ff",
+            "bf0001",
+            "bf00010002ff",
+            "bf9fff00ff",
+            "9f00ff00",
+            "bfbfff00ff",
+        ):
+            self.check_refused(encoding, strict=False)
+        # as deep as any other
+        self.assertEqual(cbor.decode(unhexlify("9f9f9f9f9fffffffffff"), False), [[[[[]]]]])
+        self.check_refused("9f9f9f9f9f9fffffffffffff", strict=False)
+
     def test_text(self):
         for encoding, text in TEXT:
             self.assertEqual(cbor.decode(unhexlify(encoding)), text)
@@ -214,7 +245,8 @@ class DecodeTest(unittest.TestCase):
     def test_reserved(self):
         for major in range(8):
             for argument in (28, 29, 30, 31):
-                for strict in (True, False):
+                # maps and arrays may be of indefinite length
+                for strict in (True,) if argument == 31 and major in (4, 5) else (True, False):
                     octets = bytes((major << 5 | argument,)) + b"\xff" * 128
                     self.assertEqual(refusal_of(cbor.decode, octets, strict), (ENCODING, 0))
         for encoding in ("f814", "f815", "f816", "f90014", "fa00000015", "fb0000000000000016"):

@@ -20,6 +20,8 @@ from bootloader.trust import p256
 READ, WRITE = smp.READ, smp.WRITE
 VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
 HAN = 65
+HANDLERS = 7  # commands of group 65
+WHOLE_OUTPUT = ("hanboot", ["ram", "hanboot"], 8)  # first, last and number of words
 
 
 # A client and a device on one line.
@@ -82,7 +84,8 @@ class StandardGroupsTest(ConsoleTest):
                 for text in ("", "hello", "\u00fc" * 100, "x" * 900):
                     reply = self.ask(operation, 0, 0, {"d": text}, version)
                     self.assertEqual(reply, {"r": text})
-                for fields in ({}, {"d": 1}, {"d": b"octets"}):
+                self.assertEqual(self.ask(operation, 0, 0, {}, version), {"r": ""})
+                for fields in ({"d": 1}, {"d": b"octets"}):
                     self.assertEqual(self.ask(operation, 0, 0, fields, version), {"rc": 3})
 
     def test_parameters(self):
@@ -91,7 +94,22 @@ class StandardGroupsTest(ConsoleTest):
     # exactly the fields that the standard names: some clients take no others
     def test_information(self):
         self.assertEqual(self.ask(READ, 0, 7), {"output": "hanboot on ram"})
-        self.assertEqual(self.ask(READ, 0, 7, {"format": "s"}), {"output": "hanboot on ram"})
+        self.assertEqual(self.ask(READ, 0, 7, {"format": ""}), {"output": "hanboot on ram"})
+        for letters, output in (
+            ("s", "hanboot"),
+            ("n", "0001020304050607"),
+            ("r", VERSION),
+            ("ins", "hanboot 0001020304050607 ram"),
+            ("so", "hanboot hanboot"),
+            ("ss", "hanboot"),
+        ):
+            self.assertEqual(self.ask(READ, 0, 7, {"format": letters}), {"output": output})
+        everything = self.ask(READ, 0, 7, {"format": "a"})["output"].split()
+        self.assertEqual((everything[0], everything[-2:], len(everything)), WHOLE_OUTPUT)
+        for letters in ("x", "sx", "b", "S", " ", "s n"):
+            error = {"err": {"group": 0, "rc": 2}}
+            self.assertEqual(self.ask(READ, 0, 7, {"format": letters}), error)
+        self.assertEqual(self.ask(READ, 0, 7, {"format": 1}), {"rc": 3})
         self.assertEqual(self.ask(READ, 0, 8), {"bootloader": "hanboot"})
         error = {"err": {"group": 0, "rc": 3}}
         self.assertEqual(self.ask(READ, 0, 8, {"query": "mode"}), error)
@@ -102,6 +120,12 @@ class StandardGroupsTest(ConsoleTest):
             self.assertFalse(self.line.console.reset_due)
             self.assertEqual(self.ask(WRITE, 0, 5, fields), {})
             self.assertTrue(self.line.console.reset_due)
+
+    # no mode keeps an application from starting, and no reset passes for one that does
+    def test_boot_mode(self):
+        for mode, rc in ((1, 8), (255, 8), (256, 3), (-1, 3), ("1", 3), (True, 3)):
+            self.assertEqual(self.ask(WRITE, 0, 5, {"boot_mode": mode}), {"rc": rc})
+            self.assertFalse(self.line.console.reset_due)
 
     # a verification that is under way goes first
     def test_reset_waits(self):
@@ -118,6 +142,34 @@ class StandardGroupsTest(ConsoleTest):
     def test_enumeration(self):
         self.assertEqual(self.ask(READ, 10, 0), {"count": 4})
         self.assertEqual(self.ask(READ, 10, 1), {"groups": [0, 1, 10, HAN]})
+
+    def test_enumeration_of_one(self):
+        for fields, group in (({}, 0), ({"index": 0}, 0), ({"index": 1}, 1), ({"index": 2}, 10)):
+            self.assertEqual(self.ask(READ, 10, 2, fields), {"group": group})
+        self.assertEqual(self.ask(READ, 10, 2, {"index": 3}), {"group": HAN, "end": True})
+        for index in (4, 65535, 1 << 40):
+            error = {"err": {"group": 10, "rc": 4}}
+            self.assertEqual(self.ask(READ, 10, 2, {"index": index}), error)
+        self.assertEqual(self.ask(READ, 10, 2, {"index": "0"}), {"rc": 3})
+
+    def test_enumeration_in_detail(self):
+        known = {
+            0: ("os mgmt", 5),
+            1: ("img mgmt", 4),
+            10: ("enum mgmt", 4),
+            HAN: ("hanboot", HANDLERS),
+        }
+        for wanted, numbers in (
+            (None, (0, 1, 10, HAN)),
+            ([], (0, 1, 10, HAN)),
+            ([1], (1,)),
+            ([HAN, 0, 9], (0, HAN)),
+            ([9], ()),
+        ):
+            reply = self.ask(READ, 10, 3, {} if wanted is None else {"groups": wanted})
+            found = [(each["group"], each["name"], each["handlers"]) for each in reply["groups"]]
+            self.assertEqual(found, [(number,) + known[number] for number in numbers])
+        self.assertEqual(self.ask(READ, 10, 3, {"groups": 1}), {"rc": 3})
 
     def test_not_there(self):
         for operation, group, command in (

@@ -121,9 +121,19 @@ class DispatcherTest(unittest.TestCase):
                     expected = {"said": "hello", "operation": operation}
                     self.assertEqual(found, (version, operation + 1, 1, sequence, 2, expected))
 
-    def test_only_requests_are_answered(self):
-        for operation in (1, 3, 4, 5, 6, 7):
+    # a response is not answered: two devices on one line would do so for ever
+    def test_responses(self):
+        for operation in (1, 3):
             self.assertIsNone(ask(operation, 1, 2))
+
+    # Zephyr: an operation without a meaning is one that is not supported
+    def test_operations_without_a_meaning(self):
+        for operation in (4, 5, 6, 7):
+            for group, command in ((1, 2), (1, 0), (9, 9)):
+                for version in (0, 1):
+                    found = ask(operation, group, command, version=version)
+                    expected = (version, 3, group, 9, command, {"rc": smp.NOTSUP})
+                    self.assertEqual(found, expected)
 
     def test_empty_body(self):
         for body in (b"", b"\xa0"):
@@ -164,7 +174,13 @@ class DispatcherTest(unittest.TestCase):
 
     # other people's encoders: any order of keys, any length of integers
     def test_lenient(self):
-        for body in ("a2637361796178617a00", "a2617a00637361796178", "b90001637361796178"):
+        for body in (
+            "a2637361796178617a00",
+            "a2617a00637361796178",
+            "b90001637361796178",
+            "bf637361796178ff",  # Zephyr's
+            "bf617a9f01ff637361796178ff",
+        ):
             self.assertEqual(ask(READ, 1, 0, unhexlify(body))[5]["said"], "x")
 
     def test_errors(self):

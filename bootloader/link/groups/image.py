@@ -11,7 +11,7 @@ from bootloader.link.smp import EINVAL, Request, SmpError
 from bootloader.store import ledger
 
 # fmt: off
-_GROUP                 = const(1)
+GROUP                  = const(1)
 _HASH_BYTES            = const(32)
 # errors of group 1
 _NO_IMAGE              = const(3)
@@ -43,7 +43,7 @@ _NEAREST = {
 
 # The SMP error that a client of group 1 sees for `refused`.
 def to_error(refused: reasons.Refused) -> SmpError:
-    return SmpError(_NEAREST.get(refused.reason, _INVALID_IMAGE_HEADER), _GROUP)
+    return SmpError(_NEAREST.get(refused.reason, _INVALID_IMAGE_HEADER), GROUP)
 
 
 # A file version as text: its bytes, and the last only where it says something.
@@ -112,7 +112,7 @@ class ImageGroup:
                 self._installer.activate(bytes(wanted))
             elif request.fields.get("confirm") is True:
                 if not self._may_confirm() or not self._confirm():
-                    raise SmpError(CONFIRMATION_DENIED, _GROUP)
+                    raise SmpError(CONFIRMATION_DENIED, GROUP)
         except reasons.Refused as refused:
             raise to_error(refused)
         return self._state(None)
