@@ -45,12 +45,18 @@ def test_questions(client: MCUmgrClient) -> None:
 def test_enumeration(client: MCUmgrClient) -> None:
     assert client.enum_get_group_count() == 4
     assert client.enum_get_group_ids() == [0, 1, 10, 65]
+    assert [client.enum_get_group_id(index) for index in range(4)] == [0, 1, 10, 65]
+    details = client.enum_get_group_details()
+    assert [(group.group, group.name) for group in details] == [
+        (0, "os mgmt"),
+        (1, "img mgmt"),
+        (10, "enum mgmt"),
+        (65, "hanboot"),
+    ]
 
 
 def test_what_a_device_does_not_have_is_a_clean_error(client: MCUmgrClient) -> None:
     for question in (
-        lambda: client.enum_get_group_id(0),
-        lambda: client.enum_get_group_details(),
         lambda: client.stats_list_groups(),
         lambda: client.settings_read("x"),
         lambda: client.os_get_datetime(),

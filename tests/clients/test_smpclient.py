@@ -23,6 +23,7 @@ from smpclient.requests.os_management import (
     MCUMgrParametersRead,
     OSApplicationInfoRead,
     ResetWrite,
+    TaskStatisticsRead,
 )
 from smpclient.transport.serial import SMPSerialTransport
 
@@ -61,6 +62,8 @@ def test_questions(board: RunningBoard) -> None:
         assert (await ask(client, BootloaderInformationRead())).bootloader == "hanboot"
         assert (await ask(client, CountSupportedGroups())).count == 4
         assert [int(g) for g in (await ask(client, ListSupportedGroups())).groups] == [0, 1, 10, 65]
+        groups = (await ask(client, GroupDetails())).groups
+        assert [(int(g.group), g.name) for g in groups][1] == (1, "img mgmt")
         (running,) = (await ask(client, ImageStatesRead())).images
         assert (running.slot, running.version, running.active) == (0, "1.0.0", True)
 
@@ -71,9 +74,9 @@ def test_errors_that_it_can_read(board: RunningBoard) -> None:
     async def say(client: SMPClient) -> None:
         query = await client.request(BootloaderInformationRead(query="mode"))
         assert error(query)
-        details = await client.request(GroupDetails())
-        assert error(details)
-        assert error_v1(details)
+        tasks = await client.request(TaskStatisticsRead())
+        assert error(tasks)
+        assert error_v1(tasks)
         denied = await client.request(ImageStatesWrite(hash=b"\x11" * 32))
         assert error(denied)
         assert not error_v1(denied)

@@ -52,10 +52,11 @@ def test_echo_and_enumeration(board: RunningBoard) -> None:
     groups = smpmgr(board, "enum", "get-supported-groups")
     for name in ("OS_MANAGEMENT", "IMAGE_MANAGEMENT", "ENUM_MANAGEMENT", "65"):
         assert name in groups
+    assert "name='os mgmt'" in smpmgr(board, "enum", "get-group-details", "0")
 
 
 def test_what_a_device_does_not_have_is_a_clean_error(board: RunningBoard) -> None:
-    assert "ENOTSUP" in smpmgr(board, "enum", "get-group-details", "0")
+    assert "ENOTSUP" in smpmgr(board, "statistics", "list")
 
 
 def test_step_by_step(board: RunningBoard, firmware: Firmware) -> None:

@@ -220,7 +220,8 @@ class DecodeTest(unittest.TestCase):
             self.check_refused(encoding, strict=False)
         # as deep as any other
         self.assertEqual(cbor.decode(unhexlify("9f9f9f9f9fffffffffff"), False), [[[[[]]]]])
-        self.check_refused("9f9f9f9f9f9fffffffffffff", strict=False)
+        for nested in ("9f" * 7 + "ff" * 7, "81" * 6 + "80"):
+            self.check_refused(nested, 6, strict=False)
 
     def test_text(self):
         for encoding, text in TEXT:
