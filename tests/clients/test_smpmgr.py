@@ -56,7 +56,7 @@ def test_echo_and_enumeration(board: RunningBoard) -> None:
 
 
 def test_what_a_device_does_not_have_is_a_clean_error(board: RunningBoard) -> None:
-    assert "ENOTSUP" in smpmgr(board, "statistics", "list")
+    assert "ENOTSUP" in smpmgr(board, "statistics", "get", "0")
 
 
 def test_step_by_step(board: RunningBoard, firmware: Firmware) -> None:

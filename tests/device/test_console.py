@@ -561,14 +561,7 @@ class LineTest(ConsoleTest):
         self.assertEqual(cbor.decode(replies[-1][8:]), {"r": "still there"})
 
     def test_malformed_bodies(self):
-        for body in (b"\xff", b"\xbf\0\xff", b"\xa1", b"\x80", b"\x9b" + b"\xff" * 8, b"\xa1\x61"):
-            b"\xff",
-            b"\xbf\x00\xff",
-            b"\xa1",
-            b"\x80",
-            b"\x9b" + b"\xff" * 8,
-            b"\xa1\x61",
-        ):
+        for body in (b"\xff", b"\xbf\0\xff", b"\xa1", b"\x80", b"\x9b" + b"\xff" * 8):
             for group, command in ((0, 0), (1, 0), (1, 1), (HAN, 1)):
                 for version in (0, 1):
                     for operation in (READ, WRITE):
