@@ -204,3 +204,86 @@ def test_options_of_a_plan_need_one(run: Callable[..., Result], files: dict[str,
         result = run("upgrade", files["1.1.0"], *options, "--port", "virtual:nowhere")
         assert result.exit_code == 2
         assert "requires --plan" in result.stderr
+
+
+# --- the ban binds every command
+
+
+@pytest.mark.parametrize("command", [("upload",), ("upgrade",), ("upgrade", "--plan", "--yes")])
+@pytest.mark.parametrize("place", ["flag", "environment"])
+def test_a_ban_binds_every_command(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    monkeypatch: pytest.MonkeyPatch,
+    files: dict[str, Path],
+    ppmid: Bench,
+    command: tuple[str, ...],
+    place: str,
+) -> None:
+    given: tuple[str, ...] = ()
+    if place == "flag":
+        given = ("--registry", "registry.db")
+    else:
+        monkeypatch.setenv("HANBOOT_REGISTRY", "registry.db")
+    before = running(ppmid)
+    images = files.values() if "--plan" in command else [files["1.1.0"]]
+    result = run(*command, *images, *given, "--port", ppmid.board.port)
+    assert result.exit_code == 1, result.output
+    assert "local updates are banned" in result.stderr
+    assert running(ppmid) == before
+    [record] = run_json("inventory", "history")
+    assert (record["outcome"], record["reason"]["name"]) == ("refused", "local-updates-banned")
+    assert record["command"] == command[0]
+
+
+def test_a_matrix_on_a_device_obeys_the_ban(
+    run: Callable[..., Result],
+    files: dict[str, Path],
+    firmware: Firmware,
+    ppmid: Bench,
+    tmp_path: Path,
+) -> None:
+    keys = ("--manufacturer-key", tmp_path / "manufacturer.pub.pem")
+    keys[1].write_bytes(firmware.pairs.manufacturer.public_pem())
+    result = run("matrix", *files.values(), *keys, *_AT_REGISTRY, "--port", ppmid.board.port)
+    assert result.exit_code == 1
+    assert "local updates are banned" in result.stderr
+
+
+_AT_REGISTRY = ("--registry", "registry.db")
+
+
+def test_an_override_is_recorded_before_it_is_sent_and_lifts_the_ban_alone(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    files: dict[str, Path],
+    firmware: Firmware,
+    ppmid: Bench,
+) -> None:
+    port = ("--port", ppmid.board.port)
+    override = ("--override-ban", "--author", "Ann", "--reason", "a device in the laboratory")
+    result = run("upgrade", files["1.1.0"], *_AT_REGISTRY, *override, *port)
+    assert result.exit_code == 0, result.output
+    [record] = run_json("inventory", "history")
+    assert (record["outcome"], record["cpl_entry_id"]) == ("activated", "PPMID-0002")
+    changes = run_json("registry", "history")
+    [lifted] = [c for c in changes if c["subject"].startswith("override ")]
+    assert (lifted["author"], lifted["number"]) == ("Ann", record["override"])
+    assert lifted["after"]["image_hash"] == record["hash"]
+    assert run("registry", "history", "--verify").exit_code == 0
+
+    # not on the CPL: nothing lifts that
+    assert run("registry", "correct", "PPMID-0003", "status=Withdrawn", *REASON).exit_code == 0
+    result = run("upgrade", files["2.0.0"], *_AT_REGISTRY, *override, *port)
+    assert result.exit_code == 1
+    assert "may not be distributed" in result.stderr
+
+
+def test_what_lies_in_the_folder_does_not_bind(
+    run: Callable[..., Result], files: dict[str, Path], ppmid: Bench, tmp_path: Path
+) -> None:
+    (tmp_path / "hanboot.toml").write_text('registry = "registry.db"\n')
+    port = ("--port", ppmid.board.port)
+    assert run("upload", files["1.1.0"], *port).exit_code == 0
+    override = ("--override-ban", *REASON)
+    assert run("upload", files["1.1.0"], *override, *port).exit_code == 2

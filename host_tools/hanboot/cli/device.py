@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
@@ -113,14 +114,24 @@ def identity_json(identity: Identity) -> dict[str, Any]:
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @any_registry_option
+@gate_options
 @_device_command
-def upload(file: Path, registry: str | None, port: str, as_json: bool) -> None:
-    """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped."""
+def upload(file: Path, registry: str | None, gate: Gate, port: str, as_json: bool) -> None:
+    """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped.
+
+    A registry that --registry or HANBOOT_REGISTRY names binds, as with hanboot upgrade.
+    """
     out = Out(as_json)
     octets = ota_file.read_to_send(file)
-    with Device(port) as device, refusals(out, device, registry):
+    with (
+        Device(port) as device,
+        refusals(out, device, registry),
+        gate.sending(device, octets, file.name) as sent,
+    ):
         send(device, octets, file.name, out)
         verdict = device.wait_verified()
+        if sent:
+            sent.staged()
     out.document(verdict.as_json())
     out.line(f"{file.name} is staged: hanboot activate starts it")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,18 +15,22 @@ from bootloader.trust import cell
 from hanboot import files
 from hanboot.boards import local, virtual
 from hanboot.cli.arguments import FilePath
+from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option
-from hanboot.cli.settings import option
+from hanboot.cli.settings import any_registry_option, option
 from hanboot.device.client import Device
 from hanboot.device.provisioning import anchor_key
 from hanboot.errors import Refused, WrongUsage
 from hanboot.image import ota_file
-from hanboot.matrix import report
+from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Matrix, Release, name_releases
 from hanboot.matrix.reading import Trust
 from hanboot.matrix.virtual import VirtualMatrix
 from hanboot.matrix.walk import DeviceWalk
 from hanboot.trust import keys
+
+if TYPE_CHECKING:
+    from hanboot.inventory.gate import Sending
 
 
 @click.command()
@@ -52,6 +58,8 @@ from hanboot.trust import keys
 )
 @click.option("--html", "html_file", type=FilePath(), help="Write an HTML page.")
 @click.option("--junit", "junit_file", type=FilePath(), help="Write JUnit XML.")
+@any_registry_option
+@gate_options
 @json_option
 def matrix(
     files_given: tuple[Path, ...],
@@ -62,6 +70,8 @@ def matrix(
     board: str,
     html_file: Path | None,
     junit_file: Path | None,
+    registry: str | None,
+    gate: Gate,
     as_json: bool,
 ) -> None:
     """Offer each of IMAGES to a device that runs each of them, and start what it accepts.
@@ -69,7 +79,8 @@ def matrix(
     Every answer is compared with the decision function's and with an independent oracle's; also
     after a failed trial and after a revert. Exit code 1 if any differ.
 
-    With --port a real device is upgraded, as far as it allows; there is no way back.
+    With --port a real device is upgraded, as far as it allows; there is no way back. A registry
+    that --registry or HANBOOT_REGISTRY names binds then, as with hanboot upgrade.
     """
     out = Out(as_json)
 
@@ -89,7 +100,7 @@ def matrix(
     )
     if port:
         with Device(port) as device:
-            played = DeviceWalk(device, releases, trust, tell).play()
+            played = _walk(device, gate, DeviceWalk(device, releases, trust, tell), releases)
     else:
         cells = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
         if supplier_key:
@@ -115,6 +126,32 @@ def matrix(
             report.fault_lines(played)[0],
             "one of the three is wrong: read docs/reference/decisions.md, then mend it",
         )
+
+
+def _walk(device: Device, gate: Gate, walk: DeviceWalk, releases: list[Release]) -> Matrix:
+    """Plays on a real device, if every image may be sent to it; what came of each is recorded."""
+    with contextlib.ExitStack() as stack:
+        # the last to be entered is recorded first; a device goes up
+        downwards = sorted(releases, key=lambda r: r.image.header.file_version, reverse=True)
+        sent = [(r, stack.enter_context(gate.sending(device, r.image))) for r in downwards]
+        played = walk.play()
+        for release, sending in sent:
+            if sending:
+                _record(sending, [cell for cell in played.cells if cell.offered == release])
+    return played
+
+
+def _record(sending: Sending, cells: list[Cell]) -> None:
+    """The furthest that an image came, of all the times that it was offered."""
+    outcomes = {cell.outcome for cell in cells}
+    if "confirmed" in outcomes:
+        return
+    if outcomes & {"reverted", "not activated"}:
+        sending.failed()
+    elif any(cell.device == oracle.ACCEPTED for cell in cells):
+        sending.staged()
+    else:
+        sending.refused(cells[0].device if cells else "never offered")
 
 
 def _role(releases: list[Release]) -> str:

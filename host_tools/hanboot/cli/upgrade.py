@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hanboot.cli.arguments import date_of, on_option
+from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, counted, json_option, progress
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import any_registry_option, is_flag_given, port_option
@@ -46,6 +47,7 @@ _FOR_PLANS = ("to", "yes", "day")
 @click.option("--yes", is_flag=True, help="With --plan: send every step without asking.")
 @on_option
 @any_registry_option
+@gate_options
 @port_option
 @json_option
 @click.pass_context
@@ -57,6 +59,7 @@ def upgrade(
     yes: bool,
     day: datetime.datetime | None,
     registry: str | None,
+    gate: Gate,
     port: str,
     as_json: bool,
 ) -> None:
@@ -67,11 +70,14 @@ def upgrade(
     With --plan the device is asked what it runs, the shortest safe path from there is taken from
     the registry, and each step is shown and asked about before it is sent. What was interrupted is
     taken up by the same command, which plans from what runs then.
+
+    A registry that --registry or HANBOOT_REGISTRY names binds: an image that its CPL does not list
+    as Active, and any while local updates are banned, is not sent. What is sent is recorded there.
     """
     out = Out(as_json)
     if is_planned:
         with Device(port) as device, refusals(out, device, registry):
-            _walk_plan(out, device, registry or DEFAULT_URL, files, to, date_of(day), yes)
+            _walk_plan(out, device, gate, registry or DEFAULT_URL, files, to, date_of(day), yes)
         return
     for name in _FOR_PLANS:
         if is_flag_given(ctx, name):
@@ -84,8 +90,17 @@ def upgrade(
         done = [confirmed] if confirmed and reached else []
         if reached:
             out.line(f"{path[reached - 1].name}: runs already")
-        done += follow(device, left, Shown(out))
+        done += _follow(device, left, Shown(out), gate)
     out.document({"confirmed": [firmware.as_json() for firmware in done]})
+
+
+def _follow(device: Device, path: Sequence[Step], watcher: Watcher, gate: Gate) -> list[FirmwareId]:
+    """Takes a device along a path, each step through the gate."""
+    done = []
+    for step in path:
+        with gate.sending(device, step.octets, step.name):
+            done += follow(device, [step], watcher)
+    return done
 
 
 class Shown(Watcher):
@@ -110,6 +125,7 @@ class Shown(Watcher):
 def _walk_plan(
     out: Out,
     device: Device,
+    gate: Gate,
     url: str,
     files: tuple[Path, ...],
     to: str,
@@ -129,7 +145,7 @@ def _walk_plan(
         path = [Step(name=step.entry.cpl_entry_id, octets=step.image.octets) for step in steps]
         watcher = _Asked(out, steps, yes)
         try:
-            follow(device, path, watcher)
+            _follow(device, path, watcher, gate)
         except click.Abort:
             out.document(_as_json(plan, steps, watcher.done))
             raise
@@ -147,6 +163,7 @@ class _Asked(Shown):
 
     def before(self, step: Step, number: int, count: int) -> None:
         if not self._yes:
+            number, count = len(self.done) + 1, len(self._steps)
             _ask(self._out, self._steps[number - 1], f"step {number} of {count}")
 
     def confirmed(self, step: Step, firmware: FirmwareId) -> None:

@@ -9,13 +9,17 @@ from hanboot.inventory.gate.checks import (
     check_local,
     identity_model,
 )
+from hanboot.inventory.gate.sending import Override, Sending, sending
 
 __all__ = [
     "GateRefused",
     "ListedEntry",
+    "Override",
+    "Sending",
     "check_fit",
     "check_inventory",
     "check_listed",
     "check_local",
     "identity_model",
+    "sending",
 ]
