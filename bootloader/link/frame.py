@@ -13,7 +13,7 @@ from bootloader.compat import const
 # fmt: off
 BUF_BYTES    = const(1024)  # decoded: length, message and CRC; what parameters report
 _LINE_BYTES  = const(512)   # longest line taken; some clients send lines of 500 bytes
-_CHUNK_BYTES = const(93)    # decoded bytes of a line sent: 124 in base64, 127 as a line
+CHUNK_BYTES  = const(93)    # decoded bytes of a line sent: 124 in base64, 127 as a line
 _TEXT_BYTES  = const(80)    # longest typed line kept
 # fmt: on
 
@@ -38,11 +38,20 @@ def encode(message: bytes) -> bytes:
     packet = (len(message) + 2).to_bytes(2, "big") + message
     packet += crc_hqx(message, 0).to_bytes(2, "big")
     lines = bytearray()
-    for at in range(0, len(packet), _CHUNK_BYTES):
+    for at in range(0, len(packet), CHUNK_BYTES):
         lines.extend(_NEXT if at else _FIRST)
         # b2a_base64 ends the line
-        lines.extend(b2a_base64(packet[at : at + _CHUNK_BYTES]))
+        lines.extend(b2a_base64(packet[at : at + CHUNK_BYTES]))
     return bytes(lines)
+
+
+# Decoded bytes of a frame that a sender may write at once: those of a buffer, or of the whole lines
+# that fit a line which keeps line_bytes while nothing reads it; 0 where it holds the sender back.
+def buffer_bytes(line_bytes: int) -> int:
+    if not line_bytes:
+        return BUF_BYTES
+    lines = max(1, line_bytes // (3 + CHUNK_BYTES // 3 * 4))
+    return min(BUF_BYTES, lines * CHUNK_BYTES)
 
 
 # Where the last marker in `data` stands, -1 if there is none: no text and no base64 holds one.

@@ -20,7 +20,7 @@ from bootloader.trust import p256
 READ, WRITE = smp.READ, smp.WRITE
 VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
 HAN = 65
-HANDLERS = 7  # commands of group 65
+HANDLERS = 5  # commands of group 65
 WHOLE_OUTPUT = ("hanboot", ["ram", "hanboot"], 8)  # first, last and number of words
 
 

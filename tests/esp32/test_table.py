@@ -8,6 +8,7 @@ import pytest
 from esp_idf_defs.partitions import PartitionTable
 from rig import ROOT
 
+from bootloader.store import flash_map
 from hanboot.boards.esp32 import table
 from hanboot.errors import BadFile
 
@@ -35,6 +36,19 @@ def test_fits_four_mebibytes_with_micropython_s_own_app() -> None:
     app = loaded.get("factory")
     assert app is not None
     assert (app.offset, app.size) == (0x10000, 1984 * 1024)
+
+
+@pytest.mark.parametrize("path", TABLES, ids=lambda path: path.parent.name)
+def test_the_regions_of_the_flash_map(path: Path) -> None:
+    loaded = table.load(path)
+    for name, sectors in (*flash_map.STORE, *flash_map.MORE):
+        row = loaded.get(name)
+        if row is None:
+            # in the partition that is mapped (boards/esp32_han/board.py)
+            assert name in ("slot0", "slot1")
+            assert loaded.get("romfs")
+        elif name != "data":
+            assert row.size == sectors * flash_map.SECTOR_BYTES, name
 
 
 @pytest.mark.parametrize("at", [0, 2, 12, 40, 0x120, 0x15F])

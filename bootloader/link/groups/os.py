@@ -9,7 +9,7 @@ from binascii import hexlify
 from bootloader import VERSION
 from bootloader.board import Board
 from bootloader.compat import const
-from bootloader.link.frame import BUF_BYTES
+from bootloader.link.frame import buffer_bytes
 from bootloader.link.smp import EINVAL, NOTSUP, Request, SmpError
 
 # fmt: off
@@ -59,7 +59,7 @@ class OsGroup:
 
     # One request at a time: the line waits while its answer is worked out.
     def _parameters(self, request: Request) -> "dict[str, object]":
-        return {"buf_size": BUF_BYTES, "buf_count": 1}
+        return {"buf_size": buffer_bytes(self._board.line_bytes), "buf_count": 1}
 
     # What `format` asks for, a letter each, in the order of Zephyr's.
     def _application(self, request: Request) -> "dict[str, object]":

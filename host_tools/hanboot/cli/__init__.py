@@ -31,7 +31,6 @@ COMMANDS = {
     "inventory": "hanboot.cli.inventory:inventory",
     "deliver": "hanboot.cli.deliver:deliver",
     "gbcs": "hanboot.cli.gbcs:gbcs",
-    "dcc": "hanboot.cli.dcc:dcc",
     "duis": "hanboot.cli.duis:duis",
     "smki": "hanboot.cli.smki:smki",
 }

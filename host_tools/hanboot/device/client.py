@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import time
 from collections.abc import Callable
@@ -25,8 +26,9 @@ from hanboot.device.refusal import NO_VERDICT, AnotherDevice, DeviceRefused
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
 from hanboot.explain.reasons import Reason
 from hanboot.link.deadline import Clock, Deadline, StallTimer
+from hanboot.link.line import MESSAGE_BYTES, Line, MessageSize, message_bytes
 from hanboot.link.serial import BAUD, SerialTransport
-from hanboot.link.smp import MESSAGE_BYTES, Fields, NoAnswer, Retries, SmpClient, SmpRefusal
+from hanboot.link.smp import Fields, NoAnswer, Retries, SmpClient, SmpRefusal
 from hanboot.link.transport import Lost, Transport
 
 if TYPE_CHECKING:
@@ -49,6 +51,9 @@ _RETURNS_MOST = 8
 _RETURNS_IN_ALL = 64
 #: A device's journal keeps some hundred events.
 _HISTORY_MOST = 4096
+
+#: The least that parameters can say: one frame of a short request.
+_BUF_LEAST = 64
 
 _POLL_S = 0.05
 _RESTARTING = Retries(tries=1, reply_s=0.3)
@@ -133,6 +138,7 @@ class Device:
         )
         if self._serial is None:
             self._serial = identity.serial
+            self.smp.line = Line(identity.line_bytes, identity.line_pause_ms / 1000)
         if self._serial != identity.serial:
             raise AnotherDevice(self.transport.name, self._serial, identity.serial)
         return identity
@@ -200,14 +206,18 @@ class Device:
         self._uploaded = hash_in(octets)
         sha = hashlib.sha256(octets).digest()
         returns = _Returns()
+        size = MessageSize(self._message_bytes())
         offset = 0
-        while True:
+
+        def piece(most: int) -> Fields:
             request: Fields = {"off": offset}
             if offset == 0:
                 request |= {"len": len(octets), "sha": sha}
-            request["data"] = octets[offset : offset + _room(request)]
+            return request | {"data": octets[offset : offset + _room(request, most)]}
+
+        while True:
             try:
-                reply = self._write(_IMAGE, 1, request)
+                reply = self._write_piece(_IMAGE, 1, piece, size)
             except Lost as lost:
                 if not returns.is_allowed():
                     raise
@@ -392,6 +402,8 @@ class Device:
         Raises:
             DeviceRefused: the cell is not taken.
         """
+        if self._serial is None:
+            self.identity()
         request: Fields = {"head": head}
         if signature is not None:
             request["signature"] = signature
@@ -406,6 +418,41 @@ class Device:
         self, group: int, command: int, fields: Fields, retries: Retries | None = None
     ) -> Fields:
         return self._explained(lambda: self.smp.request(smp.WRITE, group, command, fields, retries))
+
+    def _message_bytes(self) -> int:
+        """The longest message that the device's parameters allow."""
+        try:
+            reported = self.smp.read(_OS, 6).get("buf_size")
+        except SmpRefusal:
+            return MESSAGE_BYTES
+        if type(reported) is not int or reported < _BUF_LEAST:
+            raise LinkError(
+                "the device reports a buffer that holds no request",
+                f"buf_size is {reported!r}",
+                "check that the port is a hanboot device",
+            )
+        return min(message_bytes(reported), MESSAGE_BYTES)
+
+    def _write_piece(
+        self, group: int, command: int, piece: Callable[[int], Fields], size: MessageSize
+    ) -> Fields:
+        """A request with as much data as fits: less, and more slowly, after each loss."""
+        allowed = self.smp.retries
+        once = Retries(tries=1, reply_s=allowed.reply_s)
+        for losses in range(allowed.tries):
+            fields = piece(size.bytes)
+            try:
+                reply = self._explained(
+                    functools.partial(
+                        self.smp.request, smp.WRITE, group, command, fields, once, losses
+                    )
+                )
+            except NoAnswer:
+                size.lost()
+                continue
+            size.answered()
+            return reply
+        raise self.smp.no_answer(group, command, allowed)
 
     def _explained(self, request: Callable[[], Fields]) -> Fields:
         try:
@@ -499,7 +546,7 @@ def hash_in(octets: bytes) -> bytes | None:
         return None
 
 
-def _room(request: Fields) -> int:
-    """Octets of data that fit a message with the other fields."""
+def _room(request: Fields, most: int) -> int:
+    """Octets of data that fit a message of `most` with the other fields."""
     empty = len(smp.encode(1, smp.WRITE, 0, 0, 0, request | {"data": b""}))
-    return MESSAGE_BYTES - empty - 2  # the length of an octet string of 256 or more
+    return most - empty - 2  # the length of an octet string of 256 or more

@@ -15,15 +15,13 @@ from bootloader.link import frame, smp
 from bootloader.reasons import Refused
 from hanboot.errors import LinkError
 from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.line import Line
 from hanboot.link.transport import Transport
 
 #: What a request that the device answers at once may take. The first octets of an upload and a
 #: new trust anchor make it erase flash, which is well within.
 REPLY_S = 2.0
 TRIES = 4
-
-#: Octets of a message that fill whole lines of 93 octets, with length and CRC: 11 * 93 - 4.
-MESSAGE_BYTES = 1019
 
 #: A device's reply is one message of at most its own buffer; the reader drops what is longer.
 _FRAME_BYTES = 4096
@@ -70,6 +68,7 @@ class SmpClient:
         on_text: called with each line of text that the device writes between replies.
         retries: how long and how often; None takes `REPLY_S` and `TRIES`.
         clock: that waits are counted by.
+        sleep: called with the seconds of each pause in the middle of a request.
     """
 
     def __init__(
@@ -79,14 +78,19 @@ class SmpClient:
         on_text: Callable[[str], None] = lambda line: None,
         retries: Retries | None = None,
         clock: Clock = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._sleep = sleep
         self._transport = transport
         self._clock = clock
         self._on_text = on_text
-        self._retries = retries or Retries()
+        #: How long to wait and how often to ask, where a request says nothing else.
+        self.retries = retries or Retries()
         self._sequence = 0
         self._is_fresh = True
         self._frames = frame.FrameReader(_FRAME_BYTES)
+        #: What the device's line takes; who learns of it puts it here.
+        self.line = Line()
         #: Requests that had to be sent again.
         self.repeats = 0
         #: Octets written to the line.
@@ -116,25 +120,36 @@ class SmpClient:
         command: int,
         fields: Fields,
         retries: Retries | None = None,
+        losses: int = 0,
     ) -> Fields:
         """Sends a request, again if no reply comes, and returns the fields of the reply.
+
+        Again is slower: line by line, with longer pauses each time.
+
+        Args:
+            losses: how often it, or one like it, was lost before.
 
         Raises:
             SmpRefusal: the device answered with an error.
             NoAnswer: no reply came.
             LinkError: the transport is gone, or the reply cannot be read.
         """
-        allowed = retries or self._retries
+        allowed = retries or self.retries
         reply_s = allowed.reply_s * self._transport.patience
         for attempt in range(allowed.tries):
             self._sequence = (self._sequence + 1) & 0xFF
             message = smp.encode(1, operation, group, self._sequence, command, fields)
-            self._send(frame.encode(message), after_loss=attempt > 0)
+            self._send(frame.encode(message), losses + attempt)
             reply = self._await_reply(operation + 1, group, command, reply_s)
             if reply is not None:
                 return _checked(reply)
             self.repeats += 1
-        raise NoAnswer(
+        raise self.no_answer(group, command, allowed)
+
+    def no_answer(self, group: int, command: int, allowed: Retries) -> NoAnswer:
+        """The error for a request that was sent as often as `allowed`."""
+        reply_s = allowed.reply_s * self._transport.patience
+        return NoAnswer(
             f"no answer from {self._transport.name}",
             f"group {group} command {command} was sent {allowed.tries} times, {reply_s:g} s each",
             "check that the device runs hanboot and that the port is its console",
@@ -194,13 +209,16 @@ class SmpClient:
             "check that the device runs a hanboot of this version",
         )
 
-    def _send(self, octets: bytes, after_loss: bool = False) -> None:
-        if after_loss or self._is_fresh:
+    def _send(self, octets: bytes, losses: int = 0) -> None:
+        if losses or self._is_fresh:
             # end whatever half line was left behind, perhaps by another program
             octets = b"\n" + octets
             self._is_fresh = False
-        self.octets_sent += len(octets)
-        self._transport.write(octets)
+        for piece, pause_s in self.line.bursts(octets, losses):
+            self.octets_sent += len(piece)
+            self._transport.write(piece)
+            if pause_s:
+                self._sleep(pause_s)
 
 
 def _checked(reply: Fields) -> Fields:
