@@ -85,10 +85,11 @@ test-fast: setup ## Tests without the slow ones and the foreign SMP clients
 test-device: setup ## Device tests, on CPython and on MicroPython
 	@$(PYTEST) tests/device
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy, and who may import whom
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
 
 format: setup ## Let ruff format and mend
 	@$(BIN)/ruff format

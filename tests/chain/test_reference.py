@@ -11,14 +11,16 @@ import pytest
 from bootloader.han.gbcs import mac, message, use_cases
 from bootloader.image import ota
 from hanboot import cli
+from hanboot.dcc import http_server
 from hanboot.delivery import options
-from hanboot.duis import names
+from hanboot.duis import codes, names
 from hanboot.gbcs import codec, document, host_use_cases
 from hanboot.trust.keys import PublicKey
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 GBCS = (REFERENCE / "gbcs.md").read_text(encoding="utf-8")
 DELIVERY = (REFERENCE / "delivery.md").read_text(encoding="utf-8")
+DCC = (REFERENCE / "dcc.md").read_text(encoding="utf-8")
 DUIS = (REFERENCE / "duis.md").read_text(encoding="utf-8")
 
 
@@ -143,7 +145,7 @@ def test_duis_limits():
         assert str(limit) in limits
 
 
-@pytest.mark.parametrize("text", [GBCS, DELIVERY, DUIS])
+@pytest.mark.parametrize("text", [GBCS, DELIVERY, DUIS, DCC])
 def test_commands_exist(text):
     """Each command that a page shows, with the options that it shows."""
     shown = re.sub(r"\\\n\s*", "", "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.S | re.M)))
@@ -159,3 +161,13 @@ def test_commands_exist(text):
             command = found
         known = {name for parameter in command.params for name in parameter.opts}
         assert {word for word in words if word.startswith("-")} <= known, line
+
+
+def test_the_services_paths_and_codes():
+    listed = {
+        row[0].strip("`"): tuple(int(one) for one in row[1].split(",")) for row in rows(DCC, "HTTP")
+    }
+    assert listed == http_server.PATHS
+    assert http_server.HASH_HEADER in DCC
+    named = set(re.findall(r"\b[EW]\d+\b", DCC))
+    assert named <= set(codes.RESPONSES)

@@ -24,7 +24,6 @@ from hanboot.errors import BadFile, NoDevice
         "virtual:nowhere",
         "virtual:",
         "socket://127.0.0.1:1",
-        "nonsense://here",
         "/",
         "",
         "socket://",
@@ -34,6 +33,18 @@ from hanboot.errors import BadFile, NoDevice
 )
 def test_no_port(port: str) -> None:
     assert_error(hanboot("status", "--port", port), 3)
+
+
+@pytest.mark.parametrize("scheme", ["spy", "alt", "loop", "hwgrep", "cp2110", "nonsense"])
+def test_a_scheme_that_is_not_allowed(scheme: str, tmp_path: Path) -> None:
+    """pyserial's spy:// writes to any file: a hanboot.toml that somebody left must not use it."""
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    port = f"{scheme}:///dev/null?file={victim}"
+    assert_error(hanboot("status", "--port", port), 2, f"{scheme}://", "not allowed")
+    (tmp_path / "hanboot.toml").write_text(f'port = "{port}"\n', encoding="utf-8-sig")
+    assert_error(hanboot("status"), 2, "not allowed")
+    assert victim.read_text() == "precious"
 
 
 def test_a_board_that_was_stopped(states: States) -> None:

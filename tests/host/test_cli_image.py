@@ -251,7 +251,6 @@ def test_passphrase(run, desk):
         ["image", "verify", "a", "--at-time", "yesterday", "--manufacturer-key", "m"],
         ["image", "attach", "a", "--signature", "s", "-o", "x"],
         ["image", "sign", "manufacturer.pem"],
-        ["status"],
     ],
 )
 def test_wrong_usage(run, desk, arguments):
@@ -304,7 +303,7 @@ def test_a_fault_of_our_own(run, desk, monkeypatch):
 
     monkeypatch.setattr(image_check, "describe", fail)
     result = run("image", "inspect", "a.ota")
-    check_failed(result, 70, "hanboot itself failed", "RuntimeError: a b", "--debug")
+    check_failed(result, 70, "internal error", "RuntimeError: a b", "--debug")
     result = run("--debug", "image", "inspect", "a.ota")
     assert isinstance(result.exception, RuntimeError)
 

@@ -29,7 +29,8 @@ from bootloader.store import ledger
 from bootloader.store.slots import SlotWriter
 from bootloader.trust import cell, p256
 from hanboot.explain.reasons import explain
-from hanboot.image import ota_file, verify
+from hanboot.image import verify
+from hanboot.image.build import assemble
 from hanboot.matrix import oracle
 from hanboot.trust import keys
 
@@ -114,7 +115,7 @@ def _assemble(manifest: Manifest, key: keys.PrivateKey, payload: bytes, more: by
     content = encode_manifest(manifest)
     signature = key.sign(to_be_signed(content) + more)
     envelope = encode_envelope(key.public.kid, content, signature)
-    return ota_file.assemble(manifest, envelope, payload, b"")
+    return assemble(manifest, envelope, payload, b"")
 
 
 def _built(octets: bytes, offer: oracle.Offer, manifest: Manifest, payload: bytes) -> Built:

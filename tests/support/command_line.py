@@ -69,9 +69,11 @@ def _ran(code: int, out: str, err: str) -> Ran:
 
 
 def assert_error(ran: Ran, code: int, *holds: str) -> None:
-    """One error in three lines, and nothing on stdout."""
+    """One error in three lines, and nothing on stdout but, with --json, the same as a document."""
     assert ran.code == code, ran.err
-    assert ran.out == ""
+    if ran.out:
+        assert ran.document["error"].keys() == {"what", "why", "remedy", "exit_code"}
+        assert ran.document["error"]["exit_code"] == code
     lines = [line for line in ran.err.splitlines() if line.strip()]
     assert len(lines) >= 3, ran.err
     for text in holds:

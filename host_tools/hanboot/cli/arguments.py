@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.image.ota_file import Image
 
 
@@ -29,7 +30,7 @@ layout_option = click.option(
 def note_assumption(image: Image) -> None:
     """Says on stderr what was assumed of an image that is not ours."""
     if image.assumption:
-        click.echo(f"note: {image.assumption}", err=True)
+        terminal.echo(f"note: {image.assumption}", err=True)
 
 
 on_option = click.option(

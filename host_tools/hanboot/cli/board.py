@@ -18,10 +18,10 @@ from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command
 from hanboot.cli.board_run import power_cycle, run
 from hanboot.cli.board_selfcheck import selfcheck_command
+from hanboot.cli.connection import connect
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import option, port_option
-from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, anchor_key, provision
 from hanboot.device.records import Identity
 from hanboot.errors import Refused
@@ -113,7 +113,7 @@ def provision_command(
     wanted = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
     if supplier_key:
         wanted.append(anchor_key(cell.SUPPLIER, supplier_key))
-    with Device(port) as device, refusals(out):
+    with connect(port) as device, refusals(out):
         _check_role(port, device.identity(), role)
         outcomes = {}
 

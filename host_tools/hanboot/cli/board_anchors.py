@@ -8,6 +8,7 @@ import click
 
 from bootloader.reasons import ANCHORS_LOCKED
 from hanboot.cli.arguments import FilePath
+from hanboot.cli.connection import connect
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import port_option
@@ -39,7 +40,7 @@ def show_command(port: str, as_json: bool) -> None:
     Compare it with what `hanboot keys show` prints for the key.
     """
     out = Out(as_json)
-    with Device(port) as device:
+    with connect(port) as device:
         cells = device.anchors()
     out.document([cell.as_json() for cell in cells])
     for cell in cells:
@@ -78,7 +79,7 @@ def update_command(file: Path, port: str, as_json: bool) -> None:
     update = successor.load(file)
     cell = update.cell
     role = ROLE_NAMES[cell.role]
-    with Device(port) as device, refusals(out):
+    with connect(port) as device, refusals(out):
         try:
             written = device.put_anchor(update.head, update.signature)
         except DeviceRefused as refused:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hanboot.cli.connection import connect
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
@@ -41,7 +42,7 @@ def _name(firmware: FirmwareId | None) -> str:
 def status(port: str, as_json: bool) -> None:
     """What the device is, runs and holds."""
     out = Out(as_json)
-    with Device(port) as device:
+    with connect(port) as device:
         identity, cells, verdict = device.identity(), device.anchors(), device.verdict()
     document = identity_json(identity)
     document["anchors"] = [cell.as_json() for cell in cells]
@@ -124,7 +125,7 @@ def upload(file: Path, registry: str | None, gate: Gate, port: str, as_json: boo
     out = Out(as_json)
     octets = ota_file.read_to_send(file)
     with (
-        Device(port) as device,
+        connect(port) as device,
         refusals(out, device, registry),
         gate.sending(device, octets, file.name) as sent,
     ):
@@ -153,7 +154,7 @@ def activate(
     """Start the staged image: the one with Manufacturer Image HASH, or whichever is held."""
     out = Out(as_json)
     given = _hash(image_hash) if image_hash else None
-    with Device(port) as device, refusals(out, device, registry):
+    with connect(port) as device, refusals(out, device, registry):
         wanted = given or _held_hash(device.identity())
         device.activate(wanted)
         if reset:
@@ -183,9 +184,9 @@ def _held_hash(identity: Identity) -> bytes:
 @click.command()
 @_device_command
 def confirm(port: str, as_json: bool) -> None:
-    """Confirm the image on trial, in the place of the application's own self-test."""
+    """Confirm the image on trial, in place of the application's own self-test."""
     out = Out(as_json)
-    with Device(port) as device:
+    with connect(port) as device:
         device.confirm()
     out.document({"confirmed": True})
     out.line("confirmed")
@@ -197,7 +198,7 @@ def confirm(port: str, as_json: bool) -> None:
 def verdict(registry: str | None, port: str, as_json: bool) -> None:
     """The device's last word on an image, with the remedy; from the registry, if one is there."""
     out = Out(as_json)
-    with Device(port) as device:
+    with connect(port) as device:
         last = device.verdict()
         way = find_way(out, device, last, registry) if last else None
     if last is None:
@@ -215,7 +216,7 @@ def verdict(registry: str | None, port: str, as_json: bool) -> None:
 def history(port: str, as_json: bool) -> None:
     """The upgrade history that the device keeps, oldest first."""
     out = Out(as_json)
-    with Device(port) as device:
+    with connect(port) as device:
         events = device.history()
     out.document(
         [
@@ -243,7 +244,7 @@ def history(port: str, as_json: bool) -> None:
 def reset(port: str, as_json: bool) -> None:
     """Reset the device; a verification under way is finished first."""
     out = Out(as_json)
-    with Device(port) as device:
+    with connect(port) as device:
         device.reset()
     out.document({"reset": True})
     out.line("resetting")

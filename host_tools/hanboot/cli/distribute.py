@@ -10,10 +10,10 @@ from pathlib import Path
 import click
 
 from hanboot.cli.arguments import date_of, on_option
+from hanboot.cli.connection import connect, line_options
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
 from hanboot.cli.settings import configured, registry_option
-from hanboot.device.client import Device
 from hanboot.device.records import FirmwareId
 from hanboot.errors import HanbootError
 from hanboot.image import ota_file
@@ -34,6 +34,7 @@ from hanboot.trust import keys
 @click.option(
     "--port", "ports", metavar="PORT", multiple=True, envvar="HANBOOT_PORT", help="Repeatable."
 )
+@line_options
 @click.option("--local", is_flag=True, help="A local update, not one through the DCC.")
 @click.option(
     "--snapshot",
@@ -120,7 +121,7 @@ def _each(
 
     for port in ports:
         try:
-            with Device(port) as device, progress(out, loaded.name, len(loaded.octets)) as advance:
+            with connect(port) as device, progress(out, loaded.name, len(loaded.octets)) as advance:
                 outcome = send(device, loaded, listed, inventory, tell, advance)
         except HanbootError as error:
             # no device there: nothing to record, and the others are still to be served

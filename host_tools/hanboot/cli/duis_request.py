@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 
 from hanboot import files
+from hanboot.cli import terminal
 from hanboot.cli.arguments import FilePath, layout_option, note_assumption
 from hanboot.cli.certificates import date_argument
 from hanboot.cli.settings import passphrase_asker, passphrase_option
@@ -66,7 +67,7 @@ def write_document(root: Any, output: Path | None) -> None:
     if output:
         files.write(output, octets)
     else:
-        click.echo(octets.decode())
+        terminal.echo(octets.decode())
 
 
 def request_options(command: _Command) -> _Command:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from hanboot import files
+from hanboot.cli import terminal
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.certificates import at_option, certificates_option, date_argument
 from hanboot.cli.output import Out, json_option
@@ -245,7 +246,7 @@ def sign(
         decoded = protection.add_mac(decoded, held, secret)
     octets = decoded.message.encode()
     if not output:
-        click.echo(octets.hex().upper())
+        terminal.echo(octets.hex().upper())
     else:
         files.write(output, octets if binary else octets.hex().upper().encode() + b"\n")
 

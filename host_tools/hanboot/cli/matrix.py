@@ -15,6 +15,7 @@ from bootloader.trust import cell
 from hanboot import files
 from hanboot.boards import local, virtual
 from hanboot.cli.arguments import FilePath
+from hanboot.cli.connection import connect, line_options
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import any_registry_option, option
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("files_given", metavar="IMAGES...", type=FilePath(), nargs=-1, required=True)
+@line_options
 @option(
     "manufacturer_key",
     required=True,
@@ -99,7 +101,7 @@ def matrix(
         keys.load_public(supplier_key) if supplier_key else None,
     )
     if port:
-        with Device(port) as device:
+        with connect(port) as device:
             played = _walk(device, gate, DeviceWalk(device, releases, trust, tell), releases)
     else:
         cells = [anchor_key(cell.MANUFACTURER, manufacturer_key)]

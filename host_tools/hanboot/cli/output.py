@@ -1,23 +1,26 @@
 """How commands speak: results on stdout, everything else on stderr.
 
-With --json stdout holds one JSON document and nothing else.
+With --json stdout holds one JSON document and nothing else, also for an error.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
+from hanboot.cli import terminal
+
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, logs on stderr."
 )
 
-#: Called with octets done and octets in all.
+#: Called with bytes done and bytes in all.
 Advance = Callable[[int, int], None]
 
 _PLAIN_STEPS = 10  # lines that a transfer writes where nobody watches a bar
@@ -35,31 +38,44 @@ class Out:
         as_json: whether documents count, or lines.
     """
 
+    #: Whether this run of a command has printed its document.
+    has_document = False
+
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
 
     def document(self, document: Any) -> None:
         """The result, with --json."""
         if self.as_json:
-            click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+            print_document(document)
 
-    def line(self, text: str) -> None:
+    def line(self, text: str, **style: Any) -> None:
         """A line of the result, without --json."""
         if not self.as_json:
-            click.echo(text)
+            terminal.echo(text, **style)
 
     def pairs(self, pairs: Sequence[tuple[str, str]], title: str = "") -> None:
         """Names and values as two columns, without --json."""
+        if self.as_json:
+            return
         if title:
-            self.line(click.style(title, bold=True))
+            terminal.echo(title, bold=True)
         width = max((len(name) for name, _ in pairs), default=0)
         indent = "  " if title else ""
         for name, value in pairs:
-            self.line(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}".rstrip())
+            shown = click.style(terminal.clean(name).ljust(width), fg="cyan")
+            terminal.write(f"{indent}{shown}  {terminal.clean(value)}".rstrip())
 
     def note(self, text: str) -> None:
         """A remark, on stderr."""
-        click.echo(text, err=True)
+        terminal.echo(text, err=True)
+
+
+def print_document(document: Any) -> None:
+    """Prints the one document of a command."""
+    Out.has_document = True
+    cleaned = terminal.clean_document(document)
+    terminal.write(json.dumps(cleaned, indent=2, ensure_ascii=not terminal.is_unicode()))
 
 
 @contextlib.contextmanager
@@ -69,9 +85,9 @@ def progress(out: Out, name: str, total: int) -> Iterator[Advance]:
     Args:
         out: of the command.
         name: what is transferred.
-        total: octets.
+        total: bytes.
     """
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         with _bar(name, total) as advance:
             yield advance
     else:
@@ -84,13 +100,13 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         DownloadColumn(binary_units=True),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(name, total=total)
+        task = bar.add_task(terminal.clean(name), total=total)
         yield lambda done, whole: bar.update(task, completed=done, total=whole)
 
 

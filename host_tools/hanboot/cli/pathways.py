@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from hanboot import files
+from hanboot.cli import terminal
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
@@ -186,9 +187,9 @@ def diagram(
     }[form]()
     if output:
         files.write(output, text.encode())
-        click.echo(f"{output}: written", err=True)
+        terminal.echo(f"{output}: written", err=True)
     else:
-        click.echo(text, nl=False)
+        terminal.echo(text, end=False)
 
 
 def _model(text: str) -> Model | None:

@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from hanboot import files
+from hanboot.cli import terminal
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.pathways import COMMANDS as PATHWAY_COMMANDS
@@ -81,7 +82,7 @@ def export(
         entries = shown_entries(registry, role, model, manufacturer)
         if str(output) != "-":
             count = exporting.write_file(output, form, entries, columns, advance)
-            click.echo(f"{output}: {count} entries, as the {role} view", err=True)
+            terminal.echo(f"{output}: {count} entries, as the {role} view", err=True)
         elif form == "csv":
             exporting.write_csv(sys.stdout, entries, columns)
         else:

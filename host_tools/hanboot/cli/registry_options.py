@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange.views import ROLES
@@ -155,7 +156,7 @@ def opened_or_made(url: str, ssc_url: str | None = None) -> Iterator[Registry]:
         database.discard()
         raise
     if database.found_at is None:
-        click.echo(f"{database.name} was made", err=True)
+        terminal.echo(f"{database.name} was made", err=True)
 
 
 @contextlib.contextmanager

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hanboot.trust.keys import AskPassphrase
 
 FILE_NAME = "hanboot.toml"
+#: In a context's meta: nobody named the port.
+FOUND = "hanboot.port-found"
 NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file", "registry")
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -48,7 +50,9 @@ def configured(name: str) -> str | None:
     return values[name]
 
 
-def option(name: str, required: bool = False, **attributes: Any) -> Callable[[_Command], _Command]:
+def option(
+    name: str, required: bool = False, short: str | None = None, **attributes: Any
+) -> Callable[[_Command], _Command]:
     """A click option that can also be set in the environment and in hanboot.toml."""
     flag, variable = f"--{name.replace('_', '-')}", f"HANBOOT_{name.upper()}"
 
@@ -58,8 +62,9 @@ def option(name: str, required: bool = False, **attributes: Any) -> Callable[[_C
             raise click.MissingParameter(ctx=ctx, param_hint=hint, param_type="option")
         return value
 
+    flags = (short, flag) if short else (flag,)
     return click.option(
-        flag, envvar=variable, default=lambda: configured(name), callback=check, **attributes
+        *flags, envvar=variable, default=lambda: configured(name), callback=check, **attributes
     )
 
 
@@ -68,12 +73,37 @@ def is_flag_given(ctx: click.Context, parameter: str) -> bool:
     return ctx.get_parameter_source(parameter) is ParameterSource.COMMANDLINE
 
 
-port_option = option(
-    "port",
-    required=True,
-    metavar="PORT",
-    help="A path, a pyserial URL, or virtual:DIR.",
-)
+def port_option(command: _Command) -> _Command:
+    """--port, and what is to be said of its line; where none is named, the only board's."""
+    from hanboot.cli.connection import line_options
+
+    return click.option(
+        "-p",
+        "--port",
+        envvar="HANBOOT_PORT",
+        default=lambda: configured("port"),
+        callback=_port_or_only,
+        metavar="PORT",
+        help="A path, usb:VID:PID[:SERIAL], virtual:DIR, socket://HOST:PORT or "
+        "rfc2217://HOST:PORT. Default: that of the only hanboot board here.",
+    )(line_options(command))
+
+
+def _port_or_only(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None or ctx.resilient_parsing:
+        return value
+    # imported late: most commands name their port
+    from hanboot.cli.discovery import only_board
+
+    found = only_board()
+    ctx.meta[FOUND] = True
+    return found
+
+
+def was_found(ctx: click.Context) -> bool:
+    """Whether no port was named, and the only board's was taken."""
+    return bool(ctx.meta.get(FOUND))
+
 
 _REGISTRY_HELP = "An SQLAlchemy URL, or the path of an SQLite file."
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hanboot.cli.arguments import date_of, on_option
+from hanboot.cli.connection import connect
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, counted, json_option, progress
 from hanboot.cli.refusals import refusals
@@ -76,14 +77,14 @@ def upgrade(
     """
     out = Out(as_json)
     if is_planned:
-        with Device(port) as device, refusals(out, device, registry):
+        with connect(port) as device, refusals(out, device, registry):
             _walk_plan(out, device, gate, registry or DEFAULT_URL, files, to, date_of(day), yes)
         return
     for name in _FOR_PLANS:
         if is_flag_given(ctx, name):
             raise click.UsageError(f"--{'on' if name == 'day' else name} requires --plan")
     path = [Step(name=file.name, octets=ota_file.read_to_send(file)) for file in files]
-    with Device(port) as device, refusals(out, device, registry):
+    with connect(port) as device, refusals(out, device, registry):
         confirmed = device.identity().confirmed
         left = remaining(confirmed, path)
         reached = len(path) - len(left)

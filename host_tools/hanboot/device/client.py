@@ -188,6 +188,19 @@ class Device:
         """How far an upload is."""
         return records.parse_progress(self._read(3))
 
+    # --- its console
+
+    def type_line(self, text: str) -> None:
+        """Types a line for the application, as a person at a terminal would."""
+        self.smp.type_line(text)
+
+    def listen(self, seconds: float) -> None:
+        """Hands lines of text to `on_text` for a while; a port that goes is opened again."""
+        try:
+            self.smp.texts(seconds)
+        except Lost as lost:
+            self._await_reappearance(lost)
+
     # --- upgrading
 
     def upload(self, octets: bytes, progress: Progress = no_progress) -> None:

@@ -61,7 +61,7 @@ def _check_same(
         ("originator counter", asked_id.counter, sent.counter),
         ("counter of the payload", asked_id.counter, values["counter"]),
         ("hash", text_of(child(asked, "FirmwareHash")).lower(), values["image_hash"].hex()),
-        ("execution time", _execution(asked), _command_execution(values.get("execution_time"))),
+        ("execution time", execution_of(asked), _command_execution(values.get("execution_time"))),
         ("remote party", None, sent.party),
     )
     for name, wanted, found in pairs:
@@ -73,7 +73,8 @@ def _check_same(
             )
 
 
-def _execution(asked: Element) -> str | None:
+def execution_of(asked: Element) -> str | None:
+    """When an activation is asked for, ISO 8601 in whole seconds; "cancelled", or None: at once."""
     found = asked.find(sr("ExecutionDateTime"))
     if found is None:
         return None

@@ -52,8 +52,14 @@ class Image:
     manifest: Manifest | None = None
     assumption: str | None = None
 
+    @classmethod
+    def load(cls, source: Path | bytes, layout: Layout | None = None) -> Image:
+        """Reads an OTA Upgrade Image, see `load`."""
+        return load(source, layout)
+
     @property
     def manufacturer_image(self) -> bytes:
+        """What the manufacturer signs and the hash covers (GBCS 11.2.2)."""
         return self.octets[ota.HEADER_BYTES : ota.HEADER_BYTES + self.image_bytes]
 
     @cached_property

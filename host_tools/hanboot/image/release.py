@@ -58,7 +58,7 @@ class PredecessorReference:
         return Predecessor(self.file_version, self.image_hash, self.cpl_entry_id)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Release:
     """What RELEASE.toml says; names and values as there.
 
@@ -83,7 +83,13 @@ class Release:
     sources: tuple[Path, ...]
     predecessors: tuple[Predecessor, ...]
 
+    @classmethod
+    def load(cls, path: Path, resolve: Resolve | None = None) -> Release:
+        """Reads a RELEASE.toml, see `load`."""
+        return load(path, resolve or as_stated)
+
     def manifest(self, payload: bytes) -> Manifest:
+        """The manifest for a payload, which is a ROMFS."""
         return Manifest(
             self.manufacturer_code,
             self.image_type,
@@ -148,20 +154,20 @@ def load(path: Path, resolve: Resolve = as_stated) -> Release:
     if not header_string.isascii() or len(header_string) > _HEADER_STRING_BYTES:
         raise fields.wrong("header_string", "must be at most 32 ASCII characters", header_string)
     release = Release(
-        file,
-        fields.uint("manufacturer_code", 16),
-        fields.uint("image_type", 16),
-        fields.uint("file_version", 32),
-        fields.text("label", None),
-        (low, high),
-        header_string,
-        fields.uint("minimum_base_version", 32, 0),
-        fields.uint("security_counter", 32, 0),
-        fields.flag("point_of_no_return", False),
-        fields.text("cpl_entry_id", None),
-        fields.text("release_notes", None),
-        _sources(application),
-        (),
+        file=file,
+        manufacturer_code=fields.uint("manufacturer_code", 16),
+        image_type=fields.uint("image_type", 16),
+        file_version=fields.uint("file_version", 32),
+        label=fields.text("label", None),
+        hardware=(low, high),
+        header_string=header_string,
+        minimum_base_version=fields.uint("minimum_base_version", 32, 0),
+        security_counter=fields.uint("security_counter", 32, 0),
+        point_of_no_return=fields.flag("point_of_no_return", False),
+        cpl_entry_id=fields.text("cpl_entry_id", None),
+        release_notes=fields.text("release_notes", None),
+        sources=_sources(application),
+        predecessors=(),
     )
     fields.end()
     release = dataclasses.replace(release, predecessors=resolve(release, named))

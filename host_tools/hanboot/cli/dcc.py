@@ -1,0 +1,322 @@
+"""`hanboot dcc`: the data service provider as an HTTP service, and its client."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from hanboot import files
+from hanboot.cli.arguments import FilePath, file_argument
+from hanboot.cli.duis_request import EUI, needs_lxml
+from hanboot.cli.output import Out, json_option
+from hanboot.cli.settings import registry_option
+from hanboot.errors import BadFile, LinkError, Refused
+from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki.certificate import SUPPLIER, eui_text
+
+
+@click.group()
+def dcc() -> None:
+    """Play the DCC's data service provider: screen, distribute, forward, answer.
+
+    It works on the registry's database: CPL and inventory are there, and what is to be done.
+    """
+
+
+@dcc.command()
+@registry_option
+@click.option(
+    "--listen", "address", default="127.0.0.1:8079", show_default=True, metavar="HOST:PORT"
+)
+@click.option(
+    "--keys",
+    "keys_folder",
+    type=click.Path(path_type=Path),
+    required=True,
+    metavar="DIR",
+    help="Folder with dsp-xml and broker-ka, certificates and keys: hanboot smki new-test-pki.",
+)
+@click.option(
+    "--schema",
+    "schema_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder with DUIS*.xsd: requests must be valid, too.",
+)
+@click.option("--tls-certificate", type=FilePath(), help="PEM; needed beyond this machine ...")
+@click.option("--tls-key", type=FilePath(), help="... with its private key.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy before it has TLS.")
+@needs_lxml
+def serve(
+    url: str,
+    address: str,
+    keys_folder: Path,
+    schema_folder: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    behind_proxy: bool,
+) -> None:
+    """Answer requests until stopped, and do what they ask for.
+
+    Prints the address it listens at, then one line for each thing that happens.
+    """
+    from hanboot.dcc import http_listen, http_server, keys, schema
+    from hanboot.dcc.devices import Devices
+    from hanboot.dcc.dispatch import Dispatcher
+    from hanboot.dcc.hub_link import SocketHub
+    from hanboot.dcc.service import Service
+    from hanboot.duis.schema import Schema
+    from hanboot.registry.storage.database import Database
+    from hanboot.registry.storage.store import Registry
+
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("--tls-certificate and --tls-key go together")
+    host, port = http_listen.parse_listen(address)
+    listen = http_listen.Listen(host, port, tls_certificate, tls_key, behind_proxy)
+    listen.check()
+    held = keys.load(keys_folder)
+    documents = Schema(schema_folder) if schema_folder else None
+    with Registry(Database(url)) as registry:
+        schema.prepare(registry.database)
+        service = Service(registry, held, documents)
+        devices = Devices(registry.database, service, held)
+        dispatcher = Dispatcher(registry.database, devices, SocketHub)
+        server = http_listen.open_server(listen, http_server.Application(service))
+        scheme = "https" if tls_certificate else "http"
+        click.echo(f"{scheme}://{host}:{server.bind_addr[1]}")
+        _run(server, dispatcher.run)
+
+
+def _run(server: Any, work: Callable[[threading.Event], None]) -> None:
+    stop = threading.Event()
+    worker = threading.Thread(target=work, args=(stop,), daemon=True)
+    worker.start()
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            server.serve()
+    finally:
+        stop.set()
+        server.stop()
+        worker.join(timeout=30)
+
+
+@dcc.command()
+@file_argument
+@click.option("--to", required=True, metavar="URL", help="Address of the service, without a path.")
+@click.option(
+    "--certificate",
+    "certificates",
+    type=FilePath(),
+    multiple=True,
+    metavar="CERT",
+    help="Certificate of the DSP: the answer must carry its signature.",
+)
+@click.option("--hash", "image_hash", metavar="HEX", help="Manufacturer Image Hash, sent with it.")
+@click.option("-o", "--output", type=FilePath(), help="File for the answer.")
+@json_option
+@needs_lxml
+def submit(
+    file: Path,
+    to: str,
+    certificates: tuple[Path, ...],
+    image_hash: str | None,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Send the signed request in FILE, and check what is answered.
+
+    The command variant decides to which of the service's paths it goes.
+    """
+    from hanboot.dcc import http_client, http_server
+    from hanboot.duis import describe, names, parsing, signature
+
+    out = Out(as_json)
+    if not certificates:
+        raise click.MissingParameter(param_hint="'--certificate'", param_type="option")
+    octets = files.read(file, names.DOCUMENT_MAX_BYTES)
+    asked = describe.describe(parsing.parse(octets, file.name))
+    variant = asked.get("command_variant")
+    path = next((path for path, taken in http_server.PATHS.items() if variant in taken), None)
+    if path is None:
+        raise click.UsageError(f"{file} is no request that the service takes")
+    headers = {http_server.HASH_HEADER: image_hash} if image_hash else {}
+    try:
+        answer = http_client.post(to.rstrip("/") + path, octets, headers)
+    except http_client.Undelivered as error:
+        raise LinkError(
+            "the request was not answered", str(error), "check the address, then send it again"
+        ) from None
+    if output:
+        files.write(output, answer)
+    root = parsing.parse(answer, "the answer")
+    described = describe.describe(root)
+    signature.verify(root, [smki.load(path) for path in certificates], None)
+    code = described["response_code"]
+    out.document(described)
+    out.pairs([("answer", f"{code}: {described['response']}"), *_list_pairs(described)])
+    if code.startswith("E"):
+        raise Refused(
+            f"the request was refused: {code}",
+            described["response"],
+            "correct it, and send it with a new counter",
+        )
+
+
+def _list_pairs(described: dict[str, Any]) -> list[tuple[str, str]]:
+    body = described["body"]
+    for name in ("dsp_update_firmware_warning", "dsp_update_ppmid_firmware_warning"):
+        if isinstance(body.get(name), dict):
+            return [
+                (key.replace("_", " "), f"{len(value)}: {', '.join(value[:5])}")
+                for key, value in body[name].items()
+            ]
+    return []
+
+
+@dcc.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--listen",
+    "address",
+    default="127.0.0.1:0",
+    metavar="HOST:PORT",
+    help="Default: this machine, a free port.",
+)
+@click.option(
+    "--certificate",
+    "certificates",
+    type=FilePath(),
+    multiple=True,
+    required=True,
+    metavar="CERT",
+    help="Certificate of the DSP: documents must carry its signature. Repeatable.",
+)
+@click.option(
+    "--schema",
+    "schema_folder",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Folder with DUIS*.xsd: documents must be valid, too.",
+)
+@needs_lxml
+def inbox(
+    folder: Path, address: str, certificates: tuple[Path, ...], schema_folder: Path | None
+) -> None:
+    """Take what the DSP sends later, as a supplier does, into the folder DIR.
+
+    Prints the address to enter with `hanboot dcc party --answers`, then a line for each document.
+    """
+    from hanboot.dcc import http_listen
+    from hanboot.dcc.inbox import Inbox
+    from hanboot.duis.schema import Schema
+
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise BadFile(
+            f"cannot make {folder}", (error.strerror or str(error)).lower(), "check the name"
+        ) from None
+    host, port = http_listen.parse_listen(address)
+    documents = Schema(schema_folder) if schema_folder else None
+    held = [smki.load(path) for path in certificates]
+    application = Inbox(folder, held, documents, click.echo)
+    server = http_listen.open_server(http_listen.Listen(host, port), application)
+    click.echo(f"http://{host}:{server.bind_addr[1]}/")
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve()
+    server.stop()
+
+
+# --- records
+
+
+@dcc.command()
+@registry_option
+@click.option("--eui", type=EUI, metavar="EUI", help="Of the party. Without it: list all.")
+@click.option("--name", help="What it is called.")
+@click.option(
+    "--certificate",
+    "certificates",
+    type=FilePath(),
+    multiple=True,
+    metavar="CERT",
+    help="Its certificates: for XML, for signatures, for key agreement. Repeatable.",
+)
+@click.option("--answers", metavar="URL", help="Where answers and alerts go.")
+@json_option
+@needs_lxml
+def party(
+    url: str,
+    eui: bytes | None,
+    name: str | None,
+    certificates: tuple[Path, ...],
+    answers: str | None,
+    as_json: bool,
+) -> None:
+    """Enter a supplier or change what is known of it; without --eui list the parties."""
+    from hanboot.dcc import parties, schema
+    from hanboot.registry.storage.database import Database
+
+    out = Out(as_json)
+    database = Database(url)
+    try:
+        schema.prepare(database)
+        if eui:
+            before = {one.eui: one for one in parties.parties(database)}.get(eui_text(eui))
+            entered = parties.Party(
+                eui_text(eui),
+                name or (before.name if before else eui_text(eui)),
+                SUPPLIER,
+                answers or (before.answers_url if before else None),
+            )
+            held = [smki.load(path) for path in certificates]
+            parties.add_party(database, entered, held)
+        found = parties.parties(database)
+    finally:
+        database.close()
+    out.document([vars(one) for one in found])
+    out.pairs(
+        [(one.eui, f"{one.name}, answers to {one.answers_url or 'nowhere'}") for one in found]
+    )
+
+
+@dcc.command()
+@click.argument("device", type=EUI)
+@registry_option
+@click.option("--supplier", type=EUI, required=True, metavar="EUI", help="Whose it is.")
+@click.option("--hub", required=True, metavar="PATH", help="Control socket of its hub.")
+@click.option("--gbcs-version", help="Of the device, where it is known.")
+@click.option(
+    "--certificate",
+    "certificates",
+    type=FilePath(),
+    multiple=True,
+    metavar="CERT",
+    help="Its certificates, for signatures and for key agreement. Repeatable.",
+)
+@needs_lxml
+def assign(
+    device: bytes,
+    url: str,
+    supplier: bytes,
+    hub: str,
+    gbcs_version: str | None,
+    certificates: tuple[Path, ...],
+) -> None:
+    """Say whose DEVICE of the inventory is, and on which hub it is."""
+    from hanboot.dcc import parties, schema
+    from hanboot.registry.storage.database import Database
+
+    database = Database(url)
+    try:
+        schema.prepare(database)
+        assignment = parties.Assignment(eui_text(device), eui_text(supplier), hub, gbcs_version)
+        parties.assign(database, assignment, [smki.load(path) for path in certificates])
+    finally:
+        database.close()
+    click.echo(f"{eui_text(device)}: {eui_text(supplier)}, hub {hub}")

@@ -1,0 +1,113 @@
+"""GBCS commands: pre-commands for the supplier to sign, and what the broker adds to them."""
+
+from __future__ import annotations
+
+from bootloader.han.gbcs import clock, mac, message
+from bootloader.han.gbcs.message import Message
+from bootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND
+from hanboot.dcc import refusals
+from hanboot.dcc.refusals import RequestRefused
+from hanboot.duis.identifiers import RequestID
+from hanboot.gbcs.codec import Decoded
+from hanboot.gbcs.host_use_cases import ECS52_COMMAND
+from hanboot.trust.keys import PrivateKey
+from hanboot.trust.smki.certificate import Certificate
+
+#: GBCS version of the pre-commands that are made here.
+GBCS_VERSION = "4.3"
+
+
+def activate(request_id: RequestID, image_hash: bytes, execution_time: str | None) -> Message:
+    """CS06 without a signature. execution_time: GeneralizedTime, or None for at once."""
+    values = {
+        "image_hash": image_hash,
+        "counter": request_id.counter,
+        "execution_time": execution_time,
+    }
+    return Message(
+        message.COMMAND,
+        CS06_COMMAND.code,
+        request_id.counter,
+        request_id.originator,
+        request_id.target,
+        CS06_COMMAND.encode(values),
+        signature=b"",
+    )
+
+
+def read_version(
+    request_id: RequestID, device_type: str, broker: bytes, broker_counter: int
+) -> Message:
+    """The question for a device's version, asked by the broker on the user's behalf.
+
+    Raises:
+        RequestRefused: no use case asks such a device.
+    """
+    party = (request_id.originator, request_id.counter)
+    if device_type in ("PPMID", "HCALCS", "IHD"):
+        code, payload = CS08_COMMAND.code, CS08_COMMAND.encode({})
+    elif device_type == "ESME":
+        code = ECS52_COMMAND.code
+        payload = ECS52_COMMAND.encode({"invocation": broker_counter & 0xFFFFFF})
+    else:
+        raise RequestRefused(
+            refusals.NOT_SERVED,
+            "such a device is not asked for its version here",
+            f"it is a {device_type}",
+        )
+    return Message(
+        message.COMMAND, code, broker_counter, broker, request_id.target, payload,
+        party=party, signature=b"",
+    )  # fmt: skip
+
+
+def protect(sent: Message, broker_key: PrivateKey, device: Certificate | None) -> bytes:
+    """The command with the broker's MAC.
+
+    Args:
+        sent: signed, where its use case demands that.
+        broker_key: for key agreement.
+        device: the device's certificate for key agreement.
+
+    Raises:
+        RequestRefused: there is none.
+    """
+    if device is None:
+        raise RequestRefused(
+            refusals.NO_KEYS,
+            "the command cannot be protected",
+            "the device's certificate for key agreement is not here",
+            "have it entered: hanboot dcc assign",
+        )
+    sent.mac = mac.make(broker_key.agree(device.key), sent)
+    return sent.encode()
+
+
+def check_signed(command: Decoded, given_out: bytes, signers: list[Certificate]) -> None:
+    """Whether a signed pre-command is what was given out, signed by its originator.
+
+    Raises:
+        RequestRefused: it is not.
+    """
+    sent = command.message
+    if sent.signed_octets() != message.parse(given_out).signed_octets():
+        raise RequestRefused(
+            refusals.OTHER_COMMAND,
+            "the signed pre-command is not the one that was given out",
+            "it was changed between",
+        )
+    signature = bytes(sent.signature or b"")
+    signed = sent.signed_octets()
+    if not any(one.key.is_signature(signed, signature) for one in signers):
+        raise RequestRefused(
+            refusals.NOT_SIGNED,
+            "the pre-command is not signed by its originator",
+            "its signature verifies with no certificate of the party",
+        )
+
+
+def execution_time(iso: str | None, cancelled: bool) -> str | None:
+    """GeneralizedTime of an execution, from ISO 8601 with seconds and Z."""
+    if cancelled:
+        return clock.CANCELLED
+    return iso.replace("-", "").replace(":", "").replace("T", "") if iso else None

@@ -1,0 +1,160 @@
+"""What is to be done beside answering: images and commands to hubs, messages from them, documents
+to parties. All of it stands in the database first, so it goes on after a restart.
+"""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import threading
+from collections.abc import Callable
+from typing import Protocol
+
+from hanboot.dcc import journal
+from hanboot.dcc.devices import Devices
+from hanboot.dcc.http_client import Undelivered, post
+from hanboot.dcc.parties import find_assignments, find_party, hubs
+from hanboot.dcc.service import Clock, now
+from hanboot.errors import HanbootError
+from hanboot.registry.storage.database import Database
+
+_log = logging.getLogger(__name__)
+
+_AT_ONCE = 50
+_FIRST_RETRY_S = 2.0
+_LONGEST_RETRY_S = 900.0
+#: With the waits above: some two days.
+_ATTEMPTS_MOST = 200
+
+
+class Hub(Protocol):
+    """A Communications Hub, as the service reaches it."""
+
+    def offer(self, device_id: str, image: bytes) -> None:
+        """Hands over an image for a device, to be activated as its type has it."""
+
+    def send(self, device_id: str, command: bytes) -> None:
+        """Hands over a GBCS message for a device."""
+
+    def messages(self) -> list[bytes]:
+        """GBCS messages of devices and of the hub itself, all that it keeps."""
+
+
+#: Reaches the hub whose control socket is at a path.
+Connect = Callable[[str], Hub]
+
+
+class Dispatcher:
+    """Works off what is due.
+
+    Args:
+        database: with the service's tables.
+        devices: takes what devices say.
+        connect: reaches hubs.
+        clock: the time, UTC.
+    """
+
+    def __init__(
+        self, database: Database, devices: Devices, connect: Connect, clock: Clock = now
+    ) -> None:
+        self._database = database
+        self._devices = devices
+        self._connect = connect
+        self._clock = clock
+
+    def run(self, stop: threading.Event, every_s: float = 1.0) -> None:
+        """Works until `stop`."""
+        while not stop.wait(every_s):
+            try:
+                self.work()
+            except HanbootError as error:
+                # a database that is locked for a moment, for instance: it is tried again
+                _log.warning("%s", error)
+            except Exception:
+                # what is due stays due: one bad round must not be the last
+                _log.exception("a round of the service failed")
+
+    def work(self) -> None:
+        """One round."""
+        self._tasks()
+        self._hear()
+        self._deliver()
+
+    # --- to hubs
+
+    def _tasks(self) -> None:
+        with self._database.reading() as connection:
+            tasks = journal.due_tasks(connection, self._clock(), _AT_ONCE)
+            assigned = find_assignments(connection, [task.device_id for task in tasks])
+            images = {
+                task.image: journal.image_octets(connection, task.image)
+                for task in tasks
+                if task.image
+            }
+        for task in tasks:
+            assignment = assigned.get(task.device_id)
+            try:
+                if assignment is None:
+                    raise HanbootError("the device is nobody's", "its assignment is gone", "")
+                hub = self._connect(assignment.hub)
+                if task.image:
+                    hub.offer(task.device_id, images[task.image])
+                else:
+                    hub.send(task.device_id, task.command or b"")
+            except HanbootError as error:
+                self._postpone(task, error.what)
+                continue
+            with self._database.writing() as connection:
+                journal.settle_task(connection, task.number, "passed" if task.image else "done")
+
+    def _postpone(self, task: journal.Task, why: str) -> None:
+        with self._database.writing() as connection:
+            if task.attempts + 1 >= _ATTEMPTS_MOST:
+                _log.warning("task %d for %s was given up: %s", task.number, task.device_id, why)
+                journal.settle_task(connection, task.number, "failed", why)
+            else:
+                journal.postpone_task(connection, task, self._later(task.attempts), why)
+
+    def _later(self, attempts: int) -> datetime.datetime:
+        wait = min(_FIRST_RETRY_S * 2 ** min(attempts, 16), _LONGEST_RETRY_S)
+        return self._clock() + datetime.timedelta(seconds=wait)
+
+    # --- from hubs
+
+    def _hear(self) -> None:
+        with self._database.reading() as connection:
+            paths = hubs(connection)
+        for path in paths:
+            try:
+                heard = self._connect(path).messages()
+            except HanbootError as error:
+                _log.debug("%s: %s", path, error)
+                continue
+            for octets in heard:
+                self._devices.take(octets)
+
+    # --- to parties
+
+    def _deliver(self) -> None:
+        with self._database.reading() as connection:
+            waiting = journal.due_outgoing(connection, self._clock(), _AT_ONCE)
+            urls = {one.party: find_party(connection, one.party) for one in waiting}
+        behind: set[str] = set()
+        for one in waiting:
+            # in order: where one could not be delivered, later ones of the party wait, too
+            if one.party in behind:
+                continue
+            party = urls[one.party]
+            try:
+                if party is None or not party.answers_url:
+                    raise Undelivered("the party has no address for answers")
+                post(party.answers_url, one.octets)
+            except Undelivered as error:
+                behind.add(one.party)
+                with self._database.writing() as connection:
+                    journal.postpone_outgoing(
+                        connection, one, self._later(one.attempts), str(error)
+                    )
+                continue
+            with self._database.writing() as connection:
+                journal.mark_delivered(connection, one.number, self._clock())

@@ -1,0 +1,109 @@
+"""Where the service listens: this machine alone, or with TLS, or behind a proxy that has it."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cheroot.ssl.builtin import BuiltinSSLAdapter
+from cheroot.wsgi import Server
+
+from hanboot.duis.names import DOCUMENT_MAX_BYTES
+from hanboot.errors import BadFile, WrongUsage
+
+_THREADS = 8
+_TIMEOUT_S = 30
+_HEADER_MAX_BYTES = 16 * 1024
+
+
+@dataclass(frozen=True)
+class Listen:
+    """Where to listen, and how it is protected.
+
+    Attributes:
+        host, port: port 0 takes a free one.
+        certificate, key: PEM files for TLS.
+        behind_proxy: whether a proxy before it has TLS.
+    """
+
+    host: str
+    port: int
+    certificate: Path | None = None
+    key: Path | None = None
+    behind_proxy: bool = False
+
+    def check(self) -> None:
+        """
+        Raises:
+            WrongUsage: others could read along.
+        """
+        if self.certificate or self.behind_proxy or _is_local(self.host):
+            return
+        raise WrongUsage(
+            f"the service does not listen at {self.host} without TLS",
+            "others on the network could read and change what is sent",
+            "give --tls-certificate and --tls-key, or --behind-proxy where a proxy has TLS",
+        )
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def parse_listen(text: str) -> tuple[str, int]:
+    """HOST:PORT; an IPv6 address stands in brackets.
+
+    Raises:
+        WrongUsage: it is none.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535 or not host:
+        raise WrongUsage(
+            f"{text} is no address to listen at", "it is not HOST:PORT", "e.g. 127.0.0.1:8079"
+        )
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+def open_server(listen: Listen, application: Any) -> Server:
+    """A server that listens; `serve()` answers until `stop()`.
+
+    Raises:
+        WrongUsage: the address cannot be listened at.
+        BadFile: certificate or key cannot be used.
+    """
+    listen.check()
+    server = Server(
+        (listen.host, listen.port),
+        application,
+        numthreads=_THREADS,
+        max=2 * _THREADS,
+        timeout=_TIMEOUT_S,
+        request_queue_size=64,
+    )
+    server.max_request_body_size = DOCUMENT_MAX_BYTES
+    server.max_request_header_size = _HEADER_MAX_BYTES
+    if listen.certificate:
+        try:
+            server.ssl_adapter = BuiltinSSLAdapter(str(listen.certificate), str(listen.key))
+        except (OSError, ValueError) as error:
+            raise BadFile(
+                f"{listen.certificate} cannot be used for TLS",
+                str(error),
+                "give a certificate and its private key, both PEM",
+            ) from None
+    try:
+        server.prepare()
+    except OSError as error:
+        raise WrongUsage(
+            f"cannot listen at {listen.host}:{listen.port}",
+            str(error),
+            "name another address, or stop what listens there",
+        ) from None
+    return server

@@ -1,0 +1,113 @@
+"""The service's paths as a WSGI application: POST, application/xml, bounded, one document each."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from hanboot.dcc.service import Service
+from hanboot.duis.names import DOCUMENT_MAX_BYTES
+from hanboot.errors import HanbootError
+
+_log = logging.getLogger(__name__)
+
+#: Which command variants each path takes; as a public client of DCC Boxed uses them.
+PATHS = {
+    "/api/v1/serviceD": (8,),
+    "/api/v1/serviceS": (1, 2, 3, 5, 6, 7),
+    "/api/v1/serviceT": (4,),
+}
+XML = "application/xml"
+#: For the hash that SECMP0007 has submitted with an image; DUIS has no place for it.
+HASH_HEADER = "Manufacturer-Image-Hash"
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+
+
+class Problem(Exception):
+    """A request that HTTP alone refuses. status: e.g. "400 Bad Request"."""
+
+    def __init__(self, status: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Application:
+    """A WSGI application around a service."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+
+    def __call__(self, environ: dict[str, Any], start: StartResponse) -> list[bytes]:
+        try:
+            return respond(start, "200 OK", self._answer(environ), XML)
+        except Problem as problem:
+            return respond(start, problem.status, f"{problem}\n".encode())
+        except HanbootError as error:
+            # no document that anyone could be answered to
+            return respond(start, "400 Bad Request", f"{error.what}: {error.why}\n".encode())
+        except Exception:
+            _log.exception("a request failed")
+            return respond(start, "500 Internal Server Error", b"internal error\n")
+
+    def _answer(self, environ: dict[str, Any]) -> bytes:
+        path = environ.get("PATH_INFO", "")
+        variants = PATHS.get(path)
+        if variants is None:
+            raise Problem("404 Not Found", f"the paths are {', '.join(PATHS)}")
+        octets = read_document(environ)
+        stated = environ.get("HTTP_" + HASH_HEADER.upper().replace("-", "_"))
+        return self._service.answer(octets, _hash(stated) if stated else None, variants)
+
+
+def respond(
+    start: StartResponse, status: str, body: bytes, kind: str = "text/plain; charset=utf-8"
+) -> list[bytes]:
+    """Answers with a body of a kind that no browser guesses at."""
+    headers = {
+        "Content-Type": kind,
+        "Content-Length": str(len(body)),
+        "X-Content-Type-Options": "nosniff",
+    }
+    start(status, list(headers.items()))
+    return [body]
+
+
+def read_document(environ: dict[str, Any]) -> bytes:
+    """The document that is POSTed.
+
+    Raises:
+        Problem: it is not POSTed, not XML by its type, or too long.
+    """
+    if environ.get("REQUEST_METHOD") != "POST":
+        raise Problem("405 Method Not Allowed", "documents are POSTed")
+    kind = environ.get("CONTENT_TYPE", "").split(";")[0].strip().lower()
+    if kind != XML:
+        raise Problem("415 Unsupported Media Type", f"the content type is {XML}")
+    return _body(environ)
+
+
+def _body(environ: dict[str, Any]) -> bytes:
+    try:
+        length = int(environ.get("CONTENT_LENGTH") or "")
+    except ValueError:
+        raise Problem("411 Length Required", "state Content-Length") from None
+    if not 0 <= length <= DOCUMENT_MAX_BYTES:
+        raise Problem(
+            "413 Content Too Large", f"a document has at most {DOCUMENT_MAX_BYTES} octets"
+        )
+    octets: bytes = environ["wsgi.input"].read(length)
+    if len(octets) != length:
+        raise Problem("400 Bad Request", "the document ends early")
+    return octets
+
+
+def _hash(text: str) -> bytes:
+    try:
+        octets = bytes.fromhex(text)
+    except ValueError:
+        octets = b""
+    if len(octets) != 32:
+        raise Problem("400 Bad Request", f"{HASH_HEADER} is not 64 hexadecimal digits")
+    return octets

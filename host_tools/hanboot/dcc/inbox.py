@@ -1,0 +1,70 @@
+"""The user's side of what the DSP sends later: a WSGI application that keeps what is right.
+
+Each document is checked - the DSP's signature, and with a schema its validity - before it is
+written. 204 says that it is kept; 400 that it is not, and the DSP will send it again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from hanboot import files
+from hanboot.dcc.http_server import Problem, read_document, respond
+from hanboot.duis import parsing, signature
+from hanboot.duis.describe import describe
+from hanboot.duis.schema import Schema
+from hanboot.errors import BadFile, HanbootError
+from hanboot.trust.smki.certificate import Certificate
+
+
+class Inbox:
+    """Keeps responses and alerts as files of a folder, named by their order and kind.
+
+    Args:
+        folder: is there already.
+        certificates: of the DSP.
+        schema: that documents must be valid by; None leaves that out.
+        on_document: called with a line of text for each.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        certificates: Sequence[Certificate],
+        schema: Schema | None = None,
+        on_document: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._folder = folder
+        self._certificates = certificates
+        self._schema = schema
+        self._on_document = on_document
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        try:
+            self._keep(read_document(environ))
+        except Problem as problem:
+            return respond(start, problem.status, f"{problem}\n".encode())
+        except HanbootError as error:
+            return respond(start, "400 Bad Request", f"{error.what}: {error.why}\n".encode())
+        start("204 No Content", [])
+        return []
+
+    def _keep(self, octets: bytes) -> None:
+        root = parsing.parse(octets)
+        if self._schema:
+            self._schema.check(root, "the document")
+        described = describe(root)
+        if described["document"] != "response":
+            raise BadFile("the document is no response", "it is a request", "send what answers")
+        signature.verify(root, self._certificates, None)
+        kept = sorted(self._folder.glob("*.xml"))
+        # sent again, because our answer got lost
+        digest = hashlib.sha256(octets).hexdigest()[:16]
+        if any(path.stem.endswith(digest) for path in kept):
+            return
+        name = f"{len(kept) + 1:05d}-{described['kind']}-{digest}.xml"
+        files.write(self._folder / name, octets)
+        self._on_document(f"{name}: {described['response_code']} {described['response']}")

@@ -1,0 +1,264 @@
+"""What the service has taken and what it has to do: rows of its tables."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hanboot.dcc.schema import COUNTER, HEARD, IMAGE, OUTGOING, REQUEST, TASK
+from hanboot.duis.identifiers import RequestID
+from hanboot.trust.smki.certificate import eui_text
+
+_COUNTER_DIGITS = 20
+
+
+def time_text(instant: datetime.datetime) -> str:
+    """UTC with milliseconds, so that texts sort as times do."""
+    return instant.astimezone(datetime.UTC).isoformat(timespec="milliseconds")
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A request that was taken before: its number, answer and command."""
+
+    number: int
+    answer: bytes
+    command: bytes | None
+
+
+def find_repetition(connection: Connection, digest: bytes) -> Taken | None:
+    """The request with this very document."""
+    return _taken(connection, REQUEST.c.digest == digest)
+
+
+def find_request(connection: Connection, request_id: RequestID, variant: int) -> Taken | None:
+    """The request with this RequestID and command variant."""
+    return _taken(
+        connection,
+        sa.and_(REQUEST.c.request_id == str(request_id), REQUEST.c.variant == variant),
+    )
+
+
+def _taken(connection: Connection, condition: Any) -> Taken | None:
+    columns = (REQUEST.c.number, REQUEST.c.answer, REQUEST.c.command)
+    row = connection.execute(sa.select(*columns).where(condition)).first()
+    return Taken(*row) if row else None
+
+
+def find_asked(
+    connection: Connection, originator: bytes, target: bytes, counter: int
+) -> tuple[RequestID, str] | None:
+    """RequestID and service of the last request of a user to a device with this counter."""
+    request_id = RequestID(originator, target, counter)
+    query = (
+        sa.select(REQUEST.c.reference)
+        .where(REQUEST.c.request_id == str(request_id))
+        .order_by(REQUEST.c.number.desc())
+    )
+    reference = connection.execute(query).scalars().first()
+    return (request_id, reference) if reference else None
+
+
+def keep_request(
+    connection: Connection,
+    request_id: RequestID,
+    reference: str,
+    variant: int,
+    digest: bytes,
+    at: datetime.datetime,
+    answer: bytes,
+    command: bytes | None,
+) -> int:
+    """Writes a request down; returns its number."""
+    result = connection.execute(
+        sa.insert(REQUEST).values(
+            request_id=str(request_id),
+            originator=eui_text(request_id.originator),
+            target=eui_text(request_id.target),
+            counter=_padded(request_id.counter),
+            reference=reference,
+            variant=variant,
+            digest=digest,
+            at=time_text(at),
+            answer=answer,
+            command=command,
+        )
+    )
+    number = result.inserted_primary_key
+    assert number is not None
+    return int(number[0])
+
+
+def _padded(counter: int) -> str:
+    return f"{counter:0{_COUNTER_DIGITS}d}"
+
+
+def last_counter(connection: Connection, originator: str) -> int:
+    query = sa.select(COUNTER.c.counter).where(COUNTER.c.originator == originator)
+    return int(connection.execute(query).scalar() or 0)
+
+
+def raise_counter(connection: Connection, originator: str, counter: int) -> None:
+    """Sets a party's last counter."""
+    connection.execute(sa.delete(COUNTER).where(COUNTER.c.originator == originator))
+    connection.execute(sa.insert(COUNTER).values(originator=originator, counter=_padded(counter)))
+
+
+# --- tasks
+
+
+def keep_image(connection: Connection, digest: bytes, octets: bytes) -> None:
+    """Keeps an image file, once."""
+    known = connection.execute(sa.select(IMAGE.c.digest).where(IMAGE.c.digest == digest)).first()
+    if known is None:
+        connection.execute(sa.insert(IMAGE).values(digest=digest, octets=octets))
+
+
+def image_octets(connection: Connection, digest: bytes) -> bytes:
+    query = sa.select(IMAGE.c.octets).where(IMAGE.c.digest == digest)
+    octets: bytes = connection.execute(query).scalar_one()
+    return octets
+
+
+def add_tasks(
+    connection: Connection, request: int, at: datetime.datetime, tasks: Iterable[dict[str, Any]]
+) -> None:
+    """Writes down what has to reach devices; in pieces, as there may be 50,000."""
+    rows = [
+        {
+            "request": request,
+            "state": "waiting",
+            "attempts": 0,
+            "due": time_text(at),
+            "image": None,
+            "image_hash": None,
+            "file_version": None,
+            "cpl_entry_id": None,
+            "command": None,
+            **task,
+        }
+        for task in tasks
+    ]
+    for start in range(0, len(rows), 1000):
+        connection.execute(sa.insert(TASK), rows[start : start + 1000])
+
+
+@dataclass(frozen=True)
+class Task:
+    """Something that has to reach a device. image: digest of the file; command: a GBCS message."""
+
+    number: int
+    request: int
+    device_id: str
+    image: bytes | None
+    image_hash: bytes | None
+    file_version: int | None
+    cpl_entry_id: str | None
+    command: bytes | None
+    attempts: int
+
+
+_TASK_COLUMNS = tuple(TASK.c[name] for name in Task.__dataclass_fields__)
+
+
+def due_tasks(connection: Connection, at: datetime.datetime, most: int) -> list[Task]:
+    """The next that wait and are due, oldest first."""
+    query = (
+        sa.select(*_TASK_COLUMNS)
+        .where(TASK.c.state == "waiting", TASK.c.due <= time_text(at))
+        .order_by(TASK.c.due, TASK.c.number)
+        .limit(most)
+    )
+    return [Task(*row) for row in connection.execute(query)]
+
+
+def image_task(connection: Connection, device_id: str) -> Task | None:
+    """The distribution to a device that its hub has, or the last one."""
+    query = (
+        sa.select(*_TASK_COLUMNS)
+        .where(TASK.c.device_id == device_id, TASK.c.image.is_not(None))
+        .order_by(sa.case((TASK.c.state == "passed", 0), else_=1), TASK.c.number.desc())
+        .limit(1)
+    )
+    row = connection.execute(query).first()
+    return Task(*row) if row else None
+
+
+def settle_task(connection: Connection, number: int, state: str, detail: str | None = None) -> None:
+    connection.execute(
+        sa.update(TASK).where(TASK.c.number == number).values(state=state, detail=detail)
+    )
+
+
+def postpone_task(connection: Connection, task: Task, due: datetime.datetime, detail: str) -> None:
+    connection.execute(
+        sa.update(TASK)
+        .where(TASK.c.number == task.number)
+        .values(attempts=task.attempts + 1, due=time_text(due), detail=detail)
+    )
+
+
+# --- documents for parties
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """A document for a party."""
+
+    number: int
+    party: str
+    octets: bytes
+    attempts: int
+
+
+def add_outgoing(connection: Connection, party: str, octets: bytes, at: datetime.datetime) -> None:
+    connection.execute(
+        sa.insert(OUTGOING).values(
+            party=party, octets=octets, at=time_text(at), due=time_text(at), attempts=0
+        )
+    )
+
+
+def due_outgoing(connection: Connection, at: datetime.datetime, most: int) -> list[Outgoing]:
+    """The next documents, oldest first."""
+    columns = (OUTGOING.c.number, OUTGOING.c.party, OUTGOING.c.octets, OUTGOING.c.attempts)
+    query = (
+        sa.select(*columns)
+        .where(OUTGOING.c.delivered_at.is_(None), OUTGOING.c.due <= time_text(at))
+        .order_by(OUTGOING.c.number)
+        .limit(most)
+    )
+    return [Outgoing(*row) for row in connection.execute(query)]
+
+
+def mark_delivered(connection: Connection, number: int, at: datetime.datetime) -> None:
+    connection.execute(
+        sa.update(OUTGOING).where(OUTGOING.c.number == number).values(delivered_at=time_text(at))
+    )
+
+
+def postpone_outgoing(
+    connection: Connection, waiting: Outgoing, due: datetime.datetime, detail: str
+) -> None:
+    connection.execute(
+        sa.update(OUTGOING)
+        .where(OUTGOING.c.number == waiting.number)
+        .values(attempts=waiting.attempts + 1, due=time_text(due), detail=detail)
+    )
+
+
+# --- messages of devices
+
+
+def is_heard(connection: Connection, digest: bytes) -> bool:
+    query = sa.select(HEARD.c.digest).where(HEARD.c.digest == digest)
+    return connection.execute(query).first() is not None
+
+
+def mark_heard(connection: Connection, digest: bytes, at: datetime.datetime) -> None:
+    connection.execute(sa.insert(HEARD).values(digest=digest, at=time_text(at)))

@@ -1,0 +1,166 @@
+"""Who takes part: parties, their certificates, and whose each device is. Records, not free text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy.engine import Connection
+
+from hanboot.dcc.schema import ASSIGNMENT, CERTIFICATE, PARTY
+from hanboot.errors import WrongUsage
+from hanboot.inventory.devices import find_devices
+from hanboot.registry.storage.database import Database
+from hanboot.trust.smki.certificate import Certificate, describe, eui_text
+
+
+@dataclass(frozen=True)
+class Party:
+    """A party. answers_url: where answers and alerts go, http or https."""
+
+    eui: str
+    name: str
+    role: int
+    answers_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Whose a device is.
+
+    Attributes:
+        supplier: EUI-64 of the party.
+        hub: path of the control socket of its Communications Hub.
+        gbcs_version: of the device, where it is known.
+    """
+
+    device_id: str
+    supplier: str
+    hub: str
+    gbcs_version: str | None = None
+
+
+def check_url(url: str) -> None:
+    """
+    Raises:
+        WrongUsage: no answers may go there.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise WrongUsage(
+            f"{url} cannot take answers",
+            "it is not http://HOST... or https://HOST..., without a user name",
+            "give the address at which the party takes DUIS responses",
+        )
+
+
+def add_party(database: Database, party: Party, certificates: Sequence[Certificate]) -> None:
+    """Adds a party, or changes it; its certificates are added to those that it has.
+
+    Raises:
+        WrongUsage: a certificate is another party's, or the address cannot be used.
+    """
+    if party.answers_url:
+        check_url(party.answers_url)
+    for certificate in certificates:
+        if certificate.eui is None or eui_text(certificate.eui) != party.eui:
+            raise WrongUsage(
+                f"{certificate.name} is not of {party.eui}",
+                f"its holder is {certificate.holder}",
+                "give the party's own certificates",
+            )
+    with database.writing() as connection:
+        if find_party(connection, party.eui):
+            change = sa.update(PARTY).where(PARTY.c.eui == party.eui)
+            connection.execute(change.values(vars(party)))
+        else:
+            connection.execute(sa.insert(PARTY).values(vars(party)))
+        _add_certificates(connection, certificates)
+
+
+def assign(
+    database: Database, assignment: Assignment, certificates: Sequence[Certificate] = ()
+) -> None:
+    """Says whose a device is, and adds its certificates.
+
+    Raises:
+        WrongUsage: device or party are not known, or a certificate is another device's.
+    """
+    with database.writing() as connection:
+        if not find_devices(connection, [assignment.device_id]):
+            raise WrongUsage(
+                f"{assignment.device_id} is not in the inventory",
+                "a device is entered there first",
+                "hanboot inventory add enters it",
+            )
+        if find_party(connection, assignment.supplier) is None:
+            raise WrongUsage(
+                f"there is no party {assignment.supplier}",
+                "a device is a party's",
+                "hanboot dcc party adds one",
+            )
+        for certificate in certificates:
+            if certificate.eui is None or eui_text(certificate.eui) != assignment.device_id:
+                raise WrongUsage(
+                    f"{certificate.name} is not of {assignment.device_id}",
+                    f"its holder is {certificate.holder}",
+                    "give the device's own certificates",
+                )
+        connection.execute(
+            sa.delete(ASSIGNMENT).where(ASSIGNMENT.c.device_id == assignment.device_id)
+        )
+        connection.execute(sa.insert(ASSIGNMENT).values(vars(assignment)))
+        _add_certificates(connection, certificates)
+
+
+def _add_certificates(connection: Connection, certificates: Sequence[Certificate]) -> None:
+    for one in certificates:
+        assert one.eui is not None
+        key = {"issuer": one.issuer, "serial": str(one.serial)}
+        same = [CERTIFICATE.c[name] == value for name, value in key.items()]
+        connection.execute(sa.delete(CERTIFICATE).where(*same))
+        pem = one.x509.public_bytes(Encoding.PEM).decode()
+        connection.execute(sa.insert(CERTIFICATE).values(**key, holder=eui_text(one.eui), pem=pem))
+
+
+def find_party(connection: Connection, eui: str) -> Party | None:
+    row = connection.execute(sa.select(PARTY).where(PARTY.c.eui == eui)).one_or_none()
+    return Party(**row._mapping) if row else None
+
+
+def parties(database: Database) -> list[Party]:
+    """All parties, by EUI-64."""
+    with database.reading() as connection:
+        rows = connection.execute(sa.select(PARTY).order_by(PARTY.c.eui))
+        return [Party(**row._mapping) for row in rows]
+
+
+def certificates_of(connection: Connection, holder: str) -> list[Certificate]:
+    """Those of a party or a device."""
+    query = sa.select(CERTIFICATE.c.pem).where(CERTIFICATE.c.holder == holder)
+    return [
+        describe(x509.load_pem_x509_certificate(pem.encode()), holder)
+        for pem in connection.execute(query).scalars()
+    ]
+
+
+def find_assignments(connection: Connection, devices: Sequence[str]) -> dict[str, Assignment]:
+    """Assignments of those devices that have one."""
+    found = {}
+    at_once = 500
+    for start in range(0, len(devices), at_once):
+        piece = devices[start : start + at_once]
+        query = sa.select(ASSIGNMENT).where(ASSIGNMENT.c.device_id.in_(piece))
+        for row in connection.execute(query):
+            found[row.device_id] = Assignment(**row._mapping)
+    return found
+
+
+def hubs(connection: Connection) -> list[str]:
+    """Control sockets of all hubs that have devices."""
+    query = sa.select(ASSIGNMENT.c.hub).distinct().order_by(ASSIGNMENT.c.hub)
+    return list(connection.execute(query).scalars())

@@ -1,0 +1,147 @@
+"""The service's own tables, in the database of the registry. Times are UTC, ISO 8601.
+
+What is to be done once is a row before it is done: a restart finds it, and what is done says so.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from hanboot.errors import BadFile
+from hanboot.registry.storage.column_types import Hex, Octets
+from hanboot.registry.storage.database import Database
+
+VERSION = 1
+
+METADATA = sa.MetaData()
+
+_EUI = sa.String(23)
+_TIME = sa.String(32)
+_NAME = sa.String(256)
+
+META = sa.Table("dcc_meta", METADATA, sa.Column("version", sa.Integer, primary_key=True))
+
+#: Who takes part. answers_url: where answers go; None: the party sends no requests.
+PARTY = sa.Table(
+    "dcc_party",
+    METADATA,
+    sa.Column("eui", _EUI, primary_key=True),
+    sa.Column("name", _NAME, nullable=False),
+    sa.Column("role", sa.Integer, nullable=False),
+    sa.Column("answers_url", sa.String(2048)),
+)
+
+#: Certificates of parties and devices, trusted as they were entered.
+CERTIFICATE = sa.Table(
+    "dcc_certificate",
+    METADATA,
+    sa.Column("issuer", _NAME, primary_key=True),
+    sa.Column("serial", sa.String(64), primary_key=True),
+    sa.Column("holder", _EUI, nullable=False, index=True),
+    sa.Column("pem", sa.Text, nullable=False),
+)
+
+#: Whose a device is, and on which hub. hub: path of its control socket.
+ASSIGNMENT = sa.Table(
+    "dcc_assignment",
+    METADATA,
+    sa.Column("device_id", _EUI, primary_key=True),
+    sa.Column("supplier", _EUI, sa.ForeignKey("dcc_party.eui"), nullable=False),
+    sa.Column("hub", sa.String(1024), nullable=False, index=True),
+    sa.Column("gbcs_version", sa.String(32)),
+)
+
+#: Requests that were taken, and what was answered at once. digest: SHA-256 of the document, by
+#: which a repetition is known. command: the GBCS message that belongs to it.
+REQUEST = sa.Table(
+    "dcc_request",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("request_id", sa.String(80), nullable=False, index=True),
+    sa.Column("originator", _EUI, nullable=False),
+    sa.Column("target", _EUI, nullable=False),
+    sa.Column("counter", sa.String(20), nullable=False),
+    sa.Column("reference", sa.String(8), nullable=False),
+    sa.Column("variant", sa.Integer, nullable=False),
+    sa.Column("digest", Octets(32), nullable=False, unique=True),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("command", sa.LargeBinary),
+    sa.Column("answer", sa.LargeBinary, nullable=False),
+)
+
+#: The highest originator counter that was taken, 20 decimal digits so that texts sort as numbers.
+COUNTER = sa.Table(
+    "dcc_counter",
+    METADATA,
+    sa.Column("originator", _EUI, primary_key=True),
+    sa.Column("counter", sa.String(20), nullable=False),
+)
+
+IMAGE = sa.Table(
+    "dcc_image",
+    METADATA,
+    sa.Column("digest", Octets(32), primary_key=True),  # of the whole file
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+)
+
+#: What has to reach a device: an image, or a GBCS command. state: waiting, passed (the hub has
+#: it), done, failed.
+TASK = sa.Table(
+    "dcc_task",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("request", sa.Integer, sa.ForeignKey("dcc_request.number"), nullable=False),
+    sa.Column("device_id", _EUI, nullable=False, index=True),
+    sa.Column("image", Octets(32)),
+    sa.Column("image_hash", Octets(32)),
+    sa.Column("file_version", Hex(8)),
+    sa.Column("cpl_entry_id", sa.String(64)),
+    sa.Column("command", sa.LargeBinary),
+    sa.Column("state", sa.String(8), nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", _TIME, nullable=False),
+    sa.Column("detail", sa.Text),
+    sa.Index("ix_dcc_task_due", "state", "due"),
+)
+
+#: Documents for parties, in the order in which they go out. delivered_at: None while waiting.
+OUTGOING = sa.Table(
+    "dcc_outgoing",
+    METADATA,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("party", _EUI, nullable=False),
+    sa.Column("octets", sa.LargeBinary, nullable=False),
+    sa.Column("at", _TIME, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("due", _TIME, nullable=False),
+    sa.Column("delivered_at", _TIME),
+    sa.Column("detail", sa.Text),
+    sa.Index("ix_dcc_outgoing_due", "delivered_at", "due"),
+)
+
+#: Messages of devices that were taken, so that none counts twice.
+HEARD = sa.Table(
+    "dcc_heard",
+    METADATA,
+    sa.Column("digest", Octets(32), primary_key=True),
+    sa.Column("at", _TIME, nullable=False),
+)
+
+
+def prepare(database: Database) -> None:
+    """Makes the tables where they are missing.
+
+    Raises:
+        BadFile: they are of another version.
+    """
+    with database.writing() as connection:
+        METADATA.create_all(connection)
+        found = connection.execute(sa.select(META.c.version)).scalars().all()
+        if not found:
+            connection.execute(sa.insert(META).values(version=VERSION))
+        elif found != [VERSION]:
+            raise BadFile(
+                f"{database.name} holds the service's tables of another version",
+                f"they are at {found[0]}, this hanboot works with {VERSION}",
+                "use the hanboot that made them",
+            )

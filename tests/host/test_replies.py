@@ -1,0 +1,219 @@
+"""What a device says of itself, parsed: extra fields, older devices, wrong types and ranges."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bootloader.trust import anchors
+from hanboot.device import records
+from hanboot.device.records import EventKind, Role, Tier
+from hanboot.errors import LinkError
+from hanboot.explain.reasons import Reason
+
+HASH = bytes(range(32))
+IDENTITY: dict[str, Any] = {
+    "board": "a board",
+    "serial": bytes(8),
+    "manufacturer_code": 0xFFF0,
+    "image_type": 5,
+    "hardware_version": 0x0102,
+    "device_type": 5,
+    "slot_bytes": 1 << 19,
+    "security_counter": 3,
+    "provisioned": True,
+    "started": 0,
+    "attempts": 1,
+    "slots": [
+        {"state": "confirmed", "version": 0x01000000, "hash": HASH, "bytes": 100},
+        {"state": "empty"},
+    ],
+    "tier": "stock",
+    "role": "ppmid",
+    "versions": {"hanboot": "0.1.0"},
+}
+VERDICT: dict[str, Any] = {
+    "reason": 17,
+    "offset": -1,
+    "offered": {"version": 2, "hash": HASH},
+    "running": {"version": 1, "hash": HASH},
+    "minimum_base_version": 0,
+    "accepts": [{"version": 1, "hash": None}],
+    "accepts_total": 4,
+}
+EVENT: dict[str, Any] = {
+    "index": 0,
+    "event": 2,
+    "reason": 40,
+    "from": None,
+    "to": {"version": 1, "hash": HASH},
+    "chain": HASH,
+}
+CELL: dict[str, Any] = {
+    "role": anchors.MANUFACTURER,
+    "kid": bytes(8),
+    "sequence": 1,
+    "development": True,
+    "label": b"manufacturer",
+}
+
+
+def test_all_of_an_identity() -> None:
+    identity = records.parse_identity(IDENTITY)
+    assert (identity.tier, identity.role) == (Tier.STOCK, Role.PPMID)
+    assert identity.versions == {"hanboot": "0.1.0"}
+    assert identity.running == identity.slots[0]
+    assert identity.confirmed == records.FirmwareId(0x01000000, HASH)
+
+
+def test_a_key_more_works() -> None:
+    more = {"radio": {"channel": 11}, 7: None, "later": [1, 2]}
+    assert records.parse_identity(IDENTITY | more) == records.parse_identity(IDENTITY)
+    assert records.parse_verdict(VERDICT | more) == records.parse_verdict(VERDICT)
+    assert records.parse_history({"events": [EVENT | more], "more": False} | more)[0]
+    assert records.parse_anchors({"cells": [CELL | more]} | more)
+
+
+def test_an_older_device_works_and_is_a_product() -> None:
+    older = {name: IDENTITY[name] for name in IDENTITY if name not in ("tier", "role", "versions")}
+    identity = records.parse_identity(older)
+    assert (identity.tier, identity.role) == (Tier.PRODUCT, Role.PPMID)
+    assert identity.versions == {}
+    assert (identity.line_bytes, identity.line_pause_ms) == (0, 0)
+
+
+def test_nothing_is_decided_by_a_name() -> None:
+    for board in ("virtual", "stock MicroPython, NOT PROTECTED", "x (development)"):
+        assert records.parse_identity(IDENTITY | {"board": board}).tier is Tier.STOCK
+
+
+def without(fields: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in IDENTITY if name not in ("tier", "role", "versions")]
+)
+def test_a_missing_field_is_named(name: str) -> None:
+    with pytest.raises(LinkError, match=f"identity.{name} is missing"):
+        records.parse_identity(without(IDENTITY, name))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "shown"),
+    [
+        ("board", 5, "5"),
+        ("board", "x" * 257, "'xxx"),
+        ("serial", b"\1\2", "0102"),
+        ("serial", "01020304", "'01020304'"),
+        ("manufacturer_code", 0x10000, "65536"),
+        ("manufacturer_code", -1, "-1"),
+        ("manufacturer_code", True, "True"),
+        ("image_type", 1 << 70, "1180591620717411303424"),
+        ("hardware_version", "1", "'1'"),
+        ("device_type", 256, "256"),
+        ("slot_bytes", 1 << 32, "4294967296"),
+        ("security_counter", None, "None"),
+        ("provisioned", 1, "1"),
+        ("started", 2, "2"),
+        ("started", -2, "-2"),
+        ("attempts", 256, "256"),
+        ("slots", 5, "5"),
+        ("slots", [5], "[5]"),
+        ("slots", [{"state": "empty"}] * 17, "[{'state'"),
+        ("tier", "gold", "'gold'"),
+        ("tier", ["stock"], "['stock']"),
+        ("role", "toaster", "'toaster'"),
+        ("versions", "0.1", "'0.1'"),
+        ("line_bytes", -1, "-1"),
+    ],
+    ids=str,
+)
+def test_a_wrong_field_is_named_with_its_value(name: str, value: object, shown: str) -> None:
+    with pytest.raises(LinkError) as raised:
+        records.parse_identity(IDENTITY | {name: value})
+    assert f"identity.{name} must be " in raised.value.why
+    assert f"not {shown}" in raised.value.why
+    assert len(raised.value.why) < 220
+
+
+@pytest.mark.parametrize(
+    ("slot", "why"),
+    [
+        ({"state": "melted"}, "identity.slots[0].state must be one of empty, staged"),
+        ({"state": "staged"}, "identity.slots[0].version is missing"),
+        ({"state": "staged", "version": 1, "hash": b"", "bytes": 1}, "slots[0].hash must be"),
+        ({"state": "staged", "version": 1, "hash": HASH, "bytes": -1}, "slots[0].bytes must be"),
+    ],
+    ids=str,
+)
+def test_a_wrong_slot_is_named(slot: dict[str, Any], why: str) -> None:
+    with pytest.raises(LinkError) as raised:
+        records.parse_identity(IDENTITY | {"slots": [slot, {"state": "empty"}]})
+    assert why in raised.value.why
+
+
+def test_verdicts() -> None:
+    assert records.parse_verdict({}) is None
+    verdict = records.parse_verdict(VERDICT)
+    assert verdict is not None
+    assert verdict.reason is Reason.NOT_A_PREDECESSOR
+    assert verdict.accepts == (records.FirmwareId(1, None),)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("reason", "x"),
+        ("reason", 0x10000),
+        ("reason", -1),
+        ("offset", -2),
+        ("offered", None.__class__),
+        ("offered", 5),
+        ("running", [1]),
+        ("running", {"version": 1}),
+        ("minimum_base_version", 1.5),
+        ("accepts", [None]),
+        ("accepts", [{"version": 1, "hash": b"\1"}]),
+        ("accepts_total", 0),
+    ],
+    ids=str,
+)
+def test_a_wrong_verdict_is_one_error(name: str, value: object) -> None:
+    with pytest.raises(LinkError, match="the device's reply cannot be used"):
+        records.parse_verdict(VERDICT | {name: value})
+
+
+def test_a_reason_of_a_newer_device() -> None:
+    verdict = records.parse_verdict(VERDICT | {"reason": 9999})
+    assert verdict is not None
+    assert verdict.as_json()["reason"] == {"code": 9999, "name": "reason-9999"}
+
+
+def test_events() -> None:
+    (event,), more = records.parse_history({"events": [EVENT], "more": True})
+    assert (event.kind, event.reason, more) == (EventKind.REVERTED, Reason.TRIAL_CRASHED, True)
+    (event,), _ = records.parse_history({"events": [EVENT | {"event": 9}], "more": False})
+    assert event.kind is EventKind.OTHER
+    for wrong in ({"index": -1}, {"chain": b""}, {"event": 256}, {"to": 1}, {"reason": None}):
+        with pytest.raises(LinkError, match=r"history.events\[0\]"):
+            records.parse_history({"events": [EVENT | wrong], "more": False})
+
+
+def test_anchors() -> None:
+    (cell,) = records.parse_anchors({"cells": [CELL]})
+    assert (cell.role, cell.label) == ("manufacturer", "manufacturer")
+    assert records.parse_anchors({"cells": [CELL | {"role": 9}]})[0].role == "9"
+    assert records.parse_anchors({"cells": [CELL | {"label": b"\xff"}]})[0].label == "\ufffd"
+    for wrong in ({"kid": b""}, {"label": "text"}, {"sequence": -1}, {"development": 0}):
+        with pytest.raises(LinkError, match=r"anchors.cells\[0\]"):
+            records.parse_anchors({"cells": [CELL | wrong]})
+
+
+def test_progress() -> None:
+    found = records.parse_progress({"state": "receiving", "received": 3, "total": 9})
+    assert (found.state, found.received, found.total) == ("receiving", 3, 9)
+    for wrong in ({"state": "asleep"}, {"received": 10}, {"total": -1}):
+        with pytest.raises(LinkError, match="progress"):
+            records.parse_progress({"state": "idle", "received": 3, "total": 9} | wrong)

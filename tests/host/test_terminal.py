@@ -1,0 +1,203 @@
+"""What commands write: hostile text, terminals of few characters, streams that take nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hanboot import cli
+from hanboot.cli import output, terminal
+from hanboot.cli.commands import COMMANDS, GROUPS, LINES
+
+HOSTILE = {
+    "escape": "\x1b[2J\x1b]0;title\x07",
+    "C1": "\x9b2J\x85",
+    "carriage return": "good\rbad",
+    "bidirectional": "\u202eexe.gpj\u2066",
+    "zero width": "a\u200bb\u200d",
+    "separators": "a\u2028b\u2029",
+    "surrogate": "a\ud800b",
+    "byte order mark": "\ufeff",
+    "delete": "a\x7f",
+}
+
+
+def is_clean(text: str) -> bool:
+    return all(c == "\n" or c == "\t" or terminal.clean(c) == c for c in text)
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_text_is_cleaned_at_the_output(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = output.Out(False)
+    out.line(text)
+    out.note(text)
+    out.pairs([(text, text)], title=text)
+    output.Out(True).document({text: [text, {"a": (text,)}]})
+    shown = capsys.readouterr()
+    assert is_clean(shown.out)
+    assert is_clean(shown.err)
+    document = json.loads(shown.out[shown.out.index("{") :])
+    assert is_clean(str(document))
+
+
+def test_text_that_people_use_is_left_alone() -> None:
+    for text in ("Müller & Söhne", "£10.00", "表示", "a\tb", "naïve…", "🔒"):
+        assert terminal.clean(text) == text
+
+
+def test_a_line_stays_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """A device's text must not look like a line of ours."""
+    output.Out(False).pairs([("board", "x\nprovisioned  yes")])
+    assert capsys.readouterr().out.count("\n") == 1
+
+
+def run(*arguments: str, stdout: int | None = None, **environment: str) -> tuple[int, bytes, bytes]:
+    code = "from hanboot.cli import main; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        stdout=subprocess.PIPE if stdout is None else stdout,
+        stderr=subprocess.PIPE,
+        env=os.environ | environment,
+        check=False,
+    )
+    return ran.returncode, ran.stdout or b"", ran.stderr
+
+
+@pytest.fixture(scope="module")
+def key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A key in a folder whose name few encodings take."""
+    folder = tmp_path_factory.mktemp("Zähler-表示-£")
+    assert run("keys", "new", str(folder / "key"))[0] == 0
+    return folder / "key.pub.pem"
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "cp850", "ascii", "utf-8"])
+def test_an_encoding_never_changes_the_exit_code(key: Path, encoding: str) -> None:
+    code, out, err = run(
+        "keys", "new", str(key.parent / f"k-{encoding}"), PYTHONIOENCODING=encoding
+    )
+    assert code == 0, err
+    assert b"key identifier" in out
+    code, out, err = run(
+        "keys", "new", str(key.parent / "key"), "--json", PYTHONIOENCODING=encoding
+    )
+    assert code == 5
+    assert json.loads(out)["error"]["exit_code"] == 5
+    assert "表示" in json.loads(out)["error"]["what"]
+
+
+@pytest.mark.parametrize(("name", "expected"), [("fresh", 0), ("key", 5)])
+def test_a_full_disk_never_changes_the_exit_code(key: Path, name: str, expected: int) -> None:
+    with open("/dev/full", "wb") as full:
+        code, _, err = run("keys", "new", str(key.parent / name), "--json", stdout=full.fileno())
+    assert code == expected
+    assert b"Traceback" not in err
+    assert b"Exception ignored" not in err
+
+
+def test_a_closed_pipe_never_changes_the_exit_code(key: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    code, _, err = run("keys", "new", str(key.parent / "piped"), stdout=writing)
+    os.close(writing)
+    assert (code, err) == (0, b"")
+
+
+def test_errors_are_documents_too(tmp_path: Path) -> None:
+    for arguments, expected in (
+        (["image", "inspect", str(tmp_path / "none")], 5),
+        (["image", "inspect"], 2),
+        (["nonsense"], 2),
+        (["status", "--port", str(tmp_path / "none")], 3),
+    ):
+        result = CliRunner().invoke(cli.main, [*arguments, "--json"])
+        document = json.loads(result.stdout)
+        assert document["error"]["exit_code"] == result.exit_code == expected
+        assert document["error"]["what"] in result.stderr
+
+
+# --- help
+
+
+def test_the_table_of_commands_is_right() -> None:
+    assert COMMANDS.keys() == LINES.keys() == {n for _, names, _ in GROUPS for n in names}
+    for name, line in LINES.items():
+        command = cli.main.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None
+        said = (command.help or "").replace("\n", " ")
+        assert said.startswith(line.rstrip(".")), (name, said)
+
+
+def test_help_names_each_group_and_an_example() -> None:
+    shown = CliRunner().invoke(cli.main, ["--help"], terminal_width=60).stdout
+    for title, names, example in GROUPS:
+        assert title in shown
+        assert f"Example: {example}" in shown
+        assert all(name in shown for name in names)
+
+
+def test_help_imports_no_command() -> None:
+    code = (
+        "import sys; from hanboot.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: pass\n"
+        "print(*[m for m in sys.modules if m.startswith('hanboot.cli.')], file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = set(ran.stderr.split())
+    assert not loaded & {place.partition(":")[0] for place in COMMANDS.values()}
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (["statsu"], "hanboot status"),
+        (["image", "buidl"], "hanboot image build"),
+        (["board", "provison"], "hanboot board provision"),
+    ],
+    ids=str,
+)
+def test_a_mistyped_command_is_guessed(typed: list[str], meant: str) -> None:
+    result = CliRunner().invoke(cli.main, typed, prog_name="hanboot")
+    assert result.exit_code == 2
+    assert f"did you mean {meant}" in result.stderr
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(shell: str) -> None:
+    result = CliRunner().invoke(cli.main, ["completion", shell])
+    assert result.exit_code == 0
+    assert "_HANBOOT_COMPLETE" in result.stdout
+    code, out, _ = run(_HANBOOT_COMPLETE="bash_complete", COMP_WORDS="hanboot stat", COMP_CWORD="1")
+    assert (code, out) == (0, b"plain,status\n")
+
+
+def test_a_log_file(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    CliRunner().invoke(cli.main, ["--log-file", str(log), "image", "inspect", "none"])
+    assert log.exists()
+    result = CliRunner().invoke(cli.main, ["--log-file", str(tmp_path / "no" / "log"), "keys"])
+    assert result.exit_code == 5
+
+
+def test_no_colour_where_nobody_wants_it(key: Path) -> None:
+    code, out, err = run("keys", "new", str(key.parent / "key"), NO_COLOR="1", FORCE_COLOR="")
+    assert (code, b"\x1b" in out + err) == (5, False)
+
+
+def test_a_module_that_is_missing_names_its_extra(tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "from hanboot.cli import main; main(['registry', 'check', '--registry', 'x.db'])"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 2, ran.stderr
+    assert "hanboot[registry]" in ran.stderr
