@@ -9,6 +9,9 @@ from bootloader.compat import const
 # fmt: off
 SERIAL_BYTES = const(8)
 TIERS        = ("virtual", "stock", "partitioned", "development", "product")
+# where no home depends on the device: these carry HAN frames over their console, too, and may go
+# without the key of the Access Control Broker
+TEST_TIERS   = ("virtual", "development")
 # fmt: on
 
 
@@ -23,14 +26,27 @@ class Console:
         raise NotImplementedError
 
 
-# What a radio must have (Board.han).
+# What a radio must have (Board.han). It has joined the network and speaks for one endpoint of it
+# (Smart Energy profile, 0x0109). Joining, link keys, acknowledgements, fragments, and which short
+# address belongs to which EUI-64 are its business; the device sees whole ZCL frames and who sent
+# them. It trusts none of them: what a frame may do does not depend on the radio's security.
 class Radio:
-    # Fills `buffer` with the next frame, ZCL header first, without waiting; its bytes, 0 for none.
-    def receive(self, buffer: bytearray) -> int:
+    # 8 bytes, this device's address, most significant byte first
+    eui64: bytes
+    # largest data of one Image Block Response: what fits a frame of this network unfragmented
+    block_bytes: int = 50
+    # the hub, where the radio knows it from joining; None: the first OTA server that is heard
+    hub: "bytes | None" = None
+
+    # The next frame received, without waiting: (EUI-64 of its source, cluster, is a broadcast, ZCL
+    # frame); None if there is none. Good until the next call.
+    def receive(self) -> "tuple[bytes, int, bool, memoryview] | None":
         raise NotImplementedError
 
-    # Sends a frame, ZCL header first. False where it did not leave; the caller tries again.
-    def send(self, frame: "bytes | memoryview") -> bool:
+    # Sends a ZCL frame on a cluster to an EUI-64; to FF times 8 where the hub is not known: to the
+    # server of the cluster that the radio finds (Match Descriptor), or to all. False where it
+    # cannot be sent now: to the caller it is as lost as one that nobody heard.
+    def send(self, destination: bytes, cluster: int, frame: bytes) -> bool:
         raise NotImplementedError
 
 

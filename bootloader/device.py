@@ -105,6 +105,12 @@ class Device(Recipient):
     def keys(self) -> DeviceKeys:
         return DeviceKeys(self.region("keys"), self.doubts)
 
+    # Opens all of them, so that what is in doubt is known before anything starts.
+    def weigh_network(self) -> None:
+        self.han_records()
+        self.transfer()
+        self.keys()
+
     def facts(self) -> DeviceFacts:
         board = self.board
         return DeviceFacts(

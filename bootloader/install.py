@@ -29,17 +29,25 @@ VERIFYING = const(2)
 
 # The slot that the next image is written to. It loses what it held when the admission opens it.
 class _FreeSlot(Target):
-    def __init__(self, device: Device, index: int) -> None:
+    # held_bytes: whole sectors at its front that an interrupted transfer has written already
+    def __init__(self, device: Device, index: int, held_bytes: int) -> None:
         self._device = device
+        self._held_bytes = held_bytes
         self.index = index
+        self.image_bytes = 0  # taken so far
         self._writer: "SlotWriter | None" = None
 
     def open(self) -> None:
         self._device.ledger.empty(self.index)
-        self._writer = SlotWriter(self._device.slots[self.index])
+        self._writer = SlotWriter(self._device.slots[self.index], self._held_bytes)
 
     def write(self, piece: memoryview) -> None:
         assert self._writer is not None
+        start = self.image_bytes
+        self.image_bytes = start + len(piece)
+        # what is held is fed again, and is there
+        if start < self._held_bytes:
+            piece = piece[min(len(piece), self._held_bytes - start) :]
         self._writer.write(piece)
 
     def close(self) -> None:
@@ -66,8 +74,10 @@ class Installer:
     # --- receiving
 
     # A sender announces a file of `length` bytes; `sha` is its name for it. Returns the offset
-    # of the first byte wanted: not 0 where the same file was begun before.
-    def begin(self, length: int, sha: "bytes | None") -> int:
+    # of the first byte wanted: not 0 where the same file was begun before. held_bytes: of the
+    # Manufacturer Image that the free slot holds since before a restart; the caller feeds them
+    # again, after the OTA Header.
+    def begin(self, length: int, sha: "bytes | None", held_bytes: int = 0) -> int:
         if sha and sha == self._sha:
             assert self._admission is not None
             if self._admission.file_bytes == length:
@@ -83,7 +93,7 @@ class Installer:
         # the slot that runs is not written, even if the journal did not take that it was started
         if index < 0 or index == device.started:
             self._refuse(Refused(TRIAL_RUNNING))
-        slot = _FreeSlot(device, index)
+        slot = _FreeSlot(device, index, held_bytes)
         try:
             self._admission = Admission(length, device, self._keys, slot)
         except Refused as refused:
@@ -115,6 +125,26 @@ class Installer:
             self._reset()
             raise
         return admission.position
+
+    # --- the file under way
+
+    # the sender's name for it; None where there is none
+    @property
+    def name(self) -> "bytes | None":
+        return self._sha
+
+    # bytes of the Manufacturer Image that the slot has taken
+    @property
+    def slot_bytes(self) -> int:
+        return self._slot.image_bytes if self._slot else 0
+
+    # Whether the image that is staged came in the file with this name.
+    def is_staged(self, sha: bytes) -> bool:
+        return self._staged_sha == sha
+
+    # Forgets it; what is held stays.
+    def drop(self) -> None:
+        self._reset()
 
     # --- verifying
 

@@ -76,6 +76,14 @@ MESSAGE_COUNTER        = const(70)  # not above the last counter of its originat
 MESSAGE_SIGNATURE      = const(71)
 MESSAGE_MAC            = const(72)
 PEER_KEY               = const(73)  # a peer's public key is not a point of the curve
+BROKER_MISSING         = const(74)  # no key of the broker is held, so no MAC can be checked
+TIME_UNKNOWN           = const(75)  # an activation at a date, and the network's time is not known
+TIME_PAST              = const(76)  # its date is past
+CLOCK_LEAPT            = const(77)  # the clock was set past its date, and did not run there
+
+# the device's own keys
+KEYS_LOCKED            = const(78)  # they are made or written once
+NO_ENTROPY             = const(79)  # the chip's random numbers repeat
 # fmt: on
 
 

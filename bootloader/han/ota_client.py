@@ -53,12 +53,15 @@ class OtaClient:
         self.version = ota.ANY_VERSION  # of the image under way or waiting
         self.position = 0
         self.total_bytes = 0
+        self.received = 0  # images that arrived whole since the start, good or bad
         self._job = None  # generator that works on the last block
         self._waits = 0
         self._end_status = zcl.SUCCESS
         self._resumed = False
         self._restarted = False
         self._refused: "tuple[int, int] | None" = None  # (version, size) refused last
+        self._reverted = store.reverted_version()  # not fetched again unless the hub calls
+        self._stuck = -1  # version held whose activation was refused
         self._settle()
         is_waiting = self.status == WAITING
         begin = self._ask_upgrade_time if is_waiting else self._begin_query
@@ -66,6 +69,8 @@ class OtaClient:
 
     # Does what is due at `now`, in milliseconds that never wrap. True if there was anything.
     def poll(self, now: int) -> bool:
+        if self.is_activated:
+            return False
         worked = self._exchange.poll(now)
         if self._job is None:
             return worked
@@ -97,8 +102,9 @@ class OtaClient:
                 return
         else:
             # the hub means this device: what was refused may be another file now
-            self._refused = None
-        if not self.is_busy and self.status != COUNT_DOWN and self._exchange.is_free:
+            self._refused = self._reverted = None
+        is_waiting = self.status == COUNT_DOWN or self.is_activated
+        if not self.is_busy and not is_waiting and self._exchange.is_free:
             self._begin_query()
 
     # 6.10.3: those whom a broadcast does not concern, and those who draw more, stay silent
@@ -119,7 +125,7 @@ class OtaClient:
 
     def _begin_query(self) -> None:
         self._exchange.ask(
-            ota.QUERY_NEXT_IMAGE, ota.QUERY_NEXT_IMAGE_RESPONSE, self._build_query, self._settle
+            ota.QUERY_NEXT_IMAGE, ota.QUERY_NEXT_IMAGE_RESPONSE, self._build_query, self._stop
         )
 
     def _build_query(self) -> "dict[str, object]":
@@ -155,7 +161,7 @@ class OtaClient:
                 self._ask_upgrade_time()
         elif version == store.running_version():
             self._settle()
-        elif (version, size) == self._refused:
+        elif (version, size) == self._refused or version == self._reverted:
             # the hub is told once more, without another transfer
             self.version = version
             self._end(zcl.INVALID_IMAGE)
@@ -289,7 +295,9 @@ class OtaClient:
         outcome = self._store.outcome()
         if outcome is None:
             self._exchange.schedule(_LATER_MS, self._look_at_outcome)
-        elif outcome:
+            return
+        self.received += 1
+        if outcome:
             self._refuse(outcome)
         else:
             self._refused = None
@@ -346,7 +354,7 @@ class OtaClient:
             and values["image_type"] in (store.image_type, ota.ANY_CODE)
             and values["version"] in (self.version, ota.ANY_VERSION)
         )
-        if not is_ours or self.is_busy:
+        if not is_ours or self.is_busy or self.is_activated or self.version == self._stuck:
             return zcl.SUCCESS
         if self._exchange.expected == ota.UPGRADE_END_RESPONSE:
             self._exchange.answered()
@@ -373,6 +381,7 @@ class OtaClient:
             self.is_activated = True
         except Refused:
             # the store keeps the reason; the image waits for another one to replace it
+            self._stuck = self.version
             self._settle()
             self._exchange.schedule(self._timing.query_s * _S, self._begin_query)
 

@@ -33,6 +33,10 @@ class ImageStore:
     def held_version(self) -> "int | None":
         raise NotImplementedError
 
+    # file version of the image whose trial failed last; None if none did
+    def reverted_version(self) -> "int | None":
+        raise NotImplementedError
+
     # A file is announced. Generator; returns the offset of the first byte wanted, which is not 0
     # where the same file was begun before. Refused where none can be taken now.
     def begin_steps(self, version: int, total_bytes: int):  # type: ignore[no-untyped-def]

@@ -3,6 +3,7 @@
 # `poll` never waits and takes some milliseconds at most: it takes what has arrived, or does one
 # step of the answer to a request, or one of a verification that no client waits for.
 
+from bootloader.board import TEST_TIERS
 from bootloader.compat import const
 from bootloader.device import Device
 from bootloader.install import Installer
@@ -12,6 +13,24 @@ from bootloader.link.smp import Dispatcher
 
 _READ_BYTES = const(256)
 _LINES_KEPT = const(4)  # typed lines that wait for the application
+
+
+# The device's side of its Home Area Network: on the board's radio, or where there is none and
+# nothing depends on it, on frames in SMP group 66. None where there is neither.
+def _join(device: Device, installer: Installer, groups):  # type: ignore[no-untyped-def]
+    radio = device.board.han
+    if radio is None and device.board.tier not in TEST_TIERS:
+        return None
+    # only here: most of this is of no use to a board without a network
+    from bootloader.han.node import Node
+    from bootloader.link.groups import network, tunnel
+
+    tunnelled = tunnel.TunnelRadio(device.board.serial)
+    node = Node(device, installer, radio or tunnelled)
+    groups[hanboot.GROUP].update(network.NetworkCommands(device, node).commands())
+    if radio is None:
+        groups[tunnel.GROUP] = tunnel.TunnelGroup(tunnelled, node.poll).commands()
+    return node
 
 
 class Console:
@@ -30,13 +49,15 @@ class Console:
             image.GROUP: image.ImageGroup(device, installer, confirm).commands(),
             hanboot.GROUP: hanboot.HanbootGroup(device, installer).commands(),
         }
+        self._node = _join(device, installer, groups)
         os.Enumeration(groups)
         self._dispatcher = Dispatcher(groups)
 
     # Whether a client asked for a reset and nothing stands against it: verification goes first.
     @property
     def reset_due(self) -> bool:
-        return self._os.reset_wanted and not self._installer.busy
+        wanted = self._os.reset_wanted or (self._node is not None and self._node.restart_due)
+        return wanted and not self._installer.busy
 
     # Serves the line once. True if there was something to do.
     def poll(self) -> bool:
@@ -51,7 +72,8 @@ class Console:
         # one request at a time: the line waits while its answer is worked out
         taken = self._answering is None and self._take()
         if self._answering is None:
-            return self._installer.step() or taken
+            worked = self._installer.step()
+            return (self._node is not None and self._node.poll()) or worked or taken
         try:
             next(self._answering)
         except StopIteration as end:

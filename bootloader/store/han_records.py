@@ -22,6 +22,7 @@ OUTCOME_BYTES    = const(160) # of one, at most
 # keys of the journal in "han"
 _ACTIVATION = const(1)
 _OUTCOMES   = const(2)
+_TIME       = const(3)
 _COUNTER    = const(0x10)     # and ORIGINATORS_MOST - 1 behind it
 # keys of the journal in "transfer"
 _DOWNLOAD   = const(1)
@@ -91,17 +92,25 @@ class HanRecords:
 
     # None: it happened, or was cancelled.
     def set_activation(self, activation: "Activation | None") -> None:
-        octets = b""
-        if activation is not None:
-            octets = struct.pack(
-                _ACTIVATION_FIELDS,
-                activation.image_hash,
-                activation.counter,
-                activation.time,
-                activation.originator,
-            )
+        octets = _pack_activation(activation)
         if octets != (self._journal.latest(_ACTIVATION) or b""):
             self._journal.append([(_ACTIVATION, octets)])
+
+    # The activation that waits is now this one, or none, and there is one more outcome: both
+    # together, so that no activation is lost between the two, and none is done twice.
+    def replace_activation(self, activation: "Activation | None", outcome: bytes) -> None:
+        outcomes = (self.outcomes() + [outcome])[-OUTCOMES_MOST:]
+        self._journal.append(
+            [(_ACTIVATION, _pack_activation(activation)), (_OUTCOMES, _pack_outcomes(outcomes))]
+        )
+
+    # The network's time that was known last, seconds since 2000-01-01 UTC; None if none was.
+    def time(self) -> "int | None":
+        kept = self._journal.latest(_TIME)
+        return int.from_bytes(kept, "little") if kept else None
+
+    def keep_time(self, seconds: int) -> None:
+        self._journal.append([(_TIME, seconds.to_bytes(4, "little"))])
 
     # What is to be reported, oldest first.
     def outcomes(self) -> "list[bytes]":
@@ -117,15 +126,31 @@ class HanRecords:
     def add_outcome(self, outcome: bytes) -> None:
         if len(outcome) > OUTCOME_BYTES:
             raise Refused(FLASH_FAULT)
-        self._keep_outcomes((self.outcomes() + [outcome])[-OUTCOMES_MOST:])
+        self.set_outcomes((self.outcomes() + [outcome])[-OUTCOMES_MOST:])
 
     # The oldest was reported.
     def drop_outcome(self) -> None:
-        self._keep_outcomes(self.outcomes()[1:])
+        self.set_outcomes(self.outcomes()[1:])
 
-    def _keep_outcomes(self, outcomes: "list[bytes]") -> None:
-        packed = b"".join([bytes([len(outcome)]) + outcome for outcome in outcomes])
-        self._journal.append([(_OUTCOMES, packed)])
+    # All that is to be reported, in place of what was.
+    def set_outcomes(self, outcomes: "list[bytes]") -> None:
+        self._journal.append([(_OUTCOMES, _pack_outcomes(outcomes))])
+
+
+def _pack_activation(activation: "Activation | None") -> bytes:
+    if activation is None:
+        return b""
+    return struct.pack(
+        _ACTIVATION_FIELDS,
+        activation.image_hash,
+        activation.counter,
+        activation.time,
+        activation.originator,
+    )
+
+
+def _pack_outcomes(outcomes: "list[bytes]") -> bytes:
+    return b"".join([bytes([len(outcome)]) + outcome for outcome in outcomes])
 
 
 # How far the download of an image has come, so that it goes on after a restart.

@@ -5,11 +5,12 @@ from bootloader.store.flash import PAGE_BYTES, Region
 
 
 class SlotWriter:
-    def __init__(self, region: Region) -> None:
+    # offset: where writing begins, a whole number of sectors
+    def __init__(self, region: Region, offset: int = 0) -> None:
         self._region = region
         self._page = bytearray(PAGE_BYTES)
         self._filled = 0  # octets gathered in the page
-        self._offset = 0  # where the page goes
+        self._offset = offset  # where the page goes
 
     def write(self, octets: memoryview) -> None:
         at = 0

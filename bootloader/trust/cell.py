@@ -35,7 +35,7 @@ _OLD_FORMAT           = const(1)
 
 _MAGIC = b"HBAC"
 _UPDATE = b"hanboot anchor update\0"  # keeps this signature apart from every other
-_ANYONE = b"\xff" * 8  # EUI-64 of no one in particular
+ANYONE = b"\xff" * 8  # EUI-64 of no one in particular
 
 _USES = (
     (MANUFACTURER, DIGITAL_SIGNATURE),
@@ -86,7 +86,7 @@ class Cell:
         self.usage, self.flags = DIGITAL_SIGNATURE, head[6]
         self.kid = kid_of(self.key)
         self.scope = (ANY, ANY)
-        self.entity = _ANYONE
+        self.entity = ANYONE
         self.label = head[120:_SIGNED_BYTES]
 
     # What a cell stands for: a device holds one of each.
@@ -119,7 +119,7 @@ def encode_head(
     sequence: int,
     label: bytes,
     scope: "tuple[int, int]" = (ANY, ANY),
-    entity: bytes = _ANYONE,
+    entity: bytes = ANYONE,
     kid: "bytes | None" = None,
 ) -> bytes:
     head = struct.pack(

@@ -43,15 +43,16 @@ def test_questions(client: MCUmgrClient) -> None:
 
 
 def test_enumeration(client: MCUmgrClient) -> None:
-    assert client.enum_get_group_count() == 4
-    assert client.enum_get_group_ids() == [0, 1, 10, 65]
-    assert [client.enum_get_group_id(index) for index in range(4)] == [0, 1, 10, 65]
+    assert client.enum_get_group_count() == 5
+    assert client.enum_get_group_ids() == [0, 1, 10, 65, 66]
+    assert [client.enum_get_group_id(index) for index in range(5)] == [0, 1, 10, 65, 66]
     details = client.enum_get_group_details()
     assert [(group.group, group.name) for group in details] == [
         (0, "os mgmt"),
         (1, "img mgmt"),
         (10, "enum mgmt"),
         (65, "hanboot"),
+        (66, "han tunnel"),
     ]
 
 

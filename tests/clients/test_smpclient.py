@@ -61,7 +61,13 @@ def test_questions(board: RunningBoard) -> None:
         assert "hanboot" in (await ask(client, OSApplicationInfoRead())).output
         assert (await ask(client, BootloaderInformationRead())).bootloader == "hanboot"
         assert (await ask(client, CountSupportedGroups())).count == 4
-        assert [int(g) for g in (await ask(client, ListSupportedGroups())).groups] == [0, 1, 10, 65]
+        assert [int(g) for g in (await ask(client, ListSupportedGroups())).groups] == [
+            0,
+            1,
+            10,
+            65,
+            66,
+        ]
         groups = (await ask(client, GroupDetails())).groups
         assert [(int(g.group), g.name) for g in groups][1] == (1, "img mgmt")
         (running,) = (await ask(client, ImageStatesRead())).images

@@ -25,6 +25,7 @@ class Store(ImageStore):
     def __init__(self, file=FILE, held=None):
         self.file = file
         self.held = held
+        self.reverted = None
         self.received = b""
         self.announced = None
         self.begun = 0  # how often a file was begun at 0
@@ -39,6 +40,9 @@ class Store(ImageStore):
 
     def held_version(self):
         return self.held
+
+    def reverted_version(self):
+        return self.reverted
 
     def begin_steps(self, version, total_bytes):
         yield

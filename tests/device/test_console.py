@@ -20,7 +20,9 @@ from bootloader.trust import p256
 READ, WRITE = smp.READ, smp.WRITE
 VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
 HAN = 65
-HANDLERS = 5  # commands of group 65
+HAN = 65
+TUNNEL = 66
+HANDLERS = 7  # commands of group 65, those of the network with them
 WHOLE_OUTPUT = ("hanboot", ["ram", "hanboot"], 8)  # first, last and number of words
 
 
@@ -140,14 +142,15 @@ class StandardGroupsTest(ConsoleTest):
         self.assertEqual(self.line.device.ledger.held(), 1)
 
     def test_enumeration(self):
-        self.assertEqual(self.ask(READ, 10, 0), {"count": 4})
-        self.assertEqual(self.ask(READ, 10, 1), {"groups": [0, 1, 10, HAN]})
+        self.assertEqual(self.ask(READ, 10, 0), {"count": 5})
+        self.assertEqual(self.ask(READ, 10, 1), {"groups": [0, 1, 10, HAN, TUNNEL]})
 
     def test_enumeration_of_one(self):
-        for fields, group in (({}, 0), ({"index": 0}, 0), ({"index": 1}, 1), ({"index": 2}, 10)):
+        for index, group in ((None, 0), (0, 0), (1, 1), (2, 10), (3, HAN)):
+            fields = {} if index is None else {"index": index}
             self.assertEqual(self.ask(READ, 10, 2, fields), {"group": group})
-        self.assertEqual(self.ask(READ, 10, 2, {"index": 3}), {"group": HAN, "end": True})
-        for index in (4, 65535, 1 << 40):
+        self.assertEqual(self.ask(READ, 10, 2, {"index": 4}), {"group": TUNNEL, "end": True})
+        for index in (5, 65535, 1 << 40):
             error = {"err": {"group": 10, "rc": 4}}
             self.assertEqual(self.ask(READ, 10, 2, {"index": index}), error)
         self.assertEqual(self.ask(READ, 10, 2, {"index": "0"}), {"rc": 3})
@@ -155,9 +158,10 @@ class StandardGroupsTest(ConsoleTest):
     def test_enumeration_in_detail(self):
         known = {0: ("os mgmt", 5), 1: ("img mgmt", 4), 10: ("enum mgmt", 4)}
         known[HAN] = ("hanboot", HANDLERS)
+        known[TUNNEL] = ("han tunnel", 1)
         for wanted, numbers in (
-            (None, (0, 1, 10, HAN)),
-            ([], (0, 1, 10, HAN)),
+            (None, (0, 1, 10, HAN, TUNNEL)),
+            ([], (0, 1, 10, HAN, TUNNEL)),
             ([1], (1,)),
             ([HAN, 0, 9], (0, HAN)),
             ([9], ()),

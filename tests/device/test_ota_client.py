@@ -502,6 +502,18 @@ class ActivationTest(unittest.TestCase):
         self.assertEqual(line.client.status, ota.WAITING_EXTERNAL)
         self.assertEqual(line.next()[0], ota.QUERY_NEXT_IMAGE)
 
+    # What failed its trial is not fetched again by itself; the hub may call for it.
+    def test_reverted(self):
+        store = Store()
+        store.reverted = OFFERED
+        line = Line(store)
+        line.next()
+        line.answer_query()
+        self.assertEqual(line.sent[-1][1:], (ota.UPGRADE_END, identity(status=zcl.INVALID_IMAGE)))
+        line.client.on_default_response(ota.UPGRADE_END, zcl.SUCCESS)
+        line.offer()
+        self.assertEqual(line.next()[0], ota.IMAGE_BLOCK)
+
     # Another image replaces the one that waits; the same one is not fetched again.
     def test_offers_while_waiting(self):
         line = self.received()

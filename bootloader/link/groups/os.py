@@ -25,7 +25,7 @@ _INDEX_TOO_LARGE = const(4)
 _BOOT_MODE_MAX   = const(255)
 # fmt: on
 
-NAMES = {0: "os mgmt", 1: "img mgmt", 10: "enum mgmt", 65: "hanboot"}
+NAMES = {0: "os mgmt", 1: "img mgmt", 10: "enum mgmt", 65: "hanboot", 66: "han tunnel"}
 
 
 class OsGroup:

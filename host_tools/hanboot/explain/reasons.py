@@ -65,6 +65,7 @@ class Reason(enum.IntEnum):
     ANCHORS_LOCKED = reasons.ANCHORS_LOCKED
     ANCHOR_MALFORMED = reasons.ANCHOR_MALFORMED
     ANCHOR_SIGNATURE = reasons.ANCHOR_SIGNATURE
+    ANCHOR_SEQUENCE = reasons.ANCHOR_SEQUENCE
     MESSAGE_FORMAT = reasons.MESSAGE_FORMAT
     MESSAGE_USE_CASE = reasons.MESSAGE_USE_CASE
     MESSAGE_PAYLOAD = reasons.MESSAGE_PAYLOAD
@@ -75,6 +76,12 @@ class Reason(enum.IntEnum):
     MESSAGE_SIGNATURE = reasons.MESSAGE_SIGNATURE
     MESSAGE_MAC = reasons.MESSAGE_MAC
     PEER_KEY = reasons.PEER_KEY
+    BROKER_MISSING = reasons.BROKER_MISSING
+    TIME_UNKNOWN = reasons.TIME_UNKNOWN
+    TIME_PAST = reasons.TIME_PAST
+    CLOCK_LEAPT = reasons.CLOCK_LEAPT
+    KEYS_LOCKED = reasons.KEYS_LOCKED
+    NO_ENTROPY = reasons.NO_ENTROPY
 
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:
@@ -394,6 +401,36 @@ _TEXTS = {
     "PEER_KEY": (
         "the peer's key agreement key is not a point of P-256",
         "fetch the peer's certificate again",
+        _NONE,
+    ),
+    "BROKER_MISSING": (
+        "the device holds no key of the Access Control Broker, so it cannot check a MAC",
+        "provision the broker's key agreement key; boards of the development tiers may go without",
+        _ACTIVATION_FAILURE,
+    ),
+    "TIME_UNKNOWN": (
+        "the activation is for a date, and the device does not know the network's time",
+        "let the hub give the time, and send the command again",
+        _ACTIVATION_FAILURE,
+    ),
+    "TIME_PAST": (
+        "the activation is for a date that is past",
+        "send it again with a date to come, or without one",
+        _ACTIVATION_FAILURE,
+    ),
+    "CLOCK_LEAPT": (
+        "the network's time was set past the date of the activation, and did not run there",
+        "check the hub's clock, and send the command again",
+        _ACTIVATION_FAILURE,
+    ),
+    "KEYS_LOCKED": (
+        "the device has its keys already, and is locked",
+        "keep them: they are made or written once, before the manufacturer's anchor",
+        _NONE,
+    ),
+    "NO_ENTROPY": (
+        "the chip's random numbers repeat: a key made of them could be guessed",
+        "write keys that were made elsewhere, or look at the chip's generator",
         _NONE,
     ),
 }

@@ -1,0 +1,64 @@
+# Who this device is to remote parties: its EUI-64, its two keys, and a counter for its messages.
+#
+# The keys never leave: what wants something signed or MACed comes here. Anyone who can read the
+# flash has them (docs: security).
+
+import hashlib
+
+from bootloader.device import Device
+from bootloader.han.gbcs import mac
+from bootloader.han.gbcs.message import Message
+from bootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
+from bootloader.store.han_records import HanRecords
+from bootloader.trust import private_key
+
+_MS = 1000
+_ZIGBEE_EPOCH = 946_684_800  # 2000-01-01 in Unix time
+
+
+class Identity:
+    def __init__(self, device: Device, records: HanRecords) -> None:
+        self.eui64 = bytes(device.board.serial)
+        self._keys: DeviceKeys = device.keys()
+        self._records = records
+        self._secret: "tuple[bytes, bytes] | None" = None  # (peer's key, Z)
+
+    def has_key(self, usage: int) -> bool:
+        return self._keys.public(usage) is not None
+
+    # A counter for a message of this device's own: milliseconds since 1970 where the time is known,
+    # and above every one before in any case.
+    def next_counter(self, seconds: "int | None") -> int:
+        counter = self._records.originator_counter(self.eui64) + 1
+        if seconds is not None:
+            counter = max(counter, (seconds + _ZIGBEE_EPOCH) * _MS)
+        self._records.raise_originator_counter(self.eui64, counter)
+        return counter
+
+    # Signs `message`; without a key its signature block is empty. Generator.
+    def sign_steps(self, message: Message):  # type: ignore[no-untyped-def]
+        private = self._keys.private(DIGITAL_SIGNATURE)
+        public = self._keys.public(DIGITAL_SIGNATURE)
+        if private is None or public is None:
+            message.signature = b""
+            return
+        digest = hashlib.sha256(message.signed_octets()).digest()
+        message.signature = yield from private_key.sign_steps(private, public, digest)
+
+    # The secret shared with the holder of `peer`; None without a key agreement key. Generator; the
+    # last one is remembered, as it takes seconds.
+    def secret_steps(self, peer: bytes):  # type: ignore[no-untyped-def]
+        if self._secret is not None and self._secret[0] == peer:
+            return self._secret[1]
+        private = self._keys.private(KEY_AGREEMENT)
+        if private is None:
+            return None
+        secret = yield from private_key.agree_steps(private, peer)
+        self._secret = (peer, secret)
+        return secret
+
+    # Adds the MAC that the holder of `peer` can check.
+    def mac_steps(self, message: Message, peer: bytes):  # type: ignore[no-untyped-def]
+        secret = yield from self.secret_steps(peer)
+        message.signature = b""
+        message.mac = mac.make(secret, message)

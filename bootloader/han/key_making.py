@@ -1,0 +1,84 @@
+# The device's two keys are made on it, once, before its trust anchors lock it; or written once, by
+# a maker whose chips have no generator worth the name.
+#
+# A key is a hash of the chip's random numbers and of numbers that the host gives, so that either
+# alone is enough. An emulated chip's may repeat: what repeats makes no key.
+
+import hashlib
+import os
+
+from bootloader.compat import const
+from bootloader.device import Device
+from bootloader.han.certificate_request import request_steps
+from bootloader.reasons import KEYS_LOCKED, NO_ENTROPY, Refused
+from bootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
+from bootloader.trust import private_key
+
+# fmt: off
+ENTROPY_BYTES = const(32)   # that the host gives, at least
+_CHIP_BYTES   = const(64)   # of the chip, for each key
+_REPEATS_MOST = const(5)    # equal bytes in a row: NIST SP 800-90B 4.4.1 for 8 bits, 2^-32
+# fmt: on
+
+USAGES = (DIGITAL_SIGNATURE, KEY_AGREEMENT)
+
+
+# Random bytes of the chip, or Refused(NO_ENTROPY): the same twice, or one value too often in a row.
+def chip_entropy(urandom=os.urandom) -> bytes:  # type: ignore[no-untyped-def]
+    first, second = urandom(_CHIP_BYTES), urandom(_CHIP_BYTES)
+    if first == second:
+        raise Refused(NO_ENTROPY)
+    run = 1
+    for at in range(1, _CHIP_BYTES):
+        run = run + 1 if second[at] == second[at - 1] else 1
+        if run >= _REPEATS_MOST:
+            raise Refused(NO_ENTROPY)
+    return first + second  # type: ignore[no-any-return]
+
+
+# Refused where keys are there, or the device is locked.
+def _check_open(device: Device) -> None:
+    keys = device.keys()
+    if device.anchors.is_provisioned or device.anchors.is_locked:
+        raise Refused(KEYS_LOCKED)
+    for usage in USAGES:
+        if keys.public(usage) is not None:
+            raise Refused(KEYS_LOCKED)
+
+
+# Makes both keys. entropy: the host's, ENTROPY_BYTES at least. Generator.
+def make_steps(device: Device, entropy: bytes):  # type: ignore[no-untyped-def]
+    _check_open(device)
+    for usage in USAGES:
+        seed = hashlib.sha256(b"hanboot device key")
+        for part in (bytes((usage,)), bytes(device.board.serial), chip_entropy(), entropy):
+            seed.update(part)
+        private = seed.digest()
+        # one in 2^32 is no key: the next hash is
+        while not private_key.is_private_key(private):
+            private = hashlib.sha256(private).digest()
+        yield from _keep_steps(device, usage, private)
+
+
+# Keeps two keys that were made elsewhere: digital signature, key agreement. Generator.
+def write_steps(device: Device, privates: "list[bytes]"):  # type: ignore[no-untyped-def]
+    _check_open(device)
+    for private in privates:
+        if not private_key.is_private_key(private):
+            raise Refused(NO_ENTROPY)
+    for usage, private in zip(USAGES, privates):
+        yield from _keep_steps(device, usage, private)
+
+
+def _keep_steps(device: Device, usage: int, private: bytes):  # type: ignore[no-untyped-def]
+    public = yield from private_key.public_key_steps(private)
+    device.keys().keep(usage, private, public)
+
+
+# The certificate request (PKCS #10) for the key of `usage`; b"" where there is none. Generator.
+def certificate_request_steps(device: Device, usage: int):  # type: ignore[no-untyped-def]
+    keys = device.keys()
+    private, public = keys.private(usage), keys.public(usage)
+    if private is None or public is None:
+        return b""
+    return (yield from request_steps(private, public, bytes(device.board.serial)))

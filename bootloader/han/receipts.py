@@ -1,0 +1,59 @@
+# The Firmware Distribution Receipt Alert (GBCS 11.2.6): a device whose images carry a supplier's
+# signature tells the supplier that one was received, and whether the signature was right.
+
+from bootloader.device import Device
+from bootloader.han import outcomes
+from bootloader.han.gbcs.use_cases import SUCCESS
+from bootloader.han.identity import Identity
+from bootloader.han.network_time import NetworkTime
+from bootloader.han.ota_client import OtaClient
+from bootloader.han.outcomes import Outcome
+from bootloader.reasons import SUPPLIER_MISSING, SUPPLIER_SIGNATURE
+from bootloader.store import ledger
+from bootloader.store.han_records import HanRecords
+from bootloader.trust.cell import DIGITAL_SIGNATURE, SUPPLIER
+
+_BAD = 1  # not SUCCESS
+_FAILURES = (SUPPLIER_SIGNATURE, SUPPLIER_MISSING)
+
+
+class Receipts:
+    def __init__(
+        self, device: Device, records: HanRecords, identity: Identity, time: NetworkTime
+    ) -> None:
+        self._device = device
+        self._records = records
+        self._identity = identity
+        self._time = time
+        self._seen = -1  # what the client had received when it was looked at last
+
+    # Alerts the supplier where the client has just received an image. True if it did.
+    def poll(self, now_ms: int, client: OtaClient) -> bool:
+        if client.received == self._seen:
+            return False
+        is_first = self._seen < 0
+        self._seen = client.received
+        supplier = self._device.anchors.cell(SUPPLIER, DIGITAL_SIGNATURE)
+        if is_first or supplier is None or not client.is_external:
+            return False
+        image_hash, code = self._result()
+        if image_hash is None:
+            return False
+        seconds = self._time.seconds(now_ms)
+        counter = self._identity.next_counter(seconds)
+        alert = Outcome(
+            outcomes.RECEIPT, code, counter, supplier.entity, seconds or 0, 0, 0, image_hash
+        )
+        self._records.add_outcome(alert.pack())
+        return True
+
+    # (Manufacturer Image Hash, code) of what was received; None where nothing is to be said.
+    def _result(self) -> "tuple[bytes | None, int]":
+        store = self._device.ledger
+        held = store.held()
+        if held >= 0 and store.slots[held].state == ledger.STAGED:
+            return store.slots[held].image_hash, SUCCESS
+        verdict = store.verdict()
+        if verdict is not None and verdict.reason in _FAILURES:
+            return verdict.offered_hash, _BAD
+        return None, _BAD
