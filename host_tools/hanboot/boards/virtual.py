@@ -9,10 +9,13 @@ from pathlib import Path
 from bootloader.store import flash_map
 from hanboot.boards import device_code
 from hanboot.boards.process import FLASH_BYTES, ROLES, BoardProcess, run_until_stopped
+from hanboot.errors import BadFile
 
 __all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
 
-HEAP = "192k"
+#: The bootloader's modules are frozen on a chip; here the network's take some 100 KiB of heap, with
+#: pointers of twice a chip's size.
+HEAP = "320k"
 
 _RESET_EXIT = 64  # boards/virtual/board.py
 
@@ -25,9 +28,10 @@ class VirtualBoard(BoardProcess):
         role: one of ROLES; None takes what the folder holds, or "ppmid".
         trial_ms: how long an application may take to confirm.
         on_text: called with each line of text that the device writes.
+        serial: EUI-64 of a new device; None draws one.
 
     Raises:
-        BadFile: the folder holds a device of another role, or another board.
+        BadFile: the folder holds a device of another role or EUI-64, or another board.
     """
 
     kind = "virtual"
@@ -40,11 +44,22 @@ class VirtualBoard(BoardProcess):
         role: str | None = None,
         trial_ms: int = 30_000,
         on_text: Callable[[str], None] = lambda line: None,
+        serial: bytes | None = None,
     ) -> None:
+        self._given_serial = serial
         super().__init__(state, role, on_text)
+        if serial is not None and self._serial != serial.hex():
+            raise BadFile(
+                f"{state} holds another device",
+                f"its EUI-64 is {self._serial}, not {serial.hex()}",
+                "give another folder with --state",
+            )
         self._trial_ms = trial_ms
         #: From the next start on: whether power fails in each, when an application is to start.
         self.is_cut = False
+
+    def _new_serial(self) -> bytes:
+        return self._given_serial or super()._new_serial()
 
     def _prepare(self) -> None:
         self._code = device_code.compiled(device_code.modules_in(device_code.VIRTUAL))

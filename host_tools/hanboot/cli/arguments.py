@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,6 +17,23 @@ class FilePath(click.Path):
 
     def __init__(self) -> None:
         super().__init__(path_type=Path)
+
+
+class EuiType(click.ParamType):  # type: ignore[type-arg, unused-ignore]
+    """An EUI-64, with or without separators, as 8 bytes."""
+
+    name = "eui"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> bytes:
+        if isinstance(value, bytes):
+            return value
+        # imported late: it takes the library for certificates
+        from hanboot.trust.smki.certificate import parse_eui
+
+        try:
+            return parse_eui(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 file_argument = click.argument("file", type=FilePath())

@@ -8,7 +8,9 @@ import click
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
+from bootloader.han.gbcs import clock
 from bootloader.trust import cell
+from hanboot import files
 from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
 from hanboot.boards.bootsel import Volume
@@ -21,11 +23,14 @@ from hanboot.cli.board_selfcheck import selfcheck_command
 from hanboot.cli.connection import connect
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
-from hanboot.cli.settings import option, port_option
+from hanboot.cli.settings import option, passphrase_asker, passphrase_option, port_option
+from hanboot.device import network
+from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, anchor_key, provision
 from hanboot.device.records import Identity
 from hanboot.errors import Refused
 from hanboot.link import usb
+from hanboot.trust import keys
 
 
 @click.group()
@@ -82,6 +87,28 @@ def _volume_entry(volume: Volume) -> dict[str, str | None]:
     }
 
 
+@board.command("network")
+@port_option
+@json_option
+def network_command(port: str, as_json: bool) -> None:
+    """How the device is doing on its Home Area Network."""
+    out = Out(as_json)
+    with connect(port) as device:
+        state = network.state(device)
+    out.document(state.as_json())
+    pairs = [("hub", state.hub.hex("-").upper() if state.hub else "none heard yet")]
+    pairs.append(("status", state.status))
+    if state.total:
+        pairs.append(("received", f"{state.received} of {state.total} bytes"))
+    when = state.activation and clock.time_of(state.activation["time"])
+    pairs.append(("time", "not known" if state.time is None else clock.time_of(state.time)))
+    pairs.append(("activation", f"at {when}" if when else "none waits"))
+    pairs.append(("reports", f"{state.outcomes} that the hub has not taken"))
+    pairs.append(("last message", state.last_reason.label))
+    pairs.append(("MAC of CS06", state.mac))
+    out.pairs(pairs)
+
+
 @board.command("provision")
 @option(
     "manufacturer_key",
@@ -94,12 +121,39 @@ def _volume_entry(volume: Volume) -> dict[str, str | None]:
     type=click.Path(path_type=Path),
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
+@click.option(
+    "--broker-key",
+    type=click.Path(path_type=Path),
+    help="Key agreement certificate of the Access Control Broker, for the MACs of GBCS messages.",
+)
+@click.option(
+    "--make-device-keys", is_flag=True, help="Have the device make its two keys, for GBCS messages."
+)
+@click.option(
+    "--device-keys",
+    nargs=2,
+    type=click.Path(path_type=Path),
+    metavar="SIGNING AGREEMENT",
+    help="Write these private keys (PEM) instead.",
+)
+@click.option(
+    "--requests",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for the device's certificate requests.",
+)
+@passphrase_option
 @click.option("--role", type=click.Choice(ROLES), help="Refuse a device that plays another.")
 @port_option
 @json_option
 def provision_command(
     manufacturer_key: Path,
     supplier_key: Path | None,
+    broker_key: Path | None,
+    make_device_keys: bool,
+    device_keys: tuple[Path, Path] | None,
+    requests: Path | None,
+    passphrase_file: Path | None,
     role: str | None,
     port: str,
     as_json: bool,
@@ -113,8 +167,24 @@ def provision_command(
     wanted = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
     if supplier_key:
         wanted.append(anchor_key(cell.SUPPLIER, supplier_key))
+    if broker_key:
+        usage = cell.KEY_AGREEMENT
+        wanted.append(anchor_key(cell.ACCESS_CONTROL_BROKER, broker_key, usage))
+    if make_device_keys and device_keys:
+        raise click.UsageError("--make-device-keys and --device-keys exclude each other")
+    given = [
+        keys.load_private(file, passphrase_asker(passphrase_file)) for file in device_keys or ()
+    ]
     with connect(port) as device, refusals(out):
-        _check_role(port, device.identity(), role)
+        identity = device.identity()
+        _check_role(port, identity, role)
+        # before the manufacturer's anchor, which locks the keys, too
+        if make_device_keys:
+            network.make_keys(device)
+        elif given:
+            network.write_keys(device, *given)
+        if requests is not None:
+            _write_requests(out, device, identity, requests)
         outcomes = {}
 
         def note(key: AnchorKey, outcome: str) -> None:
@@ -134,6 +204,14 @@ def provision_command(
     out.line(f"provisioned: {', '.join(f'{key.label} {key.kid.hex()}' for key in wanted)}")
     for key in wanted:
         out.line(f"  {key.name} fingerprint {held[key.name].fingerprint_text}")
+
+
+def _write_requests(out: Out, device: Device, identity: Identity, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, usage in (("ds", network.SIGNATURE), ("ka", network.AGREEMENT)):
+        file = folder / f"{identity.serial.hex()}-{name}.csr"
+        files.write(file, network.certificate_request(device, usage))
+        out.note(f"certificate request written: {file}")
 
 
 def _check_role(port: str, identity: Identity, role: str | None) -> None:

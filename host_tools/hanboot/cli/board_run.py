@@ -11,6 +11,7 @@ import click
 from hanboot.boards import rp2040, virtual
 from hanboot.boards.esp32 import model as esp32
 from hanboot.boards.process import ROLES, BoardProcess, cut_power, run_until_stopped
+from hanboot.cli.arguments import EuiType
 from hanboot.cli.output import Out, json_option
 
 Command = Callable[..., Any]
@@ -50,12 +51,20 @@ def run() -> None:
 @_state_option("virtual")
 @trial_option
 @quiet_option
+@click.option("--serial", type=EuiType(), metavar="EUI", help="EUI-64 of a new device.")
 @json_option
-def run_virtual(role: str | None, state: Path, trial_ms: int, quiet: bool, as_json: bool) -> None:
+def run_virtual(
+    role: str | None,
+    state: Path,
+    trial_ms: int,
+    quiet: bool,
+    serial: bytes | None,
+    as_json: bool,
+) -> None:
     """The bootloader in a MicroPython process, its flash in a file."""
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
-    _run(virtual.VirtualBoard(state, role, trial_ms, show), out)
+    _run(virtual.VirtualBoard(state, role, trial_ms, show, serial), out)
 
 
 @run.command("rp2040")

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from bootloader.reasons import ANCHORS_LOCKED
 from bootloader.trust import cell
+from hanboot import files
 from hanboot.device.client import Device
 from hanboot.device.records import ROLE_NAMES, AnchorCell
 from hanboot.device.refusal import DeviceRefused
-from hanboot.errors import Refused
+from hanboot.errors import BadFile, Refused
 from hanboot.trust import comb, keys
 from hanboot.trust.keys import PublicKey
+from hanboot.trust.smki.certificate import load as load_certificate
 
 WRITTEN = "written"
 WAS_THERE = "was there already"
@@ -30,6 +32,8 @@ class AnchorKey:
         development: its private half is a file on a developer's machine.
         label: what people call it; cut to 24 bytes.
         usage: `cell.DIGITAL_SIGNATURE` or `cell.KEY_AGREEMENT`.
+        entity: EUI-64 of who holds the private key; FF for no one in particular: whose messages
+            no device takes.
     """
 
     role: int
@@ -38,6 +42,7 @@ class AnchorKey:
     development: bool
     label: str
     usage: int = cell.DIGITAL_SIGNATURE
+    entity: bytes = cell.ANYONE
 
     @property
     def name(self) -> str:
@@ -55,8 +60,18 @@ def development_keys(manufacturer: PublicKey, supplier: PublicKey | None = None)
 def anchor_key(
     role: int, file: Path, usage: int = cell.DIGITAL_SIGNATURE, label: str | None = None
 ) -> AnchorKey:
-    """The key in `file`, for a cell of `role`; called by the file's name, if by no `label`."""
-    public = keys.load_public(file)
+    """The key in `file`, for a cell of `role`; called by the file's name, if by no `label`.
+
+    A certificate of SMKI's shape also says whose key it is.
+    """
+    entity = cell.ANYONE
+    if _is_certificate(file):
+        try:
+            certificate = load_certificate(file)
+            entity = certificate.eui or cell.ANYONE
+        except BadFile:
+            pass  # a certificate of another shape has a key all the same
+    public = keys.load_public(file, for_agreement=usage == cell.KEY_AGREEMENT)
     return AnchorKey(
         role,
         public.kid,
@@ -64,7 +79,12 @@ def anchor_key(
         keys.is_development(file),
         file.name.removesuffix(".pem").removesuffix(".pub") if label is None else label,
         usage,
+        entity,
     )
+
+
+def _is_certificate(file: Path) -> bool:
+    return b"-----BEGIN CERTIFICATE-----" in files.read(file, files.TEXT_MAX_BYTES)
 
 
 def encode_cell(
@@ -85,6 +105,7 @@ def encode_cell(
         sequence,
         anchor.label.encode()[: cell.LABEL_BYTES],
         scope,
+        anchor.entity,
     )
 
 
@@ -108,7 +129,7 @@ def is_held(anchor: AnchorKey, there: AnchorCell) -> bool:
         there.sequence,
         there.label.encode(),
         there.scope,
-        there.entity,
+        there.entity if anchor.entity == cell.ANYONE else anchor.entity,
     )
     return fingerprint(head) == there.fingerprint
 

@@ -86,6 +86,11 @@ class PrivateKey:
         self._key = key
         self.public = PublicKey(point_of(key.public_key()))
 
+    @property
+    def scalar(self) -> bytes:
+        """The key itself, 32 octets: for a device that is to have it."""
+        return self._key.private_numbers().private_value.to_bytes(32, "big")
+
     def sign(self, message: bytes) -> bytes:
         """r || s, 64 octets, s the lower of the two, over the SHA-256 of `message`."""
         return canonical_signature(self.sign_plain(message))
@@ -237,8 +242,13 @@ def load_private(path: Path, ask: AskPassphrase = no_passphrase) -> PrivateKey:
     return PrivateKey(_private(path, octets, ask))
 
 
-def load_public(path: Path, ask: AskPassphrase = no_passphrase) -> PublicKey:
+def load_public(
+    path: Path, ask: AskPassphrase = no_passphrase, for_agreement: bool = False
+) -> PublicKey:
     """A public key from a PEM file: a public key, an X.509 certificate, or a private key.
+
+    A warning is logged if a certificate is not for signatures, or for key agreement where that is
+    what it is wanted for.
 
     Raises:
         BadFile: none is in it, or not of P-256.
@@ -247,7 +257,7 @@ def load_public(path: Path, ask: AskPassphrase = no_passphrase) -> PublicKey:
     try:
         if b"-----BEGIN CERTIFICATE-----" in octets:
             certificate = x509.load_pem_x509_certificate(octets)
-            _warn_of_key_usage(path, certificate)
+            _warn_of_key_usage(path, certificate, for_agreement)
             valid = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
             return PublicKey(point_of(_p256_public(path, certificate.public_key())), valid)
         if b"PRIVATE KEY-----" in octets:
@@ -316,11 +326,12 @@ def _wrong_kind(path: Path, key: object) -> BadFile:
     )
 
 
-def _warn_of_key_usage(path: Path, certificate: x509.Certificate) -> None:
+def _warn_of_key_usage(path: Path, certificate: x509.Certificate, for_agreement: bool) -> None:
     # SMKI gives an organisation one certificate for signatures and one for key agreement
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
     except (x509.ExtensionNotFound, ValueError):
         return
-    if not usage.digital_signature:
-        _log.warning("%s is not for digital signatures, says its key usage", path)
+    if not (usage.key_agreement if for_agreement else usage.digital_signature):
+        what = "key agreement" if for_agreement else "digital signatures"
+        _log.warning("%s is not for %s, says its key usage", path, what)
