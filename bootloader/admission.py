@@ -12,12 +12,12 @@
 # was kept, with a target that passes over what it holds: hashes begin anew, and nothing is taken
 # for checked because it was checked once.
 
-from bootloader import policy
-from bootloader.image import cose, ota
-from bootloader.image.manifest import Manifest
-from bootloader.image.reader import ImageReader, Sink
-from bootloader.policy import DeviceFacts, RunningFirmware, VerificationResult
-from bootloader.reasons import SIZE_MISMATCH, Refused
+from hanbootloader import policy
+from hanbootloader.image import cose, ota
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.image.reader import ImageReader, Sink
+from hanbootloader.policy import DeviceFacts, RunningFirmware, VerificationResult
+from hanbootloader.reasons import SIZE_MISMATCH, Refused
 
 
 # What an admission asks of the device, at each step anew: it may have changed since.

@@ -6,10 +6,10 @@
 # ends, hangs or stays silent is started again, at most three times, and then replaced by the
 # firmware before it.
 
-from bootloader.device import Device
-from bootloader.install import IDLE, RECEIVING, Installer
-from bootloader.link.console import Console
-from bootloader.store import ledger
+from hanbootloader.device import Device
+from hanbootloader.install import IDLE, RECEIVING, Installer
+from hanbootloader.link.console import Console
+from hanbootloader.store import ledger
 
 
 class Services:

@@ -4,7 +4,7 @@
 # docs/guide/adopting.md shows this list, read from the comments; boards/common/board_check.py finds
 # a member that is missing or wrong. The bootloader asks a board for nothing else.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 SERIAL_BYTES = const(8)

@@ -7,19 +7,19 @@
 #   confirmed image damaged              -> the one before it, if no point of no return was passed
 #   nothing                              -> stay here and serve the link
 
-from bootloader import policy, verify
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.reasons import (
+from hanbootloader import policy, verify
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.reasons import (
     SLOT_DAMAGED,
     TRIAL_HUNG,
     TRIAL_NOT_STARTED,
     VERIFIER_FAULT,
     Refused,
 )
-from bootloader.store import ledger
-from bootloader.store.doubts import SLOT
-from bootloader.verdict import make_verdict
+from hanbootloader.store import ledger
+from hanbootloader.store.doubts import SLOT
+from hanbootloader.verdict import make_verdict
 
 _TRIAL_STARTS = const(3)
 
@@ -165,7 +165,7 @@ def choose(device: Device):  # type: ignore[no-untyped-def]
 # Never returns: ends in a reset of the board.
 def run(board) -> None:  # type: ignore[no-untyped-def]
     # only here: what it needs of MicroPython is not there where the flow above is tested
-    from bootloader import start
+    from hanbootloader import start
 
     device = Device(board)
     # a confirmed application that hangs must leave a way in for its successor; one that hung on

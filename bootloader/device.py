@@ -1,18 +1,18 @@
 # The device as the flows see it: a board (board.py), with the stores opened on it.
 
-from bootloader import verify
-from bootloader.admission import Recipient
-from bootloader.board import Board
-from bootloader.policy import DeviceFacts, RunningFirmware
-from bootloader.reasons import TRIAL_RUNNING, Refused
-from bootloader.store import ledger
-from bootloader.store.backup import Backup
-from bootloader.store.device_keys import DeviceKeys
-from bootloader.store.doubts import JOURNAL, PLACE
-from bootloader.store.flash import Region
-from bootloader.store.han_records import HanRecords, Transfer
-from bootloader.store.journal import Journal
-from bootloader.trust.anchors import Anchors, Memory
+from hanbootloader import verify
+from hanbootloader.admission import Recipient
+from hanbootloader.board import Board
+from hanbootloader.policy import DeviceFacts, RunningFirmware
+from hanbootloader.reasons import TRIAL_RUNNING, Refused
+from hanbootloader.store import ledger
+from hanbootloader.store.backup import Backup
+from hanbootloader.store.device_keys import DeviceKeys
+from hanbootloader.store.doubts import JOURNAL, PLACE
+from hanbootloader.store.flash import Region
+from hanbootloader.store.han_records import HanRecords, Transfer
+from hanbootloader.store.journal import Journal
+from hanbootloader.trust.anchors import Anchors, Memory
 
 
 class AnchorMemory(Memory):

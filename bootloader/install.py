@@ -5,20 +5,20 @@
 #
 # Nothing is decided here. Every refusal leaves a verdict with the remedy.
 
-from bootloader import policy, verify
-from bootloader.admission import Admission, Target
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.reasons import (
+from hanbootloader import policy, verify
+from hanbootloader.admission import Admission, Target
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.reasons import (
     ACCEPTED,
     NOT_PROVISIONED,
     TRIAL_RUNNING,
     VERIFIER_FAULT,
     Refused,
 )
-from bootloader.store import ledger
-from bootloader.store.slots import SlotWriter
-from bootloader.verdict import make_verdict
+from hanbootloader.store import ledger
+from hanbootloader.store.slots import SlotWriter
+from hanbootloader.verdict import make_verdict
 
 # fmt: off
 IDLE      = const(0)

@@ -5,10 +5,10 @@
 # they cannot disagree with the device. Each check is one paragraph, in the order of the design,
 # and has its own reason. The parsers in image/ have refused before this what cannot be read.
 
-from bootloader.compat import const
-from bootloader.image import ota
-from bootloader.image.manifest import Manifest
-from bootloader.reasons import (
+from hanbootloader.compat import const
+from hanbootloader.image import ota
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.reasons import (
     ACCEPTED,
     ALREADY_RUNNING,
     BELOW_MINIMUM_BASE,

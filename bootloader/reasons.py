@@ -4,7 +4,7 @@
 # number is never given a second meaning. Meanings, remedies and the GBCS outcome that a supplier
 # would see stand in docs/reference/decisions.md; their texts live in the host tools, not in flash.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 ACCEPTED               = const(0)

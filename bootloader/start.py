@@ -6,13 +6,13 @@ import os
 import sys
 import vfs
 
-from bootloader.application import Services
-from bootloader.compat import const, ticks_diff, ticks_ms
-from bootloader.device import Device
-from bootloader.install import Installer
-from bootloader.link.console import Console
-from bootloader.reasons import TRIAL_CRASHED, TRIAL_UNCONFIRMED
-from bootloader.store.flash import PAGE_BYTES
+from hanbootloader.application import Services
+from hanbootloader.compat import const, ticks_diff, ticks_ms
+from hanbootloader.device import Device
+from hanbootloader.install import Installer
+from hanbootloader.link.console import Console
+from hanbootloader.reasons import TRIAL_CRASHED, TRIAL_UNCONFIRMED
+from hanbootloader.store.flash import PAGE_BYTES
 
 # fmt: off
 _IDLE_MS      = const(2)      # between two looks at a quiet line

@@ -1,8 +1,8 @@
 # The verdict on an offered image, with the remedy: what would be accepted in place of what runs.
 
-from bootloader.image.manifest import Manifest
-from bootloader.policy import PATHWAY, RunningFirmware
-from bootloader.store import ledger
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.policy import PATHWAY, RunningFirmware
+from hanbootloader.store import ledger
 
 
 # offered_hash, running, manifest: None where not known, or where nothing runs.

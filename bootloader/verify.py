@@ -6,15 +6,15 @@
 
 import hashlib
 
-from bootloader.admission import Keys
-from bootloader.compat import const
-from bootloader.image import cose
-from bootloader.image.manifest import Manifest, padding_bytes, parse_manifest
-from bootloader.policy import VerificationResult
-from bootloader.reasons import ENVELOPE, LAYOUT, VERIFIER_FAULT, Refused
-from bootloader.trust import p256
-from bootloader.trust.anchors import Anchors
-from bootloader.trust.cell import MANUFACTURER, SUPPLIER, Cell
+from hanbootloader.admission import Keys
+from hanbootloader.compat import const
+from hanbootloader.image import cose
+from hanbootloader.image.manifest import Manifest, padding_bytes, parse_manifest
+from hanbootloader.policy import VerificationResult
+from hanbootloader.reasons import ENVELOPE, LAYOUT, VERIFIER_FAULT, Refused
+from hanbootloader.trust import p256
+from hanbootloader.trust.anchors import Anchors
+from hanbootloader.trust.cell import MANUFACTURER, SUPPLIER, Cell
 
 _HASH_STEP_BYTES = const(4096)  # about 5 ms on an RP2040; copied, where flash is not mapped
 

@@ -5,8 +5,8 @@
 #
 # It calls nothing that resets, waits or writes.
 
-from bootloader.board import SERIAL_BYTES, TIERS, Board
-from bootloader.policy import DEVICE_TYPES
+from hanbootloader.board import SERIAL_BYTES, TIERS, Board
+from hanbootloader.policy import DEVICE_TYPES
 
 _IOCTL_BLOCK_COUNT = 4  # MicroPython block device ioctl
 _IOCTL_BLOCK_BYTES = 5

@@ -3,7 +3,7 @@
 
 import machine
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 _WATCHDOG_MS = const(20000)  # the task watchdog takes any timeout; a start has to fit it

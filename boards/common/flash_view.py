@@ -2,7 +2,7 @@
 # offset) reads from any offset: bytes when it is indexed or sliced shortly, and a view again when
 # it is sliced at length.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 _READ_BYTES = const(4096)  # what is read at once, into one piece of the heap
 

@@ -13,9 +13,9 @@ import vfs
 import chip
 from role import ROLE
 
-from bootloader import board
-from bootloader.compat import const
-from bootloader.policy import DEVICE_TYPES
+from hanbootloader import board
+from hanbootloader.compat import const
+from hanbootloader.policy import DEVICE_TYPES
 from rom_files import RomFiles
 from stdin_console import Console
 

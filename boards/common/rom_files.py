@@ -3,7 +3,7 @@
 
 import io
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 _DIRECTORY      = const(4)      # kinds of ROMFS records (MicroPython docs, reference/romfs)

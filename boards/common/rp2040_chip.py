@@ -3,7 +3,7 @@
 
 import machine
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 _WATCHDOG_MS  = const(8300)         # 8388 ms at most (RP2040 datasheet 4.7)

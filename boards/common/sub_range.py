@@ -1,7 +1,7 @@
 # Sectors [first, first + count) of a block device, as a block device of its own. esp32.Partition
 # has no ranges, and would write into a neighbour.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 _SECTOR_BYTES = const(4096)

@@ -11,10 +11,10 @@ from esp32 import Partition
 import _console
 
 import esp32_chip
-from bootloader import board
-from bootloader.compat import const
-from bootloader.policy import DEVICE_TYPES
 from flash_view import View
+from hanbootloader import board
+from hanbootloader.compat import const
+from hanbootloader.policy import DEVICE_TYPES
 from sub_range import SubRange
 
 # fmt: off

@@ -4,7 +4,7 @@ import sys
 
 import esp32_chip
 from board import DEVELOPMENT, Board
-from bootloader import boot
+from hanbootloader import boot
 
 try:
     boot.run(Board())

@@ -64,7 +64,7 @@ if kind == "esp32_han":
     sys.modules["vfs"] = _ProductVfs
 
 from board import Board  # noqa: E402
-from bootloader import boot  # noqa: E402
+from hanbootloader import boot  # noqa: E402
 
 _SIGKILL = 9  # as the supervisor cuts the supply
 _own_id = libc.func("i", "getpid", "")

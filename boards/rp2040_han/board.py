@@ -10,10 +10,10 @@ import time
 import _console
 from _rp2 import Flash
 
-from bootloader import board
-from bootloader.compat import const
-from bootloader.policy import DEVICE_TYPES
-from bootloader.store import flash_map
+from hanbootloader import board
+from hanbootloader.compat import const
+from hanbootloader.policy import DEVICE_TYPES
+from hanbootloader.store import flash_map
 
 # fmt: off
 _SECTOR_BYTES  = const(4096)

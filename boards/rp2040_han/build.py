@@ -54,7 +54,7 @@ def size_report(tree: Path) -> dict[str, int]:
         "free_flash": flash - storage - romfs - firmware,
         # what the firmware would be shorter by without the bootloader; asyncio and the board's own
         # modules stay
-        "frozen_bytes": frozen.frozen_bytes(tree, "bootloader"),
+        "frozen_bytes": frozen.frozen_bytes(tree, "hanbootloader"),
         "heap": symbols["__GcHeapEnd"][0] - symbols["__GcHeapStart"][0],
     }
 

@@ -3,7 +3,7 @@
 import sys
 
 from board import DEVELOPMENT, Board
-from bootloader import boot
+from hanbootloader import boot
 
 try:
     boot.run(Board())

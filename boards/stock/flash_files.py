@@ -7,7 +7,7 @@
 
 import os
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 _SECTOR_BYTES = const(4096)

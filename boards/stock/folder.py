@@ -2,7 +2,7 @@
 
 import os
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 _MODE_DIRECTORY = const(0x4000)
 

@@ -8,7 +8,7 @@ sys.path[:] = [".frozen", "/hanboot"]
 import chip  # noqa: E402
 
 from board import Board  # noqa: E402
-from bootloader import boot  # noqa: E402
+from hanbootloader import boot  # noqa: E402
 
 try:
     boot.run(Board())

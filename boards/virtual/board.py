@@ -7,9 +7,9 @@
 import sys
 import time
 
-from bootloader import board
-from bootloader.policy import DEVICE_TYPES
-from bootloader.store import flash_map
+from hanbootloader import board
+from hanbootloader.policy import DEVICE_TYPES
+from hanbootloader.store import flash_map
 from mapped import libc, mapped
 from nor import SECTOR_BYTES, NorFlash, Partition
 

@@ -15,6 +15,6 @@ vfs.mount(vfs.VfsRom(memoryview(mapped(code, os.stat(code)[6]))), "/device")
 sys.path[:] = ["/device", ".frozen"]
 
 from board import Board  # noqa: E402
-from bootloader import boot  # noqa: E402
+from hanbootloader import boot  # noqa: E402
 
 boot.run(Board(path, role, unhexlify(serial), cause, int(trial_ms), is_cut == "1"))

@@ -4,31 +4,31 @@
 # An activation is kept as an outcome that waits before the image is activated: power may fail
 # anywhere. settle() brings it to its end from whatever state it finds.
 
-from bootloader import reasons
-from bootloader.device import Device
-from bootloader.han import outcomes
-from bootloader.han.gbcs import clock
-from bootloader.han.gbcs.message import Message
-from bootloader.han.gbcs.use_cases import (
+from hanbootloader import reasons
+from hanbootloader.device import Device
+from hanbootloader.han import outcomes
+from hanbootloader.han.gbcs import clock
+from hanbootloader.han.gbcs.message import Message
+from hanbootloader.han.gbcs.use_cases import (
     ACTIVATION_FAILURE,
     HASH_MISMATCH,
     NO_IMAGE_HELD,
     SUCCESS,
 )
-from bootloader.han.identity import Identity
-from bootloader.han.network_time import NetworkTime
-from bootloader.han.outcomes import ACCEPTED, ALERT, PPMID, RESPONSE, Outcome
-from bootloader.install import Installer
-from bootloader.reasons import (
+from hanbootloader.han.identity import Identity
+from hanbootloader.han.network_time import NetworkTime
+from hanbootloader.han.outcomes import ACCEPTED, ALERT, PPMID, RESPONSE, Outcome
+from hanbootloader.install import Installer
+from hanbootloader.reasons import (
     CLOCK_LEAPT,
     TIME_PAST,
     TIME_UNKNOWN,
     Refused,
 )
-from bootloader.store import ledger
-from bootloader.store.han_records import Activation, HanRecords
-from bootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
-from bootloader.verdict import make_verdict
+from hanbootloader.store import ledger
+from hanbootloader.store.han_records import Activation, HanRecords
+from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
+from hanbootloader.verdict import make_verdict
 
 NOBODY = b"\xff" * 8
 _NO_HASH = bytes(32)

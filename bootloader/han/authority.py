@@ -6,13 +6,13 @@
 
 import hashlib
 
-from bootloader.board import TEST_TIERS
-from bootloader.device import Device
-from bootloader.han.gbcs import mac, message, use_cases
-from bootloader.han.gbcs.message import Message
-from bootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND, MACED, SIGNED, UseCase
-from bootloader.han.identity import Identity
-from bootloader.reasons import (
+from hanbootloader.board import TEST_TIERS
+from hanbootloader.device import Device
+from hanbootloader.han.gbcs import mac, message, use_cases
+from hanbootloader.han.gbcs.message import Message
+from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND, MACED, SIGNED, UseCase
+from hanbootloader.han.identity import Identity
+from hanbootloader.reasons import (
     BROKER_MISSING,
     MESSAGE_COUNTER,
     MESSAGE_MAC,
@@ -22,8 +22,8 @@ from bootloader.reasons import (
     MESSAGE_SIGNATURE,
     Refused,
 )
-from bootloader.store.han_records import HanRecords
-from bootloader.trust.cell import (
+from hanbootloader.store.han_records import HanRecords
+from hanbootloader.trust.cell import (
     ACCESS_CONTROL_BROKER,
     DIGITAL_SIGNATURE,
     KEY_AGREEMENT,

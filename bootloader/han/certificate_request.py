@@ -5,9 +5,9 @@
 
 import hashlib
 
-from bootloader.compat import const
-from bootloader.han.gbcs.message import encode_length
-from bootloader.trust import private_key
+from hanbootloader.compat import const
+from hanbootloader.han.gbcs.message import encode_length
+from hanbootloader.trust import private_key
 
 _HALF = const(32)
 

@@ -4,8 +4,8 @@
 # long the last answer took says when the next one is late; waits double from there, up to a bound,
 # and so many tries are all. Time is in milliseconds that never wrap.
 
-from bootloader.compat import const
-from bootloader.han.ota_store import Timing
+from hanbootloader.compat import const
+from hanbootloader.han.ota_store import Timing
 
 _NONE = const(-1)
 _FACTOR = const(4)  # an answer is late after so many times the last round trip

@@ -5,12 +5,12 @@
 
 import hashlib
 
-from bootloader.device import Device
-from bootloader.han.gbcs import mac
-from bootloader.han.gbcs.message import Message
-from bootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
-from bootloader.store.han_records import HanRecords
-from bootloader.trust import private_key
+from hanbootloader.device import Device
+from hanbootloader.han.gbcs import mac
+from hanbootloader.han.gbcs.message import Message
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
+from hanbootloader.store.han_records import HanRecords
+from hanbootloader.trust import private_key
 
 _MS = 1000
 _ZIGBEE_EPOCH = 946_684_800  # 2000-01-01 in Unix time

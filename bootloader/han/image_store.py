@@ -6,15 +6,15 @@
 # After a restart both are fed to a new admission, as if they came over the air: everything is
 # hashed and checked anew, nothing is trusted because it was checked once.
 
-from bootloader import policy
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.han import zcl
-from bootloader.han.ota_store import ImageStore
-from bootloader.image import ota
-from bootloader.install import IDLE, Installer
-from bootloader.reasons import FLASH_FAULT, TRIAL_RUNNING, VERIFIER_FAULT, Refused
-from bootloader.store import ledger
+from hanbootloader import policy
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.han import zcl
+from hanbootloader.han.ota_store import ImageStore
+from hanbootloader.image import ota
+from hanbootloader.install import IDLE, Installer
+from hanbootloader.reasons import FLASH_FAULT, TRIAL_RUNNING, VERIFIER_FAULT, Refused
+from hanbootloader.store import ledger
 
 _REPLAY_BYTES = const(256)  # fed at once
 _PREFIX = b"HAN"  # of the names that the installer knows transfers by

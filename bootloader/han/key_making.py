@@ -7,12 +7,12 @@
 import hashlib
 import os
 
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.han.certificate_request import request_steps
-from bootloader.reasons import KEYS_LOCKED, NO_ENTROPY, Refused
-from bootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
-from bootloader.trust import private_key
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.han.certificate_request import request_steps
+from hanbootloader.reasons import KEYS_LOCKED, NO_ENTROPY, Refused
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
+from hanbootloader.trust import private_key
 
 # fmt: off
 ENTROPY_BYTES = const(32)   # that the host gives, at least

@@ -1,16 +1,16 @@
 # GBCS messages to and from the hub (tunneling.py): commands are checked and done one at a time;
 # outcomes go out until the hub has them, answers that are not kept a few times.
 
-from bootloader.compat import const
-from bootloader.han import outcomes, reports, tunneling, zcl
-from bootloader.han.activation import Activations
-from bootloader.han.authority import Authority
-from bootloader.han.gbcs.message import RESPONSE, Message
-from bootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_RESPONSE, SUCCESS
-from bootloader.han.identity import Identity
-from bootloader.reasons import Refused
-from bootloader.store.han_records import HanRecords
-from bootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
+from hanbootloader.compat import const
+from hanbootloader.han import outcomes, reports, tunneling, zcl
+from hanbootloader.han.activation import Activations
+from hanbootloader.han.authority import Authority
+from hanbootloader.han.gbcs.message import RESPONSE, Message
+from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_RESPONSE, SUCCESS
+from hanbootloader.han.identity import Identity
+from hanbootloader.reasons import Refused
+from hanbootloader.store.han_records import HanRecords
+from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
 
 # fmt: off
 _RESEND_MS      = const(2000)

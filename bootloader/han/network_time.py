@@ -13,7 +13,7 @@
 #
 # None of these bounds is in a public source.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 JUMP_S    = const(600)

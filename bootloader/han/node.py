@@ -9,22 +9,22 @@
 import os
 from binascii import crc32
 
-from bootloader.board import Radio
-from bootloader.compat import const, ticks_diff, ticks_ms
-from bootloader.device import Device
-from bootloader.han import ota_attributes, ota_cluster, reason_attributes, tunneling, zcl
-from bootloader.han.activation import Activations
-from bootloader.han.authority import Authority
-from bootloader.han.identity import Identity
-from bootloader.han.image_store import DeviceStore
-from bootloader.han.mail import Mail
-from bootloader.han.network_time import NetworkTime
-from bootloader.han.ota_client import OtaClient
-from bootloader.han.ota_store import Timing
-from bootloader.han.radio import BROADCAST, FRAME_MOST_BYTES
-from bootloader.han.receipts import Receipts
-from bootloader.install import Installer
-from bootloader.policy import HCALCS
+from hanbootloader.board import Radio
+from hanbootloader.compat import const, ticks_diff, ticks_ms
+from hanbootloader.device import Device
+from hanbootloader.han import ota_attributes, ota_cluster, reason_attributes, tunneling, zcl
+from hanbootloader.han.activation import Activations
+from hanbootloader.han.authority import Authority
+from hanbootloader.han.identity import Identity
+from hanbootloader.han.image_store import DeviceStore
+from hanbootloader.han.mail import Mail
+from hanbootloader.han.network_time import NetworkTime
+from hanbootloader.han.ota_client import OtaClient
+from hanbootloader.han.ota_store import Timing
+from hanbootloader.han.radio import BROADCAST, FRAME_MOST_BYTES
+from hanbootloader.han.receipts import Receipts
+from hanbootloader.install import Installer
+from hanbootloader.policy import HCALCS
 
 # fmt: off
 _TIME_ATTRIBUTE  = const(0x0000)

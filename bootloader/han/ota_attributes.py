@@ -1,9 +1,9 @@
 # The attributes of the OTA client (ZigBee 095264r23 6.7), as a hub reads them.
 
-from bootloader.han import ota_cluster as ota
-from bootloader.han import zcl
-from bootloader.han.ota_client import OtaClient
-from bootloader.han.ota_store import ImageStore
+from hanbootloader.han import ota_cluster as ota
+from hanbootloader.han import zcl
+from hanbootloader.han.ota_client import OtaClient
+from hanbootloader.han.ota_store import ImageStore
 
 _UNKNOWN_16 = 0xFFFF
 _UNKNOWN_32 = 0xFFFFFFFF

@@ -7,11 +7,11 @@
 # Nothing is decided here: the image goes to a store, which admits it. The hub is not trusted: an
 # answer counts if it is the one that was asked for, and whatever repeats has a bound.
 
-from bootloader.compat import const
-from bootloader.han import ota_cluster as ota
-from bootloader.han import zcl
-from bootloader.han.exchange import Exchange
-from bootloader.han.ota_cluster import (
+from hanbootloader.compat import const
+from hanbootloader.han import ota_cluster as ota
+from hanbootloader.han import zcl
+from hanbootloader.han.exchange import Exchange
+from hanbootloader.han.ota_cluster import (
     COMPLETE,
     COUNT_DOWN,
     DOWNLOADING,
@@ -19,8 +19,8 @@ from bootloader.han.ota_cluster import (
     WAITING,
     WAITING_EXTERNAL,
 )
-from bootloader.han.ota_store import ImageStore, Timing
-from bootloader.reasons import Refused
+from hanbootloader.han.ota_store import ImageStore, Timing
+from hanbootloader.reasons import Refused
 
 _S = const(1000)
 _LATER_MS = const(10)  # between two looks at a verification

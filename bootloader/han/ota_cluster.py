@@ -6,9 +6,9 @@
 # the payload is taken: trailing octets are malformed, because a hub that sends more than was asked
 # for is not believed.
 
-from bootloader.compat import const
-from bootloader.han import zcl
-from bootloader.han.zcl import SUCCESS, WAIT_FOR_DATA, Malformed, reversed_octets
+from hanbootloader.compat import const
+from hanbootloader.han import zcl
+from hanbootloader.han.zcl import SUCCESS, WAIT_FOR_DATA, Malformed, reversed_octets
 
 # fmt: off
 IMAGE_NOTIFY              = const(0x00)  # server to client

@@ -4,7 +4,7 @@
 
 import struct
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 # which message reports it

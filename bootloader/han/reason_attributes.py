@@ -4,10 +4,10 @@
 #   0xF000  reason (uint16)                     of the last verdict (bootloader/reasons.py)
 #   0xF001  version accepted (uint32)           the first that it names; FFFFFFFF: none
 
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.han import zcl
-from bootloader.han.ota_cluster import ANY_VERSION
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.han import zcl
+from hanbootloader.han.ota_cluster import ANY_VERSION
 
 # fmt: off
 LAST_REASON     = const(0xF000)

@@ -1,17 +1,17 @@
 # The Firmware Distribution Receipt Alert (GBCS 11.2.6): a device whose images carry a supplier's
 # signature tells the supplier that one was received, and whether the signature was right.
 
-from bootloader.device import Device
-from bootloader.han import outcomes
-from bootloader.han.gbcs.use_cases import SUCCESS
-from bootloader.han.identity import Identity
-from bootloader.han.network_time import NetworkTime
-from bootloader.han.ota_client import OtaClient
-from bootloader.han.outcomes import Outcome
-from bootloader.reasons import SUPPLIER_MISSING, SUPPLIER_SIGNATURE
-from bootloader.store import ledger
-from bootloader.store.han_records import HanRecords
-from bootloader.trust.cell import DIGITAL_SIGNATURE, SUPPLIER
+from hanbootloader.device import Device
+from hanbootloader.han import outcomes
+from hanbootloader.han.gbcs.use_cases import SUCCESS
+from hanbootloader.han.identity import Identity
+from hanbootloader.han.network_time import NetworkTime
+from hanbootloader.han.ota_client import OtaClient
+from hanbootloader.han.outcomes import Outcome
+from hanbootloader.reasons import SUPPLIER_MISSING, SUPPLIER_SIGNATURE
+from hanbootloader.store import ledger
+from hanbootloader.store.han_records import HanRecords
+from hanbootloader.trust.cell import DIGITAL_SIGNATURE, SUPPLIER
 
 _BAD = 1  # not SUCCESS
 _FAILURES = (SUPPLIER_SIGNATURE, SUPPLIER_MISSING)

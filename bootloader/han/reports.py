@@ -3,12 +3,12 @@
 # Only facts are kept (outcomes.py); a message is built when it is sent. It is the same each time,
 # for signatures are deterministic (RFC 6979).
 
-from bootloader.han import outcomes
-from bootloader.han.gbcs import clock, use_cases
-from bootloader.han.gbcs.message import ALERT, RESPONSE, Message
-from bootloader.han.gbcs.use_cases import SUCCESS
-from bootloader.han.identity import Identity
-from bootloader.han.outcomes import Outcome
+from hanbootloader.han import outcomes
+from hanbootloader.han.gbcs import clock, use_cases
+from hanbootloader.han.gbcs.message import ALERT, RESPONSE, Message
+from hanbootloader.han.gbcs.use_cases import SUCCESS
+from hanbootloader.han.identity import Identity
+from hanbootloader.han.outcomes import Outcome
 
 # DLMS date-time with nothing specified: the time was not known
 _NO_DATE_TIME = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x00\xff"

@@ -5,8 +5,8 @@
 # That GBCS messages travel so is a default of ours: no public source says how. One message is one
 # frame; fragments are the radio's business. The Default Response is the receipt.
 
-from bootloader.compat import const
-from bootloader.han.zcl import Malformed
+from hanbootloader.compat import const
+from hanbootloader.han.zcl import Malformed
 
 # fmt: off
 TO_CLIENT = const(0x01)  # Transfer Data, server to client

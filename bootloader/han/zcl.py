@@ -4,7 +4,7 @@
 #
 # All integers of the ZCL are little-endian.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 # statuses, ZCL8 2.6.3

@@ -6,8 +6,8 @@
 # leniently: any order of keys, any length of an integer, maps and arrays of indefinite length. A
 # key may stand only once in either.
 
-from bootloader.compat import const
-from bootloader.reasons import ENCODING, Refused
+from hanbootloader.compat import const
+from hanbootloader.reasons import ENCODING, Refused
 
 _DEPTH = const(6)  # deepest nesting taken; the manifest needs 3
 

@@ -15,8 +15,8 @@
 
 import hashlib
 
-from bootloader.compat import const
-from bootloader.reasons import ENVELOPE, HIGH_S_SIGNATURE, Refused
+from hanbootloader.compat import const
+from hanbootloader.reasons import ENVELOPE, HIGH_S_SIGNATURE, Refused
 
 # fmt: off
 ENVELOPE_MAX_BYTES = const(2048)  # the whole envelope, signature included

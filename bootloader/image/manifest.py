@@ -4,9 +4,9 @@
 # key that is not known here is refused, so a later release can add rules that old devices must
 # not overlook, and remarks that they may.
 
-from bootloader.compat import const
-from bootloader.image import cbor
-from bootloader.reasons import MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY, Refused
+from hanbootloader.compat import const
+from hanbootloader.image import cbor
+from hanbootloader.reasons import MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY, Refused
 
 # fmt: off
 FORMAT               = const(0)

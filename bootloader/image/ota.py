@@ -8,8 +8,8 @@
 
 import struct
 
-from bootloader.compat import const
-from bootloader.reasons import (
+from hanbootloader.compat import const
+from hanbootloader.reasons import (
     FIELD_CONTROL,
     FILE_IDENTIFIER,
     HEADER_VERSION,

@@ -7,10 +7,10 @@
 
 import hashlib
 
-from bootloader.compat import const
-from bootloader.image import cose, ota
-from bootloader.image.manifest import Manifest, padding_bytes, parse_manifest
-from bootloader.reasons import FILE_IDENTIFIER, LAYOUT, SIZE_MISMATCH, Refused
+from hanbootloader.compat import const
+from hanbootloader.image import cose, ota
+from hanbootloader.image.manifest import Manifest, padding_bytes, parse_manifest
+from hanbootloader.reasons import FILE_IDENTIFIER, LAYOUT, SIZE_MISMATCH, Refused
 
 _HEADER = const(0)
 _ENVELOPE_HEAD = const(1)

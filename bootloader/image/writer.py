@@ -3,7 +3,7 @@
 
 import struct
 
-from bootloader.image import cbor, cose, manifest, ota
+from hanbootloader.image import cbor, cose, manifest, ota
 
 
 def encode_header(header: ota.Header) -> bytes:

@@ -3,13 +3,13 @@
 # `poll` never waits and takes some milliseconds at most: it takes what has arrived, or does one
 # step of the answer to a request, or one of a verification that no client waits for.
 
-from bootloader.board import TEST_TIERS
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.install import Installer
-from bootloader.link import frame
-from bootloader.link.groups import hanboot, image, os
-from bootloader.link.smp import Dispatcher
+from hanbootloader.board import TEST_TIERS
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.install import Installer
+from hanbootloader.link import frame
+from hanbootloader.link.groups import hanboot, image, os
+from hanbootloader.link.smp import Dispatcher
 
 _READ_BYTES = const(256)
 _LINES_KEPT = const(4)  # typed lines that wait for the application
@@ -22,8 +22,8 @@ def _join(device: Device, installer: Installer, groups):  # type: ignore[no-unty
     if radio is None and device.board.tier not in TEST_TIERS:
         return None
     # only here: most of this is of no use to a board without a network
-    from bootloader.han.node import Node
-    from bootloader.link.groups import network, tunnel
+    from hanbootloader.han.node import Node
+    from hanbootloader.link.groups import network, tunnel
 
     tunnelled = tunnel.TunnelRadio(device.board.serial)
     node = Node(device, installer, radio or tunnelled)

@@ -8,7 +8,7 @@
 
 from binascii import a2b_base64, b2a_base64
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 BUF_BYTES    = const(1024)  # decoded: length, message and CRC; what parameters report

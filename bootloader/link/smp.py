@@ -9,9 +9,9 @@
 
 import struct
 
-from bootloader.compat import const
-from bootloader.image import cbor
-from bootloader.reasons import Refused
+from hanbootloader.compat import const
+from hanbootloader.image import cbor
+from hanbootloader.reasons import Refused
 
 # fmt: off
 HEADER_BYTES   = const(8)

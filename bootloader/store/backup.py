@@ -7,11 +7,11 @@
 
 import struct
 
-from bootloader.compat import const
-from bootloader.reasons import Refused
-from bootloader.store.doubts import Doubts
-from bootloader.store.flash import Region
-from bootloader.store.journal import Journal
+from hanbootloader.compat import const
+from hanbootloader.reasons import Refused
+from hanbootloader.store.doubts import Doubts
+from hanbootloader.store.flash import Region
+from hanbootloader.store.journal import Journal
 
 # fmt: off
 # keys of its journal

@@ -1,11 +1,11 @@
 # The device's own key pairs: one for digital signatures, one for key agreement. No command of the
 # link reads this region; only the public halves leave the device.
 
-from bootloader.compat import const
-from bootloader.reasons import FLASH_FAULT, Refused
-from bootloader.store.doubts import KEYS, Doubts
-from bootloader.store.flash import Region
-from bootloader.store.journal import Journal
+from hanbootloader.compat import const
+from hanbootloader.reasons import FLASH_FAULT, Refused
+from hanbootloader.store.doubts import KEYS, Doubts
+from hanbootloader.store.flash import Region
+from hanbootloader.store.journal import Journal
 
 # bits of the key usage of RFC 5280 4.2.1.3; also the keys of the journal here
 DIGITAL_SIGNATURE = const(0)

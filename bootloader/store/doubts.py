@@ -7,9 +7,9 @@
 #
 # A note that cannot be written must not keep the device in restarts: it counts as repeated.
 
-from bootloader.compat import const
-from bootloader.reasons import Refused
-from bootloader.store.journal import Journal
+from hanbootloader.compat import const
+from hanbootloader.reasons import Refused
+from hanbootloader.store.journal import Journal
 
 # fmt: off
 # what can be in doubt

@@ -6,8 +6,8 @@
 # FLASH_FAULT here and now, not a surprise at some later boot. What reads wrong is read again before
 # it counts as wrong.
 
-from bootloader.compat import const
-from bootloader.reasons import FLASH_FAULT, Refused
+from hanbootloader.compat import const
+from hanbootloader.reasons import FLASH_FAULT, Refused
 
 PAGE_BYTES = const(256)  # RP2040 and most NOR parts program in pages of this size
 _ERASE = const(6)  # MicroPython block device ioctl: erase block

@@ -8,7 +8,7 @@
 #
 # Sectors are of 4096 octets. docs/formats.md says what each region holds.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 SECTOR_BYTES = const(4096)
 DATA = const(0)  # sectors of the data region: what is left behind the slots

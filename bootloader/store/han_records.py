@@ -8,11 +8,11 @@
 
 import struct
 
-from bootloader.compat import const
-from bootloader.reasons import FLASH_FAULT, Refused
-from bootloader.store.doubts import HAN, TRANSFER, Doubts
-from bootloader.store.flash import Region
-from bootloader.store.journal import Journal
+from hanbootloader.compat import const
+from hanbootloader.reasons import FLASH_FAULT, Refused
+from hanbootloader.store.doubts import HAN, TRANSFER, Doubts
+from hanbootloader.store.flash import Region
+from hanbootloader.store.journal import Journal
 
 # fmt: off
 ORIGINATORS_MOST = const(8)   # entities whose counters are kept

@@ -29,9 +29,9 @@
 import struct
 from binascii import crc32
 
-from bootloader.compat import const
-from bootloader.reasons import FLASH_FAULT, Refused
-from bootloader.store.flash import Region
+from hanbootloader.compat import const
+from hanbootloader.reasons import FLASH_FAULT, Refused
+from hanbootloader.store.flash import Region
 
 # fmt: off
 HISTORY        = const(0x80)  # keys from here on are kept in order

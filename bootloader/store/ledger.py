@@ -15,10 +15,10 @@
 import hashlib
 import struct
 
-from bootloader.compat import const
-from bootloader.reasons import Refused
-from bootloader.store.backup import Backup, pack_sequences, unpack_sequences
-from bootloader.store.journal import HISTORY, Journal
+from hanbootloader.compat import const
+from hanbootloader.reasons import Refused
+from hanbootloader.store.backup import Backup, pack_sequences, unpack_sequences
+from hanbootloader.store.journal import HISTORY, Journal
 
 # fmt: off
 # states of a slot

@@ -1,7 +1,7 @@
 # Writes a Manufacturer Image to a slot as it arrives: sectors are erased as they are reached,
 # pages programmed as they fill. One erase per sector used, one page of memory.
 
-from bootloader.store.flash import PAGE_BYTES, Region
+from hanbootloader.store.flash import PAGE_BYTES, Region
 
 
 class SlotWriter:

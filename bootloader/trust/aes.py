@@ -4,7 +4,7 @@
 # The tables are looked up with secret indices. A processor without a data cache (RP2040) takes the
 # same time for each; on others the cache may show them to who runs code beside this.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 try:
     from cryptolib import aes as _cryptolib_aes  # type: ignore[import-not-found]

@@ -22,8 +22,8 @@
 
 import hashlib
 
-from bootloader.compat import const
-from bootloader.reasons import (
+from hanbootloader.compat import const
+from hanbootloader.reasons import (
     ANCHOR_MALFORMED,
     ANCHOR_SEQUENCE,
     ANCHOR_SIGNATURE,
@@ -31,11 +31,11 @@ from bootloader.reasons import (
     FLASH_FAULT,
     Refused,
 )
-from bootloader.store.flash import Region
-from bootloader.trust import cell as cells
-from bootloader.trust import p256
-from bootloader.trust.cell import DIGITAL_SIGNATURE, MANUFACTURER, Cell
-from bootloader.trust.kid import kid_of
+from hanbootloader.store.flash import Region
+from hanbootloader.trust import cell as cells
+from hanbootloader.trust import p256
+from hanbootloader.trust.cell import DIGITAL_SIGNATURE, MANUFACTURER, Cell
+from hanbootloader.trust.kid import kid_of
 
 # fmt: off
 TABLE_ROWS     = 6          # of a comb table: 63 entries, 4032 bytes

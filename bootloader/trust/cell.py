@@ -10,10 +10,10 @@
 import hashlib
 import struct
 
-from bootloader.compat import const
-from bootloader.reasons import ANCHOR_MALFORMED, Refused
-from bootloader.trust import p256
-from bootloader.trust.kid import kid_of
+from hanbootloader.compat import const
+from hanbootloader.reasons import ANCHOR_MALFORMED, Refused
+from hanbootloader.trust import p256
+from hanbootloader.trust.kid import kid_of
 
 # fmt: off
 # roles: GBCS RemotePartyRole

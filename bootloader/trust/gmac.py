@@ -4,8 +4,8 @@
 # GHASH multiplies numbers, 128 steps for a block; every step is the same arithmetic, whatever the
 # bits. Big numbers are not of constant time in MicroPython all the same.
 
-from bootloader.compat import const
-from bootloader.trust.aes import BLOCK_BYTES, Cipher
+from hanbootloader.compat import const
+from hanbootloader.trust.aes import BLOCK_BYTES, Cipher
 
 # fmt: off
 TAG_BYTES = const(16)

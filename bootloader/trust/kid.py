@@ -4,7 +4,7 @@
 # SHA-1 (FIPS 180-4, 6.1) is here because some builds of MicroPython have none. It names a key and
 # protects nothing.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 _KID_BYTES   = const(8)

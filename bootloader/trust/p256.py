@@ -23,8 +23,8 @@
 # and one that then compares X with r * Z^2 at Z = 0 accepts every signature. Here the inverse is
 # Euclid's and is multiplied back, and infinity is never compared.
 
-from bootloader.compat import const
-from bootloader.trust.generator import GENERATOR_TABLE
+from hanbootloader.compat import const
+from hanbootloader.trust.generator import GENERATOR_TABLE
 
 # SEC 2 version 2, 2.4.2
 PRIME = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF

@@ -19,11 +19,11 @@
 import hashlib
 import os
 
-from bootloader.compat import const
-from bootloader.reasons import PEER_KEY, VERIFIER_FAULT, Refused
-from bootloader.trust import p256
-from bootloader.trust.generator import GENERATOR_TABLE
-from bootloader.trust.p256 import ORDER, PRIME
+from hanbootloader.compat import const
+from hanbootloader.reasons import PEER_KEY, VERIFIER_FAULT, Refused
+from hanbootloader.trust import p256
+from hanbootloader.trust.generator import GENERATOR_TABLE
+from hanbootloader.trust.p256 import ORDER, PRIME
 
 # fmt: off
 KEY_BYTES     = const(32)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from mpremote.romfs import VfsRomWriter
 
-from bootloader.image import manifest, ota, writer
 from hanboot.trust import keys
+from hanbootloader.image import manifest, ota, writer
 
 PAGE = Path(__file__).with_name("formats.md")
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from bootloader import VERSION
+from hanbootloader import VERSION
 
 if TYPE_CHECKING:
     from hanboot.device.client import Device

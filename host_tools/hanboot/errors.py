@@ -13,8 +13,8 @@ class HanbootError(Exception):
         what: what happened, one line.
         why: the cause, one line; for a file with offset, field and clause.
         what_to_do: the remedy, one line.
-        reason: reason code (`bootloader.reasons`), where there is one.
-        offset: where `reason` was found, as `bootloader.reasons.Refused` counts it.
+        reason: reason code (`hanbootloader.reasons`), where there is one.
+        offset: where `reason` was found, as `hanbootloader.reasons.Refused` counts it.
     """
 
     exit_code = 70

@@ -17,7 +17,6 @@ import bench_firmware
 import small_release
 from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
 
-from bootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
 from hanboot.boards import rp2040
 from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
@@ -27,6 +26,7 @@ from hanboot.image.ota_file import Image, load
 from hanboot.image.sign import sign
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
+from hanbootloader.reasons import ACCEPTED, NOT_A_PREDECESSOR
 
 # boards/rp2040_han/board.py: first octet behind the firmware, and the regions behind that
 _FIRST = 512 * 1024

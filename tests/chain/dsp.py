@@ -7,8 +7,6 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-from bootloader.han.gbcs import mac, message
-from bootloader.image import ota, writer
 from hanboot.dcc import journal, parties, schema
 from hanboot.dcc import keys as dcc_keys
 from hanboot.dcc.devices import Devices
@@ -26,6 +24,8 @@ from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
+from hanbootloader.han.gbcs import mac, message
+from hanbootloader.image import ota, writer
 
 CODE, MODEL = 0xFFF0, 0x0005_0100
 OLD, NEW = 0x01000000, 0x02000000

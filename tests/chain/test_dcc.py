@@ -25,7 +25,6 @@ from dsp import (
     image_of,
 )
 
-from bootloader.image import writer
 from hanboot.dcc import dispatch, journal, parties, refusals, schema
 from hanboot.dcc.http_client import Undelivered
 from hanboot.duis import building, codes, parsing, precommand, requests, signature
@@ -38,6 +37,7 @@ from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import DEVICE
 from hanboot.trust.smki.certificate import parse_eui
+from hanbootloader.image import writer
 
 DCC_TIME = "2026-03-01T10:00:00Z"
 

@@ -10,10 +10,10 @@ import published
 import pytest
 from command_line import assert_error
 
-from bootloader.image import ota, writer
 from hanboot.delivery.delivery import Delivery, header_for
 from hanboot.errors import BadFile
 from hanboot.trust import keys
+from hanbootloader.image import ota, writer
 
 PAYLOAD = bytes(range(256)) + b"manufacturer's own bytes"
 

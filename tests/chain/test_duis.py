@@ -12,8 +12,6 @@ import pytest
 from command_line import assert_error
 from published import DUIS, SCHEMAS, SYNTHETIC, certificate
 
-from bootloader.han.gbcs import message
-from bootloader.image import ota, writer
 from hanboot.duis import (
     building,
     describe,
@@ -30,6 +28,8 @@ from hanboot.errors import BadFile, Refused, WrongUsage
 from hanboot.gbcs import document
 from hanboot.image import ota_file
 from hanboot.trust import keys
+from hanbootloader.han.gbcs import message
+from hanbootloader.image import ota, writer
 
 SUPPLIER, BROKER = "90-B3-D5-1F-30-01-00-00", "90-B3-D5-1F-30-00-00-02"
 PPMID, HCALCS = "00-DB-12-34-56-78-90-A4", "00-DB-12-34-56-78-90-A6"

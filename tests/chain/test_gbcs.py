@@ -13,14 +13,14 @@ from command_line import assert_error
 from cryptography.hazmat.primitives import serialization
 from published import GBCS, THEN, certificate
 
-from bootloader.han.gbcs import message
-from bootloader.reasons import Refused
-from bootloader.trust import private_key
 from hanboot.errors import BadFile
 from hanboot.gbcs import codec, document, host_use_cases, protection
 from hanboot.gbcs.protection import Secret
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
+from hanbootloader.han.gbcs import message
+from hanbootloader.reasons import Refused
+from hanbootloader.trust import private_key
 
 SUPPLIER, DEVICE = "90-B3-D5-1F-30-01-00-00", "00-DB-12-34-56-78-90-A0"
 

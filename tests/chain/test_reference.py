@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 import pytest
 
-from bootloader.han.gbcs import mac, message, use_cases
-from bootloader.image import ota
 from hanboot import cli
 from hanboot.dcc import http_server
 from hanboot.delivery import options
 from hanboot.duis import codes, names
 from hanboot.gbcs import codec, document, host_use_cases
 from hanboot.trust.keys import PublicKey
+from hanbootloader.han.gbcs import mac, message, use_cases
+from hanbootloader.image import ota
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 GBCS = (REFERENCE / "gbcs.md").read_text(encoding="utf-8")

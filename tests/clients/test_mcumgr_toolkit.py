@@ -10,9 +10,9 @@ from command_line import RunningBoard
 from mcumgr_toolkit import MCUmgrClient
 from rig import Firmware
 
-from bootloader import reasons
-from bootloader.link.groups.hanboot import GROUP
 from hanboot.image.ota_file import Image
+from hanbootloader import reasons
+from hanbootloader.link.groups.hanboot import GROUP
 
 LOSSY_LINE = Path(__file__).with_name("lossy_line.py")
 

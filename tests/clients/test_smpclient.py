@@ -27,8 +27,8 @@ from smpclient.requests.os_management import (
 )
 from smpclient.transport.serial import SMPSerialTransport
 
-from bootloader import reasons
 from hanboot.image.ota_file import Image
+from hanbootloader import reasons
 
 _Result = TypeVar("_Result")
 

@@ -9,9 +9,9 @@ import pytest
 from command_line import RunningBoard
 from rig import Firmware, wait_for
 
-from bootloader import reasons
 from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
+from hanbootloader import reasons
 
 SMPMGR = Path(sys.executable).with_name("smpmgr")
 LINES = {"its own lines": (), "eight lines": ("--line-buffers", "8")}

@@ -2,12 +2,12 @@
 
 import images
 
-from bootloader.device import AnchorMemory
-from bootloader.store.backup import Backup
-from bootloader.store.journal import Journal
-from bootloader.store.ledger import Ledger
-from bootloader.trust import cell as cells
-from bootloader.trust.anchors import Anchors
+from hanbootloader.device import AnchorMemory
+from hanbootloader.store.backup import Backup
+from hanbootloader.store.journal import Journal
+from hanbootloader.store.ledger import Ledger
+from hanbootloader.trust import cell as cells
+from hanbootloader.trust.anchors import Anchors
 
 # who holds which part in the tests
 ROLES = {

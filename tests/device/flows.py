@@ -4,9 +4,9 @@ import cells
 import images
 from ramboard import Board
 
-from bootloader import boot
-from bootloader.install import Installer
-from bootloader.store import ledger
+from hanbootloader import boot
+from hanbootloader.install import Installer
+from hanbootloader.store import ledger
 
 
 # A board with its trust anchors, and what is installed in turn on it.

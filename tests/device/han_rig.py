@@ -3,11 +3,11 @@
 
 from binascii import unhexlify
 
-from bootloader.han import ota_cluster as ota
-from bootloader.han import zcl
-from bootloader.han.ota_client import OtaClient
-from bootloader.han.ota_store import ImageStore, Timing
-from bootloader.reasons import NOT_A_PREDECESSOR, PAYLOAD_HASH, TRIAL_RUNNING, Refused
+from hanbootloader.han import ota_cluster as ota
+from hanbootloader.han import zcl
+from hanbootloader.han.ota_client import OtaClient
+from hanbootloader.han.ota_store import ImageStore, Timing
+from hanbootloader.reasons import NOT_A_PREDECESSOR, PAYLOAD_HASH, TRIAL_RUNNING, Refused
 
 EUI64 = unhexlify("00db1234567890a1")
 MANUFACTURER, IMAGE_TYPE, HARDWARE = 0xFFF0, 0x0005, 0x0100

@@ -7,8 +7,8 @@ from binascii import unhexlify
 
 import signed
 
-from bootloader.image import manifest, ota, writer
-from bootloader.trust.kid import kid_of
+from hanbootloader.image import manifest, ota, writer
+from hanbootloader.trust.kid import kid_of
 
 MANUFACTURER_CODE = 0xFFF0
 IMAGE_TYPE = 0x0005

@@ -12,9 +12,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from bootloader.image import writer
-from bootloader.trust import p256
 from hanboot.trust import comb
+from hanbootloader.image import writer
+from hanbootloader.trust import p256
 
 TARGET = Path(__file__).with_name("signed.py")
 
@@ -70,7 +70,7 @@ def main():
     import images
     import signed
 
-    from bootloader.trust import cell
+    from hanbootloader.trust import cell
 
     def put(name, octets):
         signed.SIGNATURES[name] = octets.hex()

@@ -7,8 +7,8 @@
 
 import images
 
-from bootloader.image import cbor, cose, manifest, ota, writer
-from bootloader.reasons import (
+from hanbootloader.image import cbor, cose, manifest, ota, writer
+from hanbootloader.reasons import (
     ACCEPTED,
     BELOW_MINIMUM_BASE,
     ENCODING,
@@ -35,7 +35,7 @@ from bootloader.reasons import (
     UNKNOWN_EVEN_KEY,
     UNKNOWN_SIGNER,
 )
-from bootloader.trust import p256
+from hanbootloader.trust import p256
 
 GONE = ("gone",)  # in place of a value: the key is left out
 RELEASE = "1.1.0"

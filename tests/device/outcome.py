@@ -1,6 +1,6 @@
 # What a call that may refuse came to, as a value that a table can hold.
 
-from bootloader.reasons import ACCEPTED, Refused
+from hanbootloader.reasons import ACCEPTED, Refused
 
 
 # (reason, offset) of the refusal; (ACCEPTED, -1) if there was none.

@@ -3,9 +3,9 @@
 
 import images
 
-from bootloader import board, policy
-from bootloader.device import Device
-from bootloader.store.flash import Region
+from hanbootloader import board, policy
+from hanbootloader.device import Device
+from hanbootloader.store.flash import Region
 from nor import SECTOR_BYTES, NorFlash, Partition
 
 # first sector and sectors of each region

@@ -9,24 +9,24 @@ import images
 from outcome import refusal_of
 from ramboard import PowerCut, RamFlash
 
-from bootloader.reasons import (
+from hanbootloader.reasons import (
     ACCEPTED,
     ANCHOR_MALFORMED,
     ANCHOR_SEQUENCE,
     ANCHOR_SIGNATURE,
     ANCHORS_LOCKED,
 )
-from bootloader.trust import cell as cell_format
-from bootloader.trust import p256
-from bootloader.trust.anchors import TABLE_ROWS
-from bootloader.trust.cell import (
+from hanbootloader.trust import cell as cell_format
+from hanbootloader.trust import p256
+from hanbootloader.trust.anchors import TABLE_ROWS
+from hanbootloader.trust.cell import (
     ACCESS_CONTROL_BROKER,
     KEY_AGREEMENT,
     MANUFACTURER,
     SUPPLIER,
     Cell,
 )
-from bootloader.trust.kid import kid_of
+from hanbootloader.trust.kid import kid_of
 from nor import SECTOR_BYTES
 
 SECTORS = 16

@@ -6,10 +6,10 @@ import flows
 import images
 from outcome import reason_of
 
-from bootloader.application import Services
-from bootloader.install import Installer
-from bootloader.link.console import Console
-from bootloader.reasons import ACCEPTED, BELOW_MINIMUM_BASE
+from hanbootloader.application import Services
+from hanbootloader.install import Installer
+from hanbootloader.link.console import Console
+from hanbootloader.reasons import ACCEPTED, BELOW_MINIMUM_BASE
 
 
 class ServicesTest(unittest.TestCase):

@@ -6,7 +6,7 @@ import unittest
 from ramboard import Board
 
 import board_check
-from bootloader import board
+from hanbootloader import board
 
 
 class Flash:

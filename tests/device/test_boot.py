@@ -9,9 +9,9 @@ import images
 from outcome import reason_of
 from ramboard import MAP, Board, PowerCut
 
-from bootloader import boot
-from bootloader.install import Installer
-from bootloader.reasons import (
+from hanbootloader import boot
+from hanbootloader.install import Installer
+from hanbootloader.reasons import (
     ACCEPTED,
     ENVELOPE,
     MANUFACTURER_SIGNATURE,
@@ -27,9 +27,9 @@ from bootloader.reasons import (
     TRIAL_UNCONFIRMED,
     UNKNOWN_SIGNER,
 )
-from bootloader.store import ledger
-from bootloader.store.flash import Region
-from bootloader.trust import p256
+from hanbootloader.store import ledger
+from hanbootloader.store.flash import Region
+from hanbootloader.trust import p256
 from nor import SECTOR_BYTES
 
 V1_0, V1_1, V1_2, V2_0 = images.V1_0, images.V1_1, images.V1_2, images.V2_0

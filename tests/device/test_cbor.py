@@ -5,8 +5,8 @@ from binascii import unhexlify
 
 from outcome import refusal_of
 
-from bootloader.image import cbor
-from bootloader.reasons import ACCEPTED, ENCODING
+from hanbootloader.image import cbor
+from hanbootloader.reasons import ACCEPTED, ENCODING
 
 # RFC 8949 appendix A: (value, encoding)
 EXAMPLES = (

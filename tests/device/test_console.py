@@ -9,13 +9,13 @@ import images
 from memory import Meter
 from ramboard import Board, erases
 
-from bootloader import VERSION, reasons
-from bootloader.image import cbor
-from bootloader.install import Installer
-from bootloader.link import frame, smp
-from bootloader.link.console import Console
-from bootloader.store import ledger
-from bootloader.trust import p256
+from hanbootloader import VERSION, reasons
+from hanbootloader.image import cbor
+from hanbootloader.install import Installer
+from hanbootloader.link import frame, smp
+from hanbootloader.link.console import Console
+from hanbootloader.store import ledger
+from hanbootloader.trust import p256
 
 READ, WRITE = smp.READ, smp.WRITE
 VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
@@ -241,7 +241,7 @@ class ImageGroupTest(ConsoleTest):
         self.assertEqual(self.state()[1], self.other(pending=True))
 
     def test_versions(self):
-        from bootloader.link.groups.image import version_text
+        from hanbootloader.link.groups.image import version_text
 
         for version, text in (
             (0, "0.0.0"),

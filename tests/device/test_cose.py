@@ -6,9 +6,9 @@ from binascii import unhexlify
 
 from outcome import refusal_of
 
-from bootloader.image import cose, writer
-from bootloader.reasons import ACCEPTED, ENVELOPE, HIGH_S_SIGNATURE
-from bootloader.trust import p256
+from hanbootloader.image import cose, writer
+from hanbootloader.reasons import ACCEPTED, ENVELOPE, HIGH_S_SIGNATURE
+from hanbootloader.trust import p256
 
 KID = b"kid of 8"
 SIGNATURE = bytes(range(64))

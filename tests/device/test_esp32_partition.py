@@ -6,9 +6,9 @@ import random
 import struct
 import unittest
 
-from bootloader.reasons import Refused
-from bootloader.store.flash import PAGE_BYTES, Region
 from flash_view import View
+from hanbootloader.reasons import Refused
+from hanbootloader.store.flash import PAGE_BYTES, Region
 from nor import SECTOR_BYTES, NorFlash
 from nor_faults import Fault, FaultyFlash, PowerCut
 

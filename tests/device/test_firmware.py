@@ -6,7 +6,7 @@ import unittest
 
 from firmware_rig import Feed, FirmwareTest, SilentFeed, Verdict, run, run_console, run_task
 
-from bootloader import reasons
+from hanbootloader import reasons
 
 
 class PpmidTest(FirmwareTest):

@@ -5,7 +5,7 @@ import unittest
 from outcome import refusal_of
 from ramboard import PowerCut, RamFlash
 
-from bootloader.reasons import FLASH_FAULT
+from hanbootloader.reasons import FLASH_FAULT
 from nor import PAGE_BYTES, SECTOR_BYTES
 
 

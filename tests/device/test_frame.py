@@ -5,7 +5,7 @@ from binascii import b2a_base64
 
 from memory import Meter
 
-from bootloader.link.frame import BUF_BYTES, FrameReader, crc_hqx, encode
+from hanbootloader.link.frame import BUF_BYTES, FrameReader, crc_hqx, encode
 
 LONGEST = BUF_BYTES - 4  # octets of a message
 

@@ -7,9 +7,9 @@ from binascii import hexlify, unhexlify
 import gbcs_samples as samples
 from outcome import reason_of, refusal_of
 
-from bootloader.han.gbcs import clock, der, mac, message, use_cases
-from bootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE, Message
-from bootloader.reasons import (
+from hanbootloader.han.gbcs import clock, der, mac, message, use_cases
+from hanbootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE, Message
+from hanbootloader.reasons import (
     ACCEPTED,
     MESSAGE_FORMAT,
     MESSAGE_PAYLOAD,
@@ -17,7 +17,7 @@ from bootloader.reasons import (
     MESSAGE_USE_CASE,
     Refused,
 )
-from bootloader.trust import p256
+from hanbootloader.trust import p256
 
 SUPPLIER = b"\x90\xb3\xd5\x1f\x30\x01\x00\x00"
 DEVICE = b"\x00\xdb\x12\x34\x56\x78\x90\xa0"

@@ -9,11 +9,11 @@ from images import V1_0, V1_1
 from memory import Meter
 from ramboard import erases
 
-from bootloader.board import Radio
-from bootloader.han import node, ota_cluster, zcl
-from bootloader.han.node import Node
-from bootloader.install import Installer
-from bootloader.store import ledger
+from hanbootloader.board import Radio
+from hanbootloader.han import node, ota_cluster, zcl
+from hanbootloader.han.node import Node
+from hanbootloader.install import Installer
+from hanbootloader.store import ledger
 
 HUB = b"\x00\xdb\x12\x34\x56\x78\x90\xaa"
 OTHER = b"\x00\xdb\x12\x34\x56\x78\x90\xbb"

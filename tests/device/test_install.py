@@ -9,10 +9,10 @@ from memory import Meter
 from outcome import reason_of
 from ramboard import MAP, Board, erases
 
-from bootloader import policy
-from bootloader.image import cose
-from bootloader.install import IDLE, RECEIVING, VERIFYING, Installer
-from bootloader.reasons import (
+from hanbootloader import policy
+from hanbootloader.image import cose
+from hanbootloader.install import IDLE, RECEIVING, VERIFYING, Installer
+from hanbootloader.reasons import (
     ACCEPTED,
     ALREADY_RUNNING,
     BELOW_MINIMUM_BASE,
@@ -34,9 +34,9 @@ from bootloader.reasons import (
     VERIFIER_FAULT,
     Refused,
 )
-from bootloader.store import ledger
-from bootloader.trust import p256
-from bootloader.verify import AnchorKeys
+from hanbootloader.store import ledger
+from hanbootloader.trust import p256
+from hanbootloader.verify import AnchorKeys
 
 SHA = b"s" * 32  # a sender's name for a file: anything
 V1_0, V1_1, V2_0 = images.V1_0, images.V1_1, images.V2_0

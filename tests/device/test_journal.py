@@ -5,8 +5,8 @@ import unittest
 from outcome import refusal_of
 from ramboard import PowerCut, RamFlash
 
-from bootloader.reasons import ACCEPTED, FLASH_FAULT
-from bootloader.store.journal import HISTORY, HISTORY_KEPT, Journal
+from hanbootloader.reasons import ACCEPTED, FLASH_FAULT
+from hanbootloader.store.journal import HISTORY, HISTORY_KEPT, Journal
 from nor import SECTOR_BYTES
 
 SECTORS = 4

@@ -6,7 +6,7 @@ import unittest
 from outcome import reason_of
 from ramboard import PowerCut, RamFlash
 
-from bootloader.reasons import (
+from hanbootloader.reasons import (
     FLASH_FAULT,
     NOT_A_PREDECESSOR,
     PAYLOAD_HASH,
@@ -14,9 +14,9 @@ from bootloader.reasons import (
     TRIAL_CRASHED,
     TRIAL_HUNG,
 )
-from bootloader.store import ledger
-from bootloader.store.journal import HISTORY_KEPT, Journal
-from bootloader.store.ledger import Ledger, Slot, Verdict
+from hanbootloader.store import ledger
+from hanbootloader.store.journal import HISTORY_KEPT, Journal
+from hanbootloader.store.ledger import Ledger, Slot, Verdict
 
 SECTORS = 4
 

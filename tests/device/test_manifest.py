@@ -7,9 +7,9 @@ from binascii import unhexlify
 import mutations
 from outcome import refusal_of
 
-from bootloader.image import cbor, manifest, writer
-from bootloader.image.manifest import parse_manifest
-from bootloader.reasons import ACCEPTED, ENCODING, MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY
+from hanbootloader.image import cbor, manifest, writer
+from hanbootloader.image.manifest import parse_manifest
+from hanbootloader.reasons import ACCEPTED, ENCODING, MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY
 
 HASH = bytes(range(32))
 

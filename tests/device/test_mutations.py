@@ -10,10 +10,10 @@ import mutations
 from outcome import reason_of
 from ramboard import erases
 
-from bootloader.admission import Admission, Target
-from bootloader.install import IDLE, Installer
-from bootloader.reasons import ACCEPTED, PADDING, PAYLOAD_HASH, SUPPLIER_SIGNATURE, TRAILER
-from bootloader.verify import AnchorKeys
+from hanbootloader.admission import Admission, Target
+from hanbootloader.install import IDLE, Installer
+from hanbootloader.reasons import ACCEPTED, PADDING, PAYLOAD_HASH, SUPPLIER_SIGNATURE, TRAILER
+from hanbootloader.verify import AnchorKeys
 
 BEHIND_THE_MANIFEST = (ACCEPTED, PADDING, PAYLOAD_HASH, SUPPLIER_SIGNATURE, TRAILER)
 

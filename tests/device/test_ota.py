@@ -5,8 +5,8 @@ from binascii import unhexlify
 
 from outcome import refusal_of
 
-from bootloader.image import ota, writer
-from bootloader.reasons import (
+from hanbootloader.image import ota, writer
+from hanbootloader.reasons import (
     ACCEPTED,
     FIELD_CONTROL,
     FILE_IDENTIFIER,

@@ -13,9 +13,9 @@ from han_rig import (
     identity,
 )
 
-from bootloader.han import ota_cluster as ota
-from bootloader.han import zcl
-from bootloader.han.ota_store import Timing
+from hanbootloader.han import ota_cluster as ota
+from hanbootloader.han import zcl
+from hanbootloader.han.ota_store import Timing
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

@@ -3,9 +3,9 @@
 import unittest
 from binascii import unhexlify
 
-from bootloader.han import ota_cluster as ota
-from bootloader.han import zcl
-from bootloader.han.zcl import Malformed
+from hanbootloader.han import ota_cluster as ota
+from hanbootloader.han import zcl
+from hanbootloader.han.zcl import Malformed
 
 EUI64 = unhexlify("00db1234567890a1")
 IDENTITY = {"manufacturer": 0xFFF0, "image_type": 0x0005, "version": 0x01020304}

@@ -4,8 +4,8 @@
 import hashlib
 import unittest
 
-from bootloader.trust import p256
-from bootloader.trust.generator import GENERATOR_TABLE
+from hanbootloader.trust import p256
+from hanbootloader.trust.generator import GENERATOR_TABLE
 
 P = p256.PRIME
 N = p256.ORDER

@@ -5,10 +5,10 @@ import unittest
 import images
 from images import V1_0, V1_1, V1_2, V2_0
 
-from bootloader import policy
-from bootloader.image import manifest, ota
-from bootloader.policy import DeviceFacts, RunningFirmware, VerificationResult
-from bootloader.reasons import (
+from hanbootloader import policy
+from hanbootloader.image import manifest, ota
+from hanbootloader.policy import DeviceFacts, RunningFirmware, VerificationResult
+from hanbootloader.reasons import (
     ACCEPTED,
     ALREADY_RUNNING,
     BELOW_MINIMUM_BASE,

@@ -8,9 +8,9 @@ from binascii import hexlify, unhexlify
 
 from outcome import reason_of
 
-from bootloader.reasons import ACCEPTED, PEER_KEY, VERIFIER_FAULT
-from bootloader.trust import aes, gmac, p256, private_key
-from bootloader.trust.generator import GENERATOR_TABLE
+from hanbootloader.reasons import ACCEPTED, PEER_KEY, VERIFIER_FAULT
+from hanbootloader.trust import aes, gmac, p256, private_key
+from hanbootloader.trust.generator import GENERATOR_TABLE
 
 # RFC 6979 A.2.5
 KEY = unhexlify("c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721")

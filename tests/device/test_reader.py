@@ -6,9 +6,9 @@ import images
 from memory import Meter
 from outcome import refusal_of
 
-from bootloader.image import cose, writer
-from bootloader.image.reader import ImageReader, Sink
-from bootloader.reasons import (
+from hanbootloader.image import cose, writer
+from hanbootloader.image.reader import ImageReader, Sink
+from hanbootloader.reasons import (
     ACCEPTED,
     ENVELOPE,
     HARDWARE_VERSION,

@@ -5,18 +5,18 @@ import unittest
 import flows
 from images import V1_0, V1_1, V1_2
 
-import bootloader
-from bootloader import boot
+import hanbootloader
+from hanbootloader import boot
 
 
 class RunTest(unittest.TestCase):
     def setUp(self):
         self.board = flows.board_with("1.0.0")
         self.calls = []
-        bootloader.start = Start(self.calls)
+        hanbootloader.start = Start(self.calls)
 
     def tearDown(self):
-        del bootloader.start
+        del hanbootloader.start
 
     def run_board(self, hung=False):
         del self.calls[:]

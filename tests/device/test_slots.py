@@ -5,7 +5,7 @@ import unittest
 import images
 from ramboard import RamFlash
 
-from bootloader.store.slots import SlotWriter
+from hanbootloader.store.slots import SlotWriter
 
 SLOT_SECTORS = 3
 

@@ -5,10 +5,10 @@ from binascii import unhexlify
 
 from flows import finish
 
-from bootloader.image import cbor
-from bootloader.link import smp
-from bootloader.link.smp import Dispatcher, Request, SmpError
-from bootloader.reasons import FLASH_FAULT, Refused
+from hanbootloader.image import cbor
+from hanbootloader.link import smp
+from hanbootloader.link.smp import Dispatcher, Request, SmpError
+from hanbootloader.reasons import FLASH_FAULT, Refused
 
 READ, WRITE = smp.READ, smp.WRITE
 SMP = -1  # the reply is an error of SMP itself

@@ -4,10 +4,10 @@ import os
 import random
 import unittest
 
-from bootloader.store.flash import Region
 from flash_files import FileRegion, Held
 from flash_view import View
 from folder import Folder
+from hanbootloader.store.flash import Region
 from nor import PAGE_BYTES, SECTOR_BYTES, NorFlash, Partition
 from rom_files import RomFiles
 

@@ -8,11 +8,11 @@ import images
 from outcome import refusal_of
 from ramboard import RamFlash
 
-from bootloader import verify
-from bootloader.image import cose, writer
-from bootloader.policy import VerificationResult
-from bootloader.reasons import ACCEPTED, ENVELOPE, LAYOUT
-from bootloader.verify import AnchorKeys
+from hanbootloader import verify
+from hanbootloader.image import cose, writer
+from hanbootloader.policy import VerificationResult
+from hanbootloader.reasons import ACCEPTED, ENVELOPE, LAYOUT
+from hanbootloader.verify import AnchorKeys
 
 IMAGE = images.manufacturer_image("1.1.0")
 PAYLOAD_BYTES = 5000

@@ -4,7 +4,7 @@
 import unittest
 from binascii import unhexlify
 
-from bootloader.han import zcl
+from hanbootloader.han import zcl
 
 
 def status_of(call, *arguments):

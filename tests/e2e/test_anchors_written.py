@@ -7,11 +7,11 @@ from cables import SerialCable, cable
 from command_line import hanboot
 from rig import Bench, Firmware, Keys
 
-from bootloader.link import frame, smp
-from bootloader.link.groups import hanboot as hanboot_group
-from bootloader.trust import cell
 from hanboot.device.client import Device
 from hanboot.device.provisioning import anchor_key, encode_cell
+from hanbootloader.link import frame, smp
+from hanbootloader.link.groups import hanboot as hanboot_group
+from hanbootloader.trust import cell
 
 
 def write_keys(pairs: Keys) -> list[object]:

@@ -9,8 +9,8 @@ import pytest
 from command_line import assert_error, hanboot
 from rig import Firmware
 
-from bootloader.link import frame, smp
 from hanboot.link.deadline import Deadline
+from hanbootloader.link import frame, smp
 
 
 class Impostor:

@@ -12,11 +12,11 @@ import pytest
 from command_line import hanboot
 from rig import COUNTING, Bench, Firmware, States, wait_for
 
-from bootloader.link import frame, smp
 from hanboot.device.client import Device
 from hanboot.errors import LinkError
 from hanboot.image.ota_file import Image
 from hanboot.link.smp import SmpRefusal
+from hanbootloader.link import frame, smp
 
 RUBBISH_BYTES = 300_000
 #: What a heap that was collected may differ by: typed lines that wait, names seen first.

@@ -8,11 +8,11 @@ import pytest
 from command_line import hanboot
 from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
-from bootloader.image import ota, writer
 from hanboot.device.client import Device
 from hanboot.device.refusal import DeviceRefused
 from hanboot.image.ota_file import Image
 from hanboot.image.sign import manufacturer_to_sign, sign, with_manufacturer_signature
+from hanbootloader.image import ota, writer
 
 PPMID = ROOT / "firmware" / "ppmid"
 

@@ -9,7 +9,6 @@ import pytest
 from rig import Bench, Firmware, Keys, States
 from ring_line import ring_line
 
-from bootloader.trust import cell
 from hanboot.boards.esp32.model import Esp32Board, Esp32Product
 from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
@@ -18,6 +17,7 @@ from hanboot.device.provisioning import encode_cell, provision
 from hanboot.device.upgrade import upgrade
 from hanboot.errors import LinkError
 from hanboot.link.line import MESSAGE_BYTES, Line, MessageSize
+from hanbootloader.trust import cell
 
 pytestmark = pytest.mark.slow
 
@@ -162,6 +162,6 @@ def test_bursts_are_whole_lines_that_fit() -> None:
     ("line_bytes", "buf_size"), [(0, 1024), (100, 93), (259, 186), (4095, 1024)]
 )
 def test_what_parameters_report(line_bytes: int, buf_size: int) -> None:
-    from bootloader.link.frame import buffer_bytes
+    from hanbootloader.link.frame import buffer_bytes
 
     assert buffer_bytes(line_bytes) == buf_size

@@ -8,9 +8,9 @@ import pytest
 from esp_idf_defs.partitions import PartitionTable
 from rig import ROOT
 
-from bootloader.store import flash_map
 from hanboot.boards.esp32 import table
 from hanboot.errors import BadFile
+from hanbootloader.store import flash_map
 
 TABLES = sorted(ROOT.glob("boards/*/partitions.csv"))
 STOCK = ROOT / "boards" / "esp32_stock" / "partitions.csv"

@@ -15,7 +15,6 @@ for folder in (
     "tests/device",
     "boards/virtual",
     "boards/stock",
-    ".",
 ):
     sys.path.insert(0, str(ROOT / folder))
 

@@ -16,9 +16,9 @@ import images
 import signatures
 from faultboard import FaultBoard
 
-from bootloader import start
-from bootloader.reasons import TRIAL_NOT_STARTED
-from bootloader.store import ledger
+from hanbootloader import start
+from hanbootloader.reasons import TRIAL_NOT_STARTED
+from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, PowerCut, parse_faults
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from bootloader import reasons
+from hanbootloader import reasons
 
 #: Release -> what it may follow; None is a device without an application.
 FOLLOWS: dict[str, tuple[str | None, ...]] = {

@@ -15,8 +15,8 @@ import images
 import ring
 from faultboard import FaultBoard
 
-from bootloader.install import Installer
-from bootloader.reasons import TRIAL_CRASHED, Refused
+from hanbootloader.install import Installer
+from hanbootloader.reasons import TRIAL_CRASHED, Refused
 from nor import SECTOR_BYTES
 
 #: What a NOR flash part is good for (Winbond W25Q16JV, the Pico's: 100,000 cycles a sector).

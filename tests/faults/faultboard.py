@@ -2,9 +2,9 @@
 
 import ramboard
 
-from bootloader import policy
-from bootloader.device import Device
-from bootloader.store import ledger
+from hanbootloader import policy
+from hanbootloader.device import Device
+from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 from nor_faults import FaultyFlash
 

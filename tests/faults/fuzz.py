@@ -82,7 +82,7 @@ def fuzz(target: str, seconds: float, seed: int) -> Fuzzed:
 def _in_this_process(target: str, seconds: int, seed: int, corpus: Path) -> int:
     import atheris
 
-    with atheris.instrument_imports(include=["bootloader"]):
+    with atheris.instrument_imports(include=["hanbootloader"]):
         import fuzz_targets
     fuzz_targets.signatures.remember()
     for number, octets in enumerate(fuzz_targets.beginnings(target)):

@@ -18,14 +18,14 @@ import ramboard
 import signatures
 from world import is_alive
 
-from bootloader import policy
-from bootloader.image import cbor, cose, manifest, ota, writer
-from bootloader.image.reader import ImageReader, Sink
-from bootloader.install import Installer
-from bootloader.link import frame, smp
-from bootloader.link.console import Console
-from bootloader.reasons import Refused
-from bootloader.trust import cell as cell_format
+from hanbootloader import policy
+from hanbootloader.image import cbor, cose, manifest, ota, writer
+from hanbootloader.image.reader import ImageReader, Sink
+from hanbootloader.install import Installer
+from hanbootloader.link import frame, smp
+from hanbootloader.link.console import Console
+from hanbootloader.reasons import Refused
+from hanbootloader.trust import cell as cell_format
 from nor import NorFlash, Partition
 
 #: Inputs that crashed a target once: its name, a hyphen, anything.

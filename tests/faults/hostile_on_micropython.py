@@ -19,11 +19,11 @@ vfs.mount(vfs.VfsRom(memoryview(mapped(code, os.stat(code)[6]))), "/device")
 sys.path[:] = ["/device", ".frozen"]
 
 from board import Board  # noqa: E402
-from bootloader import boot  # noqa: E402
-from bootloader.device import Device  # noqa: E402
-from bootloader.install import Installer  # noqa: E402
-from bootloader.link import frame, smp  # noqa: E402
-from bootloader.link.console import Console  # noqa: E402
+from hanbootloader import boot  # noqa: E402
+from hanbootloader.device import Device  # noqa: E402
+from hanbootloader.install import Installer  # noqa: E402
+from hanbootloader.link import frame, smp  # noqa: E402
+from hanbootloader.link.console import Console  # noqa: E402
 
 _INPUT_BYTES = 16384
 

@@ -14,7 +14,7 @@ import cases
 ROOT = Path(__file__).resolve().parents[2]
 MICROPYTHON = ROOT / ".toolchain" / "bin" / "micropython"
 
-_FOLDERS = ("tests/faults", "tests/device", "boards/virtual", "")
+_FOLDERS = ("tests/faults", "tests/device", "boards/virtual", "host_tools")
 _HEAP = "64M"  # the flash of every board that a case begins with
 _EACH = 100  # cases that one process runs
 

@@ -8,7 +8,7 @@
 from faultboard import Snapshot, snapshot_of
 from rules import must
 
-from bootloader.store import ledger
+from hanbootloader.store import ledger
 
 # fmt: off
 TRIAL_STARTS = 3  # that a trial may take

@@ -11,7 +11,7 @@ from faultboard import MAPS, FaultBoard
 from rules import Violation
 from world import RESTARTS_MORE, World
 
-from bootloader.store import ledger
+from hanbootloader.store import ledger
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Dice, Fault
 
 PLACE = "soak"

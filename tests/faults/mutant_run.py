@@ -171,7 +171,7 @@ def _tracer(entered: set[tuple[str, int]]) -> Callable[[types.FrameType, str, ob
 
 
 def _killer(mutant: Mutant, tests: _Tests, known: list[_Test]) -> str:
-    name = "bootloader." + mutant.file.removesuffix(".py").replace("/", ".")
+    name = "hanbootloader." + mutant.file.removesuffix(".py").replace("/", ".")
     path = BOOTLOADER / mutant.file
     lines = set(_exchange(sys.modules[name], path, mutant))
     resource.setrlimit(resource.RLIMIT_AS, (_MEMORY_BYTES, _MEMORY_BYTES))

@@ -28,7 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-BOOTLOADER = ROOT / "bootloader"
+BOOTLOADER = ROOT / "host_tools" / "hanbootloader"  # as modules are found
 
 ACCEPT_PATH = (
     "policy.py",

@@ -30,9 +30,9 @@ from faultboard import FaultBoard, Snapshot
 from rp2040_bench import Bench, PowerLostError
 from rp2040_product import Product
 
-from bootloader import boot
-from bootloader.store import ledger
 from hanboot.device.records import ROLE_NAMES
+from hanbootloader import boot
+from hanbootloader.store import ledger
 from nor_faults import Dice, Fault, parse_faults, torn
 
 PLACE = "rp2040"

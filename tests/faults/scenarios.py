@@ -7,10 +7,10 @@ import tiny
 from faultboard import MAPS, FaultBoard
 from world import World
 
-from bootloader.device import Device
-from bootloader.store import ledger
-from bootloader.store.flash import Region
-from bootloader.store.journal import Journal
+from hanbootloader.device import Device
+from hanbootloader.store import ledger
+from hanbootloader.store.flash import Region
+from hanbootloader.store.journal import Journal
 from nor import SECTOR_BYTES
 
 _JUNK = 9  # a journal key that the ledger does not use

@@ -4,7 +4,7 @@
 #
 # `forget` puts the device's own code back.
 
-from bootloader.trust import p256
+from hanbootloader.trust import p256
 
 _verify_steps = p256.verify_steps
 _known = {}

@@ -24,13 +24,13 @@ from hypothesis.stateful import (
     rule,
 )
 
-from bootloader.application import Services
-from bootloader.image import cbor, cose
-from bootloader.install import Installer
-from bootloader.link import frame, smp
-from bootloader.link.console import Console
-from bootloader.reasons import TRIAL_CRASHED
-from bootloader.store import ledger
+from hanbootloader.application import Services
+from hanbootloader.image import cbor, cose
+from hanbootloader.install import Installer
+from hanbootloader.link import frame, smp
+from hanbootloader.link.console import Console
+from hanbootloader.reasons import TRIAL_CRASHED
+from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "explore"

@@ -21,10 +21,10 @@ import replay
 import soak
 from tally import Tally
 
-from bootloader import boot
-from bootloader.store import ledger
-from bootloader.store.flash import Region
-from bootloader.store.journal import Journal
+from hanbootloader import boot
+from hanbootloader.store import ledger
+from hanbootloader.store.flash import Region
+from hanbootloader.store.journal import Journal
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Fault
 
 JOBS = os.cpu_count() or 1

@@ -9,8 +9,8 @@ import fuzz
 import fuzz_targets
 import pytest
 
-from bootloader.link.groups.os import OsGroup
-from bootloader.reasons import Refused
+from hanbootloader.link.groups.os import OsGroup
+from hanbootloader.reasons import Refused
 
 #: Changed inputs for each target; one for a device costs a hundred times what others do.
 CHANGES = {"commands": 40}

@@ -19,10 +19,10 @@ from hypothesis import strategies as st
 from interpreters import MICROPYTHON, ROOT
 from test_fuzz_targets import changed
 
-from bootloader.image import cbor
-from bootloader.link import frame, smp
 from hanboot.boards import device_code
 from hanboot.boards.virtual import HEAP
+from hanbootloader.image import cbor
+from hanbootloader.link import frame, smp
 from nor import NorFlash
 
 FLASH_BYTES = 2 * 1024 * 1024

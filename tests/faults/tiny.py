@@ -6,7 +6,7 @@ import signatures
 import signed
 from images import V1_0, V1_1, V2_0, V2_1, Release
 
-from bootloader.image import writer
+from hanbootloader.image import writer
 
 PREFIX = "tiny "
 

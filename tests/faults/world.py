@@ -10,12 +10,12 @@ from faultboard import Snapshot
 from invariants import TRIAL_STARTS, Invariants
 from rules import must
 
-from bootloader import boot
-from bootloader.image import cbor
-from bootloader.install import Installer
-from bootloader.link import frame, smp
-from bootloader.link.console import Console
-from bootloader.reasons import (
+from hanbootloader import boot
+from hanbootloader.image import cbor
+from hanbootloader.install import Installer
+from hanbootloader.link import frame, smp
+from hanbootloader.link.console import Console
+from hanbootloader.reasons import (
     ACCEPTED,
     BELOW_MINIMUM_BASE,
     FLASH_FAULT,
@@ -24,7 +24,7 @@ from bootloader.reasons import (
     TRIAL_RUNNING,
     Refused,
 )
-from bootloader.store import ledger
+from hanbootloader.store import ledger
 from nor_faults import PowerCut
 
 # fmt: off

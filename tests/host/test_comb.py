@@ -9,8 +9,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, utils
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootloader.trust import generator, p256
 from hanboot.trust import comb
+from hanbootloader.trust import generator, p256
 
 CURVE = ecdsa.NIST256p
 SHA256 = ec.ECDSA(utils.Prehashed(hashes.SHA256()))

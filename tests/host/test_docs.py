@@ -27,16 +27,6 @@ import ramboard
 from outcome import refusal_of
 from samples import ROOT
 
-from bootloader import policy, reasons
-from bootloader.image import cose, manifest, ota, writer
-from bootloader.image.reader import ImageReader, Sink
-from bootloader.install import Installer
-from bootloader.link import frame, smp
-from bootloader.link.console import Console
-from bootloader.link.groups import hanboot as hanboot_group
-from bootloader.link.groups import image as image_group
-from bootloader.store import flash_map, ledger
-from bootloader.trust import cell, p256
 from hanboot import cli, errors
 from hanboot.boards import interface
 from hanboot.explain.fields import MANIFEST_FIELDS
@@ -44,6 +34,16 @@ from hanboot.explain.reasons import REASONS, explain, reasons_markdown
 from hanboot.image import release
 from hanboot.trust import comb
 from hanboot.trust.keys import PublicKey
+from hanbootloader import policy, reasons
+from hanbootloader.image import cose, manifest, ota, writer
+from hanbootloader.image.reader import ImageReader, Sink
+from hanbootloader.install import Installer
+from hanbootloader.link import frame, smp
+from hanbootloader.link.console import Console
+from hanbootloader.link.groups import hanboot as hanboot_group
+from hanbootloader.link.groups import image as image_group
+from hanbootloader.store import flash_map, ledger
+from hanbootloader.trust import cell, p256
 
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -448,16 +448,21 @@ def test_every_dependency_is_listed():
 @pytest.mark.parametrize(
     ("part", "may_import"),
     [
-        ("bootloader", {"bootloader"}),
-        ("bootloader/image", {"bootloader.image", "bootloader.compat", "bootloader.reasons"}),
-        ("bootloader/store", {"bootloader.store", "bootloader.compat", "bootloader.reasons"}),
+        ("bootloader", {"hanbootloader"}),
+        *(
+            (
+                f"bootloader/{name}",
+                {f"hanbootloader.{name}", "hanbootloader.compat", "hanbootloader.reasons"},
+            )
+            for name in ("image", "store")
+        ),
         (
             "bootloader/trust",
             {
-                "bootloader.trust",
-                "bootloader.compat",
-                "bootloader.reasons",
-                "bootloader.store.flash",
+                "hanbootloader.trust",
+                "hanbootloader.compat",
+                "hanbootloader.reasons",
+                "hanbootloader.store.flash",
             },
         ),
         ("firmware", set()),
@@ -466,7 +471,7 @@ def test_every_dependency_is_listed():
 def test_who_imports_whom(part, may_import):
     for file in (ROOT / part).rglob("*.py"):
         for name in imported(file):
-            if name.split(".")[0] in ("bootloader", "hanboot", "board", "nor"):
+            if name.split(".")[0] in ("hanbootloader", "hanboot", "board", "nor"):
                 assert any(f"{name}.".startswith(f"{allowed}.") for allowed in may_import), file
 
 

@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 from samples import ROOT
 
-from bootloader import reasons
-from bootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PREDECESSOR
 from hanboot.explain.reasons import REASONS, explain, reasons_markdown
 from hanboot.explain.verdicts import verdict_lines
 from hanboot.explain.versions import device_type_text, hardware_text, version_text
+from hanbootloader import reasons
+from hanbootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PREDECESSOR
 
 
 @dataclasses.dataclass

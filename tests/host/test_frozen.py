@@ -17,11 +17,11 @@ MANIFEST = ROOT / "boards" / "bootloader_manifest.py"
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Paths that are frozen, from the top of the repository."""
+    """Paths that are frozen, below host_tools/."""
     found: list[str] = []
 
     def freeze(folder: str, names: tuple[str, ...], opt: int) -> None:
-        assert Path(folder) == ROOT
+        assert Path(folder) == ROOT / "host_tools"
         found.extend(names)
 
     # as makemanifest.py runs it
@@ -33,16 +33,16 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_device_imports_no_more(frozen: list[str], tmp_path: Path) -> None:
     for name in frozen:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tmp_path / name)
+        shutil.copy(ROOT / "host_tools" / name, tmp_path / name)
     subprocess.run(
-        [device_code.micropython(), "-X", "heapsize=1M", "-c", "from bootloader import boot"],
+        [device_code.micropython(), "-X", "heapsize=1M", "-c", "from hanbootloader import boot"],
         env={"MICROPYPATH": f".frozen:{tmp_path}"},
         check=True,
     )
 
 
 def test_nothing_that_only_hosts_need_is_frozen(frozen: list[str]) -> None:
-    assert "bootloader/boot.py" in frozen
-    assert "bootloader/trust/p256.py" in frozen
+    assert "hanbootloader/boot.py" in frozen
+    assert "hanbootloader/trust/p256.py" in frozen
     assert not [name for name in frozen if "writer" in name]
     assert frozen == sorted(set(frozen))

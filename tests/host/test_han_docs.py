@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bootloader.han import network_time, node, ota_cluster, reason_attributes, zcl
-from bootloader.han.ota_store import Timing
-from bootloader.link.groups import tunnel
-from bootloader.store.han_records import OUTCOMES_MOST
+from hanbootloader.han import network_time, node, ota_cluster, reason_attributes, zcl
+from hanbootloader.han.ota_store import Timing
+from hanbootloader.link.groups import tunnel
+from hanbootloader.store.han_records import OUTCOMES_MOST
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/han.md").read_text(encoding="utf-8")
 FRAMES = re.search(r"^```frames\n(.*?)^```$", PAGE, re.S | re.M)

@@ -16,10 +16,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bootloader import policy, reasons
-from bootloader.image import cbor, cose, manifest, ota, writer
-from bootloader.image.manifest import Manifest
-from bootloader.trust import p256
 from hanboot.errors import BadFile, Refused
 from hanboot.image import ota_file
 from hanboot.image import verify as verification
@@ -33,6 +29,10 @@ from hanboot.image.sign import (
     with_supplier_signature,
 )
 from hanboot.trust import keys
+from hanbootloader import policy, reasons
+from hanbootloader.image import cbor, cose, manifest, ota, writer
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.trust import p256
 
 uint16, uint32 = st.integers(0, 0xFFFF), st.integers(0, 0xFFFFFFFF)
 octets32 = st.binary(min_size=32, max_size=32)

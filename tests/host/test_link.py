@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from bootloader.link import smp
 from hanboot.device.client import Device
 from hanboot.device.records import SlotState
 from hanboot.device.refusal import AnotherDevice, DeviceRefused
@@ -18,6 +17,7 @@ from hanboot.explain.reasons import Reason
 from hanboot.link.smp import NoAnswer, Retries, SmpClient, SmpRefusal
 from hanboot.link.transport import Lost
 from hanboot.testing.fake_transport import FakeClock, FakeTransport, Request, reply
+from hanbootloader.link import smp
 
 HASH, OTHER = b"\x11" * 32, b"\x22" * 32
 VERSION = 0x01010000

@@ -19,7 +19,7 @@ may use is measured in them."""
 
 PATH = (
     ".frozen",
-    str(ROOT),
+    str(ROOT / "host_tools"),  # hanbootloader: the folder bootloader/
     str(ROOT / ".toolchain" / "lib"),  # micropython-unittest
     *(str(ROOT / "boards" / name) for name in ("virtual", "stock", "common", "esp32_model")),
 )

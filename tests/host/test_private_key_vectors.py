@@ -9,8 +9,8 @@ from importlib import resources
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from bootloader.reasons import PEER_KEY, Refused
-from bootloader.trust import gmac, p256, private_key
+from hanbootloader.reasons import PEER_KEY, Refused
+from hanbootloader.trust import gmac, p256, private_key
 
 ECDH = "Protocol/wycheproof/ecdh_secp256r1_ecpoint_test.json"
 

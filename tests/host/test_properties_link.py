@@ -17,11 +17,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from smp import packet
 
-from bootloader.image import cbor, cose, manifest, ota, writer
-from bootloader.image.reader import ImageReader, Sink
-from bootloader.link import frame, smp
-from bootloader.reasons import Refused
-from bootloader.trust.anchors import Cell
+from hanbootloader.image import cbor, cose, manifest, ota, writer
+from hanbootloader.image.reader import ImageReader, Sink
+from hanbootloader.link import frame, smp
+from hanbootloader.reasons import Refused
+from hanbootloader.trust.anchors import Cell
 
 ANY = st.binary(max_size=300)
 UINT16 = st.integers(0, 0xFFFF)

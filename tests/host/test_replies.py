@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from bootloader.trust import anchors
 from hanboot.device import records
 from hanboot.device.records import EventKind, Role, Tier
 from hanboot.errors import LinkError
 from hanboot.explain.reasons import Reason
+from hanbootloader.trust import anchors
 
 HASH = bytes(range(32))
 IDENTITY: dict[str, Any] = {

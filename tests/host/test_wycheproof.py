@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import wycheproof
 
-from bootloader.trust import p256
+from hanbootloader.trust import p256
 
 ROOT = Path(__file__).parents[2]
 MICROPYTHON = ROOT / ".toolchain/bin/micropython"
@@ -20,7 +20,7 @@ MICROPYTHON = ROOT / ".toolchain/bin/micropython"
 # signature and signature. Prints two verdicts for each vector.
 DEVICE_SIDE = """
 import struct, sys
-from bootloader.trust import p256
+from hanbootloader.trust import p256
 file = open(sys.argv[1], "rb")
 while True:
     head = file.read(64 + 4032 + 2)
@@ -62,7 +62,7 @@ def test_on_micropython(groups, tmp_path):
                 file.write(vector.digest + bytes([len(vector.signature)]) + vector.signature)
     run = subprocess.run(
         [MICROPYTHON, script, data],
-        env={**os.environ, "MICROPYPATH": str(ROOT)},
+        env={**os.environ, "MICROPYPATH": str(ROOT / "host_tools")},
         capture_output=True,
         text=True,
         timeout=300,

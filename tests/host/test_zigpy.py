@@ -15,8 +15,8 @@ from zigpy import types as t
 from zigpy.zcl import foundation
 from zigpy.zcl.clusters.general import Ota
 
-from bootloader.han import ota_cluster as ota
-from bootloader.han import zcl
+from hanbootloader.han import ota_cluster as ota
+from hanbootloader.han import zcl
 
 #: our names of the fields, and zigpy's
 NAMES = {

@@ -6,11 +6,11 @@ import pytest
 from home import V1, V11, Home, Household, build, drain
 from ramboard import PowerCut
 
-from bootloader import reasons
-from bootloader.han import key_making, ota_cluster, zcl
-from bootloader.store import ledger
 from hanboot.hub.hub import Frame
 from hanboot.hub.ota import Phase
+from hanbootloader import reasons
+from hanbootloader.han import key_making, ota_cluster, zcl
+from hanbootloader.store import ledger
 
 HOUR, DAY = 3600, 86_400
 

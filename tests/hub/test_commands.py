@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from home import SUPPLIER_EUI, V1, V11, V12, Home, Household, build
 
-from bootloader import reasons
-from bootloader.han.gbcs import clock
-from bootloader.image.cbor import encode as cbor_encode
 from hanboot.gbcs import codec
 from hanboot.hub.ota import Phase
 from hanboot.image.ota_file import Image
+from hanbootloader import reasons
+from hanbootloader.han.gbcs import clock
+from hanbootloader.image.cbor import encode as cbor_encode
 
 HOUR, DAY = 3600, 86_400
 
@@ -198,7 +198,7 @@ class TestOutcomes:
         assert (code, values) == (0x0129, {"version": V1, "response_code": 0})
         message = codec.decode(home.messages[-1][1]).message
         assert message.party == (SUPPLIER_EUI, 5)
-        from bootloader.han.gbcs import mac
+        from hanbootloader.han.gbcs import mac
 
         secret = home.people.broker.agree(home.people.agreement.public)
         assert mac.is_right(secret, message)
@@ -357,7 +357,7 @@ class TestClock:
 
 def test_keys_are_not_in_any_reply(home: Home) -> None:
     """Whatever group 65 and the network say, no private key is in it."""
-    from bootloader.link.console import Console
+    from hanbootloader.link.console import Console
 
     device = home.ppmid()
     device.board.tier = "development"
@@ -365,7 +365,7 @@ def test_keys_are_not_in_any_reply(home: Home) -> None:
     groups = console._dispatcher._groups
     from home import scalar
 
-    from bootloader.link.smp import READ, Request
+    from hanbootloader.link.smp import READ, Request
 
     replies = b""
     for commands in groups.values():

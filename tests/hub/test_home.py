@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 from home import BROKER_EUI, SUPPLIER_EUI, V1, V2, V11, Home, build, eui_of
 
-from bootloader import reasons
-from bootloader.han import ota_cluster, zcl
 from hanboot.gbcs import codec
 from hanboot.hub.air import Weather
 from hanboot.hub.hub import Settings
 from hanboot.hub.ota import Pacing, Phase, TransferEnd
+from hanbootloader import reasons
+from hanbootloader.han import ota_cluster, zcl
 
 HOUR, DAY = 3600, 86_400
 

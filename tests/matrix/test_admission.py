@@ -18,21 +18,21 @@ import ramboard
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from bootloader import policy
-from bootloader.device import Device
-from bootloader.image import cose, ota
-from bootloader.image.manifest import KIND_ROMFS, Manifest
-from bootloader.image.writer import encode_envelope, encode_manifest, to_be_signed
-from bootloader.install import Installer
-from bootloader.reasons import Refused
-from bootloader.store import ledger
-from bootloader.store.slots import SlotWriter
-from bootloader.trust import cell, p256
 from hanboot.explain.reasons import explain
 from hanboot.image import verify
 from hanboot.image.build import assemble
 from hanboot.matrix import oracle
 from hanboot.trust import keys
+from hanbootloader import policy
+from hanbootloader.device import Device
+from hanbootloader.image import cose, ota
+from hanbootloader.image.manifest import KIND_ROMFS, Manifest
+from hanbootloader.image.writer import encode_envelope, encode_manifest, to_be_signed
+from hanbootloader.install import Installer
+from hanbootloader.reasons import Refused
+from hanbootloader.store import ledger
+from hanbootloader.store.slots import SlotWriter
+from hanbootloader.trust import cell, p256
 
 MANUFACTURER, SUPPLIER, STRANGER = keys.generate(), keys.generate(), keys.generate()
 MODEL = (1, 5)

@@ -9,9 +9,6 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from bootloader import policy
-from bootloader.image import ota, writer
-from bootloader.image.manifest import KIND_ROMFS, Manifest
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
 from hanboot.image import ota_file
@@ -22,6 +19,9 @@ from hanboot.image.sign import sign
 from hanboot.matrix import oracle
 from hanboot.matrix.reading import Trust
 from hanboot.trust import keys
+from hanbootloader import policy
+from hanbootloader.image import ota, writer
+from hanbootloader.image.manifest import KIND_ROMFS, Manifest
 
 MANUFACTURER, SUPPLIER, STRANGER = keys.generate(), keys.generate(), keys.generate()
 TRUST = Trust(MANUFACTURER.public, SUPPLIER.public)

@@ -9,10 +9,6 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bootloader import policy
-from bootloader.image import writer
-from bootloader.image.manifest import KIND_ROMFS, Manifest
-from bootloader.reasons import ACCEPTED
 from hanboot.device.records import FirmwareId, Identity, Slot, SlotState, Verdict
 from hanboot.device.refusal import DeviceRefused
 from hanboot.explain.reasons import Reason
@@ -25,6 +21,10 @@ from hanboot.registry.fields import FIELDS
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
+from hanbootloader import policy
+from hanbootloader.image import writer
+from hanbootloader.image.manifest import KIND_ROMFS, Manifest
+from hanbootloader.reasons import ACCEPTED
 
 ROOT = Path(__file__).parent.parent.parent
 WORKED = ROOT / "docs" / "guide" / "registry" / "worked-registry.csv"

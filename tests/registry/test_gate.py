@@ -21,7 +21,6 @@ from registries import (
     same_but,
 )
 
-from bootloader import policy
 from hanboot.errors import LinkError
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
@@ -33,6 +32,7 @@ from hanboot.registry.entry import Model
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.storage.store import Registry
+from hanbootloader import policy
 
 AT = "2026-01-01T00:00:00Z"
 FIRST = make_image(1)

@@ -12,8 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registries import CODE, MODEL, WHY, FakeDevice, digest, entry, fill, make_image, same_but
 
-from bootloader.policy import RunningFirmware, check_pathway
-from bootloader.reasons import ACCEPTED
 from hanboot.errors import BadFile, Refused, WrongUsage
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways import walk
@@ -22,6 +20,8 @@ from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import NoPlan, Plan, plan, plan_between, plan_for_device
 from hanboot.registry.pathways.state import DeviceState, parse_state
 from hanboot.registry.storage.store import Registry
+from hanbootloader.policy import RunningFirmware, check_pathway
+from hanbootloader.reasons import ACCEPTED
 
 DAY = datetime.date(2026, 1, 1)
 

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registries import KEY, entry, fill
 
-from bootloader.image import cbor
 from hanboot.errors import BadFile, Refused
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
+from hanbootloader.image import cbor
 
 NOW = 1_767_225_600.0  # 2026-01-01
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bootloader import reasons
 from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device.client import Device
 from hanboot.device.refusal import DeviceRefused
 from hanboot.device.upgrade import upgrade
 from hanboot.image.ota_file import Image
 from hanboot.trust import keys
+from hanbootloader import reasons
 
 from .conftest import HANGS, Maker, provision_keys
 

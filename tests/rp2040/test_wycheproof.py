@@ -16,8 +16,8 @@ from chip_board import ChipBoard
 from cryptography.hazmat.primitives.asymmetric import ec
 from wycheproof import Group, Vector
 
-from bootloader.trust import p256
 from hanboot.trust import comb
+from hanbootloader.trust import p256
 
 pytestmark = pytest.mark.long
 

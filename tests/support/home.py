@@ -14,27 +14,27 @@ import images
 import ramboard
 from cells import SCOPE
 
-from bootloader import boot, policy
-from bootloader.board import Radio
-from bootloader.han import node as node_module
-from bootloader.han.gbcs import clock, mac
-from bootloader.han.gbcs.message import COMMAND, Message
-from bootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND
-from bootloader.han.node import Node
-from bootloader.han.radio import BROADCAST
-from bootloader.image import manifest, ota, writer
-from bootloader.install import Installer
-from bootloader.reasons import TRIAL_CRASHED
-from bootloader.store import ledger
-from bootloader.store.device_keys import DIGITAL_SIGNATURE as DS
-from bootloader.store.device_keys import KEY_AGREEMENT as KA
-from bootloader.trust import cell as cells
 from hanboot.hub.air import Air, Weather
 from hanboot.hub.hub import EPOCH_S, Frame, Hub, Settings
 from hanboot.hub.ota import Offer
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.trust.keys import PrivateKey, generate
+from hanbootloader import boot, policy
+from hanbootloader.board import Radio
+from hanbootloader.han import node as node_module
+from hanbootloader.han.gbcs import clock, mac
+from hanbootloader.han.gbcs.message import COMMAND, Message
+from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND
+from hanbootloader.han.node import Node
+from hanbootloader.han.radio import BROADCAST
+from hanbootloader.image import manifest, ota, writer
+from hanbootloader.install import Installer
+from hanbootloader.reasons import TRIAL_CRASHED
+from hanbootloader.store import ledger
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE as DS
+from hanbootloader.store.device_keys import KEY_AGREEMENT as KA
+from hanbootloader.trust import cell as cells
 
 SUPPLIER_EUI = bytes.fromhex("90b3d51f30010000")
 BROKER_EUI = bytes.fromhex("90b3d51f30000002")

@@ -1,7 +1,7 @@
 # Times in GBCS messages: GeneralizedTime "YYYYMMDDHHMMSSZ" in DER, the DLMS date-time of twelve
 # octets, and the ZigBee UTC time, seconds since 2000-01-01, that a device counts in.
 
-from bootloader.compat import const
+from hanbootloader.compat import const
 
 # fmt: off
 DATE_TIME_OCTETS = const(12)

@@ -12,9 +12,9 @@
 # A last field may be missing where its kind is | OPTIONAL. No payload is longer than 127 octets, so
 # only the short form of a length occurs.
 
-from bootloader.compat import const
-from bootloader.han.gbcs import clock
-from bootloader.reasons import MESSAGE_PAYLOAD, Refused
+from hanbootloader.compat import const
+from hanbootloader.han.gbcs import clock
+from hanbootloader.reasons import MESSAGE_PAYLOAD, Refused
 
 # fmt: off
 INTEGER  = const(0)

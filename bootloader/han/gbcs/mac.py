@@ -10,9 +10,9 @@
 
 import hashlib
 
-from bootloader.compat import const
-from bootloader.han.gbcs.message import MAC_BYTES, Message
-from bootloader.trust import gmac
+from hanbootloader.compat import const
+from hanbootloader.han.gbcs.message import MAC_BYTES, Message
+from hanbootloader.trust import gmac
 
 # fmt: off
 SECRET_BYTES = const(32)

@@ -18,8 +18,8 @@
 # A length is BER: one octet up to 127, else 81 xx or 82 xxxx. Numbers are big-endian. All of it is
 # read as the fixed template that it is; nothing may follow.
 
-from bootloader.compat import const
-from bootloader.reasons import MESSAGE_FORMAT, Refused
+from hanbootloader.compat import const
+from hanbootloader.reasons import MESSAGE_FORMAT, Refused
 
 # fmt: off
 COMMAND          = const(1)

@@ -6,9 +6,9 @@
 # Two members where no hash follows, else three. The hash is the Manufacturer Image Hash that the
 # device calculated. That a failed verification (0x8F1C) has this layout too is in no public source.
 
-from bootloader.compat import const
-from bootloader.han.gbcs.clock import DATE_TIME_OCTETS
-from bootloader.reasons import MESSAGE_PAYLOAD, Refused
+from hanbootloader.compat import const
+from hanbootloader.han.gbcs.clock import DATE_TIME_OCTETS
+from hanbootloader.reasons import MESSAGE_PAYLOAD, Refused
 
 # fmt: off
 _HASH_BYTES  = const(32)

@@ -1,10 +1,10 @@
 # The firmware messages that a device sends and receives: what each is called, how it is protected
 # and what its payload holds (GBCS 11, use cases CS06, CS08, CS09, CCS08).
 
-from bootloader.compat import const
-from bootloader.han.gbcs import der, receipt
-from bootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE, Message
-from bootloader.reasons import MESSAGE_PAYLOAD, MESSAGE_PROTECTION, MESSAGE_USE_CASE, Refused
+from hanbootloader.compat import const
+from hanbootloader.han.gbcs import der, receipt
+from hanbootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE, Message
+from hanbootloader.reasons import MESSAGE_PAYLOAD, MESSAGE_PROTECTION, MESSAGE_USE_CASE, Refused
 
 # fmt: off
 # protection

@@ -7,14 +7,14 @@
 
 import sys
 
-from bootloader import VERSION
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.install import IDLE, RECEIVING, Installer
-from bootloader.link.smp import EINVAL, Request, SmpError
-from bootloader.reasons import Refused
-from bootloader.store import ledger
-from bootloader.store.ledger import Slot
+from hanbootloader import VERSION
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.install import IDLE, RECEIVING, Installer
+from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.reasons import Refused
+from hanbootloader.store import ledger
+from hanbootloader.store.ledger import Slot
 
 GROUP = const(65)
 REASON_BASE = const(256)  # SMP leaves error codes from here on to their groups

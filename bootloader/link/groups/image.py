@@ -3,12 +3,12 @@
 # Slot 0 is what runs, slot 1 the other. The precise reason of a refusal does not fit the codes of
 # this group: it is mapped to the nearest here, and read in full from group 65.
 
-from bootloader import reasons
-from bootloader.compat import const
-from bootloader.device import Device
-from bootloader.install import Installer
-from bootloader.link.smp import EINVAL, Request, SmpError
-from bootloader.store import ledger
+from hanbootloader import reasons
+from hanbootloader.compat import const
+from hanbootloader.device import Device
+from hanbootloader.install import Installer
+from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.store import ledger
 
 # fmt: off
 GROUP                  = const(1)

@@ -5,11 +5,11 @@
 #
 # A private key is read by no command. Keys are made or written once, before the device is locked.
 
-from bootloader.device import Device
-from bootloader.han.node import Node
-from bootloader.link.smp import EINVAL, Request, SmpError
-from bootloader.reasons import Refused
-from bootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
+from hanbootloader.device import Device
+from hanbootloader.han.node import Node
+from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.reasons import Refused
+from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
 
 REASON_BASE = 256
 _GROUP = 65
@@ -48,7 +48,7 @@ class NetworkCommands:
 
     def _read_keys(self, request: Request):  # type: ignore[no-untyped-def]
         # only here: provisioning needs it, and hardly anything else
-        from bootloader.han import key_making
+        from hanbootloader.han import key_making
 
         usage = request.uint("usage", 0xFF)
         keys = self._device.keys()
@@ -61,7 +61,7 @@ class NetworkCommands:
         }
 
     def _make_keys(self, request: Request):  # type: ignore[no-untyped-def]
-        from bootloader.han import key_making
+        from hanbootloader.han import key_making
 
         entropy, privates = request.byte_string("entropy"), request.fields.get("keys")
         if isinstance(privates, list):

@@ -6,11 +6,11 @@
 import sys
 from binascii import hexlify
 
-from bootloader import VERSION
-from bootloader.board import Board
-from bootloader.compat import const
-from bootloader.link.frame import buffer_bytes
-from bootloader.link.smp import EINVAL, NOTSUP, Request, SmpError
+from hanbootloader import VERSION
+from hanbootloader.board import Board
+from hanbootloader.compat import const
+from hanbootloader.link.frame import buffer_bytes
+from hanbootloader.link.smp import EINVAL, NOTSUP, Request, SmpError
 
 # fmt: off
 GROUP            = const(0)

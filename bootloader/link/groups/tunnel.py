@@ -9,10 +9,10 @@
 #   0  flags: bit 0 a broadcast   1  EUI-64 of the other side (8)   9  cluster (2, little-endian)
 #   11  ZCL frame
 
-from bootloader.board import Radio
-from bootloader.compat import const
-from bootloader.han.radio import BROADCAST, EUI64_BYTES, FRAME_MOST_BYTES
-from bootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.board import Radio
+from hanbootloader.compat import const
+from hanbootloader.han.radio import BROADCAST, EUI64_BYTES, FRAME_MOST_BYTES
+from hanbootloader.link.smp import EINVAL, Request, SmpError
 
 # fmt: off
 GROUP           = const(66)

@@ -5,19 +5,18 @@ So its heap holds what a board's heap holds: on a board the code is frozen into 
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from mpremote.romfs import VfsRomWriter
 
-import bootloader
+from hanboot.boards.bootloader_files import PACKAGE, imports_of
 from hanboot.errors import NoDevice
 from hanboot.image import romfs
 
-ROOT = Path(bootloader.__file__).parent.parent
+ROOT = PACKAGE.parents[1]
 BOARDS = ROOT / "boards"
 VIRTUAL = BOARDS / "virtual"
 COMMON = BOARDS / "common"
@@ -60,52 +59,16 @@ def stock_modules(board: str, chip: str) -> dict[str, Path]:
         name = wanted.pop()
         if name in there and name not in found:
             found[name] = there[name]
-            wanted += _imports(there[name])
+            wanted += imports_of(there[name])
     return found
-
-
-def bootloader_modules() -> list[Path]:
-    """The modules of the bootloader that a device imports, and their packages.
-
-    Found by following every import from `bootloader.boot` on: what is only for tools on a host,
-    writers of formats for instance, is not among them (boards/bootloader_manifest.py).
-    """
-    found: set[Path] = set()
-    wanted = _files_of("bootloader.boot")
-    while wanted:
-        path = wanted.pop()
-        if path not in found:
-            found.add(path)
-            wanted += [file for name in _imports(path) for file in _files_of(name)]
-    return sorted(found)
-
-
-def _files_of(name: str) -> list[Path]:
-    parts = name.split(".")
-    if parts[0] != "bootloader":
-        return []
-    paths = [Path(*parts[:depth], "__init__.py") for depth in range(1, len(parts) + 1)]
-    paths.append(Path(*parts[:-1], f"{parts[-1]}.py"))
-    return (
-        [ROOT / path for path in paths if (ROOT / path).exists()] if "bootloader" in parts else []
-    )
-
-
-def _imports(path: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def compiled(modules: Mapping[str, Path]) -> Path:
     """The ROMFS with the bootloader and a board's `modules`, built if there is none of these."""
-    sources = list(modules.values()) + sorted((ROOT / "bootloader").rglob("*.py"))
+    sources = list(modules.values()) + sorted(PACKAGE.rglob("*.py"))
     digest = hashlib.sha256(repr(sorted(modules)).encode())
     for source in sources:
-        digest.update(str(source.relative_to(ROOT)).encode() + b"\0" + source.read_bytes())
+        digest.update(str(source).encode() + b"\0" + source.read_bytes())
     image = _BUILT / f"{digest.hexdigest()[:16]}.romfs"
     if not image.exists():
         _BUILT.mkdir(parents=True, exist_ok=True)
@@ -120,8 +83,8 @@ def _build(modules: Mapping[str, Path]) -> bytes:
     writer = VfsRomWriter()
     for name, source in sorted(modules.items()):
         writer.mkfile(f"{name}.mpy", romfs.compile_module(f"{name}.py", source))
-    writer.opendir("bootloader")
-    _add(writer, ROOT / "bootloader", "bootloader/")
+    writer.opendir(PACKAGE.name)
+    _add(writer, PACKAGE, f"{PACKAGE.name}/")
     writer.closedir()
     return bytes(writer.finalise())
 

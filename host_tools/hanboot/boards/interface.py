@@ -6,7 +6,7 @@ import ast
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootloader import board
+from hanbootloader import board
 
 _SOURCE = Path(board.__file__)
 

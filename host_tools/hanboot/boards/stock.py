@@ -11,7 +11,8 @@ from pathlib import Path
 
 from hanboot.boards import device_code
 from hanboot.boards import flashing as flash
-from hanboot.boards.device_code import BOARDS, ROOT
+from hanboot.boards.bootloader_files import PACKAGE, bootloader_modules
+from hanboot.boards.device_code import BOARDS
 from hanboot.boards.prompt import Failed, Prompt
 from hanboot.device.client import Device
 from hanboot.device.records import Identity, Tier
@@ -163,8 +164,8 @@ def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> di
     """What goes on the board, by path; main.py last, for it makes the rest count."""
     board = "esp32_stock" if has_partitions else "stock"
     modules = {f"{name}.py": path for name, path in device_code.stock_modules(board, chip).items()}
-    for path in device_code.bootloader_modules():
-        modules[str(path.relative_to(ROOT))] = path
+    for path in bootloader_modules():
+        modules[str(path.relative_to(PACKAGE.parent))] = path
     found = {
         f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)
         for name, path in modules.items()

@@ -6,10 +6,10 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-from bootloader.store import flash_map
 from hanboot.boards import device_code
 from hanboot.boards.process import FLASH_BYTES, ROLES, BoardProcess, run_until_stopped
 from hanboot.errors import BadFile
+from hanbootloader.store import flash_map
 
 __all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
 

@@ -8,8 +8,6 @@ import click
 from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
-from bootloader.han.gbcs import clock
-from bootloader.trust import cell
 from hanboot import files
 from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
@@ -31,6 +29,8 @@ from hanboot.device.records import Identity
 from hanboot.errors import Refused
 from hanboot.link import usb
 from hanboot.trust import keys
+from hanbootloader.han.gbcs import clock
+from hanbootloader.trust import cell
 
 
 @click.group()

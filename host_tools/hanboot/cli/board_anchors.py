@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from bootloader.reasons import ANCHORS_LOCKED
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.connection import connect
 from hanboot.cli.output import Out, json_option
@@ -24,6 +23,7 @@ from hanboot.device.refusal import DeviceRefused
 from hanboot.errors import Refused
 from hanboot.trust import successor
 from hanboot.trust.successor import Successor
+from hanbootloader.reasons import ANCHORS_LOCKED
 
 
 @click.group()

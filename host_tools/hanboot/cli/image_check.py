@@ -9,7 +9,6 @@ from pathlib import Path
 
 import click
 
-from bootloader.image.manifest import Manifest
 from hanboot import errors
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
 from hanboot.cli.output import Out, json_option
@@ -21,6 +20,7 @@ from hanboot.image import verify as verification
 from hanboot.image.describe import describe, header_text
 from hanboot.image.ota_file import Image, Layout
 from hanboot.trust import keys
+from hanbootloader.image.manifest import Manifest
 
 
 @click.command()

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootloader.trust import cell
 from hanboot import files
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option, passphrase_asker, passphrase_option
 from hanboot.trust import keys as library
+from hanbootloader.trust import cell
 
 if TYPE_CHECKING:
     from hanboot.device.provisioning import AnchorKey

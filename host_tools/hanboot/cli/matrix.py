@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bootloader.policy import DEVICE_TYPES
-from bootloader.trust import cell
 from hanboot import files
 from hanboot.boards import local, virtual
 from hanboot.cli.arguments import FilePath
@@ -29,6 +27,8 @@ from hanboot.matrix.reading import Trust
 from hanboot.matrix.virtual import VirtualMatrix
 from hanboot.matrix.walk import DeviceWalk
 from hanboot.trust import keys
+from hanbootloader.policy import DEVICE_TYPES
+from hanbootloader.trust import cell
 
 if TYPE_CHECKING:
     from hanboot.inventory.gate import Sending

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from bootloader.han.gbcs import clock, mac, message
-from bootloader.han.gbcs.message import Message
-from bootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND
 from hanboot.dcc import refusals
 from hanboot.dcc.refusals import RequestRefused
 from hanboot.duis.identifiers import RequestID
@@ -12,6 +9,9 @@ from hanboot.gbcs.codec import Decoded
 from hanboot.gbcs.host_use_cases import ECS52_COMMAND
 from hanboot.trust.keys import PrivateKey
 from hanboot.trust.smki.certificate import Certificate
+from hanbootloader.han.gbcs import clock, mac, message
+from hanbootloader.han.gbcs.message import Message
+from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND
 
 #: GBCS version of the pre-commands that are made here.
 GBCS_VERSION = "4.3"

@@ -13,7 +13,6 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bootloader.han.gbcs import message, use_cases
 from hanboot.dcc import journal
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import certificates_of, find_assignments
@@ -29,6 +28,7 @@ from hanboot.inventory.devices import find_devices
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION
 from hanboot.trust.smki.certificate import eui_text
+from hanbootloader.han.gbcs import message, use_cases
 
 _log = logging.getLogger(__name__)
 

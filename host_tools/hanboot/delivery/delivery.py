@@ -17,11 +17,11 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from bootloader import reasons
-from bootloader.image import ota, writer
 from hanboot.errors import BadFile, Refused
 from hanboot.explain.versions import version_text
 from hanboot.trust.keys import PublicKey
+from hanbootloader import reasons
+from hanbootloader.image import ota, writer
 
 HASH_BYTES = 32
 SIGNATURE_BYTES = 64

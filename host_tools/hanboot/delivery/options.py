@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from bootloader import reasons
-from bootloader.image import ota, writer
 from hanboot import files
 from hanboot.delivery.delivery import SIGNATURE_BYTES, Delivery
 from hanboot.errors import BadFile
+from hanbootloader import reasons
+from hanbootloader.image import ota, writer
 
 Option = Literal[1, 2, 3]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import functools
 
-from bootloader import reasons
-from bootloader.image import ota, writer
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device.refusal import DeviceRefused
 from hanboot.device.upgrade import start
 from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image
+from hanbootloader import reasons
+from hanbootloader.image import ota, writer
 
 _REFUSED_WITHIN = 4096
 

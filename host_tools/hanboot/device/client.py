@@ -9,9 +9,6 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
-from bootloader.link import smp
-from bootloader.link.groups import hanboot as hanboot_group
-from bootloader.link.groups import image as image_group
 from hanboot.device import records
 from hanboot.device.records import (
     AnchorCell,
@@ -30,6 +27,9 @@ from hanboot.link.line import MESSAGE_BYTES, Line, MessageSize, message_bytes
 from hanboot.link.serial import BAUD, SerialTransport
 from hanboot.link.smp import Fields, NoAnswer, Retries, SmpClient, SmpRefusal
 from hanboot.link.transport import Lost, Transport
+from hanbootloader.link import smp
+from hanbootloader.link.groups import hanboot as hanboot_group
+from hanbootloader.link.groups import image as image_group
 
 if TYPE_CHECKING:
     from typing import Self
@@ -406,7 +406,7 @@ class Device:
         """Has the device take a trust anchor cell; it computes the comb table itself.
 
         Args:
-            head: as `bootloader.trust.cell.encode_head` makes it.
+            head: as `hanbootloader.trust.cell.encode_head` makes it.
             signature: of a cell that is held, r || s, once the device is provisioned.
 
         Returns:

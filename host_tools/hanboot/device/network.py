@@ -6,13 +6,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader.link import smp
-from bootloader.link.groups import hanboot as group
 from hanboot.device.client import Device
 from hanboot.errors import LinkError, Refused
 from hanboot.explain.reasons import Reason, explain
 from hanboot.link.smp import Fields, Retries, SmpRefusal
 from hanboot.trust.keys import PrivateKey
+from hanbootloader.link import smp
+from hanbootloader.link.groups import hanboot as group
 
 _STATE, _KEYS = 7, 8
 _ENTROPY_BYTES = 32

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootloader.reasons import ANCHORS_LOCKED
-from bootloader.trust import cell
 from hanboot import files
 from hanboot.device.client import Device
 from hanboot.device.records import ROLE_NAMES, AnchorCell
@@ -16,6 +14,8 @@ from hanboot.errors import BadFile, Refused
 from hanboot.trust import comb, keys
 from hanboot.trust.keys import PublicKey
 from hanboot.trust.smki.certificate import load as load_certificate
+from hanbootloader.reasons import ANCHORS_LOCKED
+from hanbootloader.trust import cell
 
 WRITTEN = "written"
 WAS_THERE = "was there already"

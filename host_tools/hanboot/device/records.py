@@ -10,10 +10,10 @@ import enum
 from dataclasses import dataclass, field
 from typing import Any
 
-from bootloader import policy
-from bootloader.trust import cell
 from hanboot.device.reply import Reply
 from hanboot.explain.reasons import Reason, explain
+from hanbootloader import policy
+from hanbootloader.trust import cell
 
 #: A device keeps two slots; a later one may have more.
 _SLOTS_MOST = 16
@@ -59,7 +59,7 @@ class Role(enum.StrEnum):
     IHD = "ihd"
 
 
-# bootloader.policy knows each by the same name
+# hanbootloader.policy knows each by the same name
 _ROLES = {policy.DEVICE_TYPES[role]: role for role in Role}
 
 
@@ -131,7 +131,7 @@ class Identity:
         board: its name, for people; nothing is decided by it.
         serial: 8 octets (EUI-64).
         manufacturer_code, image_type, hardware_version: what an image must fit (GBCS 11.2.2).
-        device_type: as `bootloader.policy` numbers them.
+        device_type: as `hanbootloader.policy` numbers them.
         slot_bytes: octets of a slot.
         security_counter: lowest that an image may carry.
         provisioned: whether it has trust anchors.
@@ -201,7 +201,7 @@ class Verdict:
 
     Attributes:
         reason: the number; `Reason.ACCEPTED` is 0.
-        offset: where it was found, as `bootloader.reasons.Refused` counts it; -1 for nowhere.
+        offset: where it was found, as `hanbootloader.reasons.Refused` counts it; -1 for nowhere.
         offered: the image.
         running: what ran then.
         minimum_base_version: of the image.

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import datetime
 
-from bootloader.han.gbcs import clock
-from bootloader.han.gbcs.use_cases import CS06_COMMAND
 from hanboot.duis import requests
 from hanboot.duis.describe import body_of, child, command_of
 from hanboot.duis.identifiers import RequestID
@@ -20,6 +18,8 @@ from hanboot.gbcs import document, protection
 from hanboot.gbcs.codec import Decoded
 from hanboot.trust.keys import PrivateKey
 from hanboot.trust.smki.certificate import eui_text
+from hanbootloader.han.gbcs import clock
+from hanbootloader.han.gbcs.use_cases import CS06_COMMAND
 
 
 def compare(request: Element, response: Element) -> Decoded:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bootloader import reasons
-from bootloader.image import manifest, ota
+from hanbootloader import reasons
+from hanbootloader.image import manifest, ota
 
 #: Fields of the OTA Header, ZCL 11.4.2 and GBCS 11.2.2: (offset, octets, name)
 HEADER_FIELDS = (
@@ -57,7 +57,7 @@ def place_of(reason: int, offset: int) -> str:
     """Where `reason` was found: offset, field and clause; empty where it concerns no one place.
 
     Args:
-        offset: as `bootloader.reasons.Refused` carries it with `reason`.
+        offset: as `hanbootloader.reasons.Refused` carries it with `reason`.
     """
     if offset < 0:
         return ""

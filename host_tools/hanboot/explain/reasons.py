@@ -1,6 +1,6 @@
 """What a reason code means and what to do about it, in words.
 
-The device keeps and sends the codes of `bootloader.reasons`; their texts stand here, once. The
+The device keeps and sends the codes of `hanbootloader.reasons`; their texts stand here, once. The
 table in docs/reference/decisions.md is `reasons_markdown()`.
 """
 
@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
-from bootloader import reasons
+from hanbootloader import reasons
 
 
 class Reason(enum.IntEnum):
-    """Why an image was refused, or `ACCEPTED`: the numbers of `bootloader.reasons`.
+    """Why an image was refused, or `ACCEPTED`: the numbers of `hanbootloader.reasons`.
 
     A number that this version does not know, of a newer device, is a member of its own.
 
@@ -115,7 +115,7 @@ class Explanation:
     """One reason code in words.
 
     Attributes:
-        code: the number, as in `bootloader.reasons`.
+        code: the number, as in `hanbootloader.reasons`.
         name: the same in words, e.g. "not-a-predecessor".
         meaning: what was found, one line.
         remedy: what to do, one line.
@@ -133,7 +133,7 @@ _BUILD_AGAIN = "fetch or build the image again"
 _THIS_DEVICE = "check that the image is for this device"
 _MANUFACTURER = "ask the manufacturer for a well-formed image"
 
-# name in bootloader.reasons: (meaning, remedy, outcome)
+# name in hanbootloader.reasons: (meaning, remedy, outcome)
 _TEXTS = {
     "ACCEPTED": (
         "the image verifies and may follow what runs",
@@ -440,7 +440,7 @@ def _explanations() -> dict[int, Explanation]:
     return {reason: Explanation(reason, reason.label, *_TEXTS[reason.name]) for reason in Reason}
 
 
-#: Every reason code of `bootloader.reasons`, in its order there.
+#: Every reason code of `hanbootloader.reasons`, in its order there.
 REASONS = _explanations()
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from bootloader import policy, reasons
 from hanboot.explain.fields import place_of
 from hanboot.explain.reasons import Explanation, explain
 from hanboot.explain.versions import version_text
+from hanbootloader import policy, reasons
 
 
 class _Firmware(Protocol):

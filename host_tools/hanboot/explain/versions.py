@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootloader import policy
+from hanbootloader import policy
 
 
 def version_text(file_version: int) -> str:

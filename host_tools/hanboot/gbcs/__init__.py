@@ -1,4 +1,4 @@
 """GBCS messages of the firmware use cases: read, shown, verified, signed.
 
-What a device speaks too is in `bootloader.han.gbcs`; here is what only the other side needs.
+What a device speaks too is in `hanbootloader.han.gbcs`; here is what only the other side needs.
 """

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootloader import reasons
-from bootloader.han.gbcs import message, use_cases
-from bootloader.han.gbcs.message import Message
-from bootloader.han.gbcs.use_cases import UseCase
 from hanboot import files
 from hanboot.errors import BadFile
 from hanboot.explain.reasons import explain
 from hanboot.gbcs import host_use_cases
+from hanbootloader import reasons
+from hanbootloader.han.gbcs import message, use_cases
+from hanbootloader.han.gbcs.message import Message
+from hanbootloader.han.gbcs.use_cases import UseCase
 
 _HEX = re.compile(rb"[0-9A-Fa-f\s]+")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from bootloader.han.gbcs import clock
-from bootloader.han.gbcs.message import COMMAND, Message
-from bootloader.han.gbcs.use_cases import UseCase
 from hanboot.errors import BadFile
 from hanboot.gbcs import host_use_cases
 from hanboot.gbcs.codec import KINDS, Decoded
 from hanboot.trust.smki.certificate import eui_text, parse_eui
+from hanbootloader.han.gbcs import clock
+from hanbootloader.han.gbcs.message import COMMAND, Message
+from hanbootloader.han.gbcs.use_cases import UseCase
 
 #: activateImageResponseCode and its like, by use case and kind (GBCS 11.5 to 11.9)
 _RESPONSES: dict[str, tuple[str, ...]] = {

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bootloader.han.gbcs import clock, use_cases
-from bootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE
-from bootloader.han.gbcs.use_cases import MACED, SIGNED, UseCase
-from bootloader.reasons import MESSAGE_PAYLOAD, Refused
+from hanbootloader.han.gbcs import clock, use_cases
+from hanbootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE
+from hanbootloader.han.gbcs.use_cases import MACED, SIGNED, UseCase
+from hanbootloader.reasons import MESSAGE_PAYLOAD, Refused
 
 Values = dict[str, Any]
 #: Octets of the values, in the template's form that they call for.

@@ -10,13 +10,13 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from bootloader.han.gbcs import mac, message, use_cases
-from bootloader.han.gbcs.message import Message
 from hanboot.errors import Refused, WrongUsage
 from hanboot.gbcs.codec import Decoded
 from hanboot.trust.keys import PrivateKey, PublicKey, matching_signature
 from hanboot.trust.smki.certificate import BROKER, SUPPLIER, Certificate, eui_text, role_text
 from hanboot.trust.smki.validation import validity_text
+from hanbootloader.han.gbcs import mac, message, use_cases
+from hanbootloader.han.gbcs.message import Message
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import threading
 import time
 from collections.abc import Callable
 
-from bootloader.han.radio import BROADCAST
-from bootloader.link.groups import tunnel
 from hanboot.device.client import Device
 from hanboot.errors import HanbootError, LinkError
 from hanboot.hub.air import Air, Weather
 from hanboot.hub.hub import Frame, Hub
 from hanboot.link.smp import SmpRefusal
+from hanbootloader.han.radio import BROADCAST
+from hanbootloader.link.groups import tunnel
 
 _BUSY_S = 0.002  # between two exchanges while frames flow
 _IDLE_S = 0.1

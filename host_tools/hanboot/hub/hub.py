@@ -7,12 +7,12 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bootloader.han import ota_cluster, zcl
-from bootloader.han.tunneling import TO_SERVER
 from hanboot.hub import transfer_alert
 from hanboot.hub.ota import DeviceState, Offer, OtaServer, Pacing, Phase, TransferEnd
 from hanboot.hub.post import Mailbox
 from hanboot.trust.keys import PrivateKey
+from hanbootloader.han import ota_cluster, zcl
+from hanbootloader.han.tunneling import TO_SERVER
 
 #: 2000-01-01 00:00 UTC in Unix time: the ZigBee epoch (ZCL8 2.6.2.20).
 EPOCH_S = 946_684_800

@@ -10,9 +10,9 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from bootloader.han import ota_cluster, zcl
-from bootloader.han.ota_cluster import WAIT_FOR_ACTIVATION
 from hanboot.image.ota_file import Image
+from hanbootloader.han import ota_cluster, zcl
+from hanbootloader.han.ota_cluster import WAIT_FOR_ACTIVATION
 
 #: Activate as soon as the image is there.
 NOW = 0

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 
-from bootloader.han import zcl
-from bootloader.han.tunneling import TO_CLIENT, encode_transfer, parse_transfer
+from hanbootloader.han import zcl
+from hanbootloader.han.tunneling import TO_CLIENT, encode_transfer, parse_transfer
 
 _RESEND_S = 2.0
 _RESEND_MOST_S = 120.0

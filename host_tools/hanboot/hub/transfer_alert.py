@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bootloader.han.gbcs import clock
-from bootloader.han.gbcs.message import ALERT, Message
-from bootloader.han.gbcs.use_cases import CCS08_ALERT, TRANSFERRED
 from hanboot.hub.ota import TransferEnd
 from hanboot.trust.keys import PrivateKey
+from hanbootloader.han.gbcs import clock
+from hanbootloader.han.gbcs.message import ALERT, Message
+from hanbootloader.han.gbcs.use_cases import CCS08_ALERT, TRANSFERRED
 
 
 def make(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from bootloader.image import cose, ota, writer
-from bootloader.image.manifest import Manifest, padding_bytes
 from hanboot.image import romfs
 from hanboot.image.ota_file import UNSIGNED, Image
 from hanboot.image.release import Release, cannot_be_built
 from hanboot.trust import keys
+from hanbootloader.image import cose, ota, writer
+from hanbootloader.image.manifest import Manifest, padding_bytes
 
 
 def unsigned(to_be_signed: bytes) -> bytes:
@@ -59,7 +59,7 @@ def assemble(manifest: Manifest, envelope: bytes, payload: bytes, header_string:
 
     Args:
         manifest: whose values the OTA Header gets.
-        envelope: COSE_Sign1, as `bootloader.image.writer.encode_envelope` makes it.
+        envelope: COSE_Sign1, as `hanbootloader.image.writer.encode_envelope` makes it.
         payload: what follows.
         header_string: at most 32 octets, free text.
     """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from bootloader.image import ota
-from bootloader.image.manifest import OUR_FORMAT, Manifest
 from hanboot.image.ota_file import Image
+from hanbootloader.image import ota
+from hanbootloader.image.manifest import OUR_FORMAT, Manifest
 
 
 def describe(image: Image) -> dict[str, Any]:

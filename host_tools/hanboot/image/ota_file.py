@@ -13,14 +13,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from bootloader import policy, reasons
-from bootloader.image import cose, ota
-from bootloader.image.manifest import Manifest
-from bootloader.image.reader import ImageReader, Sink
 from hanboot import files
 from hanboot.errors import BadFile
 from hanboot.explain.fields import HEADER_FIELDS, place_of
 from hanboot.explain.reasons import explain
+from hanbootloader import policy, reasons
+from hanbootloader.image import cose, ota
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.image.reader import ImageReader, Sink
 
 #: How an image that is not ours ends: with a trailer (GBCS 11.2.3) or without.
 Layout = Literal["signed", "unsigned"]

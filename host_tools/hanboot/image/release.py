@@ -10,9 +10,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootloader import policy, reasons
-from bootloader.image import manifest, writer
-from bootloader.image.manifest import KIND_ROMFS, Manifest
 from hanboot import toml_file
 from hanboot.errors import BadFile
 from hanboot.explain.fields import MANIFEST_FIELDS
@@ -20,6 +17,9 @@ from hanboot.explain.versions import version_text
 from hanboot.image import romfs
 from hanboot.image.ota_file import Image
 from hanboot.toml_file import Table
+from hanbootloader import policy, reasons
+from hanbootloader.image import manifest, writer
+from hanbootloader.image.manifest import KIND_ROMFS, Manifest
 
 _log = logging.getLogger(__name__)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from bootloader import reasons
-from bootloader.image import cose, ota, writer
 from hanboot.errors import Refused
 from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image
 from hanboot.trust.keys import PrivateKey, canonical_signature
+from hanbootloader import reasons
+from hanbootloader.image import cose, ota, writer
 
 
 def manufacturer_to_sign(image: Image) -> bytes:

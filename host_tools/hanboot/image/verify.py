@@ -9,22 +9,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader import policy, reasons
-from bootloader.admission import Admission, Keys, Recipient, Target
-from bootloader.image import cose, ota
-from bootloader.image.manifest import Manifest
 from hanboot.errors import Refused
 from hanboot.explain.fields import place_of
 from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image, fitting_device
 from hanboot.trust.keys import PublicKey
+from hanbootloader import policy, reasons
+from hanbootloader.admission import Admission, Keys, Recipient, Target
+from hanbootloader.image import cose, ota
+from hanbootloader.image.manifest import Manifest
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a device decides. offset: as `bootloader.reasons.Refused` counts it."""
+    """What a device decides. offset: as `hanbootloader.reasons.Refused` counts it."""
 
     reason: int
     offset: int = -1

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader import reasons
 from hanboot.device.client import Progress, no_progress
 from hanboot.device.records import FirmwareId, Identity
 from hanboot.device.refusal import DeviceRefused
@@ -26,6 +25,7 @@ from hanboot.inventory.reports import Report
 from hanboot.registry.pathways.remedy import way_to_refused
 from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Registry
+from hanbootloader import reasons
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootloader.link.frame import CHUNK_BYTES
+from hanbootloader.link.frame import CHUNK_BYTES
 
 #: Bytes of a full line: two of a marker, base64 of CHUNK_BYTES, and its end.
 LINE_BYTES = 2 + CHUNK_BYTES // 3 * 4 + 1

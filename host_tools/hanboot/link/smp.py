@@ -1,6 +1,6 @@
 """An SMP client: one request at a time, repeated where a reply is lost.
 
-Frames and headers are the device's own code (`bootloader.link`).
+Frames and headers are the device's own code (`hanbootloader.link`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader.image import cbor
-from bootloader.link import frame, smp
-from bootloader.reasons import Refused
 from hanboot.errors import LinkError
 from hanboot.link.deadline import Clock, Deadline
 from hanboot.link.line import Line
 from hanboot.link.transport import Transport
+from hanbootloader.image import cbor
+from hanbootloader.link import frame, smp
+from hanbootloader.reasons import Refused
 
 #: What a request that the device answers at once may take. The first octets of an upload and a
 #: new trust anchor make it erase flash, which is well within.

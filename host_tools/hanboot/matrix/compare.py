@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from bootloader import policy
 from hanboot.device.client import Device
 from hanboot.device.records import Identity
 from hanboot.device.refusal import DeviceRefused
@@ -17,6 +16,7 @@ from hanboot.image import verify as verification
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Release, Situation
 from hanboot.matrix.reading import Trust
+from hanbootloader import policy
 
 NO_ANSWER = "no answer"
 

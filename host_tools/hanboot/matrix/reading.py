@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from bootloader.image import writer
 from hanboot.image.ota_file import Image
 from hanboot.image.sign import manufacturer_to_sign
 from hanboot.matrix.oracle import Offer, Rules
 from hanboot.trust.keys import PublicKey
+from hanbootloader.image import writer
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootloader import reasons
 from hanboot.boards.esp32.model import Esp32Board
 from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
@@ -26,6 +25,7 @@ from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation
 from hanboot.matrix.compare import Place, offer, play, state_of
 from hanboot.matrix.reading import Trust
+from hanbootloader import reasons
 
 _TRIAL_MS = 10_000
 _TRIAL_STARTS = 3  # docs/reference/decisions.md, Trial

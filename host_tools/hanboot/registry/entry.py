@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple, get_args
 
-from bootloader.image.manifest import KIND_ROMFS, Manifest
-from bootloader.policy import RunningFirmware
+from hanbootloader.image.manifest import KIND_ROMFS, Manifest
+from hanbootloader.policy import RunningFirmware
 
 #: What MP231 covers, and IHD for our own use; CH is a Communications Hub of either SMETS.
 DeviceType = Literal["ESME", "GSME", "HCALCS", "SAPC", "PPMID", "CH", "IHD"]

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader.image import cbor
-from bootloader.link import frame, smp
 from hanboot.errors import NoDevice
 from hanboot.link.transport import Lost, Transport
+from hanbootloader.image import cbor
+from hanbootloader.link import frame, smp
 
 Fields = dict[str, Any]
 

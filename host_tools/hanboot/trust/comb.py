@@ -1,6 +1,6 @@
 """Comb tables: what lets a device verify a P-256 signature quickly.
 
-`bootloader.trust.p256` explains the comb and supplies the arithmetic. `python -m hanboot.comb`
+`hanbootloader.trust.p256` explains the comb and supplies the arithmetic. `python -m hanboot.comb`
 writes bootloader/trust/generator.py, the table of the curve's generator, anew.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bootloader.trust import generator, p256
+from hanbootloader.trust import generator, p256
 
 GENERATOR_ROWS = 6
 """Rows of the generator's table: 4032 octets of the device's flash, frozen into its firmware."""

@@ -28,9 +28,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     encode_dss_signature,
 )
 
-from bootloader.trust import p256
 from hanboot import files
 from hanboot.errors import BadFile, Refused
+from hanbootloader.trust import p256
 
 KID_BYTES = 8
 SIGNATURE_BYTES = 64

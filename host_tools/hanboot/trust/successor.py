@@ -11,12 +11,12 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootloader.reasons import Refused as CellRefused
-from bootloader.trust import cell
-from bootloader.trust.p256 import is_public_key
 from hanboot import files
 from hanboot.errors import BadFile
 from hanboot.trust.keys import SIGNATURE_BYTES, PrivateKey, PublicKey
+from hanbootloader.reasons import Refused as CellRefused
+from hanbootloader.trust import cell
+from hanbootloader.trust.p256 import is_public_key
 
 FILE_BYTES = cell.HEAD_BYTES + SIGNATURE_BYTES
 

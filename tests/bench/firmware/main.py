@@ -11,7 +11,7 @@ import _bench
 from signature import DIGEST, KEY, SIGNATURE, TABLE
 
 from board import Board
-from bootloader.trust import p256
+from hanbootloader.trust import p256
 
 # emulated time is counted in cycles: it repeats but for what interrupts cost
 _TIMES = 2
@@ -95,7 +95,7 @@ if what in ("arithmetic", "verify"):
     except Exception as error:
         sys.print_exception(error)
 elif what == "heap":
-    from bootloader import boot
+    from hanbootloader import boot
 
     boot.run(MeasuredBoard())
 board.reset()

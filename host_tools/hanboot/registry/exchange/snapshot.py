@@ -18,13 +18,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootloader.image import cbor, writer
-from bootloader.reasons import Refused as Malformed
 from hanboot import files
 from hanboot.errors import BadFile, Refused
 from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
 from hanboot.registry.storage.store import Registry
 from hanboot.trust.keys import SIGNATURE_BYTES, PublicKey
+from hanbootloader.image import cbor, writer
+from hanbootloader.reasons import Refused as Malformed
 
 #: 100,000 entries are 9 MB.
 SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024

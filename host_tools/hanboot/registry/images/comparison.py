@@ -13,9 +13,6 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from bootloader.image.manifest import Manifest
-from bootloader.policy import check_pathway
-from bootloader.reasons import ACCEPTED
 from hanboot.errors import Refused
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import hardware_text
@@ -26,6 +23,9 @@ from hanboot.registry.pathways.graph import Pathways, Predecessor
 from hanboot.registry.pathways.plan import name
 from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.schema import ENTRY
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.policy import check_pathway
+from hanbootloader.reasons import ACCEPTED
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from bootloader.image.manifest import Manifest
 from hanboot.errors import Refused, WrongUsage
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
@@ -24,6 +23,7 @@ from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import Registry, Writer
+from hanbootloader.image.manifest import Manifest
 
 # --- submit and check
 

@@ -1,7 +1,7 @@
 """Which entry of a model may follow which, as the device would decide.
 
 An entry's row, its predecessors resolved from CPL Entry IDs to (File Version, Manufacturer Image
-Hash), is the manifest that its image must carry; `bootloader.policy.check_pathway` decides on it
+Hash), is the manifest that its image must carry; `hanbootloader.policy.check_pathway` decides on it
 just as on a device. There is no second copy of the rules here: what is looked up by version before
 is only a choice of whom to ask about.
 
@@ -18,10 +18,10 @@ from typing import Any
 
 import networkx as nx
 
-from bootloader.image.manifest import Manifest
-from bootloader.policy import RunningFirmware, check_pathway
-from bootloader.reasons import ACCEPTED
 from hanboot.registry.entry import Entry, Model
+from hanbootloader.image.manifest import Manifest
+from hanbootloader.policy import RunningFirmware, check_pathway
+from hanbootloader.reasons import ACCEPTED
 
 #: A predecessor as a manifest holds it.
 Predecessor = tuple[int, bytes | None, str | None]

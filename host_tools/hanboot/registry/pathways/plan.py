@@ -14,14 +14,14 @@ from typing import Any
 
 import networkx as nx
 
-from bootloader import reasons
-from bootloader.policy import RunningFirmware
 from hanboot.errors import Refused
 from hanboot.explain.reasons import explain
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.storage.store import Registry
+from hanbootloader import reasons
+from hanbootloader.policy import RunningFirmware
 
 LATEST = "latest"
 

@@ -10,13 +10,13 @@ import datetime
 from dataclasses import dataclass
 from typing import Any
 
-from bootloader import policy, reasons
 from hanboot.device.records import FirmwareId, Identity, Verdict
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import NoPlan, Plan, load_pathways, name, plan
 from hanboot.registry.pathways.state import state_of
 from hanboot.registry.storage.store import Registry
+from hanbootloader import policy, reasons
 
 #: Refusals that another order may avoid.
 _ORDER = (*policy.PATHWAY, reasons.SECURITY_COUNTER)

@@ -1,0 +1,48 @@
+"""Which modules of the bootloader a device imports: what is frozen, and what is deployed."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import hanbootloader
+
+#: The device's own code, in a folder of the name that it imports itself by, here as on a device.
+PACKAGE = Path(hanbootloader.__file__).parent
+
+
+def bootloader_modules() -> list[Path]:
+    """The modules of the bootloader that a device imports, and their packages.
+
+    Found by following every import from `hanbootloader.boot` on: what is only for tools on a host,
+    writers of formats for instance, is not among them.
+    """
+    found: set[Path] = set()
+    wanted = _files(f"{PACKAGE.name}.boot")
+    while wanted:
+        path = wanted.pop()
+        if path not in found:
+            found.add(path)
+            wanted += [file for name in imports_of(path) for file in _files(name)]
+    return sorted(found)
+
+
+def _files(name: str) -> list[Path]:
+    """Files of the module `name` and of the packages around it; none if it is not ours."""
+    package, *parts = name.split(".")
+    if package != PACKAGE.name:
+        return []
+    paths = [PACKAGE.joinpath(*parts[:depth], "__init__.py") for depth in range(len(parts) + 1)]
+    paths.append(PACKAGE.joinpath(*parts).with_suffix(".py"))
+    return [path for path in paths if path.exists()]
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every name that could be a module, wherever in the source it is imported."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
