@@ -25,8 +25,11 @@ setup: $(VENV) $(UNITTEST) ## Make .venv and bring MicroPython
 
 # programs that give tests a second opinion, and what runs them
 WITNESSES := .toolchain/witnesses
-setup-witnesses: $(VENV) ## Bring the programs that tests compare with (npm)
-	@command -v npm >/dev/null || { apt-get update -qq && apt-get install -qq -y npm >/dev/null; }
+# Debian packages: a test that needs one is skipped without it, and fails in CI
+WITNESS_PACKAGES := npm postgresql
+setup-witnesses: $(VENV) ## Bring the programs that tests compare with (Debian packages, npm)
+	@dpkg -s $(WITNESS_PACKAGES) >/dev/null 2>&1 || { \
+		apt-get update -qq && apt-get install -qq -y $(WITNESS_PACKAGES) >/dev/null; }
 	@mkdir -p $(WITNESSES)
 	@cmp -s tests/chain/witnesses/package-lock.json $(WITNESSES)/package-lock.json || { \
 		cp tests/chain/witnesses/package*.json $(WITNESSES)/ && \

@@ -96,7 +96,7 @@ GOOD = ["0000000000000001", "PPMID", "FFF0", "00050100", "00000001"]
 
 def test_devices_from_a_file(inventory: Inventory, tmp_path: Path) -> None:
     rows = [HEADINGS, GOOD, ["00-00-00-00-00-00-00-02", *GOOD[1:]]]
-    assert enrolment.add_file(inventory, write_rows(tmp_path / "d.csv", rows)) == 2
+    assert enrolment.add_file(inventory, write_rows(tmp_path / "d.csv", rows)).added == 2
     assert next(iter(inventory.devices())) == device(1, image_hash=None)
 
 
@@ -107,7 +107,7 @@ def test_a_faulty_device_file(inventory: Inventory, tmp_path: Path, at: int, tex
     faults: list[object] = []
     path = write_rows(tmp_path / "d.csv", [HEADINGS, GOOD, bad])
     with pytest.raises(BadFile):
-        enrolment.add_file(inventory, path, faults.append)
+        enrolment.add_file(inventory, path, on_fault=faults.append)
     assert str(faults[0]).startswith(f"{'ABCDE'[at]}3 ")
     assert list(inventory.devices()) == []
 

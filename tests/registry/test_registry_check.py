@@ -171,8 +171,12 @@ def test_findings(registry: Registry, name: str) -> None:
         assert finding.as_json()["rows"] == list(finding.rows)
 
 
+#: of statements about entries, see test_never_in_field
+_STATED = {"never-in-field", "statement-void"}
+
+
 def test_every_code_has_an_example() -> None:
-    assert {code for _, found in EXAMPLES.values() for _, code, _ in found} == set(CODES)
+    assert {code for _, found in EXAMPLES.values() for _, code, _ in found} == set(CODES) - _STATED
 
 
 def test_only_one_model_or_manufacturer(registry: Registry) -> None:

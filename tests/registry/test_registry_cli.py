@@ -104,7 +104,7 @@ def test_correct_and_history(filled: Run, run_json: Callable[..., Any]) -> None:
 
 def test_check_guards_a_pipeline(filled: Run, run_json: Callable[..., Any]) -> None:
     found = run_json("registry", "check", "--on", "2026-01-01", code=1)
-    assert found["summary"] == {"error": 1, "warning": 6, "note": 3}
+    assert found["summary"] == {"error": 1, "warning": 6, "note": 3, "never_in_field": 0}
     assert {"code", "severity", "model", "rows", "text"} == set(found["findings"][0])
     assert filled("registry", "check", "--model", "FFF1 00A10203").exit_code == 0
     assert filled("registry", "check", "--model", "FFF1 00A10203", "--strict").exit_code == 1

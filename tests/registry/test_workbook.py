@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import tracemalloc
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -100,3 +102,137 @@ def test_a_worksheet_cut_short_is_told_in_words(tmp_path: Path) -> None:
             cut.writestr(name, octets[:-20] if "sheet1" in name else octets)
     with pytest.raises(BadFile, match="it is no XLSX workbook"):
         read(tmp_path / "cut.xlsx")
+
+
+# --- what is hidden, and what unpacks to too much
+
+FOUND = [["CPL Entry ID", "Contact"], ["A-1", "x"], ["A-2", "y"]]
+
+
+def workbook_of(rows: list[list[Any]], change: Any = None, path: Path | None = None) -> Path:
+    assert path
+    workbook = openpyxl.Workbook()
+    for cells in rows:
+        workbook.active.append(cells)
+    if change:
+        change(workbook)
+    workbook.save(path)
+    return path
+
+
+def _hide_row(workbook: Any) -> None:
+    workbook.active.row_dimensions[3].hidden = True
+
+
+def _filter_row(workbook: Any) -> None:
+    workbook.active.auto_filter.ref = "A1:B3"
+    workbook.active.row_dimensions[3].hidden = True
+
+
+def _hide_column(workbook: Any) -> None:
+    workbook.active.column_dimensions["B"].hidden = True
+
+
+def _hide_sheet(workbook: Any) -> None:
+    workbook.create_sheet("Old").sheet_state = "hidden"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (_hide_row, "rows are hidden, or filtered out: 3"),
+        (_filter_row, "rows are hidden, or filtered out: 3"),
+        (_hide_column, "the column B is hidden"),
+        (_hide_sheet, r"it has Sheet, Old \(hidden\)"),
+    ],
+)
+def test_what_is_hidden_is_refused_by_name(tmp_path: Path, change: Any, why: str) -> None:
+    path = workbook_of(FOUND, change, tmp_path / "h.xlsx")
+    with pytest.raises(BadFile, match=why):
+        read(path)
+
+
+def test_what_is_hidden_and_empty_is_nothing(tmp_path: Path) -> None:
+    def hide(workbook: Any) -> None:
+        workbook.active.row_dimensions[9].hidden = True
+        workbook.active.column_dimensions["F"].hidden = True
+
+    assert len(read(workbook_of(FOUND, hide, tmp_path / "h.xlsx"))) == 3
+
+
+def repacked(path: Path, part: str, octets: bytes) -> Path:
+    """The workbook with another part in the place of one, or beside them."""
+    made = path.with_name(f"other-{path.name}")
+    with (
+        zipfile.ZipFile(path) as before,
+        zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as after,
+    ):
+        for name in before.namelist():
+            if name != part:
+                after.writestr(name, before.read(name))
+        after.writestr(part, octets)
+    return made
+
+
+HEAD = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+TAIL = b"</sheetData></worksheet>"
+SHEET = "xl/worksheets/sheet1.xml"
+
+
+@pytest.mark.parametrize(
+    ("part", "octets", "why"),
+    [
+        ("xl/styles.xml", b" " * 20_000_000, "xl/styles.xml.* unpacks to 20 MB"),
+        ("xl/theme/theme1.xml", b" " * 20_000_000, "unpacks to 20 MB"),
+        ("docProps/app.xml", b" " * 20_000_000, "unpacks to 20 MB"),
+        ("xl/sharedStrings.xml", b"<sst>" + b"<si/>" * 4_500_000 + b"</sst>", "texts, at most"),
+        (SHEET, HEAD + b'<row r="1">' + b"<c/>" * 1000 + b"</row>" + TAIL, "more than 702 cells"),
+        (SHEET, HEAD + b'<row r="1"><c r="AAA1"><v>1</v></c></row>' + TAIL, "beyond column ZZ"),
+        (SHEET, HEAD + b"<row><c><v>" + b"1" * 2_000_000 + b"</v></c></row>" + TAIL, "octets"),
+        (SHEET, b"<!DOCTYPE x [<!ENTITY a 'b'>]>" + HEAD + TAIL, "is not plain XML"),
+        (SHEET, (HEAD + TAIL).decode().encode("utf-16"), "is not plain XML"),
+        (
+            "xl/workbook.xml",
+            b'<workbook xmlns="http://purl.oclc.org/ooxml/spreadsheetml/main"/>',
+            "Strict Open XML",
+        ),
+    ],
+)
+def test_parts_that_are_refused_before_they_are_opened(
+    tmp_path: Path, part: str, octets: bytes, why: str
+) -> None:
+    path = repacked(workbook_of(FOUND, None, tmp_path / "w.xlsx"), part, octets)
+    tracemalloc.start()
+    with pytest.raises(BadFile, match=why):
+        read(path)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 16_000_000
+
+
+def test_a_row_beyond_all_sheets(tmp_path: Path) -> None:
+    far = HEAD + b'<row r="999999999"><c><v>1</v></c></row>' + TAIL
+    path = repacked(workbook_of(FOUND, None, tmp_path / "w.xlsx"), SHEET, far)
+    with pytest.raises(BadFile, match="more than 1048576 rows"):
+        read(path)
+
+
+@pytest.mark.parametrize(
+    ("octets", "why", "remedy"),
+    [
+        (b"sep=;\nCPL Entry ID;Contact\n", "names a delimiter", "heading_row = 2"),
+        ("CPL Entry ID\n".encode("utf-16"), "UTF-16", 'encoding = "utf-16"'),
+        (b"\xd0\xcf\x11\xe0" + b"Workbook" * 9, "97-2003", ".xlsx"),
+        (
+            b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"),
+            "with a password",
+            "without a password",
+        ),
+    ],
+)
+def test_remedies(tmp_path: Path, octets: bytes, why: str, remedy: str) -> None:
+    (tmp_path / "f").write_bytes(octets)
+    with pytest.raises(BadFile) as caught:
+        read(tmp_path / "f")
+    assert why in caught.value.why
+    assert remedy in caught.value.what_to_do

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import itertools
+import json
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import click
@@ -19,14 +20,13 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import port_option, registry_option
 from hanboot.device.client import Device as Target
 from hanboot.errors import WrongUsage
-from hanboot.inventory import enrolment, pending, reports
-from hanboot.inventory.devices import Device, Inventory, listings, parse_device_id
+from hanboot.inventory import enrolment, listing, pending, reports
+from hanboot.inventory.devices import Device, Inventory, parse_device_id
 from hanboot.inventory.gate import identity_model
 from hanboot.registry.entry import Model
+from hanboot.registry.exchange import mapping
 from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Registry
-
-_ROWS_AT_ONCE = 1000
 
 
 @click.group()
@@ -45,32 +45,64 @@ def _inventory(registry: Registry) -> Inventory:
 @click.argument("ids", metavar="[DEVICE_ID]...", nargs=-1)
 @model_option
 @click.option("--differs", is_flag=True, help="Only devices that report another firmware.")
+@on_option
 @registry_option
 @json_option
 def list_command(
-    ids: tuple[str, ...], model: Model | None, differs: bool, url: str, as_json: bool
+    ids: tuple[str, ...],
+    model: Model | None,
+    differs: bool,
+    day: datetime.datetime | None,
+    url: str,
+    as_json: bool,
 ) -> None:
-    """List devices: what the inventory holds, and ! where the device reports something else."""
+    """List devices: what the inventory holds, its CPL status on the day, and ! where the device
+    reports something else.
+    """
     out = Out(as_json)
     wanted = [parse_device_id(text) for text in ids]
-    documents = []
-    count = differing = 0
-    with opened(url) as registry:
-        held = _inventory(registry)
-        found = iter(_named(held, wanted)) if wanted else held.devices(model, differs)
-        while piece := list(itertools.islice(found, _ROWS_AT_ONCE)):
-            with registry.database.reading() as connection:
-                statuses = listings(connection, piece)
-            for device in piece:
-                count += 1
-                differing += device.differs
-                status = statuses[device.device_id]
-                if as_json:
-                    documents.append(device.as_json() | {"CPLStatus": status})
-                else:
-                    out.line(_in_one_line(device, status))
-    out.document(documents)
+    with opened(url) as registry, registry.database.reading() as connection:
+        statuses = listing.CplStatuses(connection, date_of(day))
+        if wanted:
+            devices = _named(_inventory(registry), wanted)
+            batches: Iterable[Sequence[listing.Row]] = [[listing.row_of(d) for d in devices]]
+        else:
+            batches = listing.rows(connection, model, differs)
+        count = differing = 0
+        write = _JsonList() if as_json else _Lines()
+        for rows in batches:
+            count += len(rows)
+            differing += sum(map(listing.is_differing, rows))
+            write.add([(row, statuses.of(row[2], row[3], row[4], row[5])) for row in rows])
+        write.end()
     out.line(f"{counted(count, 'device')}, {differing} of which report another firmware")
+
+
+class _Lines:
+    """Devices for people, written some thousand at once."""
+
+    def add(self, found: Sequence[tuple[listing.Row, str]]) -> None:
+        if found:
+            click.echo("\n".join(listing.line(row, status) for row, status in found))
+
+    def end(self) -> None:
+        pass
+
+
+class _JsonList:
+    """One JSON document, written as it comes: a million devices are not held in memory."""
+
+    def __init__(self) -> None:
+        self._before = "[\n"
+
+    def add(self, found: Sequence[tuple[listing.Row, str]]) -> None:
+        if found:
+            texts = (json.dumps(listing.as_json(row, status)) for row, status in found)
+            click.echo(self._before + ",\n".join(texts), nl=False)
+            self._before = ",\n"
+
+    def end(self) -> None:
+        click.echo("[]" if self._before == "[\n" else "\n]")
 
 
 def _named(held: Inventory, wanted: list[str]) -> list[Device]:
@@ -85,33 +117,23 @@ def _named(held: Inventory, wanted: list[str]) -> list[Device]:
     return [found[number] for number in wanted]
 
 
-def _in_one_line(device: Device, status: str) -> str:
-    text = (
-        f"{'!' if device.differs else ' '} {device.device_id}  {device.device_type:<6}  "
-        f"{device.model}  {device.firmware_version:08X}  {status}"
-    )
-    if device.state != "Commissioned":
-        text += f"  {device.state}"
-    if device.differs and device.reported_version is not None:
-        text += f"  reports {device.reported_version:08X}"
-        if device.reported_version == device.firmware_version and device.reported_hash:
-            text += f" with another hash, {device.reported_hash.hex()[:16]}…"
-    return text
-
-
 # --- add
 
 
 @inventory.command()
 @click.argument("file", type=FILE, required=False)
 @click.option("--port", help="Enter the device at this port, as it says of itself.")
+@click.option("--mapping", "mapping_file", type=FILE, help="TOML file: headings of others.")
 @registry_option
 @json_option
-def add(file: Path | None, port: str | None, url: str, as_json: bool) -> None:
+def add(
+    file: Path | None, port: str | None, mapping_file: Path | None, url: str, as_json: bool
+) -> None:
     """Enter devices: those in FILE (CSV or XLSX), or the one at --port.
 
     Headings of FILE: Device ID, Device Type, Manufacturer Code, Device Model, Firmware Version;
-    and, if known, Manufacturer Image Hash and Device Status.
+    and, if known, Manufacturer Image Hash and Device Status. Names and statuses of Read Inventory
+    (DUIS, SR 8.2) are known, too; --mapping takes others, and leaves out rows.
     """
     out = Out(as_json)
     if bool(file) == bool(port):
@@ -120,15 +142,18 @@ def add(file: Path | None, port: str | None, url: str, as_json: bool) -> None:
         if port:
             with Target(port) as target:
                 devices = iter([enrolment.from_identity(target.identity(), now())])
-            count = _inventory(registry).add(devices)
+            done = enrolment.Added(_inventory(registry).add(devices), 0)
         else:
             assert file is not None
+            headings = enrolment.HEADINGS
+            columns = mapping.load(mapping_file, headings) if mapping_file else None
             with progress(file.name) as advance:
-                count = enrolment.add_file(
-                    _inventory(registry), file, lambda fault: out.note(str(fault)), advance
+                done = enrolment.add_file(
+                    _inventory(registry), file, columns, lambda fault: out.note(str(fault)), advance
                 )
-    out.document({"added": count})
-    out.line(f"{counted(count, 'device')} added")
+    out.document(vars(done))
+    skipped = f", {counted(done.skipped, 'row')} skipped" if done.skipped else ""
+    out.line(f"{counted(done.added, 'device')} added{skipped}")
 
 
 # --- pending

@@ -71,10 +71,12 @@ def check(
     counts: Counter[str] = Counter()
     found: list[Finding] = []
     last: Model | None = None
+    stated = 0
     with opened(url) as registry, progress("check") as advance:
         findings = checking.check_registry(registry, date_of(day), model, manufacturer, advance)
         for finding in findings:
             counts[finding.severity] += 1
+            stated += finding.code == "never-in-field"
             if as_json:
                 found.append(finding)
                 continue
@@ -83,8 +85,13 @@ def check(
                 last = finding.model
             out.line(f"  {finding.severity:<8} {finding.code:<20} {finding.text}")
     totals = {severity: counts[severity] for severity in ("error", "warning", "note")}
-    out.document({"summary": totals, "findings": [finding.as_json() for finding in found]})
-    out.line(", ".join(counted(n, severity) for severity, n in totals.items()))
+    summary = {**totals, "never_in_field": stated}
+    out.document({"summary": summary, "findings": [finding.as_json() for finding in found]})
+    words = [counted(n, severity) for severity, n in totals.items()]
+    if stated:
+        verb = "rests" if stated == 1 else "rest"
+        words.append(f"{stated} of which {verb} on a statement 'never in the field'")
+    out.line(", ".join(words))
     if counts["error"] or (strict and counts["warning"]):
         ctx.exit(1)
 
@@ -99,7 +106,13 @@ def check(
     metavar="FILE",
     help="What hanboot status --json printed; - reads it from stdin.",
 )
-@click.option("--from", "start", metavar="ID", help="CPL Entry ID of what runs.")
+@click.option(
+    "--from",
+    "start",
+    metavar="ID|VERSION|HASH",
+    help="What runs: CPL Entry ID; or firmware version or hash, with --model where several fit.",
+)
+@model_option
 @click.option(
     "--to", default=LATEST, show_default=True, metavar="ID", help="CPL Entry ID, or latest."
 )
@@ -109,6 +122,7 @@ def check(
 def plan(
     state_file: str | None,
     start: str | None,
+    model: Model | None,
     to: str,
     day: datetime.datetime | None,
     url: str,
@@ -124,7 +138,7 @@ def plan(
             state = parse_state(_state_octets(state_file), state_file)
             answer = plan_for_device(registry, state, to, date_of(day))
         else:
-            answer = plan_between(registry, start or "", to, date_of(day))
+            answer = plan_between(registry, start or "", to, date_of(day), model)
     out.document(answer.as_json())
     if isinstance(answer, NoPlan):
         raise answer.refusal()

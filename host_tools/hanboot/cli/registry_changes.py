@@ -20,6 +20,7 @@ from hanboot.cli.registry_options import (
     ssc_option,
 )
 from hanboot.cli.settings import registry_option
+from hanboot.inventory import never_in_field
 from hanboot.registry.exchange import intake, mapping
 from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.rows import Rules
@@ -126,6 +127,26 @@ def correct(
     out.line(f"{cpl_entry_id}: {'corrected' if done.corrected else 'it said so already'}")
 
 
+@click.command("never-in-field")
+@click.argument("cpl_entry_id")
+@registry_option
+@attribution_options
+@json_option
+def never_in_field_command(
+    cpl_entry_id: str, url: str, attribution: Attribution, as_json: bool
+) -> None:
+    """State that no device ever ran a Withdrawn or Cancelled entry's firmware.
+
+    Then `check` does not call it an error that such a device would be stranded. It is refused if
+    any device of the inventory ran, reported or was sent it, and void once a device reports it.
+    """
+    out = Out(as_json)
+    with opened(url) as registry:
+        never_in_field.state(registry, cpl_entry_id, attribution)
+    out.document({"never_in_field": cpl_entry_id})
+    out.line(f"{cpl_entry_id}: stated to have never been in the field")
+
+
 # --- history
 
 
@@ -198,4 +219,4 @@ def _lines(change: Change) -> list[str]:
     return lines
 
 
-COMMANDS = (import_command, correct, history)
+COMMANDS = (import_command, correct, never_in_field_command, history)

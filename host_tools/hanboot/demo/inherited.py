@@ -13,11 +13,11 @@ from hanboot.inventory.devices import Device, Inventory
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.enrolment import from_identity
 from hanboot.inventory.gate import GateRefused
+from hanboot.registry.entry import name
 from hanboot.registry.images import submission
 from hanboot.registry.pathways import diagram
 from hanboot.registry.pathways.check import check_registry
 from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.pathways.plan import name
 from hanboot.registry.pathways.walk import WalkStep, plan_upgrade
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution, now

@@ -17,12 +17,23 @@ from sqlalchemy.engine import Connection, Row
 
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import DeviceType, Model
+from hanboot.registry.storage import never_in_field
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.entries import IDS_AT_ONCE
 from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION, ENTRY
 
-#: What of a device's life matters here; only a commissioned device is sent firmware.
-State = Literal["Commissioned", "Suspended", "Decommissioned"]
+#: DeviceStatus of the DUIS schema; only a commissioned device is sent firmware.
+State = Literal[
+    "Pending",
+    "Whitelisted",
+    "InstalledNotCommissioned",
+    "Commissioned",
+    "Decommissioned",
+    "Withdrawn",
+    "Suspended",
+    "Recovery",
+    "Recovered",
+]
 STATES: tuple[State, ...] = get_args(State)
 
 _ROWS_AT_ONCE = 5000
@@ -63,26 +74,6 @@ class Device:
             return True
         known = self.reported_hash is not None and self.image_hash is not None
         return known and self.reported_hash != self.image_hash
-
-    def as_json(self) -> dict[str, Any]:
-        """Field names as 'Read Inventory' has them, where it has them."""
-        return {
-            "DeviceID": self.device_id,
-            "DeviceType": self.device_type,
-            "DeviceManufacturer": f"{self.manufacturer_code:04X}",
-            "DeviceModel": f"{self.device_model:08X}",
-            "FirmwareVersion": f"{self.firmware_version:08X}",
-            "ManufacturerImageHash": self.image_hash.hex() if self.image_hash else None,
-            "DeviceStatus": self.state,
-            "ReportedFirmwareVersion": None
-            if self.reported_version is None
-            else f"{self.reported_version:08X}",
-            "ReportedManufacturerImageHash": self.reported_hash.hex()
-            if self.reported_hash
-            else None,
-            "ReportedAt": self.reported_at,
-            "Differs": self.differs,
-        }
 
 
 def device_id(serial: bytes) -> str:
@@ -234,6 +225,7 @@ class Inventory:
                         reported_at=distribution.at,
                     )
                 )
+                never_in_field.void(connection, _now_running(connection, distribution))
 
 
 def _insert(connection: Connection, batch: Sequence[Device]) -> None:
@@ -248,6 +240,23 @@ def _insert(connection: Connection, batch: Sequence[Device]) -> None:
             "hanboot inventory list shows it",
         )
     connection.execute(sa.insert(DEVICE), [vars(device) for device in batch])
+    never_in_field.void(
+        connection,
+        ((d.device_id, *d.model, d.firmware_version, d.image_hash) for d in batch),
+    )
+
+
+def _now_running(
+    connection: Connection, sent: Distribution
+) -> list[tuple[str, int, int, int, bytes | None]]:
+    """What runs on a device after an image was activated, on the models that the CPL has it for."""
+    query = sa.select(ENTRY.c.manufacturer_code, ENTRY.c.device_model).where(
+        ENTRY.c.image_hash == sent.image_hash
+    )
+    return [
+        (sent.device_id, code, model, sent.file_version, sent.image_hash)
+        for code, model in connection.execute(query)
+    ]
 
 
 def find_devices(connection: Connection, ids: Sequence[str]) -> dict[str, Device]:
@@ -261,22 +270,3 @@ def find_devices(connection: Connection, ids: Sequence[str]) -> dict[str, Device
 
 def _device(row: Row[Any]) -> Device:
     return Device(**row._mapping)
-
-
-def listings(connection: Connection, devices: Sequence[Device]) -> dict[str, str]:
-    """CPL status of the firmware of each device, "Not listed" where there is none."""
-    statuses: dict[tuple[Model, int, bytes | None], str] = {}
-    for model in {device.model for device in devices}:
-        query = sa.select(ENTRY.c.firmware_version, ENTRY.c.image_hash, ENTRY.c.status).where(
-            ENTRY.c.manufacturer_code == model.manufacturer_code,
-            ENTRY.c.device_model == model.device_model,
-        )
-        for version, digest, status in connection.execute(query):
-            statuses[model, version, digest] = status
-            statuses.setdefault((model, version, None), status)
-    return {
-        device.device_id: statuses.get(
-            (device.model, device.firmware_version, device.image_hash), "Not listed"
-        )
-        for device in devices
-    }

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hanboot.device.records import Identity
-from hanboot.errors import BadFile, HanbootError, WrongUsage
+from hanboot.errors import BadFile, WrongUsage
 from hanboot.explain.versions import device_type_text
 from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets
-from hanboot.registry.exchange.faults import Fault
-from hanboot.registry.exchange.mapping import fold
-from hanboot.registry.exchange.table import Number, Row, SheetLayout, address
-from hanboot.registry.fields import BY_NAME, BadValue, one_of, parse_version
+from hanboot.registry.exchange.columns import Columns, cell_of, read_columns
+from hanboot.registry.exchange.faults import Fault, Faults
+from hanboot.registry.exchange.mapping import ColumnMapping, fold
+from hanboot.registry.exchange.rows import unusable
+from hanboot.registry.exchange.table import Row, address
+from hanboot.registry.fields import BY_NAME, BadValue, Field, one_of, parse_version
 from hanboot.registry.progress import Progress
 
 
@@ -25,16 +30,56 @@ def _parse_id(text: str) -> str:
         raise BadValue(wrong.why) from None
 
 
-#: heading: (attribute of `Device`, how it is read, whether it must be there)
-_COLUMNS: dict[str, tuple[str, Callable[[str], object], bool]] = {
-    "Device ID": ("device_id", _parse_id, True),
-    "Device Type": ("device_type", BY_NAME["device_type"].parse, True),
-    "Manufacturer Code": ("manufacturer_code", BY_NAME["manufacturer_code"].parse, True),
-    "Device Model": ("device_model", BY_NAME["device_model"].parse, True),
-    "Firmware Version": ("firmware_version", str, True),
-    "Manufacturer Image Hash": ("image_hash", BY_NAME["image_hash"].parse, False),
-    "Device Status": ("state", one_of(STATES), False),
+def _device_fields() -> dict[str, Field]:
+    fields = (
+        Field("device_id", "Device ID", "cpl", _parse_id, required=True, is_identifier=True),
+        BY_NAME["device_type"],
+        BY_NAME["manufacturer_code"],
+        BY_NAME["device_model"],
+        BY_NAME["firmware_version"],
+        dataclasses.replace(BY_NAME["image_hash"], required=False),
+        Field("state", "Device Status", "cpl", one_of(STATES)),
+    )
+    return {field.name: field for field in fields}
+
+
+_FIELDS = _device_fields()
+_REQUIRED = [field.name for field in _FIELDS.values() if field.required]
+
+#: What 'Read Inventory' (SR 8.2) calls them: elements of Device in the DUIS schema.
+_DUIS = {
+    "DeviceManufacturer": "manufacturer_code",
+    "DeviceFirmwareVersion": "firmware_version",
 }
+#: Its elements that are of no use here, and what our own list adds.
+_IGNORED = (
+    "SMETSCHTSVersion",
+    "DeviceFirmwareVersionStatus",
+    "CPLStatus",
+    "DateCommissioned",
+    "ImportMPxN",
+    "SecondaryImportMPAN",
+    "ExportMPAN",
+    "ESMEVariant",
+    "UPRN",
+    "PropertyFilter",
+    "CSPRegion",
+    "DeviceGBCSVersion",
+    "HANVariant",
+    "S1SP",
+    "Connectivity",
+    "ReportedFirmwareVersion",
+    "ReportedManufacturerImageHash",
+    "ReportedAt",
+    "Differs",
+)
+
+#: Names of fields by their headings, folded.
+HEADINGS: dict[str, str | None] = (
+    {fold(field.heading): field.name for field in _FIELDS.values()}
+    | {fold(heading): name for heading, name in _DUIS.items()}
+    | dict.fromkeys(map(fold, _IGNORED))
+)
 
 
 def from_identity(identity: Identity, at: str) -> Device:
@@ -66,83 +111,67 @@ def from_identity(identity: Identity, at: str) -> Device:
     )
 
 
+@dataclass(frozen=True)
+class Added:
+    """What a file brought. skipped: rows that the mapping leaves out."""
+
+    added: int
+    skipped: int
+
+
 def add_file(
     inventory: Inventory,
     path: Path,
+    mapping: ColumnMapping | None = None,
     on_fault: Callable[[Fault], None] = lambda fault: None,
     progress: Progress = lambda done, total: None,
-) -> int:
-    """Adds the devices in a CSV or XLSX file, all or none; returns how many.
+) -> Added:
+    """Adds the devices in a CSV or XLSX file, all or none.
 
     Raises:
         BadFile: something is wrong; every faulty cell went to `on_fault`.
     """
-    faults: list[Fault] = []
-
-    def fault(row: int, cell: str, heading: str, cause: str) -> None:
-        found = Fault(row, cell, heading, cause)
-        on_fault(found)
-        # only the first is told again; memory stays bounded
-        if len(faults) < 2:
-            faults.append(found)
+    mapping = mapping or ColumnMapping(ours=HEADINGS)
+    faults = Faults(on_fault)
+    skipped = 0
 
     def devices(rows: Iterator[Row]) -> Iterator[Device]:
-        columns = _columns(path, next(rows, None))
+        nonlocal skipped
+        columns = read_columns(path.name, next(rows, None), mapping, _FIELDS, _REQUIRED)
         for row in rows:
-            device = _device(row, columns, fault)
+            if columns.is_skipped(row):
+                skipped += 1
+                continue
+            device = _device(row, columns, mapping, faults)
             if device and not faults:
                 yield device
-        if faults:
-            raise BadFile(
-                f"{path} was not taken over",
-                f"{faults[0]}{' (and more)' if len(faults) > 1 else ''}",
-                "mend the cells and try again; nothing was changed",
-            )
+        faults.raise_any(path.name)
 
-    with sheets.rows(path, SheetLayout(), progress) as rows:
+    with sheets.rows(path, mapping.layout, progress) as rows:
         try:
-            return inventory.add(devices(rows))
+            return Added(inventory.add(devices(rows)), skipped)
         except WrongUsage as wrong:
-            raise BadFile(f"{path} was not taken over", wrong.what, wrong.what_to_do) from None
+            raise BadFile(f"{path.name} was not imported", wrong.what, wrong.what_to_do) from None
 
 
-def _columns(path: Path, head: Row | None) -> list[tuple[str, str]]:
-    """(heading, attribute) of each column."""
-    known = {fold(heading): heading for heading in _COLUMNS}
-    columns = []
-    for at, heading in enumerate(head.cells if head else []):
-        if fold(heading) not in known:
-            raise _wrong_headings(path, f"{address(1, at)}: '{heading}' is not a known heading")
-        name = known[fold(heading)]
-        columns.append((name, _COLUMNS[name][0]))
-    for name, (_, _, is_required) in _COLUMNS.items():
-        if is_required and all(name != heading for heading, _ in columns):
-            raise _wrong_headings(path, f"there is no heading '{name}'")
-    return columns
-
-
-def _wrong_headings(path: Path, why: str) -> HanbootError:
-    return BadFile(f"{path} was not taken over", why, f"known are {', '.join(_COLUMNS)}")
-
-
-def _device(
-    row: Row, columns: list[tuple[str, str]], fault: Callable[[int, str, str, str], None]
-) -> Device | None:
-    values: dict[str, object] = {}
+def _device(row: Row, columns: Columns, mapping: ColumnMapping, faults: Faults) -> Device | None:
+    values: dict[str, Any] = {}
     is_faulty = False
-    for at, (heading, name) in enumerate(columns):
-        cell = row.cells[at] if at < len(row.cells) else ""
-        _, parse, is_required = _COLUMNS[heading]
+    for at, field in enumerate(columns.fields):
+        if field is None:
+            continue
+        cell = cell_of(row, at)
         try:
-            if type(cell) is not str and not (isinstance(cell, Number) and name == "device_id"):
-                raise BadValue("it is a number, a formula or an error, not text")
-            if cell:
-                values[name] = parse(cell)
-            elif is_required:
+            if why := unusable(cell, is_identifier=True):
+                raise BadValue(why)
+            text = mapping.translate(field.name, cell) if cell else None
+            if text:
+                values[field.name] = field.parse(text)
+            elif field.required:
                 raise BadValue("it is empty, and must not be")
-            if name == "firmware_version" and cell:
-                values[name] = parse_version(cell, values.get("device_type"))  # type: ignore[arg-type]
+            if field.name == "firmware_version" and text:
+                values[field.name] = parse_version(text, values.get("device_type"))
         except BadValue as bad:
             is_faulty = True
-            fault(row.number, address(row.number, at), heading, str(bad))
-    return None if is_faulty else Device(**values)  # type: ignore[arg-type]
+            faults.add(Fault(row.number, address(row.number, at), field.heading, str(bad)))
+    return None if is_faulty else Device(**values)

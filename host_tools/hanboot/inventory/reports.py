@@ -29,6 +29,7 @@ from hanboot.errors import BadFile, HanbootError
 from hanboot.inventory.devices import Device, Inventory, find_devices, parse_device_id
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BadValue, parse_hash, parse_version
+from hanboot.registry.storage import never_in_field
 from hanboot.registry.storage.entries import IDS_AT_ONCE
 from hanboot.registry.storage.schema import DEVICE, ENTRY
 from hanboot.registry.storage.settings import read_setting
@@ -206,6 +207,14 @@ def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
     unknown: list[str] = []
     with inventory.database.writing() as connection:
         allowed = read_setting(connection, "local_updates") == "allowed"
+        never_in_field.void(
+            connection,
+            (
+                (r.device_id, *r.model, r.firmware_version, r.image_hash)
+                # also of devices that the inventory does not hold: they are somewhere
+                for r in last
+            ),
+        )
         for start in range(0, len(last), IDS_AT_ONCE):
             piece = last[start : start + IDS_AT_ONCE]
             listed = _listed(connection, piece) if allowed else set()

@@ -192,3 +192,8 @@ class Entry:
             bool(self.point_of_no_return),
             self.cpl_entry_id,
         )
+
+
+def name(entry: Entry) -> str:
+    """An entry for people: its ID and version."""
+    return f"{entry.cpl_entry_id} ({entry.version_text})"

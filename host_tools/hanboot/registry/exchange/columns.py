@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hanboot.errors import BadFile
 from hanboot.registry.exchange.mapping import ColumnMapping, Extraction, SkipRule, fold
 from hanboot.registry.exchange.table import Row, address
-from hanboot.registry.fields import BY_NAME, FIELDS, Field
+from hanboot.registry.fields import BY_NAME, Field
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,18 @@ def cell_of(row: Row, at: int) -> str:
     return row.cells[at] if at < len(row.cells) else ""
 
 
-def read_columns(source: str, head: Row | None, mapping: ColumnMapping) -> Columns:
+def read_columns(
+    source: str,
+    head: Row | None,
+    mapping: ColumnMapping,
+    known: Mapping[str, Field] = BY_NAME,
+    required: Sequence[str] = ("cpl_entry_id",),
+) -> Columns:
     """The field of each column.
+
+    Args:
+        known: fields by name.
+        required: names of fields that must have a column.
 
     Raises:
         BadFile: a heading is unknown, stands twice, or one is missing that must be there.
@@ -47,7 +58,7 @@ def read_columns(source: str, head: Row | None, mapping: ColumnMapping) -> Colum
     positions: dict[str, int] = {}
     for at, heading in enumerate(head.cells):
         cell = address(head.number, at)
-        name = _field_under(source, cell, heading, mapping)
+        name = _field_under(source, cell, heading, mapping, known)
         if name in where:
             raise BadFile(
                 f"{source} was not imported",
@@ -57,13 +68,14 @@ def read_columns(source: str, head: Row | None, mapping: ColumnMapping) -> Colum
         if name:
             where[name] = cell
         positions.setdefault(fold(heading), at)
-        fields.append(BY_NAME[name] if name else None)
-    if "cpl_entry_id" not in where:
-        raise BadFile(
-            f"{source} was not imported",
-            f"row {head.number} has no heading 'CPL Entry ID'",
-            "name its heading with --mapping FILE, or the right row: heading_row = N",
-        )
+        fields.append(known[name] if name else None)
+    for name in required:
+        if name not in where:
+            raise BadFile(
+                f"{source} was not imported",
+                f"row {head.number} has no heading '{known[name].heading}'",
+                "name its heading with --mapping FILE, or the right row: heading_row = N",
+            )
     for wanted in [*(e.heading for e in mapping.extractions), *(s.heading for s in mapping.skips)]:
         if wanted not in positions:
             raise BadFile(
@@ -78,7 +90,9 @@ def read_columns(source: str, head: Row | None, mapping: ColumnMapping) -> Colum
     )
 
 
-def _field_under(source: str, cell: str, heading: str, mapping: ColumnMapping) -> str | None:
+def _field_under(
+    source: str, cell: str, heading: str, mapping: ColumnMapping, known: Mapping[str, Field]
+) -> str | None:
     try:
         return mapping.field_of(heading) if heading else None
     except KeyError:
@@ -86,5 +100,5 @@ def _field_under(source: str, cell: str, heading: str, mapping: ColumnMapping) -
             f"{source} was not imported",
             f"{cell}: '{heading}' is not a known heading",
             "correct it, or map or ignore it with --mapping FILE; known are "
-            + ", ".join(column.heading for column in FIELDS),
+            + ", ".join(column.heading for column in known.values()),
         ) from None

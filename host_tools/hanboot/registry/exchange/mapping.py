@@ -45,13 +45,13 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from hanboot import toml_file
 from hanboot.registry.exchange.table import SheetLayout
-from hanboot.registry.fields import BY_NAME, FIELDS
+from hanboot.registry.fields import FIELDS
 from hanboot.toml_file import Table
 
 
@@ -93,6 +93,7 @@ class ColumnMapping:
         date_format: as strptime takes it; None is YYYY-MM-DD.
         extractions: fields that other columns' texts hold.
         skips: rows to leave out.
+        ours: names of fields by the headings that need no mapping, folded.
     """
 
     layout: SheetLayout = field(default_factory=SheetLayout)
@@ -101,11 +102,12 @@ class ColumnMapping:
     date_format: str | None = None
     extractions: tuple[Extraction, ...] = ()
     skips: tuple[SkipRule, ...] = ()
+    ours: Mapping[str, str | None] = field(default_factory=lambda: _OURS)
 
     def field_of(self, heading: str) -> str | None:
         """The field under a heading; None for a column to ignore; KeyError for one unknown."""
         folded = fold(heading)
-        return self.headings[folded] if folded in self.headings else _OURS[folded]
+        return self.headings[folded] if folded in self.headings else self.ours[folded]
 
     def translate(self, name: str, text: str) -> str | None:
         """Our text for theirs; None is 'not stated'."""
@@ -126,13 +128,16 @@ def fold(heading: str) -> str:
     return re.sub(r"[\W_]+", "", heading).casefold()
 
 
-_OURS = {fold(column.heading): column.name for column in FIELDS} | {
+_OURS: Mapping[str, str | None] = {fold(column.heading): column.name for column in FIELDS} | {
     fold(column.name): column.name for column in FIELDS
 }
 
 
-def load(file: Path) -> ColumnMapping:
+def load(file: Path, ours: Mapping[str, str | None] = _OURS) -> ColumnMapping:
     """Reads a mapping file.
+
+    Args:
+        ours: names of fields by the headings that need no mapping, folded.
 
     Raises:
         BadFile: it cannot be read, or says something unknown.
@@ -151,28 +156,29 @@ def load(file: Path) -> ColumnMapping:
         delimiter,
     )
     date_format = document.text("date_format", None)
+    names = list(dict.fromkeys(name for name in ours.values() if name))
     headings: dict[str, str | None] = {}
     values: dict[tuple[str, str], str | None] = {}
     extractions: list[Extraction] = []
     for column in document.tables("column"):
         heading = fold(column.text("heading") or "")
-        extractions += _extractions(column, heading)
+        extractions += _extractions(column, heading, names)
         if column.flag("ignore", False):
             headings[heading] = None
         else:
-            name = _field(column)
+            name = _field(column, names)
             headings[heading] = name
             values |= {(name, theirs): ours for theirs, ours in _values(column)}
         column.end()
     skips = tuple(_skip(rule) for rule in document.tables("skip"))
     document.end()
-    return ColumnMapping(layout, headings, values, date_format, tuple(extractions), skips)
+    return ColumnMapping(layout, headings, values, date_format, tuple(extractions), skips, ours)
 
 
-def _field(table: Table) -> str:
+def _field(table: Table, names: Collection[str]) -> str:
     name = table.text("field") or ""
-    if name not in BY_NAME:
-        raise table.wrong("field", f"must be one of {', '.join(BY_NAME)}", name)
+    if name not in names:
+        raise table.wrong("field", f"must be one of {', '.join(names)}", name)
     return name
 
 
@@ -183,9 +189,9 @@ def _values(column: Table) -> Iterator[tuple[str, str | None]]:
         pair.end()
 
 
-def _extractions(column: Table, heading: str) -> Iterator[Extraction]:
+def _extractions(column: Table, heading: str, names: Collection[str]) -> Iterator[Extraction]:
     for table in column.tables("extract"):
-        name, pattern = _field(table), table.text("pattern") or ""
+        name, pattern = _field(table, names), table.text("pattern") or ""
         try:
             yield Extraction(heading, name, re.compile(pattern, re.IGNORECASE))
         except re.error as error:

@@ -62,17 +62,14 @@ def scan(path: Path, archive: zipfile.ZipFile, part: str) -> SheetFacts:
     facts = SheetFacts()
     cells = cells_of_row = 0
     for text in _tags(path, archive, part):
-        found = len(_CELL.findall(text))
-        cells += found
-        pieces = _ROW.split(text)
-        if len(pieces) == 1:
-            cells_of_row += found
-        else:
-            counts = [piece.count(b"<c ") + piece.count(b":c ") for piece in pieces]
-            if max(cells_of_row + counts[0], *counts) > COLUMNS_MAX:
-                raise TooMuch(path, f"a row has more than {COLUMNS_MAX} cells")
-            cells_of_row = counts[-1]
-        if cells_of_row > COLUMNS_MAX or _FAR_CELL.search(text):
+        counts = [len(_CELL.findall(piece)) for piece in _ROW.split(text)]
+        cells += sum(counts)
+        # the first piece goes on with the row of the text before
+        counts[0] += cells_of_row
+        if max(counts) > COLUMNS_MAX:
+            raise TooMuch(path, f"a row has more than {COLUMNS_MAX} cells")
+        cells_of_row = counts[-1]
+        if _FAR_CELL.search(text):
             raise TooMuch(path, f"it has cells beyond column ZZ ({COLUMNS_MAX})")
         if cells > CELLS_MAX:
             raise TooMuch(path, f"it has more than {CELLS_MAX} cells")

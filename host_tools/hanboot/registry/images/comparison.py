@@ -17,10 +17,9 @@ from hanboot.errors import Refused
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import hardware_text
 from hanboot.image.ota_file import Image
-from hanboot.registry.entry import Entry, Model
+from hanboot.registry.entry import Entry, Model, name
 from hanboot.registry.fields import BY_NAME
 from hanboot.registry.pathways.graph import Pathways, Predecessor
-from hanboot.registry.pathways.plan import name
 from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.schema import ENTRY
 from hanbootloader.image.manifest import Manifest

@@ -7,18 +7,19 @@ cannot be proved or will surprise somebody; a note is good to know.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import networkx as nx
 import sqlalchemy as sa
 
-from hanboot.registry.entry import Entry, Model
+from hanboot.registry.entry import Entry, Model, name
 from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.pathways.plan import name, plan
+from hanboot.registry.pathways.plan import plan
 from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.progress import Progress
+from hanboot.registry.storage import never_in_field
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import Registry
 
@@ -39,6 +40,8 @@ CODES = {
     "duplicate-entry": "one firmware of one model under several CPL Entry IDs",
     "join-option": "the join option is missing (MP231)",
     "no-active-entry": "no entry of the model may be distributed",
+    "never-in-field": "it strands devices, and was stated to have never been in the field",
+    "statement-void": "it was stated to have never been in the field, and a device reported it",
 }
 
 
@@ -71,15 +74,33 @@ def check_registry(
 ) -> Iterator[Finding]:
     """All findings, model by model; the worst of a model first."""
     total = len(registry.models())
+    with registry.database.reading() as connection:
+        statements = Statements(
+            never_in_field.statements(connection), never_in_field.voided(connection)
+        )
     for done, (own, elsewhere) in enumerate(registry.by_model(model, manufacturer), 1):
-        yield from check_model(Pathways(own, elsewhere, day))
+        yield from check_model(Pathways(own, elsewhere, day), statements)
         progress(done, total)
     yield from _one_hash_several_versions(registry, model, manufacturer)
 
 
-def check_model(pathways: Pathways) -> list[Finding]:
+@dataclass(frozen=True)
+class Statements:
+    """Entries that were stated to have never been in the field.
+
+    Attributes:
+        holding: their CPL Entry IDs.
+        voided: the device that contradicted it, by CPL Entry ID.
+    """
+
+    holding: frozenset[str] = frozenset()
+    voided: Mapping[str, str] = field(default_factory=dict)
+
+
+def check_model(pathways: Pathways, statements: Statements | None = None) -> list[Finding]:
     """The findings about one model."""
-    check = _Check(pathways)
+    check = _Check(pathways, statements or Statements())
+    check.statements()
     check.references()
     check.contradictions()
     check.ways()
@@ -92,8 +113,9 @@ def check_model(pathways: Pathways) -> list[Finding]:
 
 
 class _Check:
-    def __init__(self, pathways: Pathways) -> None:
+    def __init__(self, pathways: Pathways, statements: Statements) -> None:
         self._ways = pathways
+        self._statements = statements
         self._day = pathways.day
         self._entries = pathways.entries
         assert pathways.model is not None
@@ -105,7 +127,30 @@ class _Check:
         self.findings.append(Finding(code, severity, self._model, ids, text))
 
     def _is_stuck(self, entry: Entry) -> bool:
+        """Whether a device with the entry would be stuck; if it was in the field at all."""
+        return self._is_dead_end(entry) and entry.cpl_entry_id not in self._statements.holding
+
+    def _is_dead_end(self, entry: Entry) -> bool:
         return bool(self._ways.newest) and entry.cpl_entry_id not in self._ways.to_newest
+
+    def statements(self) -> None:
+        for entry in self._entries:
+            if entry.cpl_entry_id in self._statements.holding and self._is_dead_end(entry):
+                self._add(
+                    "never-in-field",
+                    "note",
+                    [entry],
+                    f"{name(entry)} would strand devices; it was stated to have never been in "
+                    "the field",
+                )
+            if device := self._statements.voided.get(entry.cpl_entry_id):
+                self._add(
+                    "statement-void",
+                    "warning",
+                    [entry],
+                    f"{name(entry)} was stated to have never been in the field, and the device "
+                    f"{device} reported it",
+                )
 
     # --- references
 

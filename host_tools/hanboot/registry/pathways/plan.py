@@ -16,8 +16,9 @@ import networkx as nx
 
 from hanboot.errors import Refused
 from hanboot.explain.reasons import explain
-from hanboot.registry.entry import Entry, Model
+from hanboot.registry.entry import Entry, Model, name
 from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.start import start_state
 from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.storage.store import Registry
 from hanbootloader import reasons
@@ -91,11 +92,6 @@ class NoPlan:
         )
 
 
-def name(entry: Entry) -> str:
-    """An entry for people: its ID and version."""
-    return f"{entry.cpl_entry_id} ({entry.version_text})"
-
-
 def remarks(entry: Entry) -> list[str]:
     """What somebody should know before the entry is sent, a line each."""
     lines = [
@@ -151,22 +147,24 @@ def plan_for_device(
 
 
 def plan_between(
-    registry: Registry, start: str, to: str = LATEST, day: datetime.date | None = None
+    registry: Registry,
+    start: str,
+    to: str = LATEST,
+    day: datetime.date | None = None,
+    model: Model | None = None,
 ) -> Plan | NoPlan:
-    """The path from one entry to another.
+    """The path from one firmware to another.
+
+    Args:
+        start: CPL Entry ID of what runs, its version, or its Manufacturer Image Hash.
+        to: CPL Entry ID of the target, or "latest".
+        model: of the device, where the version or hash is listed for several.
 
     Raises:
-        WrongUsage: there is no such entry.
+        WrongUsage: there is no such entry, or there are several models that it may be of.
     """
-    entry = registry.entry(start)
-    pathways = load_pathways(registry, entry.model, day)
-    state = DeviceState(
-        entry.model,
-        entry.device_type,
-        (entry.firmware_version, entry.image_hash),
-        entry.counter,
-        name(entry),
-    )
+    state = start_state(registry, start, model)
+    pathways = load_pathways(registry, state.model, day)
     return plan(pathways, state, _targets(registry, pathways, to))
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hanboot.device.records import FirmwareId, Identity, Verdict
-from hanboot.registry.entry import Entry
+from hanboot.registry.entry import Entry, name
 from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.pathways.plan import NoPlan, Plan, load_pathways, name, plan
+from hanboot.registry.pathways.plan import NoPlan, Plan, load_pathways, plan
 from hanboot.registry.pathways.state import state_of
 from hanboot.registry.storage.store import Registry
 from hanbootloader import policy, reasons

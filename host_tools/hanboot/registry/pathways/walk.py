@@ -11,8 +11,8 @@ from hanboot.device.records import Identity
 from hanboot.errors import BadFile, Refused
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
-from hanboot.registry.entry import Entry
-from hanboot.registry.pathways.plan import LATEST, NoPlan, Plan, name, plan_for_device
+from hanboot.registry.entry import Entry, name
+from hanboot.registry.pathways.plan import LATEST, NoPlan, Plan, plan_for_device
 from hanboot.registry.pathways.state import state_of
 from hanboot.registry.storage.store import Registry
 
