@@ -28,7 +28,8 @@ from hanboot.duis.names import PRE_COMMAND, SERVICES, SIGNED_PRE_COMMAND, sr
 from hanboot.duis.parsing import Element, text_of
 from hanboot.duis.schema import Schema
 from hanboot.errors import BadFile, Refused
-from hanboot.inventory.devices import Device, find_devices, listings, parse_device_id
+from hanboot.inventory.devices import Device, find_devices, parse_device_id
+from hanboot.inventory.listing import cpl_status
 from hanboot.registry.storage.store import Registry
 from hanboot.trust.smki.certificate import SUPPLIER, eui_text, parse_eui
 
@@ -286,7 +287,7 @@ class Service:
                 refusals.NOT_FOUND, "nothing is known of it", "the inventory knows devices alone"
             )
         device = self._own_device(connection, asked, parse_device_id(text_of(found)))
-        listing = listings(connection, [device])[device.device_id]
+        listing = cpl_status(connection, device)
         assignment = find_assignments(connection, [device.device_id])[device.device_id]
         parts: list[Part] = [
             ("DeviceID", device.device_id),

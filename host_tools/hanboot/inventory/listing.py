@@ -64,6 +64,12 @@ class CplStatuses:
         return self._by_firmware.get((code, model, version, digest), NOT_LISTED)
 
 
+def cpl_status(connection: Connection, device: Device, day: datetime.date | None = None) -> str:
+    """The CPL status on a day of what one device runs."""
+    row = row_of(device)
+    return CplStatuses(connection, day).of(row[2], row[3], row[4], row[5])
+
+
 def _on(
     day: datetime.date,
     status: str,
