@@ -168,10 +168,12 @@ def run(board) -> None:  # type: ignore[no-untyped-def]
     from hanbootloader import start
 
     device = Device(board)
+    device.weigh_network()
     # a confirmed application that hangs must leave a way in for its successor; one that hung on
     # trial is dealt with
     needs_grace = board.hung and device.ledger.find(ledger.TRIAL) < 0
-    chosen = choose(device)
+    # a start that is over at once must not count as one of a trial's
+    chosen = None if device.doubts.needs_restart else choose(device)
     if device.doubts.needs_restart:
         board.reset()
         return

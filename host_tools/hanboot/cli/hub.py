@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import random
 import threading
 import time
+import types
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from hanboot.cli.arguments import EuiType, layout_option
+from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import any_registry_option, passphrase_asker, passphrase_option
 from hanboot.image.ota_file import Layout
 
+if TYPE_CHECKING:
+    from hanboot.device.client import Device
+    from hanboot.device.records import Identity
+
 _WATCH_S = 0.2
+#: Of a device's identity: what a gate asks about.
+_MODEL = ("manufacturer_code", "image_type", "hardware_version", "device_type")
 
 _socket_option = click.option(
     "--socket",
@@ -27,7 +36,12 @@ _socket_option = click.option(
     help="Where the hub listens for these commands.",
 )
 _to_option = click.option(
-    "--to", multiple=True, required=True, metavar="EUI", help="EUI-64 of a device. Repeatable."
+    "--to",
+    multiple=True,
+    required=True,
+    type=EuiType(),
+    metavar="EUI",
+    help="EUI-64 of a device. Repeatable.",
 )
 
 
@@ -35,6 +49,10 @@ def _socket(path: Path | None) -> Path:
     from hanboot.hub.control import default_path
 
     return path or default_path()
+
+
+def _texts(euis: Sequence[bytes]) -> list[str]:
+    return [eui.hex("-").upper() for eui in euis]
 
 
 class Share(click.ParamType):  # type: ignore[type-arg, unused-ignore]
@@ -100,16 +118,17 @@ def run(ports: tuple[str, ...], socket: Path | None, **options: Any) -> None:
     if options["messages"] is not None:
         options["messages"].mkdir(mode=0o700, parents=True, exist_ok=True)
     service = HubService(_settings(options), _weather(options), seed, _tell, options["messages"])
-    found = [(port, _eui_of(port)) for port in ports]
+    found = [(port, _identity_of(port)) for port in ports]
     server = ControlServer(_socket(socket), service.handle)
     stop = threading.Event()
     thread = threading.Thread(target=server.run, args=(stop,), daemon=True)
     thread.start()
     _tell(f"seed {seed}")
     try:
-        for port, eui in found:
-            exchange = PortExchange(port, eui)
-            service.attach(eui, exchange, sleepy.pop(eui, 0.0))
+        for port, identity in found:
+            eui = identity.serial
+            model = {name: getattr(identity, name) for name in _MODEL}
+            service.attach(eui, PortExchange(port, eui), sleepy.pop(eui, 0.0), model)
             _tell(f"{eui.hex('-').upper()} at {port}")
         while True:
             time.sleep(_WATCH_S)
@@ -166,16 +185,18 @@ def _sleepy(texts: Sequence[str]) -> dict[bytes, float]:
     return found
 
 
-def _eui_of(port: str) -> bytes:
+def _identity_of(port: str) -> Identity:
     from hanboot.device.client import Device
 
     with Device(port) as device:
-        return device.identity().serial
+        return device.identity()
 
 
 @hub.command()
 @click.argument("image_file", metavar="IMAGE", type=click.Path(path_type=Path))
-@click.option("--to", multiple=True, metavar="EUI", help="EUI-64 of a device. Repeatable.")
+@click.option(
+    "--to", multiple=True, type=EuiType(), metavar="EUI", help="EUI-64 of a device. Repeatable."
+)
 @click.option("--broadcast", is_flag=True, help="To all devices of the hub, by one notification.")
 @click.option(
     "--jitter",
@@ -192,23 +213,25 @@ def _eui_of(port: str) -> bytes:
 @click.option("--wait", is_flag=True, help="Leave the activation to a message.")
 @layout_option
 @any_registry_option
+@gate_options
 @_socket_option
 @json_option
 def offer(
     image_file: Path,
-    to: tuple[str, ...],
+    to: tuple[bytes, ...],
     broadcast: bool,
     jitter: int,
     activate_in: int | None,
     wait: bool,
     layout: Layout | None,
     registry: str | None,
+    gate: Gate,
     socket: Path | None,
     as_json: bool,
 ) -> None:
     """Have the hub hold IMAGE for devices, and notify them.
 
-    With a registry, what its gate refuses is not offered.
+    Where a registry binds, its ban and its CPL do, for each device.
     """
     from hanboot.hub.control import call
     from hanboot.image import ota_file
@@ -218,55 +241,63 @@ def offer(
     if wait and activate_in is not None:
         raise click.UsageError("--wait and --activate-in exclude each other")
     image = ota_file.load(image_file, layout)
-    if registry is not None:
-        _check_gate(registry, image)
     if activate_in is None and not wait and image.trailer is None:
         activate_in = 0
     request = {
         "command": "offer",
         "octets": base64.b64encode(image.octets).decode(),
         "layout": layout,
-        "to": to,
+        "to": _texts(to),
         "jitter": jitter if broadcast else None,
         "activate_in_s": activate_in,
     }
-    offered = call(_socket(socket), request)
-    out = Out(as_json)
+    out, path = Out(as_json), _socket(socket)
+    with contextlib.ExitStack() as stack:
+        models = call(path, {"command": "models"})
+        for text in models if broadcast else _texts(to):
+            known = cast("Device", _Known(text, models.get(text, {})))
+            sending = stack.enter_context(gate.sending(known, image, image_file.name))
+            if sending is not None:
+                sending.staged()
+        offered = call(path, request)
     out.document({"offered_to": offered})
     for eui in offered:
         out.line(f"{image.name} is held for {eui}")
 
 
-def _check_gate(url: str, image: Any) -> None:
-    from hanboot.cli.registry_options import opened
-    from hanboot.inventory import gate
+class _Known:
+    """A device of the hub, as far as a gate asks about it."""
 
-    with opened(url) as cpl:
-        gate.check_local(cpl)
-        gate.check_listed(cpl, image)
+    def __init__(self, eui: str, model: dict[str, int]) -> None:
+        serial = bytes.fromhex(eui.replace("-", ""))
+        fields = dict.fromkeys(_MODEL, 0) | model
+        self._identity = types.SimpleNamespace(serial=serial, **fields)
+
+    def identity(self) -> Any:
+        return self._identity
 
 
 @hub.command()
 @_to_option
 @_socket_option
-def discard(to: tuple[str, ...], socket: Path | None) -> None:
+def discard(to: tuple[bytes, ...], socket: Path | None) -> None:
     """Have the hub drop the image that it holds for devices."""
     from hanboot.hub.control import call
 
-    call(_socket(socket), {"command": "discard", "to": to})
+    call(_socket(socket), {"command": "discard", "to": _texts(to)})
 
 
 @hub.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @_to_option
 @_socket_option
-def send(file: Path, to: tuple[str, ...], socket: Path | None) -> None:
+def send(file: Path, to: tuple[bytes, ...], socket: Path | None) -> None:
     """Send the GBCS message in FILE (octets, or hexadecimal text) to a device."""
     from hanboot.gbcs import codec
     from hanboot.hub.control import call
 
     octets = codec.read(file)
-    call(_socket(socket), {"command": "send", "to": to, "message": octets.hex()})
+    call(_socket(socket), {"command": "send", "to": _texts(to), "message": octets.hex()})
 
 
 @hub.command()

@@ -49,19 +49,35 @@ class HubService:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._attached: dict[bytes, Attachment] = {}
+        self._models: dict[bytes, dict[str, int]] = {}
         self._told: dict[bytes, Phase] = {}
         #: (device, message) in the order of their arrival; the hub's own alerts, too
         self.inbox: list[tuple[bytes, bytes]] = []
         self.hub = Hub(settings, on_message=self._on_message)
 
-    def attach(self, eui: bytes, exchange: Exchange, sleep_s: float = 0.0) -> None:
-        """Adds a device, and begins to serve it."""
+    def attach(
+        self,
+        eui: bytes,
+        exchange: Exchange,
+        sleep_s: float = 0.0,
+        model: dict[str, int] | None = None,
+    ) -> None:
+        """Adds a device, and begins to serve it.
+
+        Args:
+            eui: EUI-64 of the device.
+            exchange: reaches it.
+            sleep_s: how often a sleepy device asks for frames; 0 is always awake.
+            model: its manufacturer code, image type, hardware version and device type, for who
+                decides what it may be offered.
+        """
         # a seed of its own for each device, the same in every run
         seed = self._seed + 2 * len(self._attached)
         attachment = Attachment(self.hub, self._lock, eui, exchange, self._weather, seed, sleep_s)
         with self._lock:
             self.hub.device(eui)
             self._attached[eui] = attachment
+            self._models[eui] = model or {}
         thread = threading.Thread(target=attachment.run, args=(self._stop,), daemon=True)
         self._threads.append(thread)
         thread.start()
@@ -96,6 +112,7 @@ class HubService:
         """Answers a request of the control socket."""
         handlers = {
             "status": self._status,
+            "models": self._list_models,
             "offer": self._offer,
             "discard": self._discard,
             "send": self._send,
@@ -118,6 +135,9 @@ class HubService:
                     "hanboot hub status lists them; hub run --port adds one",
                 )
         return found
+
+    def _list_models(self, request: dict[str, Any]) -> Any:
+        return {eui_text(eui): model for eui, model in self._models.items()}
 
     def _offer(self, request: dict[str, Any]) -> Any:
         image = ota_file.load(base64.b64decode(request["octets"]), request["layout"])
