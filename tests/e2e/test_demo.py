@@ -61,6 +61,7 @@ def test_every_step_goes_as_expected(kind: tuple[str, ...], tmp_path: Path) -> N
         ((), "-m hanboot.demo"),
         (("BOARD=esp32",), "-m hanboot.demo esp32"),
         (("BOARD=rp2040",), "-m hanboot.demo rp2040"),
+        (("ACT=home",), "-m hanboot.demo virtual home"),
     ],
 )
 def test_make_runs_it(arguments: tuple[str, ...], command: str) -> None:
@@ -73,6 +74,23 @@ def test_make_runs_it(arguments: tuple[str, ...], command: str) -> None:
     )
     assert planned.stdout.rstrip().endswith(command)
     assert ("build.py" in planned.stdout) == ("BOARD=rp2040" in arguments)
+
+
+def test_a_home(capsys: pytest.CaptureFixture[str]) -> None:
+    """Two devices on one hub, over a line that loses frames."""
+    with pytest.raises(SystemExit) as ended:
+        demo.main("virtual", "home")
+    told = capsys.readouterr().out
+    assert ended.value.code == 0, told
+    for seen in ("not-a-predecessor", "went on from", "CS09", "8F72", "8F66", "Schedule"):
+        assert seen in told
+
+
+def test_an_unknown_act(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        demo.main("esp32", "home")
+    assert ended.value.code == 2
+    assert "no act home on esp32" in capsys.readouterr().err
 
 
 def test_an_unknown_board(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ command line's. A step that does not go as expected fails the demo. It is a virt
 an emulated chip.
 
 story, bench    how steps are told and counted; a PPMID with somebody at its console
-household, uncontrolled, inherited    the acts
+household, uncontrolled, inherited, network    the acts
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 
 from hanboot.boards import local
-from hanboot.demo import household, inherited, uncontrolled
+from hanboot.demo import household, inherited, network, uncontrolled
 from hanboot.demo.bench import Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 
@@ -32,6 +32,9 @@ _ACTS: tuple[tuple[str, Act], ...] = (
     ("neighbour", uncontrolled.play),
     ("inherited", inherited.play),
 )
+#: Longer ones, played when asked for: by name, or with "all". On virtual boards alone, which carry
+#: HAN frames over their console.
+_MORE_ACTS: tuple[tuple[str, Act], ...] = (("home", network.play),)
 
 
 #: What is played on the emulated chip; the rest is about the registries, whatever the device.
@@ -42,12 +45,17 @@ _ACTS_RP2040 = _ACTS[:1]
 KINDS = (*local.BOARDS, "rp2040")
 
 
-def main(kind: str = "virtual") -> None:
-    """Plays the demo; exit status 1 if any step did not go as expected, 2 for an unknown board."""
+def main(kind: str = "virtual", act: str = "") -> None:
+    """Plays the demo; exit status 1 if any step did not go as expected, 2 for an unknown board.
+
+    Args:
+        kind: what it is played on.
+        act: "all", the name of one, or nothing for those that take a minute.
+    """
     if kind not in KINDS:
         click.echo(f"no board {kind} to play the demo on: {', '.join(KINDS)}", err=True)
         sys.exit(2)
-    acts = _ACTS
+    acts = _chosen(kind, act)
     if kind == "rp2040":
         acts = _ACTS_RP2040
         click.echo(
@@ -57,10 +65,10 @@ def main(kind: str = "virtual") -> None:
     story = Story()
     try:
         pairs, releases = _desk(story)
-        for name, act in acts:
+        for name, play in acts:
             bench = Bench(folder / name, kind)
             try:
-                act(story, bench, pairs, releases)
+                play(story, bench, pairs, releases)
             finally:
                 bench.close()
     finally:
@@ -69,6 +77,18 @@ def main(kind: str = "virtual") -> None:
     colour = "green" if story.as_expected == story.steps else "red"
     click.secho(f"{story.steps} steps, {story.as_expected} as expected", fg=colour, bold=True)
     sys.exit(story.as_expected != story.steps)
+
+
+def _chosen(kind: str, act: str) -> tuple[tuple[str, Act], ...]:
+    there = _ACTS + (_MORE_ACTS if kind == "virtual" else ())
+    if not act or act == "all":
+        return there if act else _ACTS
+    chosen = tuple(one for one in there if one[0] == act)
+    if not chosen:
+        names = ", ".join(name for name, _ in there)
+        click.echo(f"no act {act} on {kind}: all, {names}", err=True)
+        sys.exit(2)
+    return chosen
 
 
 def _desk(story: Story) -> tuple[Keys, Releases]:

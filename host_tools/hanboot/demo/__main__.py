@@ -2,4 +2,4 @@ import sys
 
 from hanboot.demo import main
 
-main(*sys.argv[1:2])
+main(*sys.argv[1:3])

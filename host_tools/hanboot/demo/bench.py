@@ -31,7 +31,7 @@ from hanboot.trust.keys import PrivateKey
 #: Typed at a device on its first day, pounds.
 TOP_UP = "10.00"
 
-_PPMID = ROOT / "firmware" / "ppmid"
+_FIRMWARE = ROOT / "firmware"
 _ANSWER_S = 5.0
 _LOOK_S = 0.02
 _TRIAL_MS = 10_000
@@ -61,29 +61,35 @@ class Releases(NamedTuple):
 
 
 def build(
-    folder: str, key: PrivateKey, follows: tuple[Image, ...] = (), **changes: object
+    folder: str,
+    key: PrivateKey,
+    follows: tuple[Image, ...] = (),
+    role: str = "ppmid",
+    **changes: object,
 ) -> Image:
-    described = dataclasses.replace(release.load(_PPMID / folder), **changes)  # type: ignore[arg-type]
+    described = dataclasses.replace(release.load(_FIRMWARE / role / folder), **changes)  # type: ignore[arg-type]
     described = release.with_predecessors(described, follows)
     built = build_image(described, key.public.kid, key.sign)
     return dataclasses.replace(built, name=described.label or folder)
 
 
-def board(kind: str, state: Path, on_text: Callable[[str], None]) -> BoardProcess:
-    """A PPMID that runs on this machine: one of `boards.local`, or firmware on "rp2040"."""
+def board(
+    kind: str, state: Path, on_text: Callable[[str], None], role: str = "ppmid"
+) -> BoardProcess:
+    """A device that runs on this machine: one of `boards.local`, or firmware on "rp2040"."""
     if kind == "rp2040":
-        return Rp2040Board(state, "ppmid", on_text)
-    return local.BOARDS[kind](state, "ppmid", _TRIAL_MS, on_text)
+        return Rp2040Board(state, role, on_text)
+    return local.BOARDS[kind](state, role, _TRIAL_MS, on_text)
 
 
 class Bench:
-    """One PPMID with somebody at its console."""
+    """One device with somebody at its console; a PPMID, if nothing else is said."""
 
-    def __init__(self, state: Path, kind: str) -> None:
+    def __init__(self, state: Path, kind: str, role: str = "ppmid") -> None:
         self._typed: list[str] = []
         self._display: list[str] = []
         self._port = f"{virtual.PREFIX}{state}"
-        self.board = board(kind, state, self._on_text)
+        self.board = board(kind, state, self._on_text, role)
         self._answer_s = _ANSWER_S * patience(self._port)
         self.board.start()
         self.device = Device(self._port)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from typing import Protocol
 
 from hanboot.device.client import Device
 from hanboot.errors import HanbootError, LinkError
@@ -24,8 +24,15 @@ _AWAKE_S = 2.0  # a sleepy device that is spoken to stays awake for so long
 _LOST_S = 1.0  # until a device that is away is tried again
 _PER_EXCHANGE = 3  # frames to a device at once: its buffer holds a few
 
-#: Sends frames to a device and returns those that it has sent.
-Exchange = Callable[[list[bytes]], list[bytes]]
+
+class Exchange(Protocol):
+    """Reaches one device."""
+
+    def __call__(self, frames: list[bytes]) -> list[bytes]:
+        """Sends frames to it, and returns those that it has sent."""
+
+    def close(self) -> None:
+        """Gives back what leads to it."""
 
 
 class Attachment:
@@ -105,6 +112,7 @@ class Attachment:
             except HanbootError as error:
                 self.error, pause = error, _LOST_S
             stop.wait(pause)
+        self._exchange.close()
 
 
 class PortExchange:

@@ -92,11 +92,13 @@ class Pacing:
         block_bytes: most octets of one block.
         block_period_ms: the device is asked to leave so long between two requests.
         hold_s: the first request of each transfer is answered with WAIT_FOR_DATA for so long.
+        stall_s: a device that asks for no more blocks is notified again after so long.
     """
 
     block_bytes: int = 64
     block_period_ms: int = 0
     hold_s: int = 0
+    stall_s: float = 60.0
 
 
 #: reply(command, values): the answer to the frame being handled; refuse(status): a Default Response
@@ -171,7 +173,7 @@ class OtaServer:
         if command == ota_cluster.QUERY_NEXT_IMAGE:
             self._query(device, values, now, reply)
         elif command == ota_cluster.IMAGE_BLOCK:
-            self._block(device, values, reply, refuse)
+            self._block(device, values, now, reply, refuse)
         elif command == ota_cluster.UPGRADE_END:
             self._upgrade_end(device, values, reply, refuse)
         else:
@@ -211,7 +213,12 @@ class OtaServer:
         return image
 
     def _block(
-        self, device: DeviceState, values: dict[str, int], reply: Reply, refuse: Refuse
+        self,
+        device: DeviceState,
+        values: dict[str, int],
+        now: float,
+        reply: Reply,
+        refuse: Refuse,
     ) -> None:
         offer, pacing = device.offer, self._pacing
         if (
@@ -225,7 +232,8 @@ class OtaServer:
         if offset >= len(image.octets):
             refuse(zcl.MALFORMED_COMMAND)
             return
-        device.notify_at = None
+        # perhaps it restarts, and would ask by itself only a good while later
+        device.notify_at, device.notify_s = now + pacing.stall_s, pacing.stall_s
         is_first = device.phase != Phase.DOWNLOADING
         device.phase = Phase.DOWNLOADING
         wait_s = pacing.hold_s if is_first else 0
@@ -292,6 +300,7 @@ class OtaServer:
                 self._end(device, TransferEnd.FILE_TRANSFER_FAILURE)
             return
         # ABORT: the device comes back by itself (GBCS 11.2.1), so the offer stands
+        device.notify_at = None
         device.aborts += 1
         device.phase = Phase.OFFERED
 

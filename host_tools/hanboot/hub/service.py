@@ -82,6 +82,11 @@ class HubService:
         self._threads.append(thread)
         thread.start()
 
+    @property
+    def attached(self) -> list[Attachment]:
+        """The devices that it serves."""
+        return list(self._attached.values())
+
     def close(self) -> None:
         self._stop.set()
         for thread in self._threads:
