@@ -120,7 +120,15 @@ class Partition:
         if row is None:
             raise OSError(_ENOENT)
         self._row = row
+        self._flash = _Chip.flash
         self._block_bytes = block_size
+
+    # A data partition of `flash`, without a table that names it.
+    @classmethod
+    def place(cls, flash, label, address, size):
+        partition = cls(_Row(_TYPE_DATA, _SUBTYPE_ANY, address, size, label))
+        partition._flash = flash
+        return partition
 
     @staticmethod
     def find(type=_TYPE_APP, subtype=_SUBTYPE_ANY, label=None, block_size=SECTOR_BYTES):
@@ -147,7 +155,7 @@ class Partition:
     def readblocks(self, block, buffer, within=0):
         target = memoryview(buffer)
         start = self._start(block, within, len(target))
-        target[:] = _Chip.flash.view(start, start + len(target))[:]
+        target[:] = self._flash.view(start, start + len(target))[:]
 
     # Without `within` it erases first.
     def writeblocks(self, block, buffer, within=None):
@@ -189,14 +197,14 @@ class Partition:
         if offset % SECTOR_BYTES:
             raise _error(_ESP_ERR_INVALID_ARG)
         for sector in range(start // SECTOR_BYTES, (start + length) // SECTOR_BYTES):
-            _Chip.flash.erase(sector)
+            self._flash.erase(sector)
 
     # Blocks shorter than a sector: reads the sectors around them, erases, programs them anew.
     def _rewrite(self, offset, octets):
         first = offset // SECTOR_BYTES * SECTOR_BYTES
         end = -(-(offset + len(octets)) // SECTOR_BYTES) * SECTOR_BYTES
         start = self._start(0, first, end - first)
-        whole = bytearray(_Chip.flash.view(start, start + end - first)[:])
+        whole = bytearray(self._flash.view(start, start + end - first)[:])
         whole[offset - first : offset - first + len(octets)] = octets
         self._erase(first, end - first)
         self._program(start, memoryview(whole))
@@ -211,13 +219,13 @@ class Partition:
             if len(piece) < _PAGE_BYTES:
                 page = bytearray(b"\xff" * _PAGE_BYTES)
                 page[within : within + len(piece)] = piece
-            _Chip.flash.program(start + at - within, page)
+            self._flash.program(start + at - within, page)
             at += len(piece)
 
     # --- apps
 
     def set_boot(self):
-        if _Chip.flash.view(self._row.address, self._row.address + 1)[0] != _IMAGE_MAGIC:
+        if self._flash.view(self._row.address, self._row.address + 1)[0] != _IMAGE_MAGIC:
             raise _error(_ESP_ERR_OTA_VALIDATE_FAILED)
         raise _error(_ESP_ERR_NOT_FOUND)  # of otadata
 

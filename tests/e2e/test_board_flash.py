@@ -301,6 +301,16 @@ def test_two_boards_of_one_usb_id(usb: Usb, ppmid: Bench) -> None:
     assert_error(hanboot("status", "--port", "usb:2e8a"), 2, "names no USB device")
 
 
+def test_two_boards_without_serial_numbers_of_their_own(usb: Usb) -> None:
+    """As cheap bridges have them: none, or the same one."""
+    for serials in (("", ""), ("0001", "0001"), ("", "0001")):
+        usb.ports.clear()
+        usb.plug("/dev/ttyUSB0", serials[0], 0x10C4, 0xEA60)
+        usb.plug("/dev/ttyUSB1", serials[1], 0x10C4, 0xEA60)
+        ran = hanboot("status", "--port", "usb:10c4:ea60")
+        assert_error(ran, 3, "2 boards are usb:10c4:ea60", "/dev/serial/by-path")
+
+
 def test_the_list(usb: Usb, tmp_path: Path, mounts: Path) -> None:
     usb.plug("/dev/ttyACM0", "E6613852832F")
     Disk(tmp_path / "disk")

@@ -200,7 +200,7 @@ def test_ports_of_this_machine() -> None:
     assert ran.code == 0
     for port in ran.document:
         assert port.keys() == {
-            *("port", "name", "by_id", "volume", "usb_id", "serial", "description")
+            *("port", "name", "by_id", "by_path", "volume", "usb_id", "serial", "description")
         }
     assert hanboot("board", "list").code == 0
 

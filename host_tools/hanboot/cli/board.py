@@ -55,7 +55,9 @@ def list_command(as_json: bool) -> None:
     entries += [_volume_entry(volume) for volume in bootsel.attached()]
     out.document(entries)
     for entry in entries:
-        shown = (entry[key] for key in ("name", "port", "volume", "description", "by_id"))
+        shown = (
+            entry[key] for key in ("name", "port", "volume", "description", "by_id", "by_path")
+        )
         out.line("  ".join(text for text in shown if text))
     if not entries:
         out.line("no board is there; one without hardware: hanboot board run virtual")
@@ -63,11 +65,12 @@ def list_command(as_json: bool) -> None:
 
 def _port_entry(port: ListPortInfo) -> dict[str, str | None]:
     on_usb = next((there for there in usb.attached() if there.device == port.device), None)
-    link = usb.by_id(port.device)
+    link, path = usb.by_id(port.device), usb.by_path(port.device)
     return {
         "port": port.device,
         "name": on_usb.name if on_usb else None,
         "by_id": str(link) if link else None,
+        "by_path": str(path) if path else None,
         "volume": None,
         "usb_id": f"{on_usb.vid:04x}:{on_usb.pid:04x}" if on_usb else None,
         "serial": port.serial_number,
@@ -80,6 +83,7 @@ def _volume_entry(volume: Volume) -> dict[str, str | None]:
         "port": None,
         "name": None,
         "by_id": None,
+        "by_path": None,
         "volume": str(volume.folder),
         "usb_id": None,
         "serial": None,

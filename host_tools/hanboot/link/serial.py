@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,9 @@ BAUD = 115200
 
 #: pyserial has more: spy:// writes to any file that its URL names, alt:// and cp2110:// load code.
 _SCHEMES = ("socket", "rfc2217")
+
+#: What ports on USB are called (Linux, macOS).
+_USB_PORTS = ("/dev/ttyUSB", "/dev/ttyACM", "/dev/cu.", "/dev/tty.")
 
 _READ_S = 0.02
 _LOCK_S = 0.5
@@ -134,18 +138,44 @@ def _open(port: str, baud: int) -> serial.Serial:
     deadline = Deadline(_LOCK_S)
     while True:
         try:
-            return serial.serial_for_url(
+            line = serial.serial_for_url(
                 address,
                 baudrate=baud,
                 timeout=_READ_S,
                 write_timeout=_WRITE_S * patience(port),
                 **options,
             )
+            if _is_bridge(address):
+                _keep_control_lines(line)
+            return line
         except (ValueError, OSError) as error:
             if deadline.passed or not _is_in_use(error):
                 raise _no_device(port, address, error) from None
         # the program that closed it may hold it for a moment: a child that is just being started
         time.sleep(_READ_S)
+
+
+def _is_bridge(address: str) -> bool:
+    """Whether a USB-to-UART bridge is behind the port."""
+    real = os.path.realpath(address)
+    # not asked for terminals and sockets: looking at all ports takes its time
+    return real.startswith(_USB_PORTS) and any(
+        there.device == real and there.is_bridge for there in usb.attached()
+    )
+
+
+def _keep_control_lines(line: serial.Serial) -> None:
+    """Has the system leave DTR and RTS asserted when the port is closed.
+
+    Behind a bridge they may be wired to the board's reset. Opening asserts both at once, which runs
+    the chip; dropping them one after the other at the end, and asserting them again at the next
+    start, may reset it in between.
+    """
+    import termios
+
+    attributes = termios.tcgetattr(line.fileno())
+    attributes[2] &= ~termios.HUPCL
+    termios.tcsetattr(line.fileno(), termios.TCSANOW, attributes)
 
 
 def _is_in_use(error: Exception) -> bool:

@@ -26,6 +26,9 @@ TRIES = 4
 #: A device's reply is one message of at most its own buffer; the reader drops what is longer.
 _FRAME_BYTES = 4096
 
+#: What the ROM of an ESP32 prints when it waits for esptool.
+_DOWNLOAD_MODE = "waiting for download"
+
 Fields = dict[str, Any]
 
 
@@ -88,6 +91,7 @@ class SmpClient:
         self.retries = retries or Retries()
         self._sequence = 0
         self._is_fresh = True
+        self._is_in_download_mode = False
         self._frames = frame.FrameReader(_FRAME_BYTES)
         #: What the device's line takes; who learns of it puts it here.
         self.line = Line()
@@ -148,6 +152,12 @@ class SmpClient:
 
     def no_answer(self, group: int, command: int, allowed: Retries) -> NoAnswer:
         """The error for a request that was sent as often as `allowed`."""
+        if self._is_in_download_mode:
+            return NoAnswer(
+                f"the board at {self._transport.name} is in download mode",
+                f"its ROM says {_DOWNLOAD_MODE!r}, and starts nothing",
+                "press its EN (reset) button without BOOT, or plug it in again",
+            )
         reply_s = allowed.reply_s * self._transport.patience
         return NoAnswer(
             f"no answer from {self._transport.name}",
@@ -189,8 +199,10 @@ class SmpClient:
         ]
         for each in found:
             if isinstance(each, str):
+                self._is_in_download_mode |= _DOWNLOAD_MODE in each
                 self._on_text(each)
             else:
+                self._is_in_download_mode = False
                 yield memoryview(each)
 
     def _body(self, message: memoryview) -> Fields:

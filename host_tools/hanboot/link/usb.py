@@ -16,10 +16,20 @@ from hanboot.errors import NoDevice, WrongUsage
 PREFIX = "usb:"
 _NAME = re.compile(r"usb:([0-9a-f]{4}):([0-9a-f]{4})(?::(.+))?", re.IGNORECASE)
 _BY_ID = Path("/dev/serial/by-id")
+_BY_PATH = Path("/dev/serial/by-path")
 
 #: MicroPython on an RP2040 (mpconfigport.h), and our firmware as long as a manufacturer has not
 #: put an id of their own into mpconfigboard.h.
 MICROPYTHON_RP2 = (0x2E8A, 0x0005)
+
+#: USB-to-UART bridges of common boards. Their ids say nothing of the board behind them, and DTR and
+#: RTS may be wired to its reset.
+BRIDGES = {
+    (0x10C4, 0xEA60): "CP210x",
+    (0x1A86, 0x7523): "CH340",
+    (0x1A86, 0x55D4): "CH9102",
+    (0x0403, 0x6001): "FT232",
+}
 
 
 @dataclass(frozen=True, order=True)
@@ -42,6 +52,10 @@ class UsbPort:
     def line(self) -> str:
         return f"{self.name} at {self.device}"
 
+    @property
+    def is_bridge(self) -> bool:
+        return (self.vid, self.pid) in BRIDGES
+
 
 def attached() -> list[UsbPort]:
     """All serial ports that USB devices give, in the order of their paths."""
@@ -57,10 +71,19 @@ def attached() -> list[UsbPort]:
 
 def by_id(device: str) -> Path | None:
     """The link in /dev/serial/by-id that leads to `device`, where the system keeps them."""
-    if not _BY_ID.is_dir():
+    return _link(_BY_ID, device)
+
+
+def by_path(device: str) -> Path | None:
+    """The link in /dev/serial/by-path: the same for whatever is plugged in there."""
+    return _link(_BY_PATH, device)
+
+
+def _link(folder: Path, device: str) -> Path | None:
+    if not folder.is_dir():
         return None
     real = Path(device).resolve()
-    return next((link for link in sorted(_BY_ID.iterdir()) if link.resolve() == real), None)
+    return next((link for link in sorted(folder.iterdir()) if link.resolve() == real), None)
 
 
 def resolve(name: str) -> str:
@@ -99,8 +122,13 @@ def the_only(fitting: Sequence[UsbPort], what: str) -> UsbPort:
             f"plugged in: {there}" if there else "no USB serial port is there",
             "check the cable (some only charge) and the name: hanboot board list",
         )
+    serials = {port.serial for port in fitting if port.serial}
+    is_told_apart = len(serials) == len(fitting)
     raise NoDevice(
         f"{len(fitting)} boards are {what}",
         ", ".join(port.line for port in fitting),
-        "say which with --port usb:VID:PID:SERIAL, or unplug the others",
+        "say which with --port usb:VID:PID:SERIAL, or unplug the others"
+        if is_told_apart
+        else f"they have no serial numbers of their own: give a path from {_BY_PATH}, "
+        "or unplug the others",
     )

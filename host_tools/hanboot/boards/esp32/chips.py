@@ -52,16 +52,6 @@ CHIPS = (
 )
 NAMES = tuple(chip.name for chip in CHIPS)
 
-USB_BRIDGES = {
-    (0x10C4, 0xEA60): "CP210x",
-    (0x1A86, 0x7523): "CH340",
-    (0x1A86, 0x55D4): "CH9102",
-    (0x0403, 0x6001): "FT232",
-    (0x303A, 0x1001): "the chip's own USB",
-}
-"""USB ids behind which boards of the family are found: of a bridge that many other boards have,
-too, and often without a serial number."""
-
 
 def by_name(name: str) -> Chip:
     """The chip that `--chip` names.
