@@ -118,13 +118,13 @@ class Installer:
             if admission.is_complete:
                 self.state = VERIFYING
                 self._job = self._verify_steps(admission)
+            return admission.position
         except Refused as refused:
             self._refuse(refused)
         except MemoryError:
             # a manifest may be read and not checked: nothing can go on from here
-            self._reset()
-            raise
-        return admission.position
+            admission = None
+            self._refuse(Refused(VERIFIER_FAULT))
 
     # --- the file under way
 

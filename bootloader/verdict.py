@@ -15,11 +15,15 @@ def make_verdict(
     manifest: "Manifest | None",
 ) -> ledger.Verdict:
     accepts: "list[tuple[int, bytes | None]]" = []
-    minimum = 0
+    minimum = total = 0
     if manifest is not None and reason in PATHWAY:
         minimum = manifest.minimum_base_version
-        # entries below the minimum base version would be refused all the same
-        accepts = [(v, digest) for v, digest, _ in manifest.predecessors if v >= minimum]
+        for version, digest, _ in manifest.predecessors:
+            # one below the minimum base version would be refused all the same
+            if version >= minimum:
+                total += 1
+                if total <= ledger.ACCEPTS_KEPT:
+                    accepts.append((version, digest))
     return ledger.Verdict(
         reason,
         offset,
@@ -28,6 +32,6 @@ def make_verdict(
         running.file_version if running else 0,
         running.image_hash if running else None,
         minimum,
-        tuple(accepts[: ledger.ACCEPTS_KEPT]),
-        len(accepts),
+        tuple(accepts),
+        total,
     )

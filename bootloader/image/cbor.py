@@ -9,7 +9,7 @@
 from hanbootloader.compat import const
 from hanbootloader.reasons import ENCODING, Refused
 
-_DEPTH = const(6)  # deepest nesting taken; the manifest needs 3
+DEPTH = const(6)  # deepest nesting taken; the manifest needs 3
 
 # major types, RFC 8949 3.1
 _UINT = const(0)
@@ -61,7 +61,7 @@ class Reader:
             raise Refused(ENCODING, at)
         return major, argument
 
-    def item(self, depth: int = _DEPTH) -> object:
+    def item(self, depth: int = DEPTH) -> object:
         at = self.position
         if not depth:
             raise Refused(ENCODING, at)
@@ -79,15 +79,19 @@ class Reader:
             # an item is at least one byte: no list longer than what is left
             if argument > len(self._data) - self.position:
                 raise Refused(ENCODING, at)
-            found: "list[object]" = []
-            while self._goes_on(argument, len(found)):
-                found.append(self.item(depth - 1))
-            return found
+            return self.array(argument, depth)
         if major == _MAP:
-            return self._map(argument, depth)
+            return self.map(argument, depth)
         if major == _SIMPLE and argument in (20, 21, 22):
             return (False, True, None)[argument - 20]
         raise Refused(ENCODING, at)
+
+    # The one item that there is.
+    def whole(self) -> object:
+        value = self.item()
+        if self.position != len(self._data):
+            raise Refused(ENCODING, self.position)
+        return value
 
     def _text(self, length: int, at: int) -> str:
         data = self.take(length)
@@ -100,6 +104,39 @@ class Reader:
             raise Refused(ENCODING, at)
         return text
 
+    # The items of an array whose head was read.
+    def array(self, count: int, depth: int) -> object:
+        found: "list[object]" = []
+        while self._goes_on(count, len(found)):
+            found.append(self.item(depth - 1))
+        return found
+
+    # The items of a map whose head was read.
+    def map(self, count: int, depth: int) -> "dict[object, object]":
+        result: "dict[object, object]" = {}
+        for at, key in self.keys(count, depth):
+            if key in result:
+                raise Refused(ENCODING, at)
+            result[key] = self.item(depth - 1)
+        return result
+
+    # The keys of a map, with where they are; the value is read before the next is asked for.
+    def keys(self, count: int, depth: int):  # type: ignore[no-untyped-def]
+        previous, taken = b"", 0
+        while self._goes_on(count, taken):
+            at = self.position
+            # a key holds no other item, and a map as a key no keys
+            key = self.item(min(1, depth - 1))
+            if not isinstance(key, (int, str)) or isinstance(key, bool):
+                raise Refused(ENCODING, at)
+            # deterministic: keys in bytewise order of their encodings, RFC 8949 4.2.1
+            encoded = bytes(self._data[at : self.position])
+            if self._strict and encoded <= previous:
+                raise Refused(ENCODING, at)
+            previous = encoded
+            taken += 1
+            yield at, key
+
     # Whether another item of a map or array follows the `taken` that were read.
     def _goes_on(self, count: int, taken: int) -> bool:
         if count != _INDEFINITE:
@@ -108,23 +145,6 @@ class Reader:
             return False
         self.position -= 1
         return True
-
-    def _map(self, count: int, depth: int) -> "dict[object, object]":
-        result: "dict[object, object]" = {}
-        previous = b""
-        while self._goes_on(count, len(result)):
-            at = self.position
-            # a key holds no other item, and a map as a key no keys
-            key = self.item(min(1, depth - 1))
-            if not isinstance(key, (int, str)) or isinstance(key, bool) or key in result:
-                raise Refused(ENCODING, at)
-            # deterministic: keys in bytewise order of their encodings, RFC 8949 4.2.1
-            encoded = bytes(self._data[at : self.position])
-            if self._strict and encoded <= previous:
-                raise Refused(ENCODING, at)
-            previous = encoded
-            result[key] = self.item(depth - 1)
-        return result
 
 
 # Whether bytes that look like UTF-8 are: no overlong form, no surrogate, nothing above 10FFFF.
@@ -139,11 +159,7 @@ def _is_utf8(data: memoryview) -> bool:
 
 # The one item that `data` holds, all of it.
 def decode(data: "bytes | memoryview", strict: bool = True, views: bool = False) -> object:
-    reader = Reader(data, strict, views)
-    value = reader.item()
-    if reader.position != len(data):
-        raise Refused(ENCODING, reader.position)
-    return value
+    return Reader(data, strict, views).whole()
 
 
 # Major type and argument in the shortest form.

@@ -31,9 +31,67 @@ ALIGNMENT            = const(16)    # the payload begins at a multiple of this
 # fmt: on
 
 
+# Reads a manifest, of which nothing is kept twice: a list is read again each time it is asked for,
+# and no map is kept but the manifest itself. So an envelope full of predecessors, or of what is not
+# known, needs no more memory than any other.
+class _Reader(cbor.Reader):
+    def array(self, count: int, depth: int) -> object:
+        start = self.position
+        for _ in range(count):
+            self.item(depth - 1)
+        return _Encoded(self._data[start : self.position], count)
+
+    def map(self, count: int, depth: int) -> "dict[object, object]":
+        result: "dict[object, object]" = {}
+        for _, key in self.keys(count, depth):
+            value = self.item(depth - 1)
+            if depth == cbor.DEPTH:
+                result[key] = value
+        return result
+
+
+# The items of a list, read when they are asked for.
+class _Encoded:
+    def __init__(self, data: memoryview, count: int) -> None:
+        self._data = data
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        reader = cbor.Reader(self._data)
+        for _ in range(self._count):
+            yield reader.item()
+
+
+# The predecessors in a manifest that was read.
+class Predecessors:
+    def __init__(self, encoded: "list[object] | _Encoded") -> None:
+        self._encoded = encoded
+        # each must be well-formed
+        for _ in self:
+            pass
+
+    def __len__(self) -> int:
+        return len(self._encoded)
+
+    def __iter__(self):  # type: ignore[no-untyped-def]
+        for value in self._encoded:
+            version, digest, entry = _list(value, 3, PREDECESSORS)
+            yield (
+                _uint(version, 32, PREDECESSORS),
+                None if digest is None else _hash(digest, PREDECESSORS),
+                None if entry is None else _text(entry, PREDECESSORS),
+            )
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other)  # type: ignore[arg-type]
+
+
 class Manifest:
-    # hardware: (minimum, maximum). predecessors: tuple of (file_version, Manufacturer Image Hash
-    # or None, CPL Entry ID or None); empty is the registry's 'N/A'.
+    # hardware: (minimum, maximum). predecessors: (file_version, Manufacturer Image Hash or None,
+    # CPL Entry ID or None) of each; empty is the registry's 'N/A'.
     def __init__(
         self,
         manufacturer_code: int,
@@ -43,7 +101,7 @@ class Manifest:
         payload_kind: int,
         payload_bytes: int,
         payload_hash: bytes,
-        predecessors: "tuple[tuple[int, bytes | None, str | None], ...]",
+        predecessors: "Predecessors | tuple[tuple[int, bytes | None, str | None], ...]",
         minimum_base_version: int = 0,
         security_counter: int = 0,
         point_of_no_return: bool = False,
@@ -90,13 +148,14 @@ def _text(value: object, key: int) -> str:
     return value
 
 
+# null says as much as no key
 def _optional_text(fields: "dict[object, object]", key: int) -> "str | None":
-    return _text(fields[key], key) if key in fields else None
+    return None if fields.get(key) is None else _text(fields[key], key)
 
 
 # length: 0 for any
-def _list(value: object, length: int, key: int) -> "list[object]":
-    if not isinstance(value, list) or (length and len(value) != length):
+def _list(value: object, length: int, key: int) -> "list[object] | _Encoded":
+    if not isinstance(value, (list, _Encoded)) or (length and len(value) != length):
         raise _malformed(key)
     return value
 
@@ -107,19 +166,10 @@ def _hash(value: object, key: int) -> bytes:
     return value
 
 
-def _predecessor(value: object) -> "tuple[int, bytes | None, str | None]":
-    version, digest, entry = _list(value, 3, PREDECESSORS)
-    return (
-        _uint(version, 32, PREDECESSORS),
-        None if digest is None else _hash(digest, PREDECESSORS),
-        None if entry is None else _text(entry, PREDECESSORS),
-    )
-
-
 # The manifest in `content`. ENCODING carries the offset of the byte, MANIFEST_MALFORMED and
 # UNKNOWN_EVEN_KEY the key of the value that is wrong.
 def parse_manifest(content: "bytes | memoryview") -> Manifest:
-    fields = cbor.decode(content)
+    fields = _Reader(content).whole()
     if not isinstance(fields, dict):
         raise _malformed(FORMAT)
 
@@ -153,7 +203,7 @@ def parse_manifest(content: "bytes | memoryview") -> Manifest:
         KIND_ROMFS,
         _uint(length, 32, PAYLOAD),
         _hash(digest, PAYLOAD),
-        tuple([_predecessor(p) for p in _list(fields.get(PREDECESSORS), 0, PREDECESSORS)]),
+        Predecessors(_list(fields.get(PREDECESSORS), 0, PREDECESSORS)),
         _uint(fields.get(MINIMUM_BASE_VERSION), 32, MINIMUM_BASE_VERSION),
         _uint(fields.get(SECURITY_COUNTER), 32, SECURITY_COUNTER),
         POINT_OF_NO_RETURN in fields,

@@ -52,7 +52,8 @@ class ImageReader:
         self._sink = sink
         self._image_sha = hashlib.sha256()
         self._payload_sha = hashlib.sha256()
-        self._gathered = bytearray()
+        self._gathered = bytearray(ota.HEADER_BYTES)
+        self._filled = 0  # bytes gathered
         self._state = _HEADER
         self._wanted = ota.HEADER_BYTES
 
@@ -91,7 +92,9 @@ class ImageReader:
                 self.padding_is_zero = False
             self._pass_on(piece)
         else:
-            self._gathered.extend(piece)
+            end = self._filled + len(piece)
+            self._gathered[self._filled : end] = piece
+            self._filled = end
 
     def _pass_on(self, piece: memoryview) -> None:
         self._image_sha.update(piece)
@@ -101,11 +104,13 @@ class ImageReader:
         if self._state == _HEADER:
             self.header = ota.parse_header(self._gathered)
             self._sink.on_header(self.header)
-            self._begin(_ENVELOPE_HEAD, cose.HEAD_BYTES)
-            self._gathered = bytearray()
+            self._gather(_ENVELOPE_HEAD, cose.HEAD_BYTES)
         elif self._state == _ENVELOPE_HEAD:
-            envelope_bytes = cose.envelope_bytes(self._gathered)
-            self._begin(_ENVELOPE, envelope_bytes - cose.HEAD_BYTES)
+            # once and for all: memory that grows leaves holes that nothing else fits
+            head = self._gathered
+            self._gather(_ENVELOPE, cose.envelope_bytes(head))
+            self._take(memoryview(head))
+            self._wanted -= len(head)
         elif self._state == _ENVELOPE:
             self._read_envelope()
         elif self._state == _MANIFEST:
@@ -115,9 +120,8 @@ class ImageReader:
             assert self.manifest is not None
             self._begin(_PAYLOAD, self.manifest.payload_bytes)
         elif self._state == _PAYLOAD:
-            self._gathered = bytearray()
             trailer = self.total_bytes - ota.HEADER_BYTES - self.image_bytes
-            self._begin(_TRAILER, trailer)
+            self._gather(_TRAILER, trailer)
         else:
             if self._gathered:
                 self.trailer = bytes(self._gathered)
@@ -126,6 +130,11 @@ class ImageReader:
     def _begin(self, state: int, wanted: int) -> None:
         self._state = state
         self._wanted = wanted
+
+    def _gather(self, state: int, wanted: int) -> None:
+        self._gathered = bytearray(wanted)
+        self._filled = 0
+        self._begin(state, wanted)
 
     def _read_envelope(self) -> None:
         data = memoryview(self._gathered)

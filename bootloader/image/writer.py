@@ -36,7 +36,7 @@ def encode_manifest(content: manifest.Manifest) -> bytes:
         manifest.FILE_VERSION: content.file_version,
         manifest.HARDWARE: content.hardware,
         manifest.PAYLOAD: (content.payload_kind, content.payload_bytes, content.payload_hash),
-        manifest.PREDECESSORS: content.predecessors,
+        manifest.PREDECESSORS: tuple(content.predecessors),
         manifest.MINIMUM_BASE_VERSION: content.minimum_base_version,
         manifest.SECURITY_COUNTER: content.security_counter,
     }

@@ -90,9 +90,9 @@ MANIFEST = (
     # true, or absent
     + _wrong(18, [None, False, 1, "true"])
     # text of at most 256 octets
-    + _wrong(1, [None, 1, b"CPL", [], "x" * 257, "\u00fc" * 129])
-    + _wrong(3, [None, 1, b"label", True, "x" * 257])
-    + _wrong(5, [None, 1, b"address", {}, "x" * 257])
+    + _wrong(1, [1, b"CPL", [], "x" * 257, "\u00fc" * 129])
+    + _wrong(3, [1, b"label", True, "x" * 257])
+    + _wrong(5, [1, b"address", {}, "x" * 257])
     # keys are unsigned integers
     + [("key %r" % key, {key: 0}, MANIFEST_MALFORMED, 0) for key in (-1, -2, "", "label")]
     # even ones must be understood
@@ -128,6 +128,7 @@ CHANGED = (
     ("a CPL Entry ID", {1: "CPL-9999"}, MANUFACTURER_SIGNATURE),
     ("another label", {3: "1.1.1"}, MANUFACTURER_SIGNATURE),
     ("no label", {3: GONE}, MANUFACTURER_SIGNATURE),
+    ("a null in place of each text", {1: None, 3: None, 5: None}, MANUFACTURER_SIGNATURE),
     ("an unknown odd key", {19: 0}, MANUFACTURER_SIGNATURE),
 )
 

@@ -20,7 +20,6 @@ from hanbootloader.trust import p256
 READ, WRITE = smp.READ, smp.WRITE
 VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
 HAN = 65
-HAN = 65
 TUNNEL = 66
 HANDLERS = 7  # commands of group 65, those of the network with them
 WHOLE_OUTPUT = ("hanboot", ["ram", "hanboot"], 8)  # first, last and number of words
@@ -213,7 +212,8 @@ class ImageGroupTest(ConsoleTest):
     def test_whole_way(self):
         self.assertEqual(self.state(), [self.RUNNING])
         octets = images.ota_image("1.1.0")
-        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        reply = self.line.upload(octets, sha=images.sha256(octets))
+        self.assertEqual(reply, {"off": len(octets), "match": True})
         self.assertEqual(self.state(), [self.RUNNING, self.other()])
         reply = self.ask(WRITE, 1, 0, {"hash": self.HASH})
         self.assertEqual(reply, {"images": [self.RUNNING, self.other(pending=True)]})
@@ -319,9 +319,34 @@ class ImageGroupTest(ConsoleTest):
         fields = {"off": 0, "data": octets[:600], "len": len(octets), "sha": b"s" * 32}
         self.assertEqual(self.ask(WRITE, 1, 1, fields), {"off": 600})
         self.assertEqual(self.ask(WRITE, 1, 1, fields), {"off": 600})
-        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        # the name that was given is not the file's SHA-256; what is there already is not sent again
+        self.assertEqual(self.line.upload(octets), {"off": len(octets), "match": False})
         self.assertEqual(self.line.upload(octets), {"off": len(octets)})
         self.assertEqual(self.state()[1], self.other())
+
+    # `match` comes with the last bytes, where the sender named the SHA-256: of the file as it came
+    def test_match(self):
+        octets = images.ota_image("1.1.0")
+        digest = images.sha256(octets)
+        changed = octets[:20] + b"x" + octets[21:]  # the header string, which is not signed
+        for file, sha, more in (
+            (octets, digest, {"match": True}),
+            (changed, digest, {"match": False}),
+            (changed, images.sha256(changed), {"match": True}),
+            (octets, b"", {}),
+        ):
+            self.use(flows.board_with("1.0.0"))
+            expected = dict(more, off=len(file))
+            self.assertEqual(self.line.upload(file, 333, sha), expected)
+        # some of it twice, and some too early
+        self.use(flows.board_with("1.0.0"))
+        pieces = [(at, at + 900) for at in range(900, len(octets), 900)]
+        for offset, end in [(0, 500), (0, 600), (901, 1000), (300, 900)] + pieces:
+            fields = {"off": offset, "data": octets[offset:end]}
+            if not offset:
+                fields.update({"len": len(octets), "sha": digest})
+            reply = self.ask(WRITE, 1, 1, fields)
+        self.assertEqual(reply, {"off": len(octets), "match": True})
 
     def test_erase(self):
         self.line.upload(images.ota_image("1.1.0"))
@@ -520,7 +545,7 @@ class ProvisioningTest(ConsoleTest):
             )
         # from here on it takes images, and no other anchor
         octets = images.ota_image("1.0.0")
-        self.assertEqual(self.line.upload(octets), {"off": len(octets)})
+        self.assertEqual(self.line.upload(octets), {"off": len(octets), "match": False})
         for name in ("next supplier", "stranger"):
             refusal = self.put(name)
             self.assertEqual(refusal, self.refusal(reasons.ANCHORS_LOCKED))

@@ -477,8 +477,9 @@ class NoMemoryTest(InstallTest):
         octets = memoryview(images.ota_image("1.1.0"))
         AnchorKeys.manufacturer_steps = self.no_memory
         self.installer.begin(len(octets), SHA)
-        with self.assertRaises(MemoryError):
-            self.write(0, octets[:1000])
+        self.assertEqual(reason_of(self.write, 0, octets[:1000]), VERIFIER_FAULT)
+        self.assertEqual(self.device.ledger.verdict().reason, VERIFIER_FAULT)
+        self.assertEqual(self.device.ledger.verdict().offered_version, V1_1)
         self.assertEqual(self.installer.progress(), (IDLE, 0, 0))
         self.assertEqual(self.write(1000, octets[1000:]), 0)
         self.assertEqual(erases(self.board, "slot1"), 0)
@@ -663,6 +664,26 @@ class MemoryTest(InstallTest):
                 meter.look()
         self.assertEqual(self.device.ledger.held(), 1)
         return meter.peak
+
+    # an envelope as full as they come, of predecessors and of what no device knows: the signature,
+    # which is not theirs, is looked at
+    def test_full_envelope(self):
+        many = tuple([(V1_0 + n, None, None) for n in range(230)])
+        pieces = list(images.pieces(4096, predecessors=many))
+        data = memoryview(pieces[0] + pieces[1])
+        self.assertTrue(1950 < cose.envelope_bytes(data[60:]) <= 2048)
+        for _ in range(2):
+            self.use(flows.board_with("1.0.0"))
+            with Meter() as meter:
+                offset = self.installer.begin(len(data) + 4096, SHA)
+                reason = ACCEPTED
+                while offset < len(data) and not reason:
+                    piece = bytes(data[offset : offset + 300])
+                    reason = reason_of(self.write, offset, memoryview(piece))
+                    offset += len(piece)
+                    meter.look()
+            self.assertEqual(reason, MANUFACTURER_SIGNATURE)
+        self.assertTrue(meter.peak < 24 * 1024, meter.peak)
 
     def test_bounded(self):
         self.peak("1.1.0")

@@ -4,9 +4,11 @@ import shutil
 
 import pytest
 from command_line import hanboot
-from rig import SILENT, Bench, Firmware, States, is_topped_up, wait_for
+from rig import ROOT, SILENT, Bench, Firmware, States, is_topped_up, wait_for
 
+from bootloader.image import cose
 from hanboot.device.client import Device
+from hanboot.image.release import Predecessor
 
 
 def test_credit_survives_the_path(ppmid: Bench, firmware: Firmware) -> None:
@@ -24,6 +26,22 @@ def test_a_point_of_no_return(ppmid: Bench, firmware: Firmware) -> None:
     hanboot("upgrade", *firmware.files("ppmid/1.1.0"), "--port", ppmid.port)
     slots = hanboot("status", "--port", ppmid.port, "--json").document["slots"]
     assert sorted(slot["state"] for slot in slots) == ["confirmed", "empty"]
+
+
+def test_a_full_envelope(ppmid: Bench, firmware: Firmware) -> None:
+    """As many predecessors as an envelope holds, beside an application that fills the memory."""
+    first = firmware.image("ppmid/1.0.0")
+    named = tuple(Predecessor(0x01000000 + n, None, None) for n in range(220))
+    image = firmware.build(ROOT / "firmware/ppmid/1.1.0", predecessors=named)
+    assert 1950 < cose.envelope_bytes(image.manufacturer_image) <= cose.ENVELOPE_MAX_BYTES
+    assert first.header.file_version == named[0].file_version
+    ran = hanboot("upload", firmware.file(image), "--port", ppmid.port)
+    assert ran.code == 0, ran.err
+    other = firmware.build(ROOT / "firmware/ppmid/1.1.0", predecessors=named[1:])
+    ran = hanboot("upload", firmware.file(other), "--port", ppmid.port, "--json")
+    assert ran.code == 1
+    assert ran.document["reason"]["name"] == "not-a-predecessor"
+    assert len(ran.document["accepts"]) == 8
 
 
 def test_a_self_test_that_fails_is_reverted(ppmid2: Bench, firmware: Firmware) -> None:

@@ -3,6 +3,8 @@
 # Slot 0 is what runs, slot 1 the other. The precise reason of a refusal does not fit the codes of
 # this group: it is mapped to the nearest here, and read in full from group 65.
 
+import hashlib
+
 from hanbootloader import reasons
 from hanbootloader.compat import const
 from hanbootloader.device import Device
@@ -53,12 +55,35 @@ def version_text(file_version: int) -> str:
     return text + "." + str(data[3]) if data[3] else text
 
 
+# Whether the file that arrived is the one whose SHA-256 the sender named. Nothing hangs on it: what
+# an image is, its signature says.
+class _Match:
+    # sha: the sender's; None where it named none
+    def __init__(self, sha: "bytes | None") -> None:
+        self._wanted = sha
+        self._sha = hashlib.sha256()
+        self._position = 0
+
+    # `data` at `offset` was offered, after which the next byte wanted is at `end`.
+    def take(self, offset: int, data: memoryview, end: int) -> None:
+        if offset <= self._position < end <= offset + len(data):
+            self._sha.update(data[self._position - offset : end - offset])
+            self._position = end
+
+    def is_known(self, end: int) -> bool:
+        return self._wanted is not None and self._position == end
+
+    def holds(self) -> bool:
+        return self._sha.digest() == self._wanted
+
+
 class ImageGroup:
     # confirm: called when a client confirms the running image
     def __init__(self, device: Device, installer: Installer, confirm) -> None:  # type: ignore[no-untyped-def]
         self._device = device
         self._installer = installer
         self._confirm = confirm
+        self._match = _Match(None)
 
     def commands(self) -> "dict[int, tuple[object, object]]":
         return {
@@ -134,13 +159,21 @@ class ImageGroup:
             raise SmpError(EINVAL)
         try:
             if offset == 0:
-                sha = request.byte_string("sha")
-                start = self._installer.begin(request.uint("len"), bytes(sha) if sha else None)
+                name = request.byte_string("sha")
+                sha = bytes(name) if name else None
+                start = self._installer.begin(request.uint("len"), sha)
                 if start:
                     return {"off": start}
-            return {"off": (yield from self._installer.write_steps(offset, data))}
+                self._match = _Match(sha)
+            wanted = yield from self._installer.write_steps(offset, data)
         except reasons.Refused as refused:
             raise to_error(refused)
+        reply: "dict[str, object]" = {"off": wanted}
+        self._match.take(offset, data, wanted)
+        # only with the last: some clients take no other field
+        if self._installer.busy and self._match.is_known(wanted):
+            reply["match"] = self._match.holds()
+        return reply
 
     def _erase(self, request: Request) -> "dict[str, object]":
         self._installer.erase()

@@ -106,7 +106,8 @@ def _desk(story: Story) -> tuple[Keys, Releases]:
     story.step(
         "three releases built: 1.0.0, 1.1.0 (may follow 1.0.0), 2.0.0 (may follow 1.1.0 alone)",
         lambda: (
-            v110.manifest is not None and v110.manifest.predecessors[0][1] == v100.image_hash,
+            v110.manifest is not None
+            and [digest for _, digest, _ in v110.manifest.predecessors] == [v100.image_hash],
             "1.1.0 moves the prepayment credit to a new record; 2.0.0 reads nothing but that one.",
         ),
     )

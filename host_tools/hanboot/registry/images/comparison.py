@@ -7,7 +7,7 @@ for what they let through.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -202,7 +202,7 @@ def _compare_lists(
 
 
 def _unknown(
-    named: Sequence[Predecessor], pathways: Pathways, row: Sequence[Predecessor]
+    named: Iterable[Predecessor], pathways: Pathways, row: Iterable[Predecessor]
 ) -> Iterator[Difference]:
     """Predecessors of the image that no entry stands for."""
     known = {entry.identity for entry in pathways.entries} | {(v, h) for v, h, _ in row}
