@@ -6,9 +6,9 @@ import pytest
 from command_line import hanboot
 from rig import ROOT, SILENT, Bench, Firmware, States, is_topped_up, wait_for
 
-from bootloader.image import cose
 from hanboot.device.client import Device
 from hanboot.image.release import Predecessor
+from hanbootloader.image import cose
 
 
 def test_credit_survives_the_path(ppmid: Bench, firmware: Firmware) -> None:

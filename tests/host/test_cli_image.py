@@ -69,7 +69,7 @@ def test_build_verify_sign(run, desk):
     document = json.loads(built.stdout)
     assert document["hash"] == ota_file.load(desk / "b.ota").image_hash.hex()
     assert document["file_version_hex"] == "01010000"
-    predecessor = ota_file.load(desk / "b.ota").manifest.predecessors[0]
+    (predecessor,) = ota_file.load(desk / "b.ota").manifest.predecessors
     assert predecessor[1] == ota_file.load(desk / "a.ota").image_hash
 
     verify = ("image", "verify", "b.ota", "--manufacturer-key", "manufacturer.pub.pem")
