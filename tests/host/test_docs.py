@@ -186,7 +186,8 @@ def test_a_device_judges_the_example(example, reader, points, running, reason):
             pass
     if running:
         version, which = running
-        digest = next(iter(reader.manifest.predecessors))[1] if which == "named" else bytes(range(32))
+        (first,) = reader.manifest.predecessors
+        digest = first[1] if which == "named" else bytes(range(32))
         device.ledger.slots[0] = ledger.Slot(ledger.TRIAL, False, version, 100, 0, digest)
         device.ledger.confirm(0)
     installer = Installer(board.device())

@@ -345,14 +345,6 @@ def test_no_place_for_a_signature(built, pairs):
 # --- malformed and wrong files
 
 
-class VectorKey(keys.PublicKey):
-    """A key of the device tests, which have other key identifiers."""
-
-    @property
-    def kid(self) -> bytes:
-        return hashlib.sha256(self.point).digest()[:8]
-
-
 _BEFORE_PARSING = (
     reasons.MANUFACTURER_CODE,
     reasons.IMAGE_TYPE,
@@ -368,7 +360,7 @@ def test_mutations():
     running = policy.RunningFirmware(
         images.V1_0, hashlib.sha256(images.ota_image("1.0.0")[60:]).digest()
     )
-    anchors = [VectorKey(images.key(name)) for name in ("manufacturer", "supplier")]
+    anchors = [keys.PublicKey(images.key(name)) for name in ("manufacturer", "supplier")]
     count = 0
     for name, octets, reason, offset in mutations.files():
         decision = verification.decide(octets, device, running, *anchors)
