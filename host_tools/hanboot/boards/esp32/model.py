@@ -22,9 +22,9 @@ PARTITIONS = device_code.BOARDS / "esp32_stock" / "partitions.csv"
 
 FLASH_BYTES = 4 * 1024 * 1024
 
-HEAP = "232k"
-"""An ESP32 with stock MicroPython has 80 KB left with all of the bootloader in memory. This leaves
-160 KB: objects of a 64-bit process take twice as much."""
+HEAP = "216k"
+"""An ESP32 with stock MicroPython has some 52 KB left with the bootloader in memory (docs/design/
+budgets.md). This leaves twice as much: so much more do objects of a 64-bit process take."""
 
 _RESET_EXIT = 64  # boards/esp32_model/machine.py
 
