@@ -11,12 +11,15 @@ Leaves build/bench-registry.json: name -> what, value, unit, budget, processor t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
 import itertools
 import json
 import multiprocessing
+import os
 import random
 import resource
+import sqlite3
 import statistics
 import sys
 import tempfile
@@ -26,9 +29,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import networkx as nx
 import sqlalchemy as sa
 
 from hanboot.boards.device_code import ROOT
+from hanboot.cli.inventory import list_command
 from hanboot.cli.registry_options import collect_rarely
 from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
@@ -163,6 +168,7 @@ def _entry(random_: random.Random, model: int, version: int, odd: str) -> Entry:
         release_kind="non-commercial",
         zigbee_vendor="Example Radios",
         zigbee_stack="3.2",
+        zigbee_certificate="ZCP-0001",
     )
 
 
@@ -256,6 +262,72 @@ def bench_check(bench: Bench) -> list[Figure]:
 def _check(url: str) -> int:
     with Registry(url) as registry:
         return sum(1 for _ in check_registry(registry))
+
+
+def bench_check_against_networkx(bench: Bench) -> list[Figure]:
+    """The full check, beside what its graphs alone take: the same rows, read plainly."""
+    ours, graphs = bench.run(_check, bench.registry), bench.run(_networkx_alone, bench.registry)
+    alone = graphs.took("networkx_s", f"networkx alone ({graphs.result} entries do not reach)")
+    whole = ours.took("check_again_s", "the full check, in the same run")
+    assert whole.cpu_s
+    assert alone.cpu_s
+    ratio = whole.cpu_s / alone.cpu_s
+    return [alone, whole, Figure("check_ratio", "check, over networkx alone", ratio, "x", 2)]
+
+
+def _networkx_alone(url: str) -> int:
+    """Reads IDs and predecessors, and searches the graph of each model from its newest entry."""
+    with sqlite3.connect(url) as connection:
+        models: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for entry_id, code, model, version in connection.execute(
+            "SELECT cpl_entry_id, manufacturer_code, device_model, firmware_version FROM entry "
+            "WHERE status = 'Active'"
+        ):
+            models.setdefault((code, model), []).append((version, entry_id))
+        named: dict[str, list[str]] = {}
+        for entry_id, name in connection.execute(
+            "SELECT cpl_entry_id, predecessor_id FROM predecessor"
+        ):
+            named.setdefault(entry_id, []).append(name)
+    missing = 0
+    for entries_ in models.values():
+        graph = nx.DiGraph()
+        graph.add_nodes_from(entry_id for _, entry_id in entries_)
+        graph.add_edges_from((p, e) for _, e in entries_ for p in named.get(e, ()))
+        reaching = nx.single_target_shortest_path(graph, max(entries_)[1])
+        missing += len(entries_) - len(reaching)
+    return missing
+
+
+def bench_list(bench: Bench) -> list[Figure]:
+    """`inventory list` of 1,000,000 devices into a file, beside plain SQL that prints the same."""
+    ours, plain = bench.run(_list, bench.inventory), bench.run(_plain_list, bench.inventory)
+    assert ours.result == plain.result
+    listed = ours.took("list_s", f"list of {ours.result:,} devices, with the CPL status of the day")
+    alone = plain.took("list_plain_s", "plain SQL: each row fetched and printed, no status")
+    assert listed.cpu_s
+    assert alone.cpu_s
+    ratio = listed.cpu_s / alone.cpu_s
+    return [listed, alone, Figure("list_ratio", "list, over plain SQL", ratio, "x", 3)]
+
+
+def _list(url: str) -> int:
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        list_command.main(["--registry", url], standalone_mode=False)
+    with Registry(url) as registry, registry.database.reading() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(DEVICE)).scalar_one())
+
+
+def _plain_list(url: str) -> int:
+    count = 0
+    with sqlite3.connect(url) as connection, open(os.devnull, "w") as nowhere:
+        for row in connection.execute(
+            "SELECT device_id, device_type, manufacturer_code, device_model, firmware_version "
+            "FROM device ORDER BY device_id"
+        ):
+            print(*row, file=nowhere)
+            count += 1
+    return count
 
 
 def bench_plan(bench: Bench) -> list[Figure]:
@@ -374,6 +446,8 @@ def _merge(url: str, path: str) -> int:
 
 BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
     "check": bench_check,
+    "check-ratio": bench_check_against_networkx,
+    "list": bench_list,
     "plan": bench_plan,
     "import": bench_import,
     "export": bench_export,

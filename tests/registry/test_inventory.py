@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import csv
+import datetime
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import openpyxl
 import pytest
+from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
 from registries import DEVICE_ID, WHY, FakeDevice, digest, entry, fill, write_rows
@@ -16,6 +21,7 @@ from hanboot.inventory import enrolment, pending, reports
 from hanboot.inventory.devices import Device, Inventory, device_id, parse_device_id
 from hanboot.inventory.reports import Report
 from hanboot.registry.entry import Model
+from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 
 CODE, MODEL = 0xFFF0, 0x0005_0100
@@ -275,3 +281,65 @@ def test_a_line_that_is_no_batch(inventory: Inventory, tmp_path: Path, line: str
     with pytest.raises(BadFile, match="line 2"):
         reports.merge_into(inventory, reports.read(path))
     assert list(inventory.devices()) == [device(1)]
+
+
+# --- as Read Inventory gives it
+
+
+def test_the_cpl_status_is_that_of_the_day(
+    run: Callable[..., Result], run_json: Callable[..., Any], tmp_path: Path
+) -> None:
+    listed = entry(1, expires_on=datetime.date(2026, 6, 30), status_since=None)
+    with Registry(Database(str(tmp_path / "registry.db"), create=True)) as registry:
+        fill(registry, [listed, entry(2, firmware_version=1)])
+        Inventory(registry.database).add(
+            [
+                device(1, image_hash=listed.image_hash),
+                device(2, image_hash=None),
+                device(3, image_hash=digest("none")),
+            ]
+        )
+    for day, status, either in (
+        ("2026-06-30", "Active", "Active"),
+        ("2026-07-01", "Expired", "Ambiguous"),
+    ):
+        found = run_json("inventory", "list", "--on", day)
+        assert [d["CPLStatus"] for d in found] == [status, either, "Not listed"]
+        assert status in run("inventory", "list", "--on", day).stdout.splitlines()[0]
+        [one] = run_json("inventory", "list", found[0]["DeviceID"], "--on", day)
+        assert one == found[0]
+    assert run_json("inventory", "list", "--model", "FFF0 00990100") == []
+
+
+def test_devices_as_duis_names_them(
+    run: Callable[..., Result], run_json: Callable[..., Any], tmp_path: Path
+) -> None:
+    headings = "DeviceID,DeviceType,DeviceStatus,DeviceManufacturer,DeviceModel,SMETSCHTSVersion,"
+    headings += "DeviceFirmwareVersion,DeviceFirmwareVersionStatus,CPLStatus,HANVariant"
+    rows = [
+        "00-00-00-00-00-00-00-01,PPMID,InstalledNotCommissioned,FFF0,00050100,,00000001,Active,,x",
+        "00-00-00-00-00-00-00-02,CHF,Recovery,FFF0,00070100,CHTS,9001,Active,Active,x",
+        "00-00-00-00-00-00-00-03,GPF,Commissioned,FFF0,00080100,,00000001,,,",
+    ]
+    path = tmp_path / "inventory.csv"
+    path.write_text("\n".join([headings, *rows]))
+    (tmp_path / "m.toml").write_text("[[skip]]\nheading = 'DeviceType'\nvalues = ['GPF', 'CAD']\n")
+    with Registry(Database(str(tmp_path / "registry.db"), create=True)):
+        pass
+    assert run("inventory", "add", path).exit_code == 5
+    done = run_json("inventory", "add", path, "--mapping", "m.toml")
+    assert done == {"added": 2, "skipped": 1}
+    found = run_json("inventory", "list")
+    assert [d["DeviceStatus"] for d in found] == ["InstalledNotCommissioned", "Recovery"]
+    assert found[1]["FirmwareVersion"] == "00009001"
+
+
+def test_a_device_id_that_became_a_number(inventory: Inventory, tmp_path: Path) -> None:
+    workbook = openpyxl.Workbook()
+    workbook.active.append(HEADINGS)
+    workbook.active.append([12345678901234567890, *GOOD[1:]])
+    workbook.save(tmp_path / "d.xlsx")
+    faults: list[object] = []
+    with pytest.raises(BadFile):
+        enrolment.add_file(inventory, tmp_path / "d.xlsx", on_fault=faults.append)
+    assert "it is the number" in str(faults[0])

@@ -8,13 +8,16 @@ from xml.etree import ElementTree
 
 import pytest
 from click.testing import Result
-from registries import CODE, ROOT, WORKED, digest, entry, fill
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from registries import CODE, ROOT, WORKED, digest, entry, fill, same_but
 
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import columns_markdown
 from hanboot.registry.pathways import diagram, svg
-from hanboot.registry.pathways.check import CODES, check_registry
+from hanboot.registry.pathways.check import CODES, check_model, check_registry
 from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 
 DAY = datetime.date(2026, 1, 1)
@@ -260,3 +263,59 @@ def test_mermaid_has_every_step() -> None:
 
 def test_nothing_to_draw() -> None:
     assert diagram.as_text(drawing_of()) == "no entries\n\n"
+
+
+# --- what is left out because nothing can be found
+
+
+@st.composite
+def nearly_tidy(draw: st.DrawFn) -> list[Entry]:
+    """Two models whose entries follow the last ones, with something odd here and there."""
+    made: list[Entry] = []
+    odd = st.sampled_from(
+        [
+            {},
+            {},
+            {},
+            {"status": "Withdrawn"},
+            {"listed_on": datetime.date(2026, 6, 1)},
+            {"expires_on": datetime.date(2025, 6, 1)},
+            {"expires_on": datetime.date(2027, 6, 1)},
+            {"security_counter": 0, "minimum_base_version": 0, "point_of_no_return": False},
+            {"security_counter": 3},
+            {"minimum_base_version": 2},
+            {"point_of_no_return": True},
+            {"join_option": None},
+            {"device_type": "IHD", "join_option": None},
+            {"predecessors": None},
+            {"predecessors": ()},
+            {"firmware_version": 2},
+            {"image_hash": digest("the same")},
+        ]
+    )
+    for model in (0x10000, 0x20000):
+        first = len(made) + 1
+        for number in range(first, first + draw(st.integers(1, 4))):
+            before = [n for n in (number - 1, number - 2) if n >= first]
+            extra = draw(st.lists(st.integers(1, 8), max_size=1))
+            named = {f"E-{n}" for n in (*before, *extra)}
+            values = {"predecessors": tuple(sorted(named)), "device_model": model}
+            made.append(same_but(entry(number), **(values | draw(odd))))
+    return made
+
+
+@settings(max_examples=150)
+@given(made=nearly_tidy())
+def test_nothing_is_left_out_of_which_something_is_found(made: list[Entry]) -> None:
+    with Registry(Database(":memory:", create=True)) as registry:
+        fill(registry, made)
+        screened = list(check_registry(registry, DAY))
+        # the full check of every model
+        found = [
+            finding
+            for own, elsewhere in registry.by_model()
+            for finding in check_model(Pathways(own, elsewhere, DAY))
+        ]
+        assert [f for f in screened if f in found] == found
+        # what concerns several models is looked for in any case
+        assert {f.code for f in screened if f not in found} <= {"contradiction"}

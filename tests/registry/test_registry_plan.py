@@ -367,3 +367,35 @@ def test_oracle_and_planner_share_no_code() -> None:
     """The oracle must stay independent: it may not call what it checks."""
     for function, name in itertools.product((accepts, shortest), ("check_pathway", "Pathways")):
         assert name not in function.__code__.co_names
+
+
+# --- from what is known of a device
+
+
+def test_from_an_id_a_version_or_a_hash(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2, [1]), entry(3, [2]), entry(9, device_model=7)])
+    for start in ("E-1", "00000001", entry(1).image_hash.hex()):
+        found = plan_between(registry, start)
+        assert isinstance(found, Plan)
+        assert [step.cpl_entry_id for step in found.steps] == ["E-2", "E-3"]
+    for unknown in ("E-7", "00000077", "ab" * 32):
+        with pytest.raises(WrongUsage, match="there is no entry"):
+            plan_between(registry, unknown)
+
+
+def test_from_a_version_of_several_firmwares(registry: Registry) -> None:
+    both = [entry(1), entry(2, firmware_version=1), entry(3, [1])]
+    fill(registry, both)
+    found = plan_between(registry, "00000001")
+    # right for one of them alone is not right
+    assert isinstance(found, NoPlan)
+    assert isinstance(plan_between(registry, both[0].image_hash.hex()), Plan)
+
+
+def test_from_a_version_of_several_models(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2, [1]), entry(3, device_model=7, firmware_version=1)])
+    with pytest.raises(WrongUsage, match="several models"):
+        plan_between(registry, "00000001")
+    found = plan_between(registry, "00000001", model=entry(1).model)
+    assert isinstance(found, Plan)
+    assert found.target.cpl_entry_id == "E-2"

@@ -15,11 +15,13 @@ import networkx as nx
 import sqlalchemy as sa
 
 from hanboot.registry.entry import Entry, Model, name
-from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.graph import Pathways, today
 from hanboot.registry.pathways.plan import plan
+from hanboot.registry.pathways.screen import models_to_check
 from hanboot.registry.pathways.state import DeviceState
 from hanboot.registry.progress import Progress
 from hanboot.registry.storage import never_in_field
+from hanboot.registry.storage.entries import of_model
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.store import Registry
 
@@ -73,14 +75,17 @@ def check_registry(
     progress: Progress = lambda done, total: None,
 ) -> Iterator[Finding]:
     """All findings, model by model; the worst of a model first."""
-    total = len(registry.models())
     with registry.database.reading() as connection:
         statements = Statements(
             never_in_field.statements(connection), never_in_field.voided(connection)
         )
-    for done, (own, elsewhere) in enumerate(registry.by_model(model, manufacturer), 1):
+        stated = {*statements.holding, *statements.voided}
+        models = list(
+            models_to_check(connection, of_model(model, manufacturer), day or today(), stated)
+        )
+    for done, (own, elsewhere) in enumerate(registry.of_models(models), 1):
         yield from check_model(Pathways(own, elsewhere, day), statements)
-        progress(done, total)
+        progress(done, len(models))
     yield from _one_hash_several_versions(registry, model, manufacturer)
 
 

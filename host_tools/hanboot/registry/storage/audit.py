@@ -111,6 +111,7 @@ def _differing(
             if now != then:
                 yield DirectEdit(subject, f"{name} is {now!r}, the history says {then!r}")
     yield from _settings(connection, states)
+    yield from _statements(connection, states)
 
 
 def _entries(connection: Connection, ids: list[str], has_entries: bool) -> dict[str, Entry]:
@@ -129,6 +130,19 @@ def _settings(connection: Connection, states: dict[str, dict[str, str]]) -> Iter
         now = connection.execute(query).scalar()
         if now != state["value"]:
             yield DirectEdit(subject, f"it is {now}, the history says {state['value']}")
+
+
+def _statements(connection: Connection, states: dict[str, dict[str, str]]) -> Iterator[DirectEdit]:
+    for subject, state in states.items():
+        if not subject.startswith(_STATEMENT):
+            continue
+        query = sa.select(NEVER_IN_FIELD.c.voided_by).where(
+            NEVER_IN_FIELD.c.cpl_entry_id == subject.removeprefix(_STATEMENT)
+        )
+        found = connection.execute(query).first()
+        is_void = state["statement"].startswith("void")
+        if found is None or bool(found.voided_by) != is_void:
+            yield DirectEdit(subject, f"it was removed or changed, the history says: {state}")
 
 
 def _orphans(connection: Connection, has_entries: bool) -> Iterator[DirectEdit]:

@@ -55,12 +55,14 @@ class Registry:
     ) -> Iterator[tuple[list[Entry], dict[str, Entry]]]:
         """Model by model, its entries and the entries of other models that they name."""
         with self.database.reading() as connection:
-            entries = read_entries(connection, of_model(model, manufacturer))
-            for _, group in itertools.groupby(entries, lambda entry: entry.model):
-                own = list(group)
-                ids = {entry.cpl_entry_id for entry in own}
-                named = {name for entry in own for name in entry.predecessors or ()} - ids
-                yield own, find_entries(connection, sorted(named)) if named else {}
+            yield from _by_model(connection, of_model(model, manufacturer))
+
+    def of_models(self, models: Sequence[Model]) -> Iterator[tuple[list[Entry], dict[str, Entry]]]:
+        """The same of some models, which are in order."""
+        with self.database.reading() as connection:
+            for start in range(0, len(models), _MODELS_AT_ONCE):
+                piece = models[start : start + _MODELS_AT_ONCE]
+                yield from _by_model(connection, sa.or_(*(of_model(m, None) for m in piece)))
 
     def find(self, ids: Iterable[str]) -> dict[str, Entry]:
         """Those of the entries with these CPL Entry IDs that there are."""
@@ -186,6 +188,20 @@ class Registry:
             )
             yield writer
             writer.close()
+
+
+_MODELS_AT_ONCE = 100
+
+
+def _by_model(
+    connection: Connection, where: sa.ColumnElement[bool]
+) -> Iterator[tuple[list[Entry], dict[str, Entry]]]:
+    entries = read_entries(connection, where)
+    for _, group in itertools.groupby(entries, lambda entry: entry.model):
+        own = list(group)
+        ids = {entry.cpl_entry_id for entry in own}
+        named = {name for entry in own for name in entry.predecessors or ()} - ids
+        yield own, find_entries(connection, sorted(named)) if named else {}
 
 
 def _batches(entries: Iterable[Entry], size: int = 1000) -> Iterator[list[Entry]]:
