@@ -31,7 +31,17 @@ ROOT = Path(__file__).resolve().parents[2]
 FOUND = ROOT / "build" / "fuzz"
 
 #: Parts of the time. A command costs a hundred times what a parser does, and there is most to find.
-SHARES = {"commands": 5, "reader": 2, "frames": 1, "cbor": 1, "envelope": 1, "manifest": 1}
+SHARES = {
+    "commands": 5,
+    "network": 4,
+    "reader": 2,
+    "frames": 1,
+    "cbor": 1,
+    "envelope": 1,
+    "manifest": 1,
+    "zcl": 1,
+    "gbcs": 1,
+}
 
 #: Longest input. A file is longer than this by its payload, in which nothing is parsed.
 _MOST_BYTES = 1400

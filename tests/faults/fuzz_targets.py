@@ -13,6 +13,7 @@ from pathlib import Path
 import cbor2
 import cells
 import flows
+import fuzz_network
 import images
 import ramboard
 import signatures
@@ -353,7 +354,7 @@ def seeds() -> dict[str, list[bytes]]:
         "manifest": _seeds_of_manifest(),
         "frames": [frame.encode(message), b"text\n", frame.encode(message + bytes(300))],
         "commands": _seeds_of_commands(),
-    }
+    } | fuzz_network.seeds()
 
 
 def beginnings(target: str) -> Iterator[bytes]:
@@ -370,4 +371,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     "manifest": manifest_alone,
     "frames": frames,
     "commands": commands,
+    "zcl": fuzz_network.zcl_frames,
+    "gbcs": fuzz_network.gbcs_messages,
+    "network": fuzz_network.frames_to_a_device,
 }

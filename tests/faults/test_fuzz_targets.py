@@ -13,7 +13,7 @@ from hanbootloader.link.groups.os import OsGroup
 from hanbootloader.reasons import Refused
 
 #: Changed inputs for each target; one for a device costs a hundred times what others do.
-CHANGES = {"commands": 40}
+CHANGES = {"commands": 40, "network": 40}
 _OTHERS = 1500
 
 
