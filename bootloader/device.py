@@ -59,9 +59,11 @@ class Device(Recipient):
 
     # Remembers that this device was provisioned, and with what.
     def lock_anchors(self) -> None:
-        sequences = {cell.identity: cell.sequence for cell in self.anchors.cells()}
         try:
-            self.ledger.keep_anchors(sequences, self.anchors.is_provisioned)
+            if self.anchors.is_provisioned:
+                self.ledger.keep_anchors(
+                    {cell.identity: cell.sequence for cell in self.anchors.cells()}
+                )
         except Refused:
             pass  # a journal that takes nothing more is no reason not to start
         self.anchors.is_locked = self.ledger.is_locked

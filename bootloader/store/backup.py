@@ -28,7 +28,7 @@ _SEQUENCE_BYTES = const(6)
 
 class Backup:
     def __init__(self, region: Region) -> None:
-        self._journal = Journal(region)
+        self._journal = Journal(region, is_copy=True)
         self.doubts = Doubts(self._journal, _DOUBTS)
         self.security_counter, self.is_locked = 0, False
         counters = self._journal.latest(_COUNTERS)

@@ -54,9 +54,11 @@ def _padded(length: int) -> int:
 
 class Journal:
     # weigh: is told at the opening whether a check failed, and returns whether to act upon it;
-    # without one it is acted upon
-    def __init__(self, region: Region, weigh=None) -> None:  # type: ignore[no-untyped-def]
+    # without one it is acted upon. is_copy: all that counts is elsewhere, too, so nothing needs to be
+    # programmed again to stay
+    def __init__(self, region: Region, weigh=None, is_copy: bool = False) -> None:  # type: ignore[no-untyped-def]
         self._region = region
+        self._is_copy = is_copy
         self._end = 0
         self._latest: "dict[int, bytes]" = {}
         self._history: "list[tuple[int, bytes]]" = []
@@ -222,7 +224,7 @@ class Journal:
 
     # Programs sector record and last record once more. Whether they took it.
     def _refresh(self) -> bool:
-        if self._sector < 0:
+        if self._sector < 0 or self._is_copy:
             return True
         region = self._region
         try:

@@ -250,18 +250,18 @@ class Ledger:
 
     # --- transitions, each one record
 
-    # Trust anchors of these sequences are there, by identity: none below them counts again.
-    # is_locked: with them this device is provisioned, and no caller does that again.
-    def keep_anchors(self, sequences: "dict[int, int]", is_locked: bool) -> None:
+    # The trust anchors are there: no caller provisions this device again. sequences: of theirs, by
+    # identity; none below them counts again.
+    def keep_anchors(self, sequences: "dict[int, int]") -> None:
         highest = dict(self.sequences)
         for identity, sequence in sequences.items():
             highest[identity] = max(sequence, highest.get(identity, 0))
         entries = []
         if highest != self.sequences:
             entries.append((_SEQUENCES, pack_sequences(highest)))
-        if entries or (is_locked and not self.is_locked):
+        if entries or not self.is_locked:
             self.sequences = highest
-            self.is_locked = self.is_locked or is_locked
+            self.is_locked = True
             self._save(entries)
 
     def empty(self, index: int) -> None:

@@ -38,12 +38,13 @@ from hanbootloader.trust.cell import DIGITAL_SIGNATURE, MANUFACTURER, Cell
 from hanbootloader.trust.kid import kid_of
 
 # fmt: off
-TABLE_ROWS     = 6          # of a comb table: 63 entries, 4032 bytes
 _VOID_AT       = const(254)
 _SEAL_AT       = const(255)
 _PLACE_SECTORS = const(2)
 _DIGEST_BYTES  = const(32)
 # fmt: on
+
+TABLE_ROWS = 6  # of a comb table: 63 entries, 4032 bytes
 
 _OLD_PLACES = (0, 5, 10)  # sectors where cells of format 1 began
 
@@ -139,17 +140,18 @@ class Anchors:
             if cell.scope[at] != cells.ANY and cell.scope[at] != scope[at]:
                 raise Refused(ANCHOR_MALFORMED, 84 + 2 * at)
 
-        highest = self._highest(cell.identity)
+        highest = self._highest(cell)
         if cell.sequence <= highest:
             raise Refused(ANCHORS_LOCKED, 80)
         # one that leaves no room for a successor would be there for good
         if cell.sequence - highest >= cells.SEQUENCE_STEP:
             raise Refused(ANCHOR_SEQUENCE, 80)
 
-    # Highest sequence that a cell of `identity` had on this device; -1 if there was none.
-    def _highest(self, identity: int) -> int:
-        held = self._cells.get(identity)
-        return max(held[0].sequence if held else -1, self._memory.sequences().get(identity, -1))
+    # Highest sequence that a cell like this one had on this device; -1 if there was none.
+    def _highest(self, cell: Cell) -> int:
+        held = self._cells.get(cell.identity)
+        remembered = self._memory.sequences().get(cell.identity, -1)
+        return max(held[0].sequence if held else -1, remembered)
 
     def _check_update(self, cell: Cell, signature: "bytes | None"):  # type: ignore[no-untyped-def]
         if signature is None or len(signature) != 64:

@@ -110,10 +110,10 @@ class StatesTest(LedgerTest):
     # once provisioned, for ever
     def test_lock(self):
         self.assertFalse(self.ledger.is_locked)
-        self.ledger.keep_anchors({}, True)
+        self.ledger.keep_anchors({})
         self.check_survives()
         operations = self.flash.operations
-        self.ledger.keep_anchors({}, True)
+        self.ledger.keep_anchors({})
         self.assertEqual(self.flash.operations, operations)
         upgrade(self.ledger, 1)
         self.assertTrue(opened(self.flash).is_locked)
@@ -331,7 +331,7 @@ def transitions(held):
         lambda: held.revert(0, verdict(TRIAL_HUNG, 3)),
         lambda: held.record(verdict(PAYLOAD_HASH, 4)),
         lambda: held.mark_damaged(1, True),
-        lambda: held.keep_anchors({}, True),
+        lambda: held.keep_anchors({}),
     )
 
 

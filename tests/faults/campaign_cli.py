@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import parts
+import campaign_parts
 from tally import Tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,11 +22,15 @@ def main(arguments: list[str]) -> int:
         prog="tests/faults",
         description="Runs the fault campaign; with names of cases, those alone.",
         epilog="Parts: "
-        + "; ".join(f"{name}: {part.__doc__.rstrip('.')}" for name, part in parts.ALL.items()),
+        + "; ".join(
+            f"{name}: {part.__doc__.rstrip('.')}" for name, part in campaign_parts.ALL.items()
+        ),
     )
     parser.add_argument("case", nargs="*", help="e.g. tiny-upgrade/320@17.weak-new.0,3.prefix.1")
     parser.add_argument("--micropython", action="store_true", help="replay them on MicroPython")
-    parser.add_argument("--part", action="append", choices=parts.ALL, help="only this part")
+    parser.add_argument(
+        "--part", action="append", choices=campaign_parts.ALL, help="only this part"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--seed", type=int, default=1, help="of what is drawn by lot (%(default)s)")
     parser.add_argument(
@@ -40,15 +44,15 @@ def main(arguments: list[str]) -> int:
         import replay
 
         return replay.main(options.case, options.micropython)
-    names = options.part or list(parts.ALL)
+    names = options.part or list(campaign_parts.ALL)
     is_whole = not options.part and options.share == 1
     report = options.json or (REPORT if is_whole else None)
-    return run(names, parts.Options(options.jobs, options.seed, options.share), report)
+    return run(names, campaign_parts.Options(options.jobs, options.seed, options.share), report)
 
 
-def run(names: list[str], options: parts.Options, report: Path | None) -> int:
+def run(names: list[str], options: campaign_parts.Options, report: Path | None) -> int:
     print(f"seed {options.seed}, {options.jobs} processes", flush=True)
-    found = {name: _timed(parts.ALL[name], options) for name in names}
+    found = {name: _timed(campaign_parts.ALL[name], options) for name in names}
     tally = Tally()
     for part in found.values():
         tally.update(part.tally)
@@ -82,7 +86,10 @@ def run(names: list[str], options: parts.Options, report: Path | None) -> int:
     return 1 if tally.violated or tally.not_fired or problems else 0
 
 
-def _timed(run_part: Callable[[parts.Options], parts.Part], options: parts.Options) -> parts.Part:
+def _timed(
+    run_part: Callable[[campaign_parts.Options], campaign_parts.Part],
+    options: campaign_parts.Options,
+) -> campaign_parts.Part:
     wall_s, cpu_s = time.monotonic(), sum(os.times()[:4])
     part = run_part(options)
     part.seconds, part.cpu_seconds = time.monotonic() - wall_s, sum(os.times()[:4]) - cpu_s

@@ -12,13 +12,13 @@
 import hashlib
 from binascii import hexlify
 
-import life
-import ring
+import cyclic_releases
+import long_run
 import scenarios
 import signatures
-import tiny
+import small_releases
 from rules import Violation
-from world import RESTARTS_MORE
+from simulation import RESTARTS_MORE
 
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
 
@@ -30,15 +30,15 @@ _plain = {}
 # To be called once, before any case.
 def prepare():
     signatures.remember()
-    tiny.add()
-    ring.add()
+    small_releases.add()
+    cyclic_releases.add()
 
 
 # The device's own code, and its own releases, as they were.
 def undo():
     signatures.forget()
-    tiny.remove()
-    ring.remove()
+    small_releases.remove()
+    cyclic_releases.remove()
     forget_places()
 
 
@@ -66,8 +66,8 @@ class Outcome:
 
 # All that comes of a case, as a value: the same on CPython and MicroPython, down to the last cell.
 def facts_of(case):
-    if case.startswith(life.PLACE + "@"):
-        return life.facts(life.live(case))
+    if case.startswith(long_run.PLACE + "@"):
+        return long_run.facts(long_run.live(case))
     return facts(run(case))
 
 

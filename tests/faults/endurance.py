@@ -10,9 +10,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 
 import cases
+import cyclic_releases
 import flows
 import images
-import ring
 from faultboard import FaultBoard
 
 from hanbootloader.install import Installer
@@ -85,7 +85,7 @@ class _Bench:
         self.erases: Counter[int] = Counter()
         self.board.flash.watcher = self._watch
         flows.cells.provision(self.board.device())
-        flows.install(self.board, ring.PREFIX + "first")
+        flows.install(self.board, cyclic_releases.PREFIX + "first")
         self.erases.clear()
 
     def _watch(self, name: str, start: int, changes: bool) -> None:
@@ -97,13 +97,13 @@ class _Bench:
         return [self.erases[sector] for sector in range(first, first + count)]
 
     def upgrade(self, name: str) -> None:
-        flows.install(self.board, ring.PREFIX + name)
+        flows.install(self.board, cyclic_releases.PREFIX + name)
 
     def fail_upgrade(self, name: str) -> None:
         installer = Installer(self.board.device())
-        flows.send(installer, images.ota_image(ring.PREFIX + name))
+        flows.send(installer, images.ota_image(cyclic_releases.PREFIX + name))
         flows.verify(installer)
-        installer.activate(images.image_hash(ring.PREFIX + name))
+        installer.activate(images.image_hash(cyclic_releases.PREFIX + name))
         for _ in range(3):
             device = flows.start(self.board)[0]
             device.ledger.note_trial(TRIAL_CRASHED)
@@ -111,7 +111,9 @@ class _Bench:
 
     def refuse(self, name: str) -> None:
         try:
-            flows.send(Installer(self.board.device()), images.ota_image(ring.PREFIX + name))
+            flows.send(
+                Installer(self.board.device()), images.ota_image(cyclic_releases.PREFIX + name)
+            )
         except Refused:
             return
         raise AssertionError(f"{name} was taken")

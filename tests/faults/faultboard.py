@@ -12,25 +12,28 @@ from nor_faults import FaultyFlash
 # small as can be; and with nowhere to go for a journal whose sector fails
 MAPS = {
     "": {
-        "anchors": (0, 15),
-        "journal": (15, 4),
-        "slot0": (19, 2),
-        "slot1": (21, 2),
-        "data": (23, 1),
+        "anchors": (0, 16),
+        "journal": (16, 4),
+        "slot0": (20, 2),
+        "slot1": (22, 2),
+        "backup": (24, 2),
+        "data": (26, 1),
     },
     "tiny-": {
-        "anchors": (0, 15),
-        "journal": (15, 3),
-        "slot0": (18, 1),
-        "slot1": (19, 1),
-        "data": (20, 1),
+        "anchors": (0, 8),
+        "journal": (8, 3),
+        "slot0": (11, 1),
+        "slot1": (12, 1),
+        "backup": (13, 2),
+        "data": (15, 1),
     },
     "pair-": {
-        "anchors": (0, 15),
-        "journal": (15, 2),
-        "slot0": (17, 1),
-        "slot1": (18, 1),
-        "data": (19, 1),
+        "anchors": (0, 8),
+        "journal": (8, 2),
+        "slot0": (10, 1),
+        "slot1": (11, 1),
+        "backup": (12, 2),
+        "data": (14, 1),
     },
 }
 
@@ -53,6 +56,10 @@ class FaultBoard(ramboard.Board):
     def region(self, name):
         partition = self.flash.partition(*self.map[name])
         return partition, partition.view
+
+    # What one start makes of it; it may ask for a restart.
+    def device(self):
+        return Device(self)
 
     def cells(self):
         return bytes(self.flash.cells)
@@ -78,6 +85,15 @@ class FaultBoard(ramboard.Board):
         return board
 
 
+# The device once nothing is in doubt any more.
+def settled_device(board):
+    device = Device(board)
+    while device.doubts.needs_restart:
+        board.flash.restart()
+        device = Device(board)
+    return device
+
+
 # All that a device remembers across restarts.
 class Snapshot:
     def __init__(self, device):
@@ -90,6 +106,7 @@ class Snapshot:
         self.hashes = [slot.image_hash for slot in store.slots]
         self.trial = (store.attempts, store.trial_reason)
         self.security_counter = store.security_counter
+        self.locked = (store.is_locked, sorted(store.sequences.items()))
         self.verdict = None if verdict is None else verdict.pack()
         self.reason = None if verdict is None else verdict.reason
         self.history = [bytes(octets) for _, octets in store._journal.history()]
@@ -107,14 +124,16 @@ class Snapshot:
             and self.slots == other.slots
             and self.trial == other.trial
             and self.security_counter == other.security_counter
+            and self.locked == other.locked
             and self.verdict == other.verdict
             and self.history == other.history
         )
 
     # what differs, for a report
     def __repr__(self):
-        return "%s slots %s %s trial %s counter %d verdict %s history %d" % (
+        return "%s %s slots %s %s trial %s counter %d verdict %s history %d" % (
             self.anchors,
+            self.locked,
             self.states,
             [digest.hex()[:4] for digest in self.hashes],
             self.trial,
@@ -135,5 +154,5 @@ def snapshot_of(map, cells):
     if key not in _snapshots:
         if len(_snapshots) >= _SNAPSHOTS_KEPT:
             _snapshots.clear()
-        _snapshots[key] = Snapshot(Device(FaultBoard(map, cells)))
+        _snapshots[key] = Snapshot(settled_device(FaultBoard(map, cells)))
     return _snapshots[key]

@@ -17,7 +17,7 @@ import fuzz_network
 import images
 import ramboard
 import signatures
-from world import is_alive
+from simulation import is_alive
 
 from hanbootloader import policy
 from hanbootloader.image import cbor, cose, manifest, ota, writer

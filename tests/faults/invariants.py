@@ -5,7 +5,7 @@
 # otherwise some day. Records may be lost then, and images have to be sent again; from there on it
 # is only checked that nothing starts but a whole release that may, and that the goal is reached.
 
-from faultboard import Snapshot, snapshot_of
+from faultboard import Snapshot, settled_device, snapshot_of
 from rules import must
 
 from hanbootloader.store import ledger
@@ -71,7 +71,7 @@ class Invariants:
         before, operations = other.cells(), []
         other.flash.watcher = lambda *operation: operations.append(operation)
         stable = other.flash.is_stable and not is_undone
-        again = Snapshot(other.device())
+        again = Snapshot(settled_device(other))
         must(again == found, "%r is found again: %r" % (found, again))
         if stable:
             must(other.cells() == before, "a second restart changes no cell")

@@ -12,7 +12,7 @@ The checks are found in the code, so that a new one is covered on the day it is 
 - a call whose result nobody takes, and a `raise` that stands alone: left out.
 
 mutant_run.py runs them. Some do what the original does; they are listed with the reason in
-`same.py`, and nothing else is excused.
+`equivalent_mutants.py`, and nothing else is excused.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Mutant:
 
     @property
     def key(self) -> tuple[str, str, str, str]:
-        """What `same.py` knows it by: lines move."""
+        """What `equivalent_mutants.py` knows it by: lines move."""
         return (self.file, self.function, self.check, self.what)
 
     def apply(self, source: str) -> str:
@@ -196,11 +196,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="write the result there")
     options = parser.parse_args(arguments)
 
-    from same import SAME
+    from equivalent_mutants import EQUIVALENT
 
     found = [mutant for file in options.file or ACCEPT_PATH for mutant in mutants_of(file)]
-    same = [mutant for mutant in found if mutant.key in SAME]
-    mutants = [mutant for mutant in found if mutant.key not in SAME][:: options.every]
+    same = [mutant for mutant in found if mutant.key in EQUIVALENT]
+    mutants = [mutant for mutant in found if mutant.key not in EQUIVALENT][:: options.every]
     if options.list:
         for mutant in mutants:
             print(f"{mutant.name}  {mutant.check}  ->  {mutant.instead}")
@@ -213,9 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     alive = [mutant for mutant in mutants if noticed.get(mutant.name) == ""]
     for mutant in alive:
         print(f"survives: {mutant.name} in {mutant.function}: {mutant.check} -> {mutant.instead}")
-    unused = set(SAME) - {mutant.key for mutant in found} if not options.file else set()
+    unused = set(EQUIVALENT) - {mutant.key for mutant in found} if not options.file else set()
     for key in unused:
-        print(f"excused in same.py, but not there: {key}")
+        print(f"excused in equivalent_mutants.py, but not there: {key}")
     killed = len(noticed) - len(alive)
     not_run = len(mutants) - len(noticed)
     seconds = time.monotonic() - began

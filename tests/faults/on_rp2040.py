@@ -26,7 +26,7 @@ from pathlib import Path
 
 import rp2040_product
 import signatures
-from faultboard import FaultBoard, Snapshot
+from faultboard import FaultBoard, Snapshot, settled_device
 from rp2040_bench import Bench, PowerLostError
 from rp2040_product import Product
 
@@ -150,12 +150,12 @@ class Supply:
 
 
 def _snapshot(cells: bytes) -> Snapshot:
-    return Snapshot(FaultBoard(rp2040_product.MAP, cells).device())
+    return Snapshot(settled_device(FaultBoard(rp2040_product.MAP, cells)))
 
 
 def _expected(cells: bytes) -> tuple[int, bytes | None]:
     """Which slot the rules start, and the hash in it; read on CPython."""
-    device = FaultBoard(rp2040_product.MAP, cells).device()
+    device = settled_device(FaultBoard(rp2040_product.MAP, cells))
     chosen = boot.choose(device)
     return (-1, None) if chosen is None else (chosen[0], device.ledger.slots[chosen[0]].image_hash)
 

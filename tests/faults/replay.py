@@ -8,7 +8,7 @@ import sys
 
 import cases
 import interpreters
-import life
+import long_run
 import on_rp2040
 import scenarios
 
@@ -57,8 +57,8 @@ def _replay_on_chip(faults: list[list[Fault]]) -> bool:
 def replay(name: str, on_micropython: bool) -> bool:
     """Prints what happens; whether all held."""
     place = name.partition("@")[0]
-    if place == life.PLACE:
-        lived = life.live(name, tell=lambda text: print("  " + text))
+    if place == long_run.PLACE:
+        lived = long_run.live(name, tell=lambda text: print("  " + text))
         return _end(name, True, lived.violation)
     if place in _DATA_REGION:
         ((_, fired, violation),) = interpreters.micropython("data_region.py", [name])

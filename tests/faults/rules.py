@@ -67,7 +67,7 @@ _NO_RETURN = ("2.1.0",)
 _rules = {}
 
 
-# For the releases of images.py, or those of tiny.py.
+# For the releases of images.py, or those of small_releases.py.
 def of(prefix):
     if prefix not in _rules:
         _rules[prefix] = Rules(_FOLLOWS, _COUNTERS, _NO_RETURN, prefix)

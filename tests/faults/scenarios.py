@@ -3,11 +3,10 @@
 
 import flows
 import rules
-import tiny
-from faultboard import MAPS, FaultBoard
-from world import World
+import small_releases
+from faultboard import MAPS, FaultBoard, settled_device
+from simulation import World
 
-from hanbootloader.device import Device
 from hanbootloader.store import ledger
 from hanbootloader.store.flash import Region
 from hanbootloader.store.journal import Journal
@@ -119,9 +118,9 @@ def beginning(name, size="", space=None):
 
 def _begin(scenario, size, space):
     board = FaultBoard(MAPS[size])
-    prefix = tiny.PREFIX if size else ""
+    prefix = small_releases.PREFIX if size else ""
     if scenario.installed:
-        flows.cells.provision(board.device())
+        flows.cells.provision(settled_device(board))
     for release in scenario.installed:
         flows.install(board, prefix + release)
     journal = Journal(Region(*board.region("journal")))
@@ -134,7 +133,7 @@ def _begin(scenario, size, space):
     if scenario.damaged:
         damage(board)
     # whatever is done once at a first start is done
-    Device(board)
+    settled_device(board)
     return board.cells()
 
 
@@ -167,7 +166,7 @@ def _left(board):
 
 # A cell of the confirmed image's payload has lost a bit.
 def damage(board):
-    device = Device(board)
+    device = settled_device(board)
     index = device.ledger.find(ledger.CONFIRMED)
     first, _ = board.map["slot%d" % index]
     at = first * SECTOR_BYTES + device.ledger.slots[index].image_bytes - 1
@@ -179,5 +178,5 @@ def damage(board):
 def world(name, size="", space=None, faults=()):
     scenario = SCENARIOS[name]
     board = FaultBoard(MAPS[size], beginning(name, size, space), faults)
-    prefix = tiny.PREFIX if size else ""
+    prefix = small_releases.PREFIX if size else ""
     return World(board, rules.of(prefix), scenario.goal, **scenario.world)

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import cases
-import life
+import long_run
 from progress import Progress
 
 
@@ -50,7 +50,7 @@ class Soaked:
 
 
 def _live(case: str) -> Soaked:
-    lived = life.live(case)
+    lived = long_run.live(case)
     return Soaked(
         1,
         lived.upgrades,
@@ -88,7 +88,7 @@ def run(
 def _batches(seed: int, size: int, lives: int | None) -> Iterator[list[str]]:
     numbers: Iterator[int] = itertools.count() if lives is None else iter(range(lives))
     while batch := list(itertools.islice(numbers, size)):
-        yield [f"{life.PLACE}@{seed}.{number}" for number in batch]
+        yield [f"{long_run.PLACE}@{seed}.{number}" for number in batch]
 
 
 def main(arguments: list[str]) -> int:

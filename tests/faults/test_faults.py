@@ -11,11 +11,11 @@ from pathlib import Path
 
 import campaign
 import campaign_cli
+import campaign_parts
 import cases
 import endurance
 import interpreters
 import operations
-import parts
 import pytest
 import replay
 import soak
@@ -228,14 +228,14 @@ def test_a_broken_device_is_seen(
 def test_a_violation_fails_the_campaign(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def bad(options: parts.Options) -> parts.Part:
-        part = parts.Part({"single_cases": 2})
+    def bad(options: campaign_parts.Options) -> campaign_parts.Part:
+        part = campaign_parts.Part({"single_cases": 2})
         part.tally.add("tiny-upgrade@1.bits.0", "receive", "bits", True, None)
         part.tally.add("tiny-upgrade@2.bits.0", "receive", "bits", True, "the link is alive")
         return part
 
-    monkeypatch.setitem(parts.ALL, "single", bad)
+    monkeypatch.setitem(campaign_parts.ALL, "single", bad)
     report = tmp_path / "faults.json"
-    assert campaign_cli.run(["single"], parts.Options(1), report) == 1
+    assert campaign_cli.run(["single"], campaign_parts.Options(1), report) == 1
     assert json.loads(report.read_text())["violations"] == 1
     assert "violation: tiny-upgrade@2.bits.0: not so: the link is alive" in capsys.readouterr().out

@@ -4,7 +4,7 @@ Known by file, function, check and kind of mutation, so they survive a move to a
 not a change of the check.
 """
 
-SAME: dict[tuple[str, str, str, str], str] = {
+EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ("verify.py", "AnchorKeys.manufacturer_steps", "cell is not None", "left out"): (
         "for mypy: signer_known is true of a cell alone"
     ),

@@ -108,16 +108,27 @@ class World:
         self._is_opening = True
         device = board.device()
         self._is_opening = False
+        if device.doubts.needs_restart:
+            return self._restart("opening")
         found = Snapshot(device)
         self.tell("start %d finds %r" % (self.restarts, found))
         self._invariants.check_found(board, found, board.flash.fired > fired)
         chosen = self._choose(device, found)
+        if device.doubts.needs_restart:
+            self._invariants.note_end(device)
+            return self._restart("verifying")
         if chosen is None:
             console_alone = Console(device, Installer(device), lambda: False)
             must(is_alive(board, console_alone), "the link is served without an application")
         done = self._serve(device)
         self._invariants.note_end(device)
         return done
+
+    # The device restarts because something is in doubt. The chip forgets why it was reset before.
+    def _restart(self, while_doing):
+        self.tell("something is in doubt while %s" % while_doing)
+        self.board.hung = False
+        return False
 
     def _choose(self, device, found):
         self.phase = "first boot"
@@ -132,7 +143,8 @@ class World:
         if chosen is not None:
             device.started = chosen[0]
         self.tell("slot %d starts" % device.started if chosen else "nothing starts")
-        self._invariants.check_chosen(self.board, device, found, chosen, self.falls_back)
+        if not device.doubts.needs_restart:
+            self._invariants.check_chosen(self.board, device, found, chosen, self.falls_back)
         return chosen
 
     # What application and client do while the device runs. True if nothing is left to do.
@@ -196,16 +208,15 @@ class World:
             # one lost for good wants its maker's signature; a PPMID does without
             is_lost = cell is None and held.is_provisioned and self.board.flash.is_unsettled
             if not is_lost and (cell is None or cell.sequence < sequence):
-                self._put(held, name)
+                self._put(device, name)
 
-    def _put(self, held, name):
+    def _put(self, device, name):
         self.phase = "anchor update" if name == "next supplier" else "provision"
         signature = None
-        if held.is_provisioned:
+        if device.anchors.is_provisioned:
             signature = cells.images.signature(name + ", manufacturer")
-        comb = cells.table(name) if name == "manufacturer" else b""
         for _ in range(_TRIES):
-            if self._try(cells.put, held, name, comb, signature):
+            if self._try(cells.put, device, name, signature):
                 return
         must(False, name + "'s cell can be written")
 

@@ -5,11 +5,11 @@
 import hashlib
 from binascii import hexlify
 
-import ring
+import cyclic_releases
 import scenarios
-from faultboard import MAPS, FaultBoard
+from faultboard import MAPS, FaultBoard, settled_device
 from rules import Violation
-from world import RESTARTS_MORE, World
+from simulation import RESTARTS_MORE, World
 
 from hanbootloader.store import ledger
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Dice, Fault
@@ -39,7 +39,7 @@ class Life:
         self.is_unsettled = False
         self.violation = None
         self._dice = Dice(case)
-        self._rules = ring.rules()
+        self._rules = cyclic_releases.rules()
         self._board = FaultBoard(MAPS[self._dice.choice(sorted(MAPS))])
         self.world = World(self._board, self._rules, "first")
         if tell is not None:
@@ -80,11 +80,11 @@ class Life:
     # What client, application and time do next.
     def _want(self):
         dice, world = self._dice, self.world
-        device = self._board.device()
+        device = settled_device(self._board)
         running = world.confirmed(device)
         if running is None:
             return
-        world.goal = dice.choice([goal for goal in ring.GOALS if goal != running])
+        world.goal = dice.choice([goal for goal in cyclic_releases.GOALS if goal != running])
         world.bad_trials = dice.below(4) == 0
         self.reverted += world.bad_trials
         if dice.below(8) == 0 and device.ledger.find(ledger.PREVIOUS) >= 0:
@@ -92,7 +92,7 @@ class Life:
             world.falls_back = True
             self.damaged += 1
         elif dice.below(4) == 0:
-            world.offers_first = dice.choice(ring.refused_over(running))
+            world.offers_first = dice.choice(cyclic_releases.refused_over(running))
             self.refused += 1
         world.tell(
             "%s over %s%s%s"

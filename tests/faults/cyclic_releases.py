@@ -1,7 +1,7 @@
 # Releases that may follow one another without end, for long runs: every one but the first can be
-# reached again. Their signatures are made up, as those of tiny.py.
+# reached again. Their signatures are made up, as those of small_releases.py.
 
-import tiny
+import small_releases
 from images import V1_0, V1_1, V1_2, V2_0, Release
 from rules import Rules
 
@@ -31,11 +31,11 @@ RELEASES = {name: _release(name) for name in _FOLLOWS}
 
 
 def add():
-    tiny.make_known(PREFIX, RELEASES)
+    small_releases.make_known(PREFIX, RELEASES)
 
 
 def remove():
-    tiny.forget(PREFIX, RELEASES)
+    small_releases.forget(PREFIX, RELEASES)
 
 
 def rules():
