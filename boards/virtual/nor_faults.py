@@ -7,6 +7,8 @@
 #   bits         a random part of the bits that it changes                         is cut
 #   last-octet   its first octets, and of the last of them a part of the bits      is cut
 #   mixed        (erase) pieces that are old, erased, or random octets             is cut
+#   remain-450   (erase) 450 of 10,000 zero bits that were there are left        is cut
+#   remain-35    (erase) 35 of 10,000: both shares were measured on silicon      is cut
 #   weak-old     hardly anything to be seen, but the cells are no longer stable    is cut
 #   weak         a part done, a part not, the rest unstable                        is cut
 #   weak-new     all done to look at, but a part of the cells unstable             is cut
@@ -33,7 +35,19 @@ PROGRAM_KINDS = (
     "weak-new",
     "dropped",
 )
-ERASE_KINDS = ("not-started", "prefix", "bits", "mixed", "weak-old", "weak", "weak-new", "dropped")
+ERASE_KINDS = (
+    "not-started",
+    "prefix",
+    "bits",
+    "mixed",
+    "remain-450",
+    "remain-35",
+    "weak-old",
+    "weak",
+    "weak-new",
+    "dropped",
+)
+_REMAIN = {"remain-450": 450, "remain-35": 35}  # of 10,000 zero bits
 
 _PIECE_BYTES = 64  # of a sector that is left as a mixture
 _SECTOR = (1 << 8 * SECTOR_BYTES) - 1  # every bit of a sector
@@ -109,6 +123,8 @@ def torn(kind, before, after, dice):
         settled = old ^ (changes & done)
     elif kind == "bits":
         settled = old ^ (changes & dice.bits(length, dice.choice((1, 4, 7))))
+    elif kind in _REMAIN:
+        settled = new ^ (changes & _sparse(length, _REMAIN[kind], dice))
     elif kind == "mixed":
         return Torn(_mixed(before, after, dice), 0, old, new, "half")
     elif kind == "weak-old":
@@ -120,6 +136,14 @@ def torn(kind, before, after, dice):
         settled = new
         unstable, bias = changes & dice.bits(length, dice.choice((1, 4, 7))), "new"
     return Torn(settled.to_bytes(length, "big"), unstable, old, new, bias)
+
+
+# An integer of so many octets; so many of 10,000 bits are ones, wherever they fall.
+def _sparse(length, share, dice):
+    found = 0
+    for _ in range(max(1, length * 8 * share // 10000)):
+        found |= 1 << dice.below(length * 8)
+    return found
 
 
 def _mixed(before, after, dice):
@@ -175,12 +199,16 @@ class FaultyFlash(NorFlash):
         self._bias = "half"
         self._each_access = False
         self._dice = None
+        self._misread = None  # (offset, mask) of a bit that reads wrong for now
+        self._once = None  # [offset, mask, reads of it before it reads wrong, once]
 
     # So many sectors from `first`, as a block device.
     def partition(self, first, count):
         return Partition(self, first, count)
 
     def view(self, start, end):
+        if self._once is not None:
+            return _OnceView(self, start, end, True)
         if self._unstable:
             return _UnstableView(self, start, end)
         return self.cells[start:end]
@@ -202,6 +230,36 @@ class FaultyFlash(NorFlash):
         if other._dice is not None:
             self._dice = other._dice.copy()
 
+    # --- wrong reads: the cells are as they are, and one bit of them reads otherwise
+
+    # Bit `bit` (from the first octet's highest) reads wrong until `end_misread`.
+    def begin_misread(self, bit):
+        self._misread = (bit // 8, 0x80 >> bit % 8)
+        self._flip()
+
+    def end_misread(self):
+        self._flip()
+        self._misread = None
+
+    # Read number `count` of bit `bit` is wrong, and no other; in views that are taken from now on.
+    def misread_once(self, bit, count):
+        self._once = [bit // 8, 0x80 >> bit % 8, count]
+
+    # Octets [start, end) are read: as a copy, which stays as it was read.
+    def read_copy(self, start, end):
+        octets = bytearray(self.cells[start:end])
+        at, mask, count = self._once
+        if start <= at < end:
+            if count == 0:
+                octets[at - start] ^= mask
+            self._once[2] -= 1
+        return memoryview(octets)
+
+    def _flip(self):
+        if self._misread is not None:
+            at, mask = self._misread
+            self.cells[at] ^= mask
+
     # Power is back.
     def restart(self):
         self._roll()
@@ -214,6 +272,14 @@ class FaultyFlash(NorFlash):
     # --- operations
 
     def erase(self, sector):
+        # what happens to cells is not what is read of them
+        self._flip()
+        try:
+            self._erase(sector)
+        finally:
+            self._flip()
+
+    def _erase(self, sector):
         start = sector * SECTOR_BYTES
         if self._happens("erase", start, SECTOR_BYTES, b"\xff" * SECTOR_BYTES):
             NorFlash.erase(self, sector)
@@ -223,8 +289,12 @@ class FaultyFlash(NorFlash):
     def program(self, offset, octets):
         for at in range(0, len(octets), PAGE_BYTES):
             page = bytes(octets[at : at + PAGE_BYTES])
-            if self._happens("program", offset + at, PAGE_BYTES, page):
-                self._program(offset + at, page)
+            self._flip()
+            try:
+                if self._happens("program", offset + at, PAGE_BYTES, page):
+                    self._program(offset + at, page)
+            finally:
+                self._flip()
 
     def _program(self, start, page):
         unstable = self._unstable.get(start)
@@ -308,6 +378,28 @@ class FaultyFlash(NorFlash):
             value ^= value & unstable
             value |= unstable & ((old & (_ALL ^ mixture)) | (new & mixture))
             cells[:] = value.to_bytes(PAGE_BYTES, "big")
+
+
+# is_region: of a whole region. What is cut off its front is a view again, as of mapped flash: an
+# image is read piece by piece. Every other slice is read here and now.
+class _OnceView:
+    def __init__(self, flash, start, end, is_region):
+        self._flash = flash
+        self._start = start
+        self._end = end
+        self._is_region = is_region
+
+    def __len__(self):
+        return self._end - self._start
+
+    def __getitem__(self, key):
+        if not isinstance(key, slice):
+            return self._flash.read_copy(self._start + key, self._start + key + 1)[0]
+        first, length = key.start or 0, len(self)
+        end = length if key.stop is None else min(key.stop, length)
+        if self._is_region and key.start is None:
+            return _OnceView(self._flash, self._start, self._start + end, False)
+        return self._flash.read_copy(self._start + first, self._start + max(end, first))
 
 
 class _UnstableView:

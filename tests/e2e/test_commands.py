@@ -90,7 +90,10 @@ def test_status(ppmid: Bench, firmware: Firmware, pairs: Keys) -> None:
         "manufacturer": pairs.manufacturer.public.kid.hex(),
         "supplier": pairs.supplier.public.kid.hex(),
     }
-    assert status["anchors"][0].keys() == {"role", "kid", "development", "label"}
+    assert status["anchors"][0].keys() == {
+        *("role", "usage", "kid", "sequence", "development", "label"),
+        *("manufacturer_code", "image_type", "entity", "fingerprint"),
+    }
     assert status["verdict"].keys() == REFUSAL
     assert (status["image_type"], status["provisioned"]) == (5, True)
 

@@ -25,6 +25,8 @@ DRAWS = {
     "bits": 3,
     "last-octet": 2,
     "mixed": 3,
+    "remain-450": 2,
+    "remain-35": 2,
     "weak": 3,
     "weak-new": 3,
     "weak-old": 5,

@@ -106,7 +106,12 @@ class Snapshot:
         self.hashes = [slot.image_hash for slot in store.slots]
         self.trial = (store.attempts, store.trial_reason)
         self.security_counter = store.security_counter
-        self.locked = (store.is_locked, sorted(store.sequences.items()))
+        # what the journal did not take the next start does
+        sequences = dict(store.sequences)
+        if device.anchors.is_provisioned:
+            for cell in device.anchors.cells():
+                sequences[cell.identity] = max(cell.sequence, sequences.get(cell.identity, 0))
+        self.locked = (store.is_locked, sorted(sequences.items()))
         self.verdict = None if verdict is None else verdict.pack()
         self.reason = None if verdict is None else verdict.reason
         self.history = [bytes(octets) for _, octets in store._journal.history()]

@@ -72,7 +72,7 @@ def replay(name: str, on_micropython: bool) -> bool:
     print(f"{name}: {scenarios.SCENARIOS[cases.parse_place(place)[0]].about}")
     outcome = cases.run(name, tell=lambda text: print("  " + text))
     if outcome.unsettled:
-        print("  a drop hit cells that were unstable: only what starts was checked (world.py)")
+        print("  a drop hit cells that were unstable: only what starts was checked (simulation.py)")
     return _end(name, outcome.fired == outcome.wanted, outcome.violation)
 
 

@@ -39,7 +39,7 @@ class Tally:
         recovered: cases at whose end all was as it should be.
         violated: (case, what does not hold).
         not_fired: cases with a fault that did not happen: they show nothing.
-        unsettled: cases of the one pair that no device can notice (world.py).
+        unsettled: cases of the one pair that no device can notice (simulation.py).
     """
 
     cases: Counter[_At] = field(default_factory=Counter)

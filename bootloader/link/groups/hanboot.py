@@ -129,8 +129,8 @@ class HanbootGroup:
         return {"state": name, "received": received, "total": total}
 
     def _anchors(self, request: Request) -> "dict[str, object]":
-        first = request.uint("from", 0)
         cells = self._device.anchors.cells()
+        first = min(request.uint("from", 0), len(cells))
         return {
             "cells": [
                 {

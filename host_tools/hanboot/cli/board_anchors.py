@@ -12,7 +12,7 @@ from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import port_option
 from hanboot.device.client import Device
-from hanboot.device.provisioning import fingerprint
+from hanboot.device.provisioning import AnchorDiffers, fingerprint
 from hanboot.device.records import (
     ROLE_NAMES,
     USAGE_NAMES,
@@ -20,7 +20,6 @@ from hanboot.device.records import (
     fingerprint_text,
 )
 from hanboot.device.refusal import DeviceRefused
-from hanboot.errors import Refused
 from hanboot.trust import successor
 from hanboot.trust.successor import Successor
 from hanbootloader.reasons import ANCHORS_LOCKED
@@ -87,7 +86,7 @@ def update_command(file: Path, port: str, as_json: bool) -> None:
         there = next((c for c in device.anchors() if (c.role, c.usage) == (role, cell.usage)), None)
     expected = fingerprint(update.head)
     if there is None or there.fingerprint != expected:
-        raise Refused(
+        raise AnchorDiffers(
             f"the device's {role} anchor differs",
             f"its fingerprint is {there.fingerprint_text if there else 'missing'}, not "
             f"{fingerprint_text(expected)}",
@@ -98,16 +97,15 @@ def update_command(file: Path, port: str, as_json: bool) -> None:
     out.line(f"{role} {cell.kid.hex()}, sequence {cell.sequence}: {outcome}")
 
 
-def _explained(refused: DeviceRefused, device: Device, update: Successor) -> Refused:
+def _explained(refused: DeviceRefused, device: Device, update: Successor) -> DeviceRefused:
     if refused.verdict.reason != ANCHORS_LOCKED:
         return refused
     cell = update.cell
     role = ROLE_NAMES[cell.role]
     held = next((c for c in device.anchors() if (c.role, c.usage) == (role, cell.usage)), None)
     holds = f"{held.kid.hex()} under sequence {held.sequence}" if held else "none that counts"
-    return Refused(
+    return AnchorDiffers(
         f"the {role} anchor is not taken (anchors-locked)",
         f"the device holds {holds}; {update.cell.kid.hex()} has sequence {cell.sequence}",
         "make it with a higher sequence: hanboot keys successor --sequence N",
-        reason=ANCHORS_LOCKED,
     )

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from hanboot import files
 from hanboot.device.client import Device
-from hanboot.device.records import ROLE_NAMES, AnchorCell
+from hanboot.device.records import ROLE_NAMES, AnchorCell, Verdict
 from hanboot.device.refusal import DeviceRefused
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile
+from hanboot.explain.reasons import Reason
 from hanboot.trust import comb, keys
 from hanboot.trust.keys import PublicKey
 from hanboot.trust.smki.certificate import load as load_certificate
@@ -176,7 +177,7 @@ def _held(device: Device, anchor: AnchorKey) -> AnchorCell | None:
 def _write(device: Device, anchor: AnchorKey, there: AnchorCell | None) -> None:
     sequence = there.sequence + 1 if there else 1
     if sequence > 0xFFFFFFFF:
-        raise Refused(
+        raise AnchorDiffers(
             f"the device's {anchor.name} anchor differs, and cannot be succeeded",
             f"it holds the key {there.kid.hex() if there else ''} under sequence 0xFFFFFFFF, the "
             f"highest there is; wanted: {anchor.kid.hex()}",
@@ -190,7 +191,16 @@ def _write(device: Device, anchor: AnchorKey, there: AnchorCell | None) -> None:
         raise
 
 
-def _differs(anchor: AnchorKey, there: AnchorCell | None) -> Refused:
+class AnchorDiffers(DeviceRefused):
+    """A device holds, or keeps, another trust anchor than it is to hold."""
+
+    def __init__(self, what: str, why: str, what_to_do: str) -> None:
+        super().__init__(Verdict(reason=Reason.ANCHORS_LOCKED))
+        self.what, self.why, self.what_to_do = what, why, what_to_do
+        self.args = (what, why, what_to_do)
+
+
+def _differs(anchor: AnchorKey, there: AnchorCell | None) -> AnchorDiffers:
     what = f"the device's {anchor.name} anchor differs (anchors-locked)"
     if there is None:
         why = "it holds none after it was written"
@@ -198,9 +208,8 @@ def _differs(anchor: AnchorKey, there: AnchorCell | None) -> Refused:
         why = f"it holds the key {there.kid.hex()}, but its fingerprint is {there.fingerprint_text}"
     else:
         why = f"it holds the key {there.kid.hex()}, not {anchor.kid.hex()}"
-    return Refused(
+    return AnchorDiffers(
         what,
         why,
         "check the key; a successor of the device's key goes in by: hanboot board anchors update",
-        reason=ANCHORS_LOCKED,
     )
