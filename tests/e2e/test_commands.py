@@ -43,9 +43,10 @@ def test_the_whole_way_from_a_key_to_a_confirmed_release(blank: Bench, tmp_path:
     assert inspected["trailer"] is None
     step("image", "verify", "1.0.0.ota", "--manufacturer-key", made["public_key"])
 
-    assert talk("board", "provision", "--manufacturer-key", made["public_key"]) == {
-        "provisioned": [{"label": "manufacturer", "kid": made["kid"]}]
-    }
+    shown = step("keys", "show", made["public_key"])
+    (anchor,) = talk("board", "provision", "--manufacturer-key", made["public_key"])["provisioned"]
+    assert anchor["outcome"] == "written"
+    assert (anchor["kid"], anchor["fingerprint"]) == (made["kid"], shown["fingerprint"])
     offered = talk("upload", "1.0.0.ota")
     assert set(offered) == REFUSAL
     assert accepted(offered)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import cases
 import scenarios
+import transient_reads
 from rules import Violation
 from tally import Tally
 
@@ -78,6 +79,10 @@ def double_units() -> list[Unit]:
     ]
 
 
+def transient_units(share: float) -> list[Unit]:
+    return [("transient", (unit, share)) for unit in transient_reads.units()]
+
+
 def triple_units(count: int, seed: int) -> list[Unit]:
     each = 100
     return [("triple", (seed, first, min(each, count - first))) for first in range(0, count, each)]
@@ -123,7 +128,7 @@ def _run_unit(unit: Unit) -> Tally:
 
 
 def count(tally: Tally, outcome: cases.Outcome) -> None:
-    kind = outcome.case.rsplit(".", 2)[1]
+    kind = outcome.kind or outcome.case.rsplit(".", 2)[1]
     phase = outcome.phases[-1] if outcome.phases else "none"
     fired = outcome.fired == outcome.wanted
     tally.add(outcome.case, phase, kind, fired, outcome.violation)
@@ -147,7 +152,20 @@ def _run_triple(seed: int, first: int, count: int) -> Iterator[cases.Outcome]:
         yield draw_triple(seed, number)
 
 
-_RUNNERS = {"single": _run_single, "double": _run_double, "triple": _run_triple}
+def _run_transient(unit: transient_reads.Unit, share: float) -> Iterator[cases.Outcome]:
+    for found in transient_reads.run_unit(unit, share):
+        outcome = cases.Outcome(found.case, 1)
+        outcome.phases, outcome.violation = [found.region], found.violation
+        outcome.kind = found.kind
+        yield outcome
+
+
+_RUNNERS = {
+    "transient": _run_transient,
+    "single": _run_single,
+    "double": _run_double,
+    "triple": _run_triple,
+}
 
 
 def run(

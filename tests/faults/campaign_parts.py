@@ -88,6 +88,12 @@ def double(options: Options) -> Part:
     return _units("double", options.part_of(campaign.double_units()), options)
 
 
+def transient(options: Options) -> Part:
+    """One bit reads wrong, once or for a whole start, alone or with a power cut."""
+    cases.prepare()
+    return _units("transient", campaign.transient_units(options.share), options)
+
+
 def triple(options: Options) -> Part:
     """Three faults each, drawn by lot."""
     return _units("triple", campaign.triple_units(options.of(_TRIPLES), options.seed), options)
@@ -222,6 +228,7 @@ ALL: dict[str, Callable[[Options], Part]] = {
     "micropython": micropython,
     "single": single,
     "double": double,
+    "transient": transient,
     "triple": triple,
     "soak": soak,
     "endurance": endurance,

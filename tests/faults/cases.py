@@ -52,6 +52,7 @@ class Outcome:
     def __init__(self, case, wanted):
         self.case = case
         self.wanted = wanted
+        self.kind = ""  # where the case's name does not end with it
         self.phases = []
         self.violation = None
         self.restarts = 0

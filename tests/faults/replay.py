@@ -11,6 +11,7 @@ import interpreters
 import long_run
 import on_rp2040
 import scenarios
+import transient_reads
 
 from nor_faults import Fault, parse_faults
 
@@ -25,7 +26,9 @@ def main(names: list[str], on_micropython: bool) -> int:
     for name in names:
         place, _, faults = name.partition("@")
         try:
-            if place == on_rp2040.PLACE:
+            if "#" in place:
+                good = _end(name, True, transient_reads.replay(name)) and good
+            elif place == on_rp2040.PLACE:
                 on_chip.append(parse_faults(faults))
             else:
                 good = replay(name, on_micropython) and good

@@ -16,6 +16,7 @@ without the fault starts.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,10 +27,9 @@ from faultboard import MAPS, FaultBoard, Snapshot, settled_device
 from rules import Violation, must
 
 from bootloader import boot
-from bootloader.reasons import TRIAL_HUNG
 from bootloader.store import ledger
 from nor import SECTOR_BYTES
-from nor_faults import Fault, PowerCut
+from nor_faults import Fault, PowerCut, parse_faults
 
 #: Starts of which every bit is read wrong: of what runs, and of a pending image.
 EVERY_BIT = (("upgrade", 0), ("upgrade", 1))
@@ -42,7 +42,9 @@ _ERASED_SAMPLE = 64  # bits of the journal's erased rest
 _PAYLOAD_SAMPLE = 32  # bits of each payload
 _SAMPLE = 250  # bits of each other start
 
+#: Scenario, number of its start, which slice of its single reads; SLICES: its pairs with a cut.
 Unit = tuple[str, int, int]
+SLICES = 8
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Start:
 # --- what there is to read
 
 
+@functools.cache
 def starts_of(scenario: str) -> list[Start]:
     """Every start of a scenario without a fault."""
     found: list[Start] = []
@@ -80,21 +83,27 @@ def starts_of(scenario: str) -> list[Start]:
 
 def _prepared(place: str, board: FaultBoard) -> Start:
     start = Start(place, board.cells(), board.hung)
-    own = start.board()
-    device = settled_device(own)
-    start.expected = [Snapshot(device)]
-    if own.hung and ledger.TRIAL in start.expected[0].states:
-        # noted on the way to what the start comes to
-        other = settled_device(start.board())
-        other.ledger.note_trial(TRIAL_HUNG)
-        start.expected.append(Snapshot(other))
-    start.chosen = _choose(device)
-    while device.doubts.needs_restart:
-        own.hung = False
-        device = settled_device(own)
-        start.chosen = _choose(device)
-    start.expected.append(Snapshot(device))
+    start.expected, start.chosen = _without_fault(start.board())
     return start
+
+
+# What a start finds, comes to, and leaves after each of its operations; and what it starts.
+def _without_fault(board: FaultBoard) -> tuple[list[Snapshot], int | None]:
+    states = []
+    board.flash.watcher = lambda *operation: states.append(board.cells())
+    while True:
+        device = settled_device(board)
+        chosen = _choose(device)
+        if not device.doubts.needs_restart:
+            break
+        board.hung = False
+    states.append(board.cells())
+    found = []
+    for cells in dict.fromkeys(states):
+        snapshot = Snapshot(settled_device(FaultBoard(board.map, cells)))
+        if snapshot not in found:
+            found.append(snapshot)
+    return found, chosen
 
 
 def _choose(device: object) -> int | None:
@@ -208,25 +217,26 @@ def _check_after(start: Start, board: FaultBoard) -> None:
 
 
 def units() -> list[Unit]:
-    """(scenario, number of its start, 0 for single reads, 1 for pairs with a cut)"""
-    found = []
-    for scenario in scenarios.SCENARIOS:
-        for number in range(len(starts_of(scenario))):
-            found += [(scenario, number, 0), (scenario, number, 1)]
-    return found
+    """All that there is to do, in pieces of some seconds."""
+    return [
+        (scenario, number, part)
+        for scenario in scenarios.SCENARIOS
+        for number in range(len(starts_of(scenario)))
+        for part in range(SLICES + 1)
+    ]
 
 
 def run_unit(unit: Unit, share: float = 1.0) -> Iterator[Outcome]:
-    scenario, number, is_pair = unit
+    scenario, number, part = unit
     start = starts_of(scenario)[number]
     dice = random.Random(f"{scenario} {number}")
     bits = [(region, bit) for region, found in bits_of(start, dice).items() for bit in found]
-    if is_pair:
+    if part == SLICES:
         yield from _pairs(start, dice, bits, share)
         return
     if (scenario, number) not in EVERY_BIT:
         bits = dice.sample(bits, min(len(bits), _SAMPLE))
-    for region, bit in dice.sample(bits, max(1, round(len(bits) * share))):
+    for region, bit in dice.sample(bits, max(1, round(len(bits) * share)))[part::SLICES]:
         case = f"{start.place}@{bit}"
         yield Outcome(f"{case}.start", region, "start", read_for_a_start(start, bit))
         count = dice.choice((0, 0, 1, 2, 3))
@@ -291,8 +301,22 @@ def _torn(place: str, fault: Fault) -> Start:
     found = _prepared(f"{place}#{fault!r}", world.board)
     for cells in (flash.before, flash.after):
         board = FaultBoard(found.map, cells)
-        device = settled_device(board)
-        found.expected.append(Snapshot(device))
-        _choose(device)
-        found.expected.append(Snapshot(device))
+        found.expected += _without_fault(board)[0]
     return found
+
+
+# --- one of them again
+
+
+def replay(case: str) -> str | None:
+    """What does not hold in the case of that name; None if all does."""
+    place, _, read = case.partition("@")
+    scenario, _, which = place[len(_SIZE) :].partition("#")
+    start = starts_of(scenario)[int(which)] if which.isdigit() else None
+    if start is None:
+        start = _torn(_SIZE + scenario, parse_faults(which)[0])
+    read, _, faults = read.partition(",")
+    bit, kind, *count = read.split(".")
+    if kind == "once":
+        return read_once(start, int(bit), int(count[0]))
+    return read_for_a_start(start, int(bit), tuple(parse_faults(faults)) if faults else ())
