@@ -550,7 +550,8 @@ class ProvisioningTest(ConsoleTest):
             refusal = self.put(name)
             self.assertEqual(refusal, self.refusal(reasons.ANCHORS_LOCKED))
         # also after a reset, and after the cells were lost
-        self.board.flash.cells[: 16 * 4096] = b"\xff" * (16 * 4096)
+        for sector in range(16):
+            self.board.flash.erase(sector)
         self.use(self.board)
         self.assertIs(self.ask(READ, HAN, 0)["provisioned"], False)
         self.assertEqual(self.put("stranger"), self.refusal(reasons.ANCHORS_LOCKED))
