@@ -26,8 +26,8 @@ import scenarios
 from faultboard import MAPS, FaultBoard, Snapshot, settled_device
 from rules import Violation, must
 
-from bootloader import boot
-from bootloader.store import ledger
+from hanbootloader import boot
+from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 from nor_faults import Fault, PowerCut, parse_faults
 
