@@ -1,7 +1,7 @@
 """The gate of commands that send an image by hand: upgrade, upload, matrix --port.
 
 Which registry binds is stated on the command line or in the environment. What lies in a folder
-does not decide: whoever made the folder could lift a ban with it, or impose one.
+does not decide: the author of a folder could lift a ban with it, or impose one.
 """
 
 from __future__ import annotations

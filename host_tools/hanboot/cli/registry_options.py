@@ -61,7 +61,7 @@ _ATTRIBUTION = (
         "--party",
         envvar="HANBOOT_PARTY",
         default="",
-        help="The organisation that is responsible for it: whoever submitted it.",
+        help="The organisation that is responsible for it: the one that submitted it.",
     ),
     click.option("--channel", default="", help="The way it came: 'CPL Tool', 'email', ..."),
 )

@@ -1,7 +1,7 @@
 """Statements that no device ever ran an entry's firmware.
 
 A release that strands devices is withdrawn; while some device may run it, `check` calls that an
-error, for good. If it was withdrawn before it left the house, somebody can state so. The statement
+error, for good. If it was withdrawn before it left the house, its owner can state so. The statement
 is refused where the inventory says otherwise, and is void as soon as a device reports the firmware.
 """
 

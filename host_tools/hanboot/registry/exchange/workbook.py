@@ -136,7 +136,7 @@ def _stream(
 
 
 def _refuse_hidden(path: Path, row: Row, facts: SheetFacts, heading_row: int) -> None:
-    """What nobody sees is not what they meant to send: many take 'hidden' for 'deleted'."""
+    """Many take 'hidden' for 'deleted', so it is not certain that it was meant."""
     if row.number in facts.hidden_rows or 0 in facts.hidden_rows:
         numbers = sorted(number for number in facts.hidden_rows if number >= heading_row)
         raise BadFile(

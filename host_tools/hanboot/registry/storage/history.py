@@ -34,7 +34,7 @@ class Attribution:
         author: who makes it.
         reason: why.
         source: where it comes from, e.g. the name of the imported file.
-        party: the organisation that is responsible for it: whoever submitted it (MP231 7).
+        party: the organisation that is responsible for it: the one that submitted it (MP231 7).
         channel: the way it came, e.g. "CPL Tool" or "email".
     """
 
