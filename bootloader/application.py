@@ -6,10 +6,15 @@
 # ends, hangs or stays silent is started again, at most three times, and then replaced by the
 # firmware before it.
 
+import asyncio
+import hashlib
+
 from hanbootloader.device import Device
 from hanbootloader.install import IDLE, RECEIVING, Installer
 from hanbootloader.link.console import Console
 from hanbootloader.store import ledger
+
+_SIGNED_FOR = b"hanboot application\0"
 
 
 class Services:
@@ -48,6 +53,28 @@ class Services:
             staged = self._device.ledger.slots[held].state == ledger.STAGED
             return ("staged" if staged else "pending"), 0, 0
         return ("receiving" if state == RECEIVING else "verifying"), received, total
+
+    # r || s by the device's digital signature key over SHA-256 of "hanboot application", a zero and
+    # `message`; None where the device has no such key. What stands in front keeps it apart from
+    # every GBCS message, which only the bootloader signs. It takes a second or so, in steps.
+    async def sign(self, message: bytes) -> "bytes | None":
+        # only here: an application that signs nothing needs none of it
+        from hanbootloader.store.device_keys import DIGITAL_SIGNATURE
+        from hanbootloader.trust import private_key
+
+        keys = self._device.keys()
+        private, public = keys.private(DIGITAL_SIGNATURE), keys.public(DIGITAL_SIGNATURE)
+        if private is None or public is None:
+            return None
+        sha = hashlib.sha256(_SIGNED_FOR)
+        sha.update(message)
+        steps = private_key.sign_steps(private, public, sha.digest())
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            await asyncio.sleep(0)
 
     # The last verdict, None if there was none.
     def verdict(self) -> "ledger.Verdict | None":

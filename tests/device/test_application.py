@@ -1,5 +1,6 @@
 # What an application is given: its trial, the update under way, the verdict, console and display.
 
+import asyncio
 import unittest
 
 import flows
@@ -10,6 +11,12 @@ from hanbootloader.application import Services
 from hanbootloader.install import Installer
 from hanbootloader.link.console import Console
 from hanbootloader.reasons import ACCEPTED, BELOW_MINIMUM_BASE
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE
+from hanbootloader.trust import p256, private_key
+
+
+def vars_of(thing):
+    return [getattr(thing, name) for name in dir(thing) if not name.startswith("__")]
 
 
 class ServicesTest(unittest.TestCase):
@@ -26,6 +33,21 @@ class ServicesTest(unittest.TestCase):
     def test_what_it_is(self):
         self.assertEqual(self.services.file_version, images.V1_0)
         self.assertEqual((self.services.label, self.services.data), ("1.0.0", "/data"))
+
+    # An application has something signed, and gets no key; none where the device has none.
+    def test_sign(self):
+        self.assertEqual(asyncio.run(self.services.sign(b"a reading")), None)
+        private = b"\x11" * 32
+        public = private_key.public_key(private)
+        self.device.keys().keep(DIGITAL_SIGNATURE, private, public)
+        signature = asyncio.run(self.services.sign(b"a reading"))
+        digest = images.sha256(b"hanboot application\0a reading")
+        self.assertTrue(flows.finish(p256.verify_steps(public, digest, signature)))
+        # not what the same octets would have as a message
+        digest = images.sha256(b"a reading")
+        self.assertFalse(flows.finish(p256.verify_steps(public, digest, signature)))
+        held = [value for value in vars_of(self.services) if value == private]
+        self.assertEqual(held, [])
 
     # from idle through an update to the trial of it, and its confirmation
     def test_update(self):
