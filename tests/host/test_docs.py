@@ -186,7 +186,7 @@ def test_a_device_judges_the_example(example, reader, points, running, reason):
             pass
     if running:
         version, which = running
-        (first,) = reader.manifest.predecessors
+        first, *_ = reader.manifest.predecessors
         digest = first[1] if which == "named" else bytes(range(32))
         device.ledger.slots[0] = ledger.Slot(ledger.TRIAL, False, version, 100, 0, digest)
         device.ledger.confirm(0)
