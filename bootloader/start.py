@@ -11,6 +11,7 @@ from hanbootloader.compat import const, ticks_diff, ticks_ms
 from hanbootloader.device import Device
 from hanbootloader.install import Installer
 from hanbootloader.link.console import Console
+from hanbootloader.lives import LASTS_MS, Lives
 from hanbootloader.reasons import TRIAL_CRASHED, TRIAL_UNCONFIRMED
 from hanbootloader.store.flash import PAGE_BYTES
 
@@ -48,7 +49,9 @@ def _import_application(device: Device, index: int, content):  # type: ignore[no
 
 
 # Runs the application and serves the link meanwhile. Returns when the board is to be reset.
-async def _supervise(device: Device, console: Console, services: Services, app) -> int:  # type: ignore[no-untyped-def]
+async def _supervise(  # type: ignore[no-untyped-def]
+    device: Device, console: Console, services: Services, lives: Lives, app
+) -> int:
     crashes: "list[object]" = []
     asyncio.get_event_loop().set_exception_handler(lambda loop, context: crashes.append(context))
     task = asyncio.create_task(app.main(services))
@@ -67,6 +70,8 @@ async def _supervise(device: Device, console: Console, services: Services, app) 
             return TRIAL_CRASHED
         if services.on_trial and ticks_diff(ticks_ms(), started_ms) > device.board.trial_ms:
             return TRIAL_UNCONFIRMED
+        if ticks_diff(ticks_ms(), started_ms) > LASTS_MS:
+            lives.lasted()
         await asyncio.sleep_ms(0 if busy else _IDLE_MS)  # type: ignore[attr-defined]
     return 0
 
@@ -78,12 +83,17 @@ def start(device: Device, index: int, content, needs_grace: bool) -> None:  # ty
     services = Services(device, installer, content.label, _DATA)
     console = Console(device, installer, services.confirm)
     services.attach(console)
-    if needs_grace:
+    lives = Lives(device.ledger)
+    if needs_grace or (lives.needs_grace and not services.on_trial):
         _serve(device, console, _GRACE_MS)
+        if console.reset_due:
+            return
+    if not services.on_trial:
+        lives.begin()
     try:
         _mount_data(device)
         app = _import_application(device, index, content)
-        reason = asyncio.run(_supervise(device, console, services, app))
+        reason = asyncio.run(_supervise(device, console, services, lives, app))
     except KeyboardInterrupt:
         raise  # Ctrl-C asks for the prompt of development firmware
     except BaseException as error:
@@ -91,6 +101,7 @@ def start(device: Device, index: int, content, needs_grace: bool) -> None:  # ty
         device.board.report(error)
         reason = TRIAL_CRASHED
     if not reason:
+        lives.excuse()
         return
     if services.on_trial:
         device.ledger.note_trial(reason)

@@ -40,7 +40,7 @@ EVENT_FELL_BACK = const(3)  # a damaged slot: back to the previous image
 _STATE      = const(1)
 _VERDICT    = const(2)  # the last refusal or acceptance of an offered image
 _LAST_EVENT = const(3)  # reserved: the last event that was no offer
-_LIVES      = const(4)  # reserved: starts of the confirmed application that did not last
+_LIVES      = const(4)  # starts in a row of the confirmed application that did not last
 _SEQUENCES  = const(5)  # highest sequence of each trust anchor
 
 ACCEPTS_KEPT = const(8)  # predecessors that a stored verdict names
@@ -192,6 +192,8 @@ class Ledger:
             tail = struct.unpack_from(_TAIL, state, 2 * _SLOT_BYTES)
             self.attempts, self.trial_reason, self.security_counter = tail[:3]
             self.is_locked = bool(tail[3])
+        lives = self._journal.latest(_LIVES)
+        self.short_lives = lives[0] if lives else 0
         # of a trust anchor, by its identity (trust/anchors.py)
         self.sequences = unpack_sequences(self._journal.latest(_SEQUENCES) or b"")
         backup = self._backup
@@ -293,6 +295,13 @@ class Ledger:
             self.trial_reason = reason
             self._save([])
 
+    # Starts in a row of the confirmed application that did not last, this one among them until it
+    # does. The same number twice costs no flash.
+    def keep_short_lives(self, count: int) -> None:
+        if self.short_lives != count:
+            self._journal.append([(_LIVES, bytes((count,)))])
+            self.short_lives = count
+
     # The image on trial is the device's firmware from here on. Only now does the counter rise.
     def confirm(self, index: int) -> None:
         confirmed = self.slots[index]
@@ -307,7 +316,11 @@ class Ledger:
             self.slots[1 - index] = Slot()
         self.security_counter = max(self.security_counter, confirmed.security_counter)
         self.attempts = 0
-        self._save([event])
+        entries = [event]
+        if self.short_lives:
+            self.short_lives = 0
+            entries.append((_LIVES, b"\0"))
+        self._save(entries)
 
     # The image in `index` failed its trial, or may not start: back to the confirmed one.
     def revert(self, index: int, verdict: Verdict) -> None:

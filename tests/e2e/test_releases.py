@@ -44,6 +44,32 @@ def test_a_full_envelope(ppmid: Bench, firmware: Firmware) -> None:
     assert len(ran.document["accepts"]) == 8
 
 
+RESETS = """
+import asyncio, ffi
+
+async def main(services):
+    services.confirm()
+    await asyncio.sleep_ms(50)
+    # as machine.reset() does on a chip: not even an exception
+    ffi.open(None).func("v", "exit", "i")(64)
+"""
+
+
+def test_an_application_that_resets_the_board_leaves_a_way_in(
+    states: States, firmware: Firmware
+) -> None:
+    """Each of its starts ends at once: after three the link is served alone for a while."""
+    image = firmware.own("resets", 0x01000000, app=RESETS)
+    cure = firmware.own("cure", 0x01010000, image, app=SILENT, ballast=100_000)
+    with states.bench(states.provisioned("ppmid"), trial_ms=2000) as bench:
+        hanboot("upload", firmware.file(image), "--port", bench.port)
+        hanboot("activate", image.image_hash.hex(), "--port", bench.port)
+        hanboot("reset", "--port", bench.port)
+        wait_for(lambda: len(bench.board.resets) > 4, "several starts")
+        ran = hanboot("upload", firmware.file(cure), "--port", bench.port)
+        assert ran.code == 0, ran.err
+
+
 def test_a_self_test_that_fails_is_reverted(ppmid2: Bench, firmware: Firmware) -> None:
     faulty = firmware.image("ppmid/2.1.0-faulty")
     ran = hanboot("upgrade", *firmware.files("ppmid/2.1.0-faulty"), "--port", ppmid2.port, "--json")
