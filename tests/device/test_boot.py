@@ -9,10 +9,12 @@ import images
 from outcome import reason_of
 from ramboard import MAP, Board, PowerCut
 
-from hanbootloader import boot
+from hanbootloader import boot, policy, verify
+from hanbootloader.device import Device
 from hanbootloader.install import Installer
 from hanbootloader.reasons import (
     ACCEPTED,
+    ANCHORS_LOCKED,
     ENVELOPE,
     MANUFACTURER_SIGNATURE,
     NOT_A_PREDECESSOR,
@@ -395,6 +397,150 @@ class FallBackTest(BootTest):
         for _ in range(3):
             self.assertEqual(self.start(), images.V2_1)
         self.assertEqual(self.start(), V1_1)
+
+
+# The manufacturer's key has a successor. The old one vouches for what was confirmed under it, and
+# for nothing else.
+class RotationTest(BootTest):
+    def rotate(self):
+        device = self.board.device()
+        signature = images.signature("next manufacturer, manufacturer")
+        self.assertTrue(cells.put(device, "next manufacturer", signature))
+
+    def test_what_is_confirmed_goes_on(self):
+        self.rotate()
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+
+    # other bytes under the same signature are another image: the hash tells
+    def test_exactly_what_is_confirmed(self):
+        self.rotate()
+        device = self.board.device()
+        result = policy.VerificationResult()
+        for digest, known in ((images.image_hash("1.0.0"), True), (bytes(32), False)):
+            flows.finish(verify.image_steps(device.image(0), device.anchors, result, digest))
+            self.assertEqual((known, result.signer_known), (known, known))
+        flows.finish(verify.image_steps(device.image(0), device.anchors, result, None))
+        self.assertFalse(result.signer_known)
+
+    def test_an_offer_under_the_old_key(self):
+        self.rotate()
+        installer = Installer(self.board.device())
+        erased = len(self.board.flash.erased)
+        reason = reason_of(flows.send, installer, images.ota_image("1.1.0"))
+        self.assertEqual(reason, UNKNOWN_SIGNER)
+        # nothing is erased for it
+        self.assertEqual(len(self.board.flash.erased), erased)
+
+    def test_an_offer_under_the_new_one(self):
+        self.rotate()
+        flows.install(self.board, "1.1.0 next")
+        self.check_start(V1_1, ((V1_0, PREVIOUS), (V1_1, CONFIRMED)))
+
+    # back to the image before, which only the old key signed
+    def test_back_to_the_previous_one(self):
+        self.rotate()
+        flows.install(self.board, "1.1.0 next")
+        self.damage(1, -1)
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (0, EMPTY)))
+
+    # what was staged before, and not confirmed, does not start
+    def test_what_was_staged(self):
+        self.make_pending("1.1.0")
+        self.rotate()
+        self.check_start(V1_0, ((V1_0, CONFIRMED), (V1_1, REVERTED)))
+        self.assertEqual(self.verdict().reason, UNKNOWN_SIGNER)
+
+    def test_not_in_a_trial(self):
+        self.make_pending("1.1.0")
+        self.check_start(V1_1, ((V1_0, CONFIRMED), (V1_1, TRIAL)))
+        signature = images.signature("next manufacturer, manufacturer")
+        reason = reason_of(cells.put, self.device, "next manufacturer", signature)
+        self.assertEqual(reason, TRIAL_RUNNING)
+
+    # The old cell does not come back, wherever it is written, once its successor is remembered.
+    def test_lost_successor(self):
+        self.rotate()
+        first, count = MAP["anchors"]
+        for sector in range(first, first + count):
+            octets = bytes(self.board.flash.cells[sector * 4096 : sector * 4096 + 96])
+            if octets[16:80] == images.key("next manufacturer"):
+                self.board.flash.cells[sector * 4096 + 20] ^= 1
+        self.check_start(None, ((V1_0, CONFIRMED), (0, EMPTY)))
+        self.assertEqual(reason_of(cells.put, self.device, "manufacturer"), ANCHORS_LOCKED)
+
+    # Beginning a published successor again and again wears no flash.
+    def test_again_and_again(self):
+        self.rotate()
+        signature = images.signature("next manufacturer, manufacturer")
+        device = self.board.device()
+        operations = self.board.flash.operations
+        for _ in range(3):
+            self.assertFalse(cells.put(device, "next manufacturer", signature))
+            self.assertEqual(reason_of(cells.put, device, "manufacturer"), ANCHORS_LOCKED)
+        self.assertEqual(self.board.flash.operations, operations)
+
+
+# One start's word is not enough for what cannot be undone.
+class DoubtTest(BootTest):
+    # what a start does: "restart", or the version that it starts
+    def once(self):
+        device = Device(self.board)
+        chosen = boot.choose(device)
+        if device.doubts.needs_restart:
+            return "restart"
+        return None if chosen is None else device.ledger.slots[chosen[0]].file_version
+
+    def test_confirmed_image(self):
+        at = MAP["slot0"][0] * 4096 + 300
+        self.board.flash.cells[at] ^= 1
+        before = self.board.device().ledger.slots[0].pack()
+        self.assertEqual(self.once(), "restart")
+        self.assertEqual(self.board.device().ledger.slots[0].pack(), before)
+        # it reads right again
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), V1_0)
+        # and wrong: that is the first time again
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), "restart")
+        self.assertIsNone(self.once())
+        self.assertEqual(self.board.device().ledger.slots[0].state, DAMAGED)
+
+    def test_pending_image(self):
+        self.make_pending("1.1.0")
+        at = MAP["slot1"][0] * 4096 + 300
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), "restart")
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), V1_1)
+
+    # The newest record, the sector record, an anchor's head: nothing is given up at the first look.
+    def test_journal_and_anchors(self):
+        journal = MAP["journal"][0] * 4096
+        newest = max([at for at in range(4096) if self.board.flash.cells[journal + at] != 0xFF])
+        for at in (journal, journal + 4, journal + newest - 30, MAP["anchors"][0] * 4096 + 20):
+            for bit in range(8):
+                before = flows.slots(self.board.device()), self.board.device().ledger.is_locked
+                self.board.flash.cells[at] ^= 1 << bit
+                self.assertEqual((at, bit, self.once()), (at, bit, "restart"))
+                self.board.flash.cells[at] ^= 1 << bit
+                self.assertEqual(self.once(), V1_0)
+                device = self.board.device()
+                self.assertEqual((flows.slots(device), device.ledger.is_locked), before)
+
+    # Where a note cannot be kept, the device does not restart for ever.
+    def test_worn_backup(self):
+        first, count = MAP["backup"]
+        self.board.flash.stuck = range(first, first + count)
+        self.board.flash.cells[MAP["slot0"][0] * 4096 + 300] ^= 1
+        self.assertIsNone(self.once())
+
+    # A journal that is lost as a whole takes neither counter nor lock with it.
+    def test_lost_journal(self):
+        first, count = MAP["journal"]
+        for sector in range(first, first + count):
+            self.board.flash.erase(sector)
+        device = self.board.device()
+        self.assertEqual((device.ledger.security_counter, device.ledger.is_locked), (1, True))
 
 
 class FlashFaultTest(BootTest):
