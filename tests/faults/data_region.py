@@ -14,7 +14,7 @@ import vfs
 import flows
 import images
 import signatures
-from faultboard import FaultBoard
+from faultboard import MAPS, FaultBoard
 
 from hanbootloader import start
 from hanbootloader.reasons import TRIAL_NOT_STARTED
@@ -22,8 +22,9 @@ from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, PowerCut, parse_faults
 
-_MAP = {"anchors": (0, 15), "journal": (15, 4), "slot0": (19, 1), "slot1": (20, 1), "data": (21, 8)}
-_DATA_AT = 21 * SECTOR_BYTES
+_MAP = dict(MAPS["tiny-"])
+_MAP["data"] = (_MAP["data"][0], 8)
+_DATA_AT = _MAP["data"][0] * SECTOR_BYTES
 _OCTETS = b"kept " * 100
 _DRAWS = 3
 _STARTS = 6

@@ -17,6 +17,7 @@ from faultboard import FaultBoard
 
 from hanbootloader.install import Installer
 from hanbootloader.reasons import TRIAL_CRASHED, Refused
+from hanbootloader.store import flash_map
 from nor import SECTOR_BYTES
 
 #: What a NOR flash part is good for (Winbond W25Q16JV, the Pico's: 100,000 cycles a sector).
@@ -26,14 +27,8 @@ CYCLES = 100_000
 _SLOT_ERASES_MOST = 1.0
 _JOURNAL_ERASES_MOST = 2.0
 
-# boards/virtual/board.py; the data region, which is not touched, is cut short
-_MAP = {
-    "anchors": (0, 16),
-    "journal": (16, 4),
-    "slot0": (20, 128),
-    "slot1": (148, 128),
-    "data": (276, 1),
-}
+# as devices have it; the data region, which is not touched, is cut short
+_MAP = flash_map.place(store=16, more=0, end=293)
 _PATH = ("a", "c")  # in turn, over one another
 _UPGRADES = 600
 

@@ -8,40 +8,42 @@ from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 from nor_faults import FaultyFlash
 
+# the HAN side's: nothing is written there without a HAN
+_HAN = (("keys", 1), ("transfer", 1), ("han", 1))
+
+
+# anchors, journal, slot: their sectors
+def _map(anchors, journal, slot):
+    found, at = {}, 0
+    for name, count in (
+        (
+            ("anchors", anchors),
+            ("journal", journal),
+            ("slot0", slot),
+            ("slot1", slot),
+            ("backup", 2),
+        )
+        + _HAN
+        + (("data", 1),)
+    ):
+        found[name] = (at, count)
+        at += count
+    return found
+
+
 # first sector and sectors of each region: as devices have it, but for fewer sectors to a slot; as
 # small as can be; and with nowhere to go for a journal whose sector fails
-MAPS = {
-    "": {
-        "anchors": (0, 16),
-        "journal": (16, 4),
-        "slot0": (20, 2),
-        "slot1": (22, 2),
-        "backup": (24, 2),
-        "data": (26, 1),
-    },
-    "tiny-": {
-        "anchors": (0, 8),
-        "journal": (8, 3),
-        "slot0": (11, 1),
-        "slot1": (12, 1),
-        "backup": (13, 2),
-        "data": (15, 1),
-    },
-    "pair-": {
-        "anchors": (0, 8),
-        "journal": (8, 2),
-        "slot0": (10, 1),
-        "slot1": (11, 1),
-        "backup": (12, 2),
-        "data": (14, 1),
-    },
-}
+MAPS = {"": _map(16, 4, 2), "tiny-": _map(8, 3, 1), "pair-": _map(8, 2, 1)}
 
 # what an application left there: no bootloader may touch it
 _DATA = bytes([at * 5 & 0xFF for at in range(SECTOR_BYTES)])
 
 
 class FaultBoard(ramboard.Board):
+    # without a HAN
+    tier = "product"
+    han = None
+
     # cells: of an earlier board of that map; None is flash from the factory
     def __init__(self, map, cells=None, faults=()):
         self.map = map

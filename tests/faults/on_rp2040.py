@@ -183,7 +183,7 @@ def _check(bench: Bench, product: Product, index: int, image_hash: bytes | None)
             held = {cell.role for cell in bench.device.anchors()}
             for role, cell in product.cells.items():
                 if ROLE_NAMES[role] not in held:
-                    bench.device.provision(*cell)
+                    bench.device.put_anchor(cell)
         assert bench.device.identity().provisioned, "it can be provisioned"
         return
     slot = identity.slots[index]
@@ -212,7 +212,7 @@ def run(
         supply.attach(bench)
         try:
             for cell in product.cells.values():
-                bench.device.provision(*cell)
+                bench.device.put_anchor(cell)
             for image in product.images:
                 bench.upgrade(image)
         except PowerLostError:

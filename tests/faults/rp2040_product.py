@@ -11,16 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from hanboot.device import provisioning
 from hanboot.image.ota_file import Image
 from hanboot.trust import keys
+from hanbootloader.store import flash_map
 
-# boards/rp2040_han/board.py, behind the 512 KiB of the firmware
-_FIRST = 128
-MAP = {
-    "anchors": (_FIRST, 16),
-    "journal": (_FIRST + 16, 4),
-    "slot0": (_FIRST + 20, 128),
-    "slot1": (_FIRST + 148, 128),
-    "data": (_FIRST + 276, 108),
-}
+#: boards/rp2040_han/board.py, in sectors of all of the flash.
+MAP = flash_map.place(store=128, more=112, end=512)
 
 _APPLICATION = """
 import asyncio
@@ -44,12 +38,12 @@ async def main(services):
 @dataclass
 class Product:
     """Attributes:
-    cells: by role, head and table.
+    cells: heads, by role.
     images: releases, in order.
     labels: what each image, by its hash, shows.
     """
 
-    cells: dict[int, tuple[bytes, bytes]]
+    cells: dict[int, bytes]
     images: tuple[Image, ...]
     labels: dict[bytes, str]
 

@@ -20,14 +20,15 @@ from interpreters import MICROPYTHON, ROOT
 from test_fuzz_targets import changed
 
 from hanboot.boards import device_code
-from hanboot.boards.virtual import HEAP
+from hanboot.boards.virtual import HEAP, VirtualBoard
 from hanbootloader.image import cbor
 from hanbootloader.link import frame, smp
+from hanbootloader.store import flash_map
 from nor import NorFlash
 
-FLASH_BYTES = 2 * 1024 * 1024
+FLASH_BYTES = VirtualBoard.flash_bytes
 #: As boards/virtual/board.py has it.
-MAP = {"anchors": (0, 16), "journal": (16, 4), "slot0": (20, 128), "slot1": (148, 128)}
+MAP = flash_map.place(store=0, more=512, end=512)
 
 #: What a device may keep of what it got: typed lines, the line that comes next.
 KEPT_BYTES = 1024
