@@ -516,6 +516,37 @@ def test_signed_pre_commands_that_are_refused(dsp):
     assert dsp.hub.commands == []
 
 
+# --- many
+
+
+def test_a_distribution_is_spread(dsp):
+    dsp.service._spread = datetime.timedelta(hours=2)
+    distribute(dsp, PPMID, IHD)
+    dsp.dispatcher.work()
+    assert [device for device, _ in dsp.hub.offers] == [PPMID]
+    dsp.time += datetime.timedelta(minutes=59)
+    dsp.dispatcher.work()
+    assert len(dsp.hub.offers) == 1
+    dsp.time += datetime.timedelta(minutes=2)
+    dsp.dispatcher.work()
+    assert [device for device, _ in dsp.hub.offers] == [PPMID, IHD]
+
+
+def test_status(dsp, run):
+    distribute(dsp, PPMID, IHD)
+    dsp.dispatcher.work()
+    dsp.says("ppmid", ppmid_alert(0, "02000000"))
+    dsp.dispatcher.work()
+    ran = run("dcc", "status", "--registry", dsp.path, "--silent-after", "0", "--json")
+    assert ran.document["tasks"] == {"done": 1, "passed": 1}
+    assert ran.document["documents"] == {SUPPLIER: 1}
+    # the hub has its image, and nobody said what became of it
+    assert [one["device"] for one in ran.document["silent"]] == [IHD]
+    ran = run("dcc", "status", "--registry", dsp.path)
+    assert "1 done, 1 passed" in ran.out
+    assert "silent" not in ran.out
+
+
 # --- what goes wrong
 
 

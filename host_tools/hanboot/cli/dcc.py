@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -51,6 +52,13 @@ def dcc() -> None:
 @click.option("--tls-certificate", type=FilePath(), help="PEM; needed beyond this machine ...")
 @click.option("--tls-key", type=FilePath(), help="... with its private key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy before it has TLS.")
+@click.option(
+    "--spread",
+    type=click.FloatRange(0, 30 * 86400),
+    default=0,
+    metavar="SECONDS",
+    help="Window over which the images of one distribution go to the hubs. Default: at once.",
+)
 @needs_lxml
 def serve(
     url: str,
@@ -60,6 +68,7 @@ def serve(
     tls_certificate: Path | None,
     tls_key: Path | None,
     behind_proxy: bool,
+    spread: float,
 ) -> None:
     """Answer requests until stopped, and do what they ask for.
 
@@ -83,7 +92,8 @@ def serve(
     documents = Schema(schema_folder) if schema_folder else None
     with Registry(Database(url)) as registry:
         schema.prepare(registry.database)
-        service = Service(registry, held, documents)
+        window = datetime.timedelta(seconds=spread)
+        service = Service(registry, held, documents, spread=window)
         devices = Devices(registry.database, service, held)
         dispatcher = Dispatcher(registry.database, devices, SocketHub)
         server = http_listen.open_server(listen, http_server.Application(service))
@@ -230,6 +240,49 @@ def inbox(
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
     server.stop()
+
+
+@dcc.command()
+@registry_option
+@click.option(
+    "--silent-after",
+    type=click.FloatRange(0),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="When a device that was sent an image, and that nothing was heard of, is listed.",
+)
+@json_option
+@needs_lxml
+def status(url: str, silent_after: float, as_json: bool) -> None:
+    """Show what is under way, what waits for parties, and which devices are silent.
+
+    A silent device's hub has its image, and neither of them has said anything since: Service
+    Request 11.2 asks the device what it runs.
+    """
+    from hanboot.dcc import journal, schema
+    from hanboot.dcc.service import now
+    from hanboot.registry.storage.database import Database
+
+    out = Out(as_json)
+    database = Database(url)
+    try:
+        schema.prepare(database)
+        with database.reading() as connection:
+            found = journal.counts(connection)
+            before = now() - datetime.timedelta(hours=silent_after)
+            silent = journal.silent(connection, before)
+    finally:
+        database.close()
+    out.document(
+        {**found, "silent": [{"device": device, "since": since} for device, since in silent]}
+    )
+    tasks = ", ".join(f"{count} {state}" for state, count in sorted(found["tasks"].items()))
+    documents = [
+        (f"for {party}", f"{count} waiting") for party, count in sorted(found["documents"].items())
+    ]
+    silent_pairs = [(device, f"silent since {since[:19]}Z") for device, since in silent]
+    out.pairs([("tasks", tasks or "none"), *documents, *silent_pairs])
 
 
 # --- records

@@ -75,14 +75,16 @@ class Dispatcher:
                 _log.exception("a round of the service failed")
 
     def work(self) -> None:
-        """One round."""
-        self._tasks()
+        """One round: all that is due, in pieces."""
+        while self._tasks():
+            pass
         self._hear()
         self._deliver()
 
     # --- to hubs
 
-    def _tasks(self) -> None:
+    def _tasks(self) -> bool:
+        """A piece of what is due; whether there was any. What fails is due later."""
         with self._database.reading() as connection:
             tasks = journal.due_tasks(connection, self._clock(), _AT_ONCE)
             assigned = find_assignments(connection, [task.device_id for task in tasks])
@@ -106,6 +108,7 @@ class Dispatcher:
                 continue
             with self._database.writing() as connection:
                 journal.settle_task(connection, task.number, "passed" if task.image else "done")
+        return bool(tasks)
 
     def _postpone(self, task: journal.Task, why: str) -> None:
         with self._database.writing() as connection:

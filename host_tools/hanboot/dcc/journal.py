@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,17 @@ from hanboot.duis.identifiers import RequestID
 from hanboot.trust.smki.certificate import eui_text
 
 _COUNTER_DIGITS = 20
+_ROWS_AT_ONCE = 1000
+
+_NO_TASK = {
+    "state": "waiting",
+    "attempts": 0,
+    "image": None,
+    "image_hash": None,
+    "file_version": None,
+    "cpl_entry_id": None,
+    "command": None,
+}
 
 
 def time_text(instant: datetime.datetime) -> str:
@@ -126,26 +137,51 @@ def image_octets(connection: Connection, digest: bytes) -> bytes:
 
 
 def add_tasks(
-    connection: Connection, request: int, at: datetime.datetime, tasks: Iterable[dict[str, Any]]
+    connection: Connection,
+    request: int,
+    at: datetime.datetime,
+    tasks: Sequence[dict[str, Any]],
+    spread: datetime.timedelta,
 ) -> None:
-    """Writes down what has to reach devices; in pieces, as there may be 50,000."""
-    rows = [
-        {
-            "request": request,
-            "state": "waiting",
-            "attempts": 0,
-            "due": time_text(at),
-            "image": None,
-            "image_hash": None,
-            "file_version": None,
-            "cpl_entry_id": None,
-            "command": None,
-            **task,
-        }
-        for task in tasks
-    ]
-    for start in range(0, len(rows), 1000):
-        connection.execute(sa.insert(TASK), rows[start : start + 1000])
+    """Writes down what has to reach devices, due one after the other over `spread`.
+
+    There may be 50,000, so rows are made and written piece by piece.
+    """
+    for start in range(0, len(tasks), _ROWS_AT_ONCE):
+        rows = [
+            {
+                **_NO_TASK,
+                "request": request,
+                "due": time_text(at + spread * (number / len(tasks))),
+                **task,
+            }
+            for number, task in enumerate(tasks[start : start + _ROWS_AT_ONCE], start)
+        ]
+        connection.execute(sa.insert(TASK), rows)
+
+
+def counts(connection: Connection) -> dict[str, dict[str, int]]:
+    """How many tasks are in each state, and how many documents wait for each party."""
+    states = sa.select(TASK.c.state, sa.func.count()).group_by(TASK.c.state)
+    waiting = (
+        sa.select(OUTGOING.c.party, sa.func.count())
+        .where(OUTGOING.c.delivered_at.is_(None))
+        .group_by(OUTGOING.c.party)
+    )
+    return {
+        "tasks": {state: count for state, count in connection.execute(states)},
+        "documents": {party: count for party, count in connection.execute(waiting)},
+    }
+
+
+def silent(connection: Connection, before: datetime.datetime) -> list[tuple[str, str]]:
+    """(device, since when): the hub has its image, and nothing was heard since."""
+    query = (
+        sa.select(TASK.c.device_id, TASK.c.due)
+        .where(TASK.c.state == "passed", TASK.c.image.is_not(None), TASK.c.due < time_text(before))
+        .order_by(TASK.c.due)
+    )
+    return [(row.device_id, row.due) for row in connection.execute(query)]
 
 
 @dataclass(frozen=True)

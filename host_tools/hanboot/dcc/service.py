@@ -96,11 +96,18 @@ class Service:
         keys: the service's.
         schema: that documents must be valid by; None leaves that out.
         clock: the time, UTC.
+        spread: over which a distribution's images go to the hubs, evenly.
     """
 
     def __init__(
-        self, registry: Registry, keys: DspKeys, schema: Schema | None = None, clock: Clock = now
+        self,
+        registry: Registry,
+        keys: DspKeys,
+        schema: Schema | None = None,
+        clock: Clock = now,
+        spread: datetime.timedelta = datetime.timedelta(),
     ) -> None:
+        self._spread = spread
         self._registry = registry
         self._keys = keys
         self._schema = schema
@@ -246,7 +253,8 @@ class Service:
             journal.raise_counter(connection, asked.originator, asked.request_id.counter)
         if outcome.image:
             journal.keep_image(connection, *outcome.image)
-        journal.add_tasks(connection, number, at, outcome.tasks)
+        spread = self._spread if outcome.image else datetime.timedelta()
+        journal.add_tasks(connection, number, at, outcome.tasks, spread)
         return answer
 
     # --- what is asked
