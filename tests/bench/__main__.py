@@ -4,8 +4,9 @@
     python tests/bench chip             the emulated RP2040 alone
     python tests/bench chip arithmetic  of it: heap_512k, product, heap_16k, arithmetic
     python tests/bench registry         registry and inventory alone
+    python tests/bench chain            a distribution to 50,000 devices alone
 
-Leaves build/bench.json, and build/bench-registry.json.
+Leaves build/bench.json, build/bench-registry.json and build/bench-chain.json.
 """
 
 from __future__ import annotations
@@ -90,9 +91,13 @@ def chip(names: Sequence[str]) -> None:
     _show(found)
 
 
-def registry() -> None:
-    """Runs the registry's bench, which shows its own table."""
-    bench = Path(__file__).with_name("bench_registry.py")
+#: Benches that are scripts of their own.
+_APART = ("registry", "chain")
+
+
+def apart(name: str) -> None:
+    """Runs a bench that is a script of its own, and shows its own table."""
+    bench = Path(__file__).with_name(f"bench_{name}.py")
     subprocess.run([sys.executable, str(bench)], check=True)
 
 
@@ -133,14 +138,15 @@ def _say(text: str) -> None:
 
 def main(arguments: list[str]) -> int:
     part, *names = arguments or ("all",)
-    if part not in ("all", "chip", "registry") or set(names) - set(MEASUREMENTS):
+    if part not in ("all", "chip", *_APART) or set(names) - set(MEASUREMENTS):
         print(f"{' '.join(arguments)} is no part to measure", file=sys.stderr)
         print((__doc__ or "").partition("\n\n")[2], file=sys.stderr)
         return 2
-    if part != "registry":
+    if part not in _APART:
         chip([name for name in MEASUREMENTS if not names or name in names])
-    if part != "chip":
-        registry()
+    for name in _APART:
+        if part in ("all", name):
+            apart(name)
     return 0
 
 

@@ -15,12 +15,12 @@ from hanboot.dcc.devices import Devices
 from hanboot.dcc.http_client import Undelivered, post
 from hanboot.dcc.parties import find_assignments, find_party, hubs
 from hanboot.dcc.service import Clock, now
-from hanboot.errors import HanbootError
+from hanboot.errors import HanbootError, NoDevice
 from hanboot.registry.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
-_AT_ONCE = 50
+_AT_ONCE = 200
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 900.0
 #: With the waits above: some two days.
@@ -93,22 +93,36 @@ class Dispatcher:
                 for task in tasks
                 if task.image
             }
+        passed: list[int] = []
+        # a hub that does not answer is asked once in a piece
+        away: dict[str, str] = {}
         for task in tasks:
             assignment = assigned.get(task.device_id)
+            path = assignment.hub if assignment else ""
             try:
+                if path in away:
+                    raise NoDevice(away[path], "it did not answer before", "")
                 if assignment is None:
-                    raise HanbootError("the device is nobody's", "its assignment is gone", "")
-                hub = self._connect(assignment.hub)
+                    raise NoDevice("the device is nobody's", "its assignment is gone", "")
                 if task.image:
-                    hub.offer(task.device_id, images[task.image])
+                    self._connect(path).offer(task.device_id, images[task.image])
+                    passed.append(task.number)
                 else:
-                    hub.send(task.device_id, task.command or b"")
+                    self._connect(path).send(task.device_id, task.command or b"")
+                    self._settle([task.number], "done")
             except HanbootError as error:
+                if isinstance(error, NoDevice) and path:
+                    away[path] = error.what
                 self._postpone(task, error.what)
-                continue
-            with self._database.writing() as connection:
-                journal.settle_task(connection, task.number, "passed" if task.image else "done")
+        # a hub that gets an image twice holds it once, so these are written down together; a
+        # command is not to go out twice, so each is by itself
+        self._settle(passed, "passed")
         return bool(tasks)
+
+    def _settle(self, numbers: list[int], state: str) -> None:
+        if numbers:
+            with self._database.writing() as connection:
+                journal.settle_tasks(connection, numbers, state)
 
     def _postpone(self, task: journal.Task, why: str) -> None:
         with self._database.writing() as connection:

@@ -231,6 +231,13 @@ def settle_task(connection: Connection, number: int, state: str, detail: str | N
     )
 
 
+def settle_tasks(connection: Connection, numbers: Sequence[int], state: str) -> None:
+    """Sets the state of several."""
+    query = sa.update(TASK).where(TASK.c.number == sa.bindparam("task"))
+    change = query.values(state=sa.bindparam("now"))
+    connection.execute(change, [{"task": number, "now": state} for number in numbers])
+
+
 def postpone_task(connection: Connection, task: Task, due: datetime.datetime, detail: str) -> None:
     connection.execute(
         sa.update(TASK)
