@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from hanboot.cli.output import Out, json_option
+from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
     FILE,
     attribution_options,
@@ -181,7 +181,8 @@ def history(
                 with registry.ssc_database().reading() as connection:
                     count += audit.verify(connection, has_entries=False)
             out.document({"verified": count})
-            out.line(f"{count} change sets, none of them rewritten; the entries are as they say")
+            sets = counted(count, "change set")
+            out.line(f"{sets}, none of them rewritten; the entries are as the history says")
             return
         found = shown_history(registry, cpl_entry_id, role, manufacturer)
         if as_json:

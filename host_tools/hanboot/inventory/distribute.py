@@ -1,7 +1,7 @@
 """An image through the gate to a device: sent, activated, recorded.
 
 What the device decides is recorded as it says it: the firmware that it confirmed, or the reason of
-its refusal. A link that breaks is recorded too, for then nobody knows what the device holds.
+its refusal. A link that breaks is recorded too, for then it is not known what the device holds.
 """
 
 from __future__ import annotations

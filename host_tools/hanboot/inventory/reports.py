@@ -192,8 +192,8 @@ def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
     """Takes over the last word of each device; all or nothing.
 
     A local update changes what the inventory holds, if local updates are allowed and the firmware
-    is on the CPL. A daily report does not: where it differs, the device is flagged, for somebody
-    to find out why.
+    is on the CPL. A daily report does not: where it differs, the device is flagged, to be
+    looked into.
     """
     counted: Counter[str] = Counter()
 

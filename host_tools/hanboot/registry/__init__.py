@@ -10,5 +10,5 @@ images/         an image and its entry: submitted, compared
 A package uses only those above it.
 """
 
-#: Where a registry is if nobody says: an SQLite file in the current folder.
+#: Where a registry is by default: an SQLite file in the current folder.
 DEFAULT_URL = "registry.db"

@@ -1,7 +1,7 @@
 """The gate: what has to hold before an image is sent to a device.
 
-As SECMP0007 tells of the DSP: compute the Manufacturer Image Hash again, find it on the CPL with
-the status Active, see that device type and model fit, and only then send. The same gate stands
+As SECMP0007 describes it of the DSP: compute the Manufacturer Image Hash again, find it on the CPL
+with the status Active, see that device type and model fit, and only then send. The same gate stands
 before a local update, offline, with a signed snapshot in the place of the CPL; a switch bans local
 updates altogether.
 

@@ -28,7 +28,7 @@ from hanbootloader.reasons import Refused as Malformed
 
 #: 100,000 entries are 9 MB.
 SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
-#: How long a snapshot is good for where nobody says otherwise.
+#: How long a snapshot is good for by default.
 VALID_DAYS = 7
 
 _FORMAT, _ISSUED, _VALID_UNTIL, _LOCAL, _ENTRIES, _SOURCE = 0, 2, 4, 6, 8, 1

@@ -105,7 +105,7 @@ def check_rows(
     # it is the image that is in question, not whether the row is complete
     rules = Rules(correct=True, existing=True)
     with contextlib.suppress(_RollBack):
-        attribution = Attribution("nobody", "a check")
+        attribution = Attribution("check-image", "nothing is kept")
         intake.import_rows(
             registry, stream, source, attribution, mapping, rules, on_fault, compare_only
         )

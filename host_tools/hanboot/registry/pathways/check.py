@@ -1,7 +1,7 @@
 """Proof over a whole registry: what is wrong with it, each finding with a code and its rows.
 
 An error is something that loses a device or makes a pathway unusable; a warning is something that
-cannot be proved or will surprise somebody; a note is good to know.
+cannot be proved or will surprise; a note is good to know.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ class _Check:
     def _withdrawn(self, entry: Entry, named: Entry) -> None:
         status = named.status_on(self._day)
         text = f"{name(entry)} names {name(named)}, which is {status}"
-        # somebody who has no other way was to go over it
+        # a device that has no other way was to go over it
         relying = [
             source
             for source in self._ways.permitted.predecessors(named.cpl_entry_id)
@@ -204,7 +204,7 @@ class _Check:
                 "withdrawn-reference",
                 "error",
                 [entry, named, *sorted(relying)],
-                f"{text}: nobody can be sent to it, and {relying_text} had no other way",
+                f"{text}: it cannot be sent, and {relying_text} had no other way",
             )
         else:
             self._add(

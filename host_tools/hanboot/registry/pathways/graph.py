@@ -71,7 +71,7 @@ class Pathways:
         """What the entry's image says of its pathway; None where predecessors are not stated."""
         return self._manifests.get(entry.cpl_entry_id)
 
-    def judge(
+    def decide(
         self, entry: Entry, running: RunningFirmware | None, security_counter: int
     ) -> int | None:
         """The device's reason code for `entry` over what runs; None if nothing is stated."""
@@ -85,7 +85,7 @@ class Pathways:
         return [
             entry
             for entry in reversed(self.entries)
-            if self.judge(entry, running, security_counter) == ACCEPTED
+            if self.decide(entry, running, security_counter) == ACCEPTED
         ]
 
     # --- the graph

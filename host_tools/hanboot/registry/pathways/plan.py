@@ -1,7 +1,7 @@
 """The shortest safe path: what to send to a device, in which order.
 
 Safe means that each step is Active on the CPL and that the device, by its own decision, takes it
-over what the step before left. Where the device's hash is not known (a meter tells only its
+over what the step before left. Where the device's hash is not known (a meter reports only its
 version), the first step must be right for every firmware of that version.
 """
 
@@ -93,7 +93,7 @@ class NoPlan:
 
 
 def remarks(entry: Entry) -> list[str]:
-    """What somebody should know before the entry is sent, a line each."""
+    """What is to be known before the entry is sent, a line each."""
     lines = [
         "no way back once it is confirmed" if entry.point_of_no_return else "",
         f"commercially released: ask {entry.contact or 'the manufacturer'}"
@@ -294,7 +294,7 @@ def _why(
             return "unprovable", f"the predecessors of {name(unstated)} are not stated"
         if not any(True for _ in pathways.safe.successors(start.cpl_entry_id)):
             return _dead_end(pathways, start, state.security_counter)
-    reason = pathways.judge(target, candidates[0], state.security_counter)
+    reason = pathways.decide(target, candidates[0], state.security_counter)
     if reason in (None, reasons.ACCEPTED, reasons.NOT_A_PREDECESSOR):
         return "no-way", f"no steps lead to one that {name(target)} may follow"
     words = explain(reason)
@@ -302,13 +302,13 @@ def _why(
 
 
 def _dead_end(pathways: Pathways, start: Entry, security_counter: int) -> tuple[str, str]:
-    """Why nothing leads on from `start`: nobody names it, or who does is refused all the same."""
+    """Why nothing leads on from `start`: it is not named, or what names it is refused."""
     for entry in reversed(pathways.entries):
         manifest = pathways.manifest(entry)
         if manifest is None or not pathways.is_active(entry):
             continue
         if start.identity in {(version, digest) for version, digest, _ in manifest.predecessors}:
-            words = explain(pathways.judge(entry, start.firmware, security_counter) or 0)
+            words = explain(pathways.decide(entry, start.firmware, security_counter) or 0)
             return words.name, f"{name(entry)} names it, but would be refused: {words.meaning}"
     return "dead-end", f"no Active entry names {name(start)} as one that it may follow"
 

@@ -2,7 +2,7 @@
 
 What RELEASE.toml says beside an ID must be what the registry says, so that neither is a second
 truth. An entry that is not Active is refused unless RELEASE.toml says `withdrawn = true` of it: as
-a rule nobody should be led over it, but devices that run it already need a way off.
+a rule no path should lead over it, but devices that run it already need a way off.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _check(
             name,
             f"it is for hardware {hardware_text(model.hardware_version)}, the release for "
             f"{hardware_text(low)} to {hardware_text(high)}",
-            "name an entry for this hardware, or mend image.hardware",
+            "name an entry for this hardware, or fix image.hardware",
         )
     if wanted.file_version not in (None, entry.firmware_version):
         assert wanted.file_version is not None

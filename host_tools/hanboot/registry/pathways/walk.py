@@ -38,7 +38,7 @@ def plan_upgrade(
         files: image files, or folders with them.
 
     Raises:
-        Refused: there is no safe path, or an image is on trial, so that nobody knows yet what
+        Refused: there is no safe path, or an image is on trial, so that it is not known yet what
             will run.
         BadFile: the image of a step is not among the files.
     """
