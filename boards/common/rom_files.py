@@ -11,15 +11,41 @@ _FILE           = const(5)
 _VERBATIM       = const(2)
 _MODE_DIRECTORY = const(0x4000)
 _MODE_FILE      = const(0x8000)
-_PIECE_BYTES    = const(4096)
+_PIECE_BYTES    = const(1024)
 _WINDOW_BYTES   = const(128)    # of the directory, read at once: an ESP32 pays for each read
 _ENOENT         = const(2)
 _EROFS          = const(30)
 # fmt: on
 
 
-# A ROMFS image of compiled modules, such as `hanboot image build` makes. What is opened is copied:
-# a module is in memory anyway once it is imported.
+# Read in pieces: a module is in memory once it is imported, and need not be there twice meanwhile.
+class _File(io.IOBase):
+    def __init__(self, image, start: int, length: int) -> None:  # type: ignore[no-untyped-def]
+        self._image = image
+        self._at = start
+        self._end = start + length
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]
+        target = memoryview(buffer)
+        count = min(len(target), self._end - self._at)
+        for filled in range(0, count, _PIECE_BYTES):
+            end = min(count, filled + _PIECE_BYTES)
+            target[filled:end] = self._image[self._at + filled : self._at + end]
+        self._at += count
+        return count
+
+    def read(self, size: int = -1) -> bytes:
+        left = self._end - self._at
+        data = bytearray(left if size < 0 else min(size, left))
+        self.readinto(data)
+        return bytes(data)
+
+    # MicroPython asks a stream of its own so, to close it for instance.
+    def ioctl(self, request: int, argument: int) -> int:
+        return 0
+
+
+# A ROMFS image of compiled modules, such as `hanboot image build` makes.
 class RomFiles:
     def __init__(self, image) -> None:  # type: ignore[no-untyped-def]
         self._image = image
@@ -91,8 +117,5 @@ class RomFiles:
         if "w" in mode or "a" in mode or "+" in mode:
             raise OSError(_EROFS)
         start, length = place
-        octets = bytearray(length)
-        for at in range(0, length, _PIECE_BYTES):
-            end = min(length, at + _PIECE_BYTES)
-            octets[at:end] = self._image[start + at : start + end]
-        return io.BytesIO(octets) if "b" in mode else io.StringIO(str(octets, "utf8"))
+        file = _File(self._image, start, length)
+        return file if "b" in mode else io.StringIO(str(file.read(), "utf8"))

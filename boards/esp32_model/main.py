@@ -5,6 +5,7 @@
 # product has frozen. The former is read into memory there, here it is mapped: the heap given to
 # the process is what is left there.
 
+import gc
 import os
 import select
 import sys
@@ -19,49 +20,15 @@ vfs.mount(vfs.VfsRom(memoryview(mapped(code, os.stat(code)[6]))), "/device")
 sys.path[:] = ["/device", ".frozen"]
 
 
-class Role:
-    ROLE = role
+if kind == "esp32":
+    # as boards/stock/main.py
+    gc.threshold(4096)
 
+from begin import begin  # noqa: E402
 
-sys.modules["role"] = Role
+begin(path, kind, role, unhexlify(serial), cause)
 
 import esp32  # noqa: E402
-import machine  # noqa: E402
-
-from nor import NorFlash  # noqa: E402
-
-flash = NorFlash(mapped(path, os.stat(path)[6]))
-esp32.attach(flash)
-eui64 = unhexlify(serial)
-machine.attach(eui64[:3] + eui64[5:], cause)
-
-
-# What a product's firmware has and stock MicroPython has not: the console's ring in C, and the one
-# partition that is mapped.
-class _ProductConsole:
-    BOARD = "esp32_han " + role + " product"
-    RING_BYTES = 4095
-
-    @staticmethod
-    def readinto(buffer):
-        return sys.stdin.buffer.readinto(buffer) or 0
-
-
-class _ProductVfs:
-    mount = vfs.mount
-    umount = vfs.umount
-    VfsRom = vfs.VfsRom
-    VfsLfs2 = vfs.VfsLfs2
-
-    @staticmethod
-    def rom_ioctl(operation, segment):
-        _, _, address, size, _, _ = esp32.Partition("romfs").info()
-        return flash.view(address, address + size)
-
-
-if kind == "esp32_han":
-    sys.modules["_console"] = _ProductConsole
-    sys.modules["vfs"] = _ProductVfs
 
 from board import Board  # noqa: E402
 from hanbootloader import boot  # noqa: E402

@@ -1,6 +1,11 @@
 # hanboot, put here by `hanboot board deploy`. Remove this file to have the board to yourself again.
 
+import gc
 import sys
+
+# Modules are read into the heap here. Collected often, it stays in one piece: what is left at the
+# end is as good as its size.
+gc.threshold(4096)
 
 _path = sys.path[:]
 sys.path[:] = [".frozen", "/hanboot"]

@@ -76,7 +76,7 @@ class Esp32Board(BoardProcess):
         """What it runs beside the bootloader, by name."""
         virtual = device_code.modules_in(device_code.VIRTUAL)
         own = device_code.modules_in(MODEL)
-        model = {name: own[name] for name in ("esp32", "machine")}
+        model = {name: own[name] for name in ("begin", "esp32", "machine")}
         return self._board_modules() | model | {name: virtual[name] for name in ("mapped", "nor")}
 
     def _board_modules(self) -> dict[str, Path]:
