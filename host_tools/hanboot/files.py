@@ -57,8 +57,15 @@ def create(path: Path, octets: bytes, mode: int) -> None:
     """
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-        with open(descriptor, "wb") as file:
-            file.write(octets)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(octets)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            # half a key is worse than none, and in the way of the next attempt
+            path.unlink(missing_ok=True)
+            raise
     except FileExistsError:
         raise BadFile(
             f"{path} is there already", "keys are never overwritten", "give another name"

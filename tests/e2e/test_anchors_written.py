@@ -20,7 +20,7 @@ def write_keys(pairs: Keys) -> list[object]:
     for role, key in (("manufacturer", pairs.manufacturer), ("supplier", pairs.supplier)):
         file = Path(f"{role}.pub.pem")
         file.write_bytes(key.public_pem())
-        options += [f"--{role}-key", file]
+        options += [f"--{role}-public-key", file]
     return options
 
 

@@ -102,7 +102,7 @@ def test_a_path_is_read_before_it_is_taken(
 @pytest.mark.parametrize("name", ["empty", "random", "text", "missing", "folder"])
 def test_no_key_file(blank: Bench, bad_files: dict[str, Path], name: str) -> None:
     ran = hanboot(
-        *("board", "provision", "--manufacturer-key", bad_files[name], "--port", blank.port)
+        *("board", "provision", "--manufacturer-public-key", bad_files[name], "--port", blank.port)
     )
     assert_error(ran, 5)
     assert not blank.identity().provisioned

@@ -25,7 +25,7 @@ def arguments(pairs: Keys, tmp_path: Path) -> list[object]:
     for name, key in (("manufacturer", pairs.manufacturer), ("supplier", pairs.supplier)):
         path = tmp_path / f"{name}.pub.pem"
         path.write_bytes(key.public_pem())
-        given += [f"--{name}-key", path]
+        given += [f"--{name}-public-key", path]
     return given
 
 
@@ -90,7 +90,7 @@ def test_another_product(blank: Bench, arguments: list[object]) -> None:
 def test_a_device_with_other_keys(ppmid: Bench, arguments: list[object], tmp_path: Path) -> None:
     other = tmp_path / "other.pub.pem"
     other.write_bytes(keys.generate().public_pem())
-    ran = hanboot("board", "provision", "--manufacturer-key", other, "--port", ppmid.port)
+    ran = hanboot("board", "provision", "--manufacturer-public-key", other, "--port", ppmid.port)
     assert_error(ran, 1, "anchors-locked")
     # the same once more is no fault
     assert hanboot("board", "provision", *arguments, "--port", ppmid.port).code == 0

@@ -54,7 +54,10 @@ def dcc() -> Path:
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
     """Runs `hanboot` in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    for name in ("PORT", "MANUFACTURER_KEY", "SUPPLIER_KEY", "PASSPHRASE_FILE", "REGISTRY"):
+    for name in (
+        *("MANUFACTURER_KEY", "MANUFACTURER_PUBLIC_KEY", "SUPPLIER_KEY", "SUPPLIER_PUBLIC_KEY"),
+        *("PORT", "PASSPHRASE_FILE", "REGISTRY"),
+    ):
         monkeypatch.delenv(f"HANBOOT_{name}", raising=False)
 
     def invoke(*arguments: object) -> Result:

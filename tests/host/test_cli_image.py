@@ -72,12 +72,12 @@ def test_build_verify_sign(run, desk):
     (predecessor,) = ota_file.load(desk / "b.ota").manifest.predecessors
     assert predecessor[1] == ota_file.load(desk / "a.ota").image_hash
 
-    verify = ("image", "verify", "b.ota", "--manufacturer-key", "manufacturer.pub.pem")
+    verify = ("image", "verify", "b.ota", "--manufacturer-public-key", "manufacturer.pub.pem")
     assert run(*verify).exit_code == 0
-    check_failed(run(*verify, "--supplier-key", "supplier.pub.pem"), 1, "supplier-missing")
+    check_failed(run(*verify, "--supplier-public-key", "supplier.pub.pem"), 1, "supplier-missing")
 
     assert run("image", "sign", "b.ota", "--supplier-key", "supplier.pem", "-o", "c.ota")
-    signed = ("image", "verify", "c.ota", *verify[3:], "--supplier-key")
+    signed = ("image", "verify", "c.ota", *verify[3:], "--supplier-public-key")
     result = run(*signed, "supplier.pub.pem", "--json")
     assert json.loads(result.stdout) == {
         "verified": True,
@@ -99,7 +99,7 @@ def test_refusal_as_json(run, desk):
     octets = bytearray(ota_file.read(desk / "a.ota"))
     octets[-1] ^= 1
     (desk / "a.ota").write_bytes(octets)
-    key = ("--manufacturer-key", "manufacturer.pub.pem")
+    key = ("--manufacturer-public-key", "manufacturer.pub.pem")
     result = run("image", "verify", "a.ota", *key, "--json")
     check_failed(result, 1, "a.ota does not verify: payload-hash")
     document = json.loads(result.stdout)
@@ -137,7 +137,7 @@ def test_published_image(run, dcc):
     assert "ACDCACDC" in result.stdout
     assert "not made by hanboot" in result.stderr
     verify = ("image", "verify", dcc / "dcc-esme-signed.ota")
-    supplier = ("--supplier-key", dcc / "dcc-supplier-cert.pem")
+    supplier = ("--supplier-public-key", dcc / "dcc-supplier-cert.pem")
     result = run(*verify, *supplier)
     assert result.exit_code == 0
     assert "dcc-supplier-cert.pem has expired" in result.stderr
@@ -146,7 +146,7 @@ def test_published_image(run, dcc):
     assert "expired" not in result.stderr
     assert json.loads(result.stdout)["supplier_signature"] == "valid"
     check_failed(run(*verify, *supplier, "--at-time", "2030-02-02"), 1, "not valid on 2030")
-    check_failed(run(*verify), 2, "--supplier-key")
+    check_failed(run(*verify), 2, "--supplier-public-key")
 
 
 # --- keys that are elsewhere
@@ -161,20 +161,22 @@ def test_signatures_by_openssl(run, desk):
     public = ("--manufacturer-public-key", "manufacturer.pub.pem")
     result = run("image", "build", "1.0.0", "--to-sign", "m.bin", *public, "-o", "unsigned.ota")
     assert result.exit_code == 0, result.output
-    verify = ("image", "verify", "--manufacturer-key", "manufacturer.pub.pem")
+    verify = ("image", "verify", "--manufacturer-public-key", "manufacturer.pub.pem")
     check_failed(run(*verify, "unsigned.ota"), 1, "it is not signed yet")
     openssl("manufacturer.pem", "m.der", "m.bin")
     attach = ("image", "attach", "unsigned.ota", "--signature", "m.der", "-o", "signed.ota")
-    check_failed(run(*attach, "--manufacturer-key", "stranger.pub.pem"), 1, "m.der does not match")
+    check_failed(
+        run(*attach, "--manufacturer-public-key", "stranger.pub.pem"), 1, "m.der does not match"
+    )
     assert not (desk / "signed.ota").exists()
-    assert run(*attach, "--manufacturer-key", "manufacturer.pub.pem").exit_code == 0
+    assert run(*attach, "--manufacturer-public-key", "manufacturer.pub.pem").exit_code == 0
     assert run(*verify, "signed.ota").exit_code == 0
 
     assert run("image", "sign", "signed.ota", "--to-sign", "s.bin").exit_code == 0
     openssl("supplier.pem", "s.der", "s.bin")
     attach = ("image", "attach", "signed.ota", "--signature", "s.der", "-o", "both.ota")
-    assert run(*attach, "--supplier-key", "supplier.pub.pem").exit_code == 0
-    assert run(*verify, "both.ota", "--supplier-key", "supplier.pub.pem").exit_code == 0
+    assert run(*attach, "--supplier-public-key", "supplier.pub.pem").exit_code == 0
+    assert run(*verify, "both.ota", "--supplier-public-key", "supplier.pub.pem").exit_code == 0
 
 
 def test_key_identifier_of_another_key(run, desk):
@@ -183,7 +185,7 @@ def test_key_identifier_of_another_key(run, desk):
     signature = keys.load_private(desk / "manufacturer.pem").sign((desk / "m.bin").read_bytes())
     (desk / "m.sig").write_bytes(signature)
     attach = ("image", "attach", "m.bin.unsigned", "--signature", "m.sig", "-o", "signed.ota")
-    result = run(*attach, "--manufacturer-key", "manufacturer.pub.pem")
+    result = run(*attach, "--manufacturer-public-key", "manufacturer.pub.pem")
     check_failed(result, 1, "unknown-signer")
     assert not (desk / "signed.ota").exists()
 
@@ -194,18 +196,18 @@ def test_key_identifier_of_another_key(run, desk):
 def test_flag_before_environment_before_file(run, desk, monkeypatch):
     build(run, "1.0.0", "a.ota")
     verify = ("image", "verify", "a.ota")
-    check_failed(run(*verify), 2, "'--manufacturer-key' or '--supplier-key'")
-    (desk / "hanboot.toml").write_text('manufacturer_key = "manufacturer.pub.pem"\n')
+    check_failed(run(*verify), 2, "'--manufacturer-public-key' or '--supplier-public-key'")
+    (desk / "hanboot.toml").write_text('manufacturer_public_key = "manufacturer.pub.pem"\n')
     assert run(*verify).exit_code == 0
-    monkeypatch.setenv("HANBOOT_MANUFACTURER_KEY", "stranger.pub.pem")
+    monkeypatch.setenv("HANBOOT_MANUFACTURER_PUBLIC_KEY", "stranger.pub.pem")
     check_failed(run(*verify), 1, "unknown-signer")
-    assert run(*verify, "--manufacturer-key", "manufacturer.pub.pem").exit_code == 0
+    assert run(*verify, "--manufacturer-public-key", "manufacturer.pub.pem").exit_code == 0
     # a key that is not on the command line demands nothing
-    monkeypatch.delenv("HANBOOT_MANUFACTURER_KEY")
-    monkeypatch.setenv("HANBOOT_SUPPLIER_KEY", "supplier.pub.pem")
+    monkeypatch.delenv("HANBOOT_MANUFACTURER_PUBLIC_KEY")
+    monkeypatch.setenv("HANBOOT_SUPPLIER_PUBLIC_KEY", "supplier.pub.pem")
     assert run(*verify).exit_code == 0
-    (desk / "hanboot.toml").write_text('manufacturer_kee = "manufacturer.pub.pem"\n')
-    check_failed(run(*verify), 5, "hanboot.toml", "did you mean manufacturer_key?")
+    (desk / "hanboot.toml").write_text('manufacturer_public_kee = "manufacturer.pub.pem"\n')
+    check_failed(run(*verify), 5, "hanboot.toml", "did you mean manufacturer_public_key?")
 
 
 def test_passphrase(run, desk):
@@ -248,7 +250,7 @@ def test_passphrase(run, desk):
         ["image", "build", "1.0.0", "--to-sign", "x", "--kid", "xx"],
         ["image", "build", "1.0.0", "--to-sign", "x", "--kid", "00" * 7],
         ["image", "build", "1.0.0", "--to-sign", "x", "--kid", "00" * 8, "--supplier-key", "s"],
-        ["image", "verify", "a", "--at-time", "yesterday", "--manufacturer-key", "m"],
+        ["image", "verify", "a", "--at-time", "yesterday", "--manufacturer-public-key", "m"],
         ["image", "attach", "a", "--signature", "s", "-o", "x"],
         ["image", "sign", "manufacturer.pem"],
     ],
@@ -268,13 +270,16 @@ def test_wrong_usage(run, desk, arguments):
         (["image", "inspect", "nothing"], ["cannot read nothing", "no such file"]),
         (["image", "inspect", "."], ["cannot read .", "is a directory"]),
         (["image", "inspect", "manufacturer.pem"], ["octet 0, OTA upgrade file identifier"]),
-        (["image", "verify", "nothing", "--supplier-key", "s"], ["cannot read nothing"]),
+        (["image", "verify", "nothing", "--supplier-public-key", "s"], ["cannot read nothing"]),
         (["image", "build", "nothing", "-o", "x"], ["nothing"]),
         (["image", "build", "1.0.0", "-o", "nowhere/x"], ["cannot write nowhere/x"]),
         (["image", "build", "1.0.0", "-o", "."], ["cannot write ."]),
         (["image", "build", "manufacturer.pem", "-o", "x"], ["at line 1, column"]),
         (["image", "build", "1.0.0", "-o", "x", "--predecessor", "nothing"], ["nothing"]),
-        (["image", "build", "1.0.0", "-o", "x", "--supplier-key", "stranger.pub.pem"], ["private"]),
+        (
+            ["image", "build", "1.0.0", "-o", "x", "--supplier-key", "stranger.pub.pem"],
+            ["private"],
+        ),
     ],
 )
 def test_bad_files(run, desk, monkeypatch, arguments, words):

@@ -33,8 +33,8 @@ def public_pem(key) -> bytes:
     )
 
 
-def certificate(key, usage: bool = True) -> bytes:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "test")])
+def certificate(key, usage: bool = True, name: str = "test") -> bytes:
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     flags = dict.fromkeys(
         (
             *("content_commitment", "key_encipherment", "data_encipherment", "key_cert_sign"),
@@ -44,8 +44,8 @@ def certificate(key, usage: bool = True) -> bytes:
     )
     return (
         x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
+        .subject_name(subject)
+        .issuer_name(subject)
         .public_key(key.public_key())
         .serial_number(1)
         .not_valid_before(datetime.datetime(2020, 1, 1))
@@ -77,7 +77,6 @@ def test_new_pair(tmp_path):
     assert stat.S_IMODE(private.stat().st_mode) == 0o600
     assert keys.load_private(private).public == key
     assert keys.load_public(public) == key
-    assert keys.load_public(private) == key
     assert b"BEGIN PRIVATE KEY" in private.read_bytes()
     assert keys.is_development(private)
     assert keys.is_development(public)
@@ -184,8 +183,9 @@ def test_kid_is_the_subject_key_identifier_of_smki(dcc):
 def test_private_key_files(file, p256, form, caplog):
     file.write_bytes(private_pem(p256, form))
     file.chmod(0o600)
-    loaded = keys.load_private(file)
-    assert loaded.public == keys.load_public(file)
+    assert keys.load_private(file).public.point
+    with pytest.raises(BadFile, match="holds a private key"):
+        keys.load_public(file)
     assert not caplog.records
 
 
@@ -193,7 +193,7 @@ def test_file_with_curve_parameters_first(file, p256):
     # as `openssl ecparam -genkey` writes it
     parameters = "-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
     file.write_bytes(parameters.encode() + private_pem(p256, SEC1))
-    assert keys.load_private(file).public == keys.load_public(file)
+    assert keys.load_private(file).public == keys.PrivateKey(p256).public
 
 
 def test_certificate(file, p256, caplog):
@@ -201,8 +201,41 @@ def test_certificate(file, p256, caplog):
     assert keys.load_public(file).valid is not None
     assert not caplog.records
     file.write_bytes(certificate(p256, usage=False))
-    keys.load_public(file)
-    assert "not for digital signatures" in caplog.text
+    with pytest.raises(BadFile, match="not for digital signatures"):
+        keys.load_public(file)
+
+
+def test_several_certificates(file, p256):
+    """A chain, the root first, as portals and PKCS #12 exports give it."""
+    other = ec.generate_private_key(ec.SECP256R1())
+    chain = certificate(p256, name="root") + certificate(other, name="leaf")
+    file.write_bytes(chain)
+    with pytest.raises(BadFile, match="CN=root; CN=leaf"):
+        keys.load_public(file)
+    chosen = keys.load_public(file.with_name(f"{file.name}#CN=leaf"))
+    assert chosen.point == keys.PrivateKey(other).public.point
+    for name in ("nobody", "CN="):
+        with pytest.raises(BadFile, match="of its 2 certificates have"):
+            keys.load_public(file.with_name(f"{file.name}#{name}"))
+
+
+def test_several_keys(file, p256):
+    file.write_bytes(public_pem(p256) * 2)
+    with pytest.raises(BadFile, match="holds 2 keys"):
+        keys.load_public(file)
+    file.write_bytes(private_pem(p256) * 2)
+    with pytest.raises(BadFile, match="holds 2 keys"):
+        keys.load_private(file)
+
+
+def test_a_full_disk_leaves_no_key(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("hanboot.files.os.fsync", full)
+    with pytest.raises(BadFile, match="no space left"):
+        keys.new(tmp_path / "supplier")
+    assert not list(tmp_path.iterdir())
 
 
 def test_private_key_that_others_can_read(file, p256, caplog):
@@ -229,7 +262,7 @@ def test_wrong_kinds_of_key(file):
         (ec.generate_private_key(ec.SECP384R1()), "secp384r1"),
         (rsa.generate_private_key(65537, 1024), "not an elliptic curve key"),
     ):
-        for octets in (private_pem(key), public_pem(key), certificate(key)):
+        for octets in (public_pem(key), certificate(key)):
             file.write_bytes(octets)
             with pytest.raises(BadFile, match=word):
                 keys.load_public(file)
@@ -250,8 +283,8 @@ PEM_JUNK = b"-----BEGIN %s-----\nAAAA\n-----END %s-----\n"
         (b"-----BEGIN ", "cannot be decoded"),
         (PEM_JUNK % (b"PUBLIC KEY", b"PUBLIC KEY"), "a public key, but cannot be decoded"),
         (PEM_JUNK % (b"CERTIFICATE", b"CERTIFICATE"), "a certificate, but cannot"),
-        (PEM_JUNK % (b"PRIVATE KEY", b"PRIVATE KEY"), "a private key, but cannot"),
-        (PEM_JUNK % (b"EC PRIVATE KEY", b"EC PRIVATE KEY"), "an ec private key, but cannot"),
+        (PEM_JUNK % (b"PRIVATE KEY", b"PRIVATE KEY"), "a private key"),
+        (PEM_JUNK % (b"EC PRIVATE KEY", b"EC PRIVATE KEY"), "a private key"),
     ],
 )
 def test_not_a_key(file, octets, why):

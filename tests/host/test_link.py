@@ -242,6 +242,9 @@ class Played:
         self.state = "pending"
         return {}
 
+    def _0_6(self, request: Request) -> dict[str, Any]:
+        return {"buf_size": 1024, "buf_count": 1}
+
     def _0_5(self, request: Request) -> dict[str, Any]:
         self.resets += 1
         self.on_reset()

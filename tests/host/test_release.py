@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from samples import APPLICATION, FIRST_RELEASE, RELEASE, make_release
 
 from hanboot.errors import BadFile
-from hanboot.image import ota_file, release, romfs
+from hanboot.image import ota_file, release, romfs, sources
 from hanboot.image import verify as verification
 from hanboot.image.build import build_image
 from hanboot.image.release import Predecessor
@@ -57,7 +57,7 @@ def test_built_image(release_file, pairs):
 
 def test_payload_is_the_same_wherever_it_is_built(tmp_path, pairs):
     folders = [make_release(tmp_path / name).parent for name in ("here", "elsewhere")]
-    one, other = (romfs.build([folder, folder / "common"]) for folder in folders)
+    one, other = (romfs.build(sources.collect([folder, folder / "common"])) for folder in folders)
     assert one == other
     assert one[:3] == b"\xd2\xcd\x31"  # ROMFS
     assert b"app.mpy" in one
@@ -67,11 +67,11 @@ def test_payload_is_the_same_wherever_it_is_built(tmp_path, pairs):
 
 def test_first_source_wins(tmp_path):
     file = make_release(tmp_path)
-    before = romfs.build(release.load(file).sources)
+    before = romfs.build(sources.collect(release.load(file).sources))
     (tmp_path / "units.py").write_text("PENCE = 240\n")
-    modules = romfs.collect(release.load(file).sources)
-    assert modules["units"] == tmp_path / "units.py"
-    assert romfs.build(release.load(file).sources) != before
+    modules = sources.collect(release.load(file).sources)
+    assert modules["units.py"] == tmp_path / "units.py"
+    assert romfs.build(sources.collect(release.load(file).sources)) != before
 
 
 def escaped(text: str) -> str:

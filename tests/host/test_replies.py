@@ -202,10 +202,11 @@ def test_events() -> None:
 
 
 def test_anchors() -> None:
-    (cell,) = records.parse_anchors({"cells": [CELL]})
+    (cell,), more = records.parse_anchors({"cells": [CELL]})
+    assert not more
     assert (cell.role, cell.label) == ("manufacturer", "manufacturer")
-    assert records.parse_anchors({"cells": [CELL | {"role": 9}]})[0].role == "9"
-    assert records.parse_anchors({"cells": [CELL | {"label": b"\xff"}]})[0].label == "\ufffd"
+    assert records.parse_anchors({"cells": [CELL | {"role": 9}]})[0][0].role == "9"
+    assert records.parse_anchors({"cells": [CELL | {"label": b"\xff"}]})[0][0].label == "\ufffd"
     for wrong in ({"kid": b""}, {"label": "text"}, {"sequence": -1}, {"development": 0}):
         with pytest.raises(LinkError, match=r"anchors.cells\[0\]"):
             records.parse_anchors({"cells": [CELL | wrong]})

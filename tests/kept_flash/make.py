@@ -125,8 +125,8 @@ class Maker:
     def provision(self, state: Path) -> None:
         self.hanboot(
             *("board", "provision", "--port", f"virtual:{state}"),
-            *("--manufacturer-key", HERE / f"{KEYS[0]}.pub.pem"),
-            *("--supplier-key", HERE / f"{KEYS[1]}.pub.pem"),
+            *("--manufacturer-public-key", HERE / f"{KEYS[0]}.pub.pem"),
+            *("--supplier-public-key", HERE / f"{KEYS[1]}.pub.pem"),
         )
 
     def on(self, state: Path, *arguments: object, code: int = 0) -> Any:

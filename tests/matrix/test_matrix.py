@@ -75,7 +75,7 @@ def run(folder: Path, *arguments: object) -> tuple[int, str, str]:
     files = [str(folder / f"{name}.ota") for name in NAMES]
     key = str(folder / "key.pem")
     result = CliRunner().invoke(
-        cli.main, ["matrix", *files, "--manufacturer-key", key, *map(str, arguments)]
+        cli.main, ["matrix", *files, "--manufacturer-public-key", key, *map(str, arguments)]
     )
     assert result.exit_code != cli.EXIT_FAULT, result.stderr
     return result.exit_code, result.stdout, result.stderr
@@ -218,7 +218,7 @@ def test_equal_labels_are_told_apart(manufacturer: keys.PrivateKey) -> None:
 
 def test_no_key(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("HANBOOT_MANUFACTURER_KEY", raising=False)
+    monkeypatch.delenv("HANBOOT_MANUFACTURER_PUBLIC_KEY", raising=False)
     result = CliRunner().invoke(cli.main, ["matrix", str(folder / "1.0.0.ota")])
     assert result.exit_code == 2
-    assert "--manufacturer-key" in result.stderr
+    assert "--manufacturer-public-key" in result.stderr

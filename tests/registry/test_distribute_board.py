@@ -243,7 +243,7 @@ def test_a_matrix_on_a_device_obeys_the_ban(
     ppmid: Bench,
     tmp_path: Path,
 ) -> None:
-    keys = ("--manufacturer-key", tmp_path / "manufacturer.pub.pem")
+    keys = ("--manufacturer-public-key", tmp_path / "manufacturer.pub.pem")
     keys[1].write_bytes(firmware.pairs.manufacturer.public_pem())
     result = run("matrix", *files.values(), *keys, *_AT_REGISTRY, "--port", ppmid.board.port)
     assert result.exit_code == 1

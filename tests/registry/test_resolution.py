@@ -39,7 +39,7 @@ def build(tmp_path: Path, registry: Registry) -> Callable[..., release.Release]:
 
     def load(predecessors: str, *entries: Entry, day: datetime.date | None = None) -> Any:
         fill(registry, entries)
-        (tmp_path / "app.py").write_text("def run(device):\n    pass\n")
+        (tmp_path / "app.py").write_text("async def main(services):\n    pass\n")
         file = tmp_path / "RELEASE.toml"
         file.write_text(HEAD + predecessors)
         return release.load(
@@ -145,7 +145,7 @@ def built(
     key.write_bytes(KEY.pem())
     folder = tmp_path / "release"
     folder.mkdir()
-    (folder / "app.py").write_text("def run(device):\n    pass\n")
+    (folder / "app.py").write_text("async def main(services):\n    pass\n")
 
     def invoke(*options: str, predecessors: str = named("OLD")) -> tuple[Result, Path]:
         (folder / "RELEASE.toml").write_text(HEAD + predecessors)

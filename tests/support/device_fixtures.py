@@ -40,7 +40,10 @@ def long(firmware: Firmware) -> Image:
 def empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Commands run in an empty folder, with nothing set."""
     monkeypatch.chdir(tmp_path)
-    for name in ("PORT", "MANUFACTURER_KEY", "SUPPLIER_KEY", "PASSPHRASE_FILE"):
+    for name in (
+        *("MANUFACTURER_KEY", "MANUFACTURER_PUBLIC_KEY", "SUPPLIER_KEY", "SUPPLIER_PUBLIC_KEY"),
+        *("PORT", "PASSPHRASE_FILE", "REGISTRY"),
+    ):
         monkeypatch.delenv(f"HANBOOT_{name}", raising=False)
     return tmp_path
 

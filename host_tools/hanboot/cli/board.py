@@ -115,13 +115,13 @@ def network_command(port: str, as_json: bool) -> None:
 
 @board.command("provision")
 @option(
-    "manufacturer_key",
+    "manufacturer_public_key",
     required=True,
     type=click.Path(path_type=Path),
     help="Public key (PEM) or certificate that signs envelopes.",
 )
 @option(
-    "supplier_key",
+    "supplier_public_key",
     type=click.Path(path_type=Path),
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
@@ -151,8 +151,8 @@ def network_command(port: str, as_json: bool) -> None:
 @port_option
 @json_option
 def provision_command(
-    manufacturer_key: Path,
-    supplier_key: Path | None,
+    manufacturer_public_key: Path,
+    supplier_public_key: Path | None,
     broker_key: Path | None,
     make_device_keys: bool,
     device_keys: tuple[Path, Path] | None,
@@ -168,9 +168,9 @@ def provision_command(
     again; one that differs is an error.
     """
     out = Out(as_json)
-    wanted = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
-    if supplier_key:
-        wanted.append(anchor_key(cell.SUPPLIER, supplier_key))
+    wanted = [anchor_key(cell.MANUFACTURER, manufacturer_public_key)]
+    if supplier_public_key:
+        wanted.append(anchor_key(cell.SUPPLIER, supplier_public_key))
     if broker_key:
         usage = cell.KEY_AGREEMENT
         wanted.append(anchor_key(cell.ACCESS_CONTROL_BROKER, broker_key, usage))

@@ -18,6 +18,7 @@ from hanboot.cli.settings import (
     passphrase_asker,
     passphrase_option,
 )
+from hanboot.errors import Refused
 from hanboot.explain.versions import version_text
 from hanboot.image import ota_file, release
 from hanboot.image import verify as verification
@@ -153,7 +154,8 @@ def build(
     )
     if to_sign:
         out.note(
-            f"then: hanboot image attach {output} --signature SIGNATURE --manufacturer-key KEY -o F"
+            f"then: hanboot image attach {output} --signature SIGNATURE "
+            "--manufacturer-public-key KEY -o F"
         )
 
 
@@ -221,12 +223,12 @@ def _write(output: Path, octets: bytes, to_sign: Path | None, to_be_signed: byte
     help="The signature: 64 octets r || s, or DER as OpenSSL makes it.",
 )
 @click.option(
-    "--manufacturer-key",
+    "--manufacturer-public-key",
     type=FilePath(),
     help="The signature is the manufacturer's, by this key (public key or certificate).",
 )
 @click.option(
-    "--supplier-key",
+    "--supplier-public-key",
     type=FilePath(),
     help="The signature is the supplier's, by this key (public key or certificate).",
 )
@@ -236,30 +238,32 @@ def _write(output: Path, octets: bytes, to_sign: Path | None, to_be_signed: byte
 def attach(
     file: Path,
     signature_file: Path,
-    manufacturer_key: Path | None,
-    supplier_key: Path | None,
+    manufacturer_public_key: Path | None,
+    supplier_public_key: Path | None,
     layout: Layout | None,
     output: Path,
     as_json: bool,
 ) -> None:
     """Put a signature that was made elsewhere into FILE, if it is right."""
     out = Out(as_json)
-    if (manufacturer_key is None) == (supplier_key is None):
-        raise click.UsageError("give --manufacturer-key or --supplier-key, one of them")
+    if (manufacturer_public_key is None) == (supplier_public_key is None):
+        raise click.UsageError(
+            "give --manufacturer-public-key or --supplier-public-key, one of them"
+        )
     loaded = ota_file.load(file, layout)
     note_assumption(loaded)
     octets = files.read(signature_file, files.TEXT_MAX_BYTES)
-    if manufacturer_key:
-        key = keys.load_public(manufacturer_key)
+    if manufacturer_public_key:
+        key = keys.load_public(manufacturer_public_key)
         message = manufacturer_to_sign(loaded)
         signature = keys.matching_signature(octets, key, message, str(signature_file))
         attached = with_manufacturer_signature(loaded, signature)
         # the key identifier in the envelope must be the key's, too
         verification.verify(ota_file.load(attached), key, None)
     else:
-        assert supplier_key is not None
-        key = keys.load_public(supplier_key)
-        verification.check_validity(key, supplier_key.name, None)
+        assert supplier_public_key is not None
+        key = keys.load_public(supplier_public_key)
+        verification.check_validity(key, supplier_public_key.name, None)
         message = loaded.manufacturer_image
         signature = keys.matching_signature(octets, key, message, str(signature_file))
         attached = with_supplier_signature(loaded, signature)
@@ -308,15 +312,21 @@ def sign_command(
 ) -> None:
     """Sign FILE as the supplier (Authorising Remote Party).
 
-    A trailer that is there is replaced. The Manufacturer Image stays as it is. With --replace the
-    trailer must carry the manufacturer's signature over OTA Header and Manufacturer Image (delivery
-    option 2), which is checked first.
+    The Manufacturer Image stays as it is. A trailer that is there is replaced with --replace alone;
+    with --manufacturer-public-key, too, it must carry that key's signature over OTA Header and
+    Manufacturer Image (delivery option 2), which is checked first.
     """
     out = Out(as_json)
-    if replace != (manufacturer_public_key is not None):
-        raise click.UsageError("--replace and --manufacturer-public-key go together")
+    if manufacturer_public_key and not replace:
+        raise click.UsageError("--manufacturer-public-key requires --replace")
     loaded = ota_file.load(file, layout)
     note_assumption(loaded)
+    if loaded.trailer and not replace:
+        raise Refused(
+            f"{file} is signed already",
+            f"its trailer carries the signature {bytes(loaded.trailer.signature).hex()[:16]}…",
+            "--replace puts another in its place; it is then no longer what was signed before",
+        )
     if manufacturer_public_key:
         manufacturer = keys.load_public(manufacturer_public_key)
         verification.check_validity(manufacturer, manufacturer_public_key.name, None)
@@ -329,7 +339,10 @@ def sign_command(
         files.write(to_sign, loaded.manufacturer_image)
         out.document({"to_sign": str(to_sign)})
         out.line(f"{to_sign}: {loaded.image_bytes} octets to sign")
-        out.note(f"then: hanboot image attach {file} --signature SIGNATURE --supplier-key KEY -o F")
+        out.note(
+            f"then: hanboot image attach {file} --signature SIGNATURE "
+            "--supplier-public-key KEY -o F"
+        )
         return
     if not supplier_key:
         raise click.MissingParameter(

@@ -12,12 +12,12 @@ import click
 from hanboot import errors
 from hanboot.cli.arguments import FilePath, file_argument, layout_option, note_assumption
 from hanboot.cli.output import Out, json_option
-from hanboot.cli.settings import is_flag_given, option, passphrase_asker, passphrase_option
+from hanboot.cli.settings import is_flag_given, option
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import hardware_text, version_text
-from hanboot.image import ota_file
+from hanboot.image import foreign, ota_file
 from hanboot.image import verify as verification
-from hanboot.image.describe import describe, header_text
+from hanboot.image.describe import describe, header_text, payload_files
 from hanboot.image.ota_file import Image, Layout
 from hanboot.trust import keys
 from hanbootloader.image.manifest import Manifest
@@ -33,7 +33,13 @@ def inspect(file: Path, layout: Layout | None, as_json: bool) -> None:
     Nothing is said of signatures: `hanboot image verify` checks those.
     """
     out = Out(as_json)
-    loaded = ota_file.load(file, layout)
+    try:
+        loaded = ota_file.load(file, layout)
+    except errors.BadFile as error:
+        # a file that is not there, or too long, has nothing to read
+        if error.reason is not None:
+            _show_foreign(out, foreign.read(ota_file.read(file)), error)
+        raise
     out.document(describe(loaded))
     header, trailer = loaded.header, loaded.trailer
     out.pairs(
@@ -69,7 +75,27 @@ def inspect(file: Path, layout: Layout | None, as_json: bool) -> None:
     if loaded.manifest and loaded.envelope:
         signer = loaded.envelope.kid.hex() if loaded.is_signed else "not signed yet"
         out.pairs([("signer", signer), *_manifest_pairs(loaded.manifest)], title="Manifest")
+        held = [(path, f"{length} octets") for path, length in payload_files(loaded)]
+        out.pairs(held, title="Files")
     note_assumption(loaded)
+    if loaded.assumption:
+        for remark in foreign.read(loaded.octets).remarks:
+            out.note(f"note: {remark}")
+
+
+def _show_foreign(out: Out, reading: foreign.Reading, error: errors.BadFile) -> None:
+    """What can be read of a file that no device would take, before it is said what is wrong."""
+    what, why, remedy = error.lines
+    problem = {"what": what, "why": why, "remedy": remedy, "exit_code": error.exit_code}
+    out.document({"error": problem, "reading": reading.as_json()})
+    if reading.header:
+        title = "OTA Header" if reading.offset == 0 else f"OTA Header, at octet {reading.offset}"
+        names = [(name.replace("_", " "), str(value)) for name, value in reading.header.items()]
+        out.pairs(names, title=title)
+    for name, offset, length in reading.parts:
+        out.line(f"{name}: {length} octets at {offset} (inferred)")
+    for remark in reading.remarks:
+        out.line(f"remark: {remark}")
 
 
 def _manifest_pairs(manifest: Manifest) -> list[tuple[str, str]]:
@@ -120,25 +146,27 @@ def _printable(text: str) -> str:
 
 @click.command()
 @file_argument
-@option("manufacturer_key", type=FilePath(), help="Public key (PEM) or certificate of envelopes.")
-@option("supplier_key", type=FilePath(), help="Public key (PEM) or certificate of the supplier.")
+@option(
+    "manufacturer_public_key", type=FilePath(), help="Public key (PEM) or certificate of envelopes."
+)
+@option(
+    "supplier_public_key", type=FilePath(), help="Public key (PEM) or certificate of the supplier."
+)
 @click.option(
     "--at-time",
     type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ"]),
     help="UTC; refuse a certificate that was not valid then, in place of a warning.",
 )
 @layout_option
-@passphrase_option
 @json_option
 @click.pass_context
 def verify(
     ctx: click.Context,
     file: Path,
-    manufacturer_key: Path | None,
-    supplier_key: Path | None,
+    manufacturer_public_key: Path | None,
+    supplier_public_key: Path | None,
     at_time: datetime.datetime | None,
     layout: Layout | None,
-    passphrase_file: Path | None,
     as_json: bool,
 ) -> None:
     """Check FILE as a device would: format, hashes, signatures.
@@ -147,22 +175,25 @@ def verify(
     checks it where there is one.
     """
     out = Out(as_json)
-    ask = passphrase_asker(passphrase_file)
     loaded = ota_file.load(file, layout)
     note_assumption(loaded)
     is_ours = loaded.manifest is not None
-    if not is_ours and not is_flag_given(ctx, "manufacturer_key"):
-        manufacturer_key = None
-    if loaded.trailer is None and not is_flag_given(ctx, "supplier_key"):
-        supplier_key = None
-    if not manufacturer_key and not supplier_key:
-        wanted = "'--manufacturer-key' or '--supplier-key'" if is_ours else "'--supplier-key'"
+    if not is_ours and not is_flag_given(ctx, "manufacturer_public_key"):
+        manufacturer_public_key = None
+    if loaded.trailer is None and not is_flag_given(ctx, "supplier_public_key"):
+        supplier_public_key = None
+    if not manufacturer_public_key and not supplier_public_key:
+        wanted = (
+            "'--manufacturer-public-key' or '--supplier-public-key'"
+            if is_ours
+            else "'--supplier-public-key'"
+        )
         raise click.MissingParameter(param_hint=wanted, param_type="option")
-    manufacturer = keys.load_public(manufacturer_key, ask) if manufacturer_key else None
-    supplier = keys.load_public(supplier_key, ask) if supplier_key else None
+    manufacturer = keys.load_public(manufacturer_public_key) if manufacturer_public_key else None
+    supplier = keys.load_public(supplier_public_key) if supplier_public_key else None
 
     with _refusal_as_json(out, loaded):
-        for key, path in ((manufacturer, manufacturer_key), (supplier, supplier_key)):
+        for key, path in ((manufacturer, manufacturer_public_key), (supplier, supplier_public_key)):
             if key and path:
                 moment = at_time.replace(tzinfo=datetime.UTC) if at_time else None
                 verification.check_validity(key, path.name, moment)

