@@ -5,8 +5,8 @@
 >>> image = Image.load(Path("ppmid-1.0.0.ota"))
 >>> image.header.file_version, image.manifest.label
 (16777216, '1.0.0')
->>> image.manifest.predecessors  # a first version
-()
+>>> list(image.manifest.predecessors)  # a first version
+[]
 
 A device is a context; `upgrade` takes it from upload to confirmation, and a refusal is an
 exception with the device's verdict:

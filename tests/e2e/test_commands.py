@@ -123,7 +123,7 @@ def test_trust_anchors_are_written_once(ppmid: Bench, firmware: Firmware) -> Non
         "--json",
     )
     assert ran.code == 1
-    assert ran.document["error"]["exit_code"] == 1
+    assert ran.document["reason"]["name"] == "anchors-locked"
     assert len(ran.error) == 3
     assert ppmid.runs(firmware.image("ppmid/1.0.0"))
     assert len(hanboot("status", "--port", ppmid.port, "--json").document["anchors"]) == 2
