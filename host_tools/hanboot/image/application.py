@@ -22,7 +22,7 @@ PROVIDED = frozenset({
 })
 
 #: Modules of the device's own, on some tier: they are found first, so an application's module of
-#: the same name would never be imported (tests/host/test_release.py compares them with boards/).
+#: the same name would never be imported (tests/host/test_packing.py compares them with boards/).
 DEVICE = frozenset({
     "board_check", "nor_faults", "sub_range",
     "_boot", "_console", "_rp2", "board", "bootloader", "chip", "console", "esp32",
