@@ -48,7 +48,7 @@ class _CountingHub(dsp.FakeHub):
         super().__init__()
         self.devices: list[str] = []
 
-    def offer(self, device_id: str, image: bytes) -> None:
+    def offer(self, device_id: str, image: bytes, layout: str) -> None:
         if len(self.devices) == _STOP_AFTER and self.devices[-1] != device_id:
             self.devices.append(device_id)
             raise _Killed

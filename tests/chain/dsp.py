@@ -62,7 +62,7 @@ class FakeHub:
         if self.away:
             raise NoDevice("the hub does not answer", "it is away", "wait")
 
-    def offer(self, device_id: str, image: bytes) -> None:
+    def offer(self, device_id: str, image: bytes, layout: str) -> None:
         self._check()
         self.offers.append((device_id, image))
 

@@ -16,6 +16,7 @@ from hanboot.dcc.http_client import Undelivered, post
 from hanboot.dcc.parties import find_assignments, find_party, hubs
 from hanboot.dcc.service import Clock, now
 from hanboot.errors import HanbootError, NoDevice
+from hanboot.image.ota_file import Layout
 from hanboot.registry.storage.database import Database
 
 _log = logging.getLogger(__name__)
@@ -30,8 +31,9 @@ _ATTEMPTS_MOST = 200
 class Hub(Protocol):
     """A Communications Hub, as the service reaches it."""
 
-    def offer(self, device_id: str, image: bytes) -> None:
-        """Hands over an image for a device, to be activated as its type has it."""
+    def offer(self, device_id: str, image: bytes, layout: Layout) -> None:
+        """Hands over an image for a device: one with a supplier's signature ("signed") waits for
+        CS06, one without is activated as soon as the device has it."""
 
     def send(self, device_id: str, command: bytes) -> None:
         """Hands over a GBCS message for a device."""
@@ -42,6 +44,10 @@ class Hub(Protocol):
 
 #: Reaches the hub whose control socket is at a path.
 Connect = Callable[[str], Hub]
+
+
+def _layout(task: journal.Task) -> Layout:
+    return "signed" if task.reference == "11.1" else "unsigned"
 
 
 class Dispatcher:
@@ -105,7 +111,7 @@ class Dispatcher:
                 if assignment is None:
                     raise NoDevice("the device is nobody's", "its assignment is gone", "")
                 if task.image:
-                    self._connect(path).offer(task.device_id, images[task.image])
+                    self._connect(path).offer(task.device_id, images[task.image], _layout(task))
                     passed.append(task.number)
                 else:
                     self._connect(path).send(task.device_id, task.command or b"")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import base64
-import importlib
 from pathlib import Path
-from typing import Any
 
-from hanboot.errors import NoDevice
+from hanboot.hub import control
+from hanboot.image.ota_file import Layout
 
 
 class SocketHub:
@@ -16,33 +15,23 @@ class SocketHub:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
-    def offer(self, device_id: str, image: bytes) -> None:
-        self._call(
+    def offer(self, device_id: str, image: bytes, layout: Layout) -> None:
+        control.call(
+            self._path,
             {
                 "command": "offer",
                 "to": [device_id],
                 "octets": base64.b64encode(image).decode(),
-                "layout": None,
-                "activate_in_s": 0,
+                "layout": layout,
+                # a hub lets a PPMID activate at once, and others wait for CS06
+                "activate_in_s": None if layout == "signed" else 0,
                 "jitter": None,
             },
         )
 
     def send(self, device_id: str, command: bytes) -> None:
-        self._call({"command": "send", "to": [device_id], "message": command.hex()})
+        control.call(self._path, {"command": "send", "to": [device_id], "message": command.hex()})
 
     def messages(self) -> list[bytes]:
-        heard = self._call({"command": "messages"})
+        heard = control.call(self._path, {"command": "messages"})
         return [bytes.fromhex(one["message"]) for one in heard]
-
-    def _call(self, request: dict[str, Any]) -> Any:
-        # imported late: the service can run where there are no hubs
-        try:
-            control = importlib.import_module("hanboot.hub.control")
-        except ImportError:
-            raise NoDevice(
-                f"no hub answers at {self._path}",
-                "this hanboot has no hub",
-                "install one that has",
-            ) from None
-        return control.call(self._path, request)

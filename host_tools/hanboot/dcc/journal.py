@@ -186,7 +186,13 @@ def silent(connection: Connection, before: datetime.datetime) -> list[tuple[str,
 
 @dataclass(frozen=True)
 class Task:
-    """Something that has to reach a device. image: digest of the file; command: a GBCS message."""
+    """Something that has to reach a device.
+
+    Attributes:
+        reference: Service Reference of the request that it comes from.
+        image: digest of the file, where it is an image.
+        command: a GBCS message, where it is one.
+    """
 
     number: int
     request: int
@@ -197,32 +203,32 @@ class Task:
     cpl_entry_id: str | None
     command: bytes | None
     attempts: int
+    reference: str
 
 
-_TASK_COLUMNS = tuple(TASK.c[name] for name in Task.__dataclass_fields__)
+_TASK_COLUMNS = tuple(TASK.c[name] for name in Task.__dataclass_fields__ if name != "reference")
+_TASKS = sa.select(*_TASK_COLUMNS, REQUEST.c.reference).join(REQUEST)
 
 
 def due_tasks(connection: Connection, at: datetime.datetime, most: int) -> list[Task]:
     """The next that wait and are due, oldest first."""
     query = (
-        sa.select(*_TASK_COLUMNS)
-        .where(TASK.c.state == "waiting", TASK.c.due <= time_text(at))
+        _TASKS.where(TASK.c.state == "waiting", TASK.c.due <= time_text(at))
         .order_by(TASK.c.due, TASK.c.number)
         .limit(most)
     )
-    return [Task(*row) for row in connection.execute(query)]
+    return [Task(**row._mapping) for row in connection.execute(query)]
 
 
 def image_task(connection: Connection, device_id: str) -> Task | None:
     """The distribution to a device that its hub has, or the last one."""
     query = (
-        sa.select(*_TASK_COLUMNS)
-        .where(TASK.c.device_id == device_id, TASK.c.image.is_not(None))
+        _TASKS.where(TASK.c.device_id == device_id, TASK.c.image.is_not(None))
         .order_by(sa.case((TASK.c.state == "passed", 0), else_=1), TASK.c.number.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
-    return Task(*row) if row else None
+    return Task(**row._mapping) if row else None
 
 
 def settle_task(connection: Connection, number: int, state: str, detail: str | None = None) -> None:
