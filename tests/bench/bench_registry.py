@@ -295,7 +295,7 @@ def _networkx_alone(url: str) -> int:
         graph.add_nodes_from(entry_id for _, entry_id in entries_)
         graph.add_edges_from((p, e) for _, e in entries_ for p in named.get(e, ()))
         reaching = nx.single_target_shortest_path(graph, max(entries_)[1])
-        missing += len(entries_) - len(reaching)
+        missing += len({entry_id for _, entry_id in entries_} - reaching.keys())
     return missing
 
 

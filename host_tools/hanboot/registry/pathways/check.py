@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import networkx as nx
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hanboot.registry.entry import Entry, Model, name
 from hanboot.registry.pathways.graph import Pathways, today
@@ -79,14 +80,15 @@ def check_registry(
         statements = Statements(
             never_in_field.statements(connection), never_in_field.voided(connection)
         )
-        stated = {*statements.holding, *statements.voided}
-        models = list(
-            models_to_check(connection, of_model(model, manufacturer), day or today(), stated)
-        )
+        contradictions = list(_one_hash_several_versions(connection, model, manufacturer))
+        doubtful = {name for finding in contradictions for name in finding.rows}
+        doubtful |= {*statements.holding, *statements.voided}
+        where = of_model(model, manufacturer)
+        models = list(models_to_check(connection, where, day or today(), doubtful))
     for done, (own, elsewhere) in enumerate(registry.of_models(models), 1):
         yield from check_model(Pathways(own, elsewhere, day), statements)
         progress(done, len(models))
-    yield from _one_hash_several_versions(registry, model, manufacturer)
+    yield from contradictions
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,7 @@ class _Check:
 
 
 def _one_hash_several_versions(
-    registry: Registry, model: Model | None, manufacturer: int | None
+    connection: Connection, model: Model | None, manufacturer: int | None
 ) -> Iterator[Finding]:
     """One image has one version, whichever models it is listed for."""
     mixed = (
@@ -388,9 +390,8 @@ def _one_hash_several_versions(
         .order_by(ENTRY.c.image_hash, ENTRY.c.cpl_entry_id)
     )
     groups: dict[bytes, list[tuple[str, Model]]] = {}
-    with registry.database.reading() as connection:
-        for digest, entry_id, code, device_model in connection.execute(query):
-            groups.setdefault(digest, []).append((entry_id, Model(code, device_model)))
+    for digest, entry_id, code, device_model in connection.execute(query):
+        groups.setdefault(digest, []).append((entry_id, Model(code, device_model)))
     for digest, rows in groups.items():
         models = [row[1] for row in rows]
         if model is not None and model not in models:

@@ -27,32 +27,20 @@ def models_to_check(
     connection: Connection,
     where: sa.ColumnElement[bool],
     day: datetime.date,
-    stated: Collection[str] = (),
+    doubtful: Collection[str] = (),
 ) -> Iterator[Model]:
     """The models, in order, of which something may be found.
 
     Args:
         where: which entries are asked about, whole models of them.
         day: on which a status counts.
-        stated: CPL Entry IDs about which there are statements.
+        doubtful: CPL Entry IDs of which something is known already: their models are checked.
     """
-    stated = {*stated, *_under_several_versions(connection)}
     named = _predecessors(connection)
     rows = _rows(connection, where, day)
     for (code, model), group in itertools.groupby(rows, lambda row: (row[1], row[2])):
-        if not _is_in_order(list(group), named, stated):
+        if not _is_in_order(list(group), named, doubtful):
             yield Model(int(code, 16), int(model, 16))
-
-
-def _under_several_versions(connection: Connection) -> Iterator[str]:
-    """Entries whose hash is listed under another version, too: a device takes them for one."""
-    mixed = (
-        sa.select(ENTRY.c.image_hash)
-        .group_by(ENTRY.c.image_hash)
-        .having(sa.func.min(ENTRY.c.firmware_version) != sa.func.max(ENTRY.c.firmware_version))
-    )
-    query = sa.select(ENTRY.c.cpl_entry_id).where(ENTRY.c.image_hash.in_(mixed))
-    yield from connection.execute(query).scalars()
 
 
 def _predecessors(connection: Connection) -> dict[str, list[str]]:
@@ -107,7 +95,7 @@ def _text(column: sa.ColumnElement[Any]) -> sa.ColumnElement[str]:
     return sa.type_coerce(column, sa.String())
 
 
-def _is_in_order(rows: list[Any], named: dict[str, list[str]], stated: Collection[str]) -> bool:
+def _is_in_order(rows: list[Any], named: dict[str, list[str]], doubtful: Collection[str]) -> bool:
     """Whether nothing can be found of a model; `rows` from its oldest version to its newest."""
     device_type = rows[0][4]
     version = None
@@ -118,7 +106,7 @@ def _is_in_order(rows: list[Any], named: dict[str, list[str]], stated: Collectio
     reached = {rows[-1][0]}
     for row in reversed(rows):
         name = row[0]
-        if name in stated or name not in reached:
+        if name in doubtful or name not in reached:
             return False
         if predecessors := named.get(name):
             if name in predecessors:
