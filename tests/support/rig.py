@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import random
 import shutil
 import time
@@ -195,6 +196,8 @@ class Bench:
     ) -> None:
         self.texts: list[str] = []
         self.board = kind(state, role, trial_ms, self.texts.append)
+        # all end-to-end tests on a port that comes and goes: HANBOOT_TEST_USB=1 pytest tests/e2e
+        self.board.is_usb = bool(os.environ.get("HANBOOT_TEST_USB"))
         self.port = f"virtual:{state}"
 
     def __enter__(self) -> Bench:

@@ -39,6 +39,10 @@ _BACKLOG_BYTES = 64 * 1024
 #: Longest that a process takes to start.
 _START_S = 10.0
 
+#: From the last octet to the port's end, and from there to the next port; real hosts take longer.
+_USB_LAST_WORD_S = 0.02
+_USB_GONE_S = 0.2
+
 _CUT_POWER = signal.SIGUSR1
 
 
@@ -82,6 +86,9 @@ class BoardProcess(ABC):
         self._outgoing = bytearray()
         self._text = bytearray()
         self._ended_after = 0.0
+        #: Whether the console goes away at every reset and comes back, perhaps under another
+        #: path, as the port of a board on USB does.
+        self.is_usb = False
         #: Starts since `start`: one, and one more for every reset.
         self.starts = 0
         #: Causes of the resets since `start`, in order.
@@ -205,12 +212,10 @@ class BoardProcess(ABC):
 
     def start(self) -> None:
         """Switches the board on and leaves its port in the state folder."""
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
         self._prepare()
+        self._plug_in()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        (self.state / PORT_FILE).write_text(self.port + "\n")
 
     def stop(self) -> None:
         """Switches the board off; the state stays."""
@@ -233,6 +238,30 @@ class BoardProcess(ABC):
             self._process.kill()
             self._started.wait(_START_S)
 
+    def _plug_in(self) -> None:
+        """Makes the console ready, and leaves its path in the state folder."""
+        tty.setraw(self._slave)
+        os.set_blocking(self._master, False)
+        # into place at once: a client may be looking
+        partial = self.state / f".{PORT_FILE}"
+        partial.write_text(self.port + "\n")
+        partial.replace(self.state / PORT_FILE)
+
+    def _replug(self) -> None:
+        """The console of a board on USB after a reset: gone for a while, then there anew."""
+        # what the device wrote last has left it by then
+        self._stopping.wait(_USB_LAST_WORD_S)
+        with contextlib.suppress(OSError):
+            (self.state / PORT_FILE).unlink()
+        os.close(self._master)
+        os.close(self._slave)
+        self._outgoing.clear()
+        self._stopping.wait(_USB_GONE_S)
+        self._master, self._slave = os.openpty()
+        self.port = os.ttyname(self._slave)
+        if not self._stopping.is_set():
+            self._plug_in()
+
     def _wake(self) -> None:
         os.write(self._wake_write, b"!")
 
@@ -243,6 +272,8 @@ class BoardProcess(ABC):
             self._start_process()
             self._relay()
             self._end_process()
+            if self.is_usb and not self._stopping.is_set():
+                self._replug()
 
     def _start_process(self) -> None:
         ours, theirs = socket.socketpair()

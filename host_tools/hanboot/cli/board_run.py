@@ -52,6 +52,12 @@ def run() -> None:
 @trial_option
 @quiet_option
 @click.option("--serial", type=EuiType(), metavar="EUI", help="EUI-64 of a new device.")
+@click.option(
+    "--usb",
+    "is_usb",
+    is_flag=True,
+    help="Let the port go at every reset and come back, perhaps under another name, as on USB.",
+)
 @json_option
 def run_virtual(
     role: str | None,
@@ -59,12 +65,15 @@ def run_virtual(
     trial_ms: int,
     quiet: bool,
     serial: bytes | None,
+    is_usb: bool,
     as_json: bool,
 ) -> None:
     """The bootloader in a MicroPython process, its flash in a file."""
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
-    _run(virtual.VirtualBoard(state, role, trial_ms, show, serial), out)
+    machine = virtual.VirtualBoard(state, role, trial_ms, show, serial)
+    machine.is_usb = is_usb
+    _run(machine, out)
 
 
 @run.command("rp2040")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from pathlib import Path
 
 from hanboot.errors import NoDevice
+from hanboot.link.deadline import Deadline
 
 PREFIX = "virtual:"
 
@@ -18,6 +20,10 @@ SETTINGS_FILE = "board.json"
 
 #: An emulated chip is slower than the chip it plays by about this factor.
 _EMULATED_PATIENCE = 15.0
+
+#: Longest that a port is away (hanboot.boards.process).
+_REPLUG_S = 2.0
+_LOOK_S = 0.02
 
 
 def folder_of(port: str) -> Path | None:
@@ -31,9 +37,14 @@ def resolve(folder: Path) -> str:
     Raises:
         NoDevice: none does.
     """
-    if is_running(folder):
+    deadline = Deadline(_REPLUG_S)
+    while is_running(folder):
         with contextlib.suppress(OSError):
             return (folder / PORT_FILE).read_text().strip()
+        if deadline.passed:
+            break
+        # a board whose port comes and goes as on USB is being reset
+        time.sleep(_LOOK_S)
     raise not_running(folder)
 
 
