@@ -1,4 +1,4 @@
-"""docs/reference/gbcs.md, delivery.md and duis.md say what is."""
+"""docs/reference/gbcs.md, delivery.md, duis.md and dcc.md, and docs/guide/chain.md, say what is."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from hanbootloader.image import ota
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference"
 GBCS = (REFERENCE / "gbcs.md").read_text(encoding="utf-8")
 DELIVERY = (REFERENCE / "delivery.md").read_text(encoding="utf-8")
+CHAIN = (REFERENCE.parent / "guide" / "chain.md").read_text(encoding="utf-8")
 DCC = (REFERENCE / "dcc.md").read_text(encoding="utf-8")
 DUIS = (REFERENCE / "duis.md").read_text(encoding="utf-8")
 
@@ -145,11 +146,11 @@ def test_duis_limits():
         assert str(limit) in limits
 
 
-@pytest.mark.parametrize("text", [GBCS, DELIVERY, DUIS, DCC])
+@pytest.mark.parametrize("text", [GBCS, DELIVERY, DUIS, DCC, CHAIN])
 def test_commands_exist(text):
     """Each command that a page shows, with the options that it shows."""
     shown = re.sub(r"\\\n\s*", "", "\n".join(re.findall(r"^```sh\n(.*?)^```$", text, re.S | re.M)))
-    for line in shown.splitlines():
+    for line in filter(None, shown.splitlines()):
         words = line.split()
         assert words[0] == "hanboot"
         command: click.Command = cli.main
@@ -169,5 +170,5 @@ def test_the_services_paths_and_codes():
     }
     assert listed == http_server.PATHS
     assert http_server.HASH_HEADER in DCC
-    named = set(re.findall(r"\b[EW]\d+\b", DCC))
+    named = set(re.findall(r"\b[EW]\d+\b", DCC + CHAIN))
     assert named <= set(codes.RESPONSES)
