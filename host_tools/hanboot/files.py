@@ -106,6 +106,18 @@ def new_folder(folder: Path, mode: int = 0o777) -> Iterator[Path]:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def check_writable(path: Path) -> None:
+    """Raises `BadFile` unless a file could be written there: before long work, not after it."""
+    target = Path(os.path.realpath(path))
+    with _explained(path):
+        if target.is_dir():
+            raise IsADirectoryError(21, "is a directory")
+        if not target.parent.is_dir():
+            raise FileNotFoundError(2, "no such folder")
+        if not os.access(target if target.exists() else target.parent, os.W_OK):
+            raise PermissionError(13, "permission denied")
+
+
 @contextlib.contextmanager
 def writing(path: Path, octets: bytes) -> Iterator[None]:
     """Writes a file beside its place, and moves it there if the body ends without an error."""

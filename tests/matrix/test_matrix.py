@@ -222,3 +222,30 @@ def test_no_key(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     result = CliRunner().invoke(cli.main, ["matrix", str(folder / "1.0.0.ota")])
     assert result.exit_code == 2
     assert "--manufacturer-public-key" in result.stderr
+
+
+def test_images_that_never_ran_are_no_success(folder: Path, tmp_path: Path) -> None:
+    """2.0.0 alone: no device without an application takes it."""
+    key, junit = str(folder / "key.pem"), tmp_path / "m.xml"
+    command = ["matrix", str(folder / "2.0.0.ota"), "--manufacturer-public-key", key]
+    result = CliRunner().invoke(cli.main, [*command, "--junit", str(junit), "--json"])
+    assert result.exit_code == 1
+    assert "never started" in result.stderr
+    document = json.loads(result.stdout)
+    assert document["never_ran"] == ["2.0.0"]
+    assert document["evidence"].keys() == {"date", "version", "command", "board", "keys"}
+    suite = Xml.parse(junit).getroot().find("testsuite")
+    assert suite is not None
+    assert (suite.get("skipped"), suite.get("failures")) == ("1", "0")
+    assert suite.find("testcase/skipped") is not None
+    named = {entry.get("name") for entry in suite.findall("properties/property")}
+    assert {"date", "hanboot", "board", "command", "2.0.0, SHA-256"} <= named
+    allowed = CliRunner().invoke(cli.main, [*command, "--allow-unreached", "2.0.0"])
+    assert allowed.exit_code == 0, allowed.stderr
+
+
+@pytest.mark.parametrize("option", ["--html", "--junit"])
+def test_where_a_report_goes_is_checked_first(folder: Path, tmp_path: Path, option: str) -> None:
+    code, _, err = run(folder, option, tmp_path / "nowhere" / "report")
+    assert (code, "running" in err) == (5, False)
+    assert run(folder, option, tmp_path)[0] == 5

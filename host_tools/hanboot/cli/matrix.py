@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import hashlib
+import shlex
 import sys
 import tempfile
 from pathlib import Path
@@ -12,6 +15,7 @@ import click
 
 from hanboot import files
 from hanboot.boards import local, virtual
+from hanboot.boards.flashing import describe
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.connection import connect, line_options
 from hanboot.cli.gating import Gate, gate_options
@@ -22,11 +26,12 @@ from hanboot.device.provisioning import anchor_key
 from hanboot.errors import Refused, WrongUsage
 from hanboot.image import ota_file
 from hanboot.matrix import oracle, report
-from hanboot.matrix.cells import Cell, Matrix, Release, name_releases
+from hanboot.matrix.cells import Cell, Evidence, Matrix, Release, name_releases
 from hanboot.matrix.reading import Trust
 from hanboot.matrix.virtual import VirtualMatrix
 from hanboot.matrix.walk import DeviceWalk
 from hanboot.trust import keys
+from hanbootloader import VERSION
 from hanbootloader.policy import DEVICE_TYPES
 from hanbootloader.trust import cell
 
@@ -58,6 +63,13 @@ if TYPE_CHECKING:
     show_default=True,
     help="What to play on without --port.",
 )
+@click.option(
+    "--allow-unreached",
+    "allowed",
+    metavar="NAME",
+    multiple=True,
+    help="An image that need not run, by its name in the matrix. Repeatable.",
+)
 @click.option("--html", "html_file", type=FilePath(), help="Write an HTML page.")
 @click.option("--junit", "junit_file", type=FilePath(), help="Write JUnit XML.")
 @any_registry_option
@@ -70,6 +82,7 @@ def matrix(
     port: str | None,
     role: str | None,
     board: str,
+    allowed: tuple[str, ...],
     html_file: Path | None,
     junit_file: Path | None,
     registry: str | None,
@@ -79,7 +92,8 @@ def matrix(
     """Offer each of IMAGES to a device that runs each of them, and start what it accepts.
 
     Every answer is compared with the decision function's and with an independent oracle's; also
-    after a failed trial and after a revert. Exit code 1 if any differ.
+    after a failed trial and after a revert. Exit code 1 if any differ, and if an image never ran
+    that --allow-unreached does not name.
 
     With --port a real device is upgraded, as far as it allows; there is no way back. A registry
     that --registry or HANBOOT_REGISTRY names binds then, as with hanboot upgrade.
@@ -89,6 +103,9 @@ def matrix(
     def tell(row: str) -> None:
         out.note(f"running {row} ...")
 
+    for file in (html_file, junit_file):
+        if file:
+            files.check_writable(file)
     releases = name_releases([ota_file.load(file) for file in files_given])
     if supplier_public_key is None and any(release.image.trailer for release in releases):
         raise WrongUsage(
@@ -102,7 +119,9 @@ def matrix(
     )
     if port:
         with connect(port) as device:
+            identity = device.identity()
             played = _walk(device, gate, DeviceWalk(device, releases, trust, tell), releases)
+            played.evidence = _evidence(f"{describe(identity)}, {identity.tier}", trust)
     else:
         cells = [anchor_key(cell.MANUFACTURER, manufacturer_public_key)]
         if supplier_public_key:
@@ -117,6 +136,7 @@ def matrix(
                 tell,
                 local.BOARDS[board],
             ).play()
+            played.evidence = _evidence(f"{board} boards on this machine, tier virtual", trust)
     _show(out, played)
     if html_file:
         files.write(html_file, report.html(played).encode())
@@ -126,8 +146,26 @@ def matrix(
         raise Refused(
             report.summary(played),
             report.fault_lines(played)[0],
-            "one of the three is wrong: read docs/reference/decisions.md, then mend it",
+            "one of the three is wrong: read docs/reference/decisions.md, then fix it",
         )
+    if missing := [r.name for r in played.unreached if r.name not in allowed]:
+        raise Refused(
+            f"nothing is shown of {', '.join(missing)}: never started",
+            "every answer agrees, but no device allowed a step to it from what it ran",
+            "give the images that lead there and the key that signed them, or name it with "
+            "--allow-unreached",
+        )
+
+
+def _evidence(board: str, trust: Trust) -> Evidence:
+    given = {"manufacturer": trust.manufacturer, "supplier": trust.supplier}
+    return Evidence(
+        date=datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        version=VERSION,
+        command=shlex.join(sys.argv),
+        board=board,
+        keys={role: hashlib.sha256(key.point).hexdigest() for role, key in given.items() if key},
+    )
 
 
 def _walk(device: Device, gate: Gate, walk: DeviceWalk, releases: list[Release]) -> Matrix:

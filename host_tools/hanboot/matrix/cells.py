@@ -13,6 +13,8 @@ from hanboot.image.ota_file import Image
 
 NOTHING = "no application"
 
+_STARTED = (Outcome.CONFIRMED, Outcome.REVERTED)
+
 
 @dataclass(frozen=True)
 class Release:
@@ -98,13 +100,55 @@ class Cell:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a report must say, to be worth something later.
+
+    Attributes:
+        date: when it was played, UTC, ISO 8601.
+        version: of the host tools.
+        command: the command line.
+        board: what was played on: name, serial and tier, as the device reports them.
+        keys: role and SHA-256 over x || y of each trust anchor.
+    """
+
+    date: str
+    version: str
+    command: str
+    board: str
+    keys: dict[str, str]
+
+    def as_json(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    @property
+    def lines(self) -> list[tuple[str, str]]:
+        """Names and values, for people."""
+        named = [("date", self.date), ("hanboot", self.version), ("board", self.board)]
+        keys = [(f"{role} key, SHA-256", digest) for role, digest in self.keys.items()]
+        return [*named, *keys, ("command", self.command)]
+
+
 @dataclass
 class Matrix:
-    """All cells. remarks: what could not be played, and why."""
+    """All cells.
+
+    Attributes:
+        remarks: what could not be played, and why.
+        evidence: of the run; None in tests of a part of it.
+    """
 
     releases: Sequence[Release]
     cells: list[Cell] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    evidence: Evidence | None = None
+
+    @property
+    def unreached(self) -> list[Release]:
+        """The releases that were never started: nothing is shown of what they do."""
+        started = {cell.offered for cell in self.cells if cell.outcome in _STARTED}
+        started |= {cell.situation.running for cell in self.cells if cell.situation.running}
+        return [release for release in self.releases if release not in started]
 
     @property
     def faulty(self) -> list[Cell]:
@@ -120,6 +164,8 @@ class Matrix:
     def as_json(self) -> dict[str, Any]:
         return {
             "agrees": not self.faulty,
+            "never_ran": [release.name for release in self.unreached],
+            "evidence": self.evidence.as_json() if self.evidence else None,
             "releases": [release.as_json() for release in self.releases],
             "remarks": self.remarks,
             "cells": [cell.as_json() for cell in self.cells],

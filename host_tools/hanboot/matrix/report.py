@@ -30,6 +30,9 @@ def summary(matrix: Matrix) -> str:
     cells, faulty = len(matrix.cells), len(matrix.faulty)
     if faulty:
         return f"{faulty} of {cells} cells disagree"
+    if unreached := matrix.unreached:
+        names = ", ".join(release.name for release in unreached)
+        return f"{cells} cells agree, and {len(unreached)} images never ran: {names}"
     return f"{cells} cells: device, decision function and oracle agree in all"
 
 
@@ -71,6 +74,8 @@ def html(matrix: Matrix) -> str:
         for situation, row in matrix.rows.items()
     )
     remarks = _list(matrix.remarks, "Not played")
+    told = [f"{name}: {value}" for name, value in matrix.evidence.lines] if matrix.evidence else []
+    evidence = _list(told, "Evidence")
     faults = _list(fault_lines(matrix), "Disagreements")
     return f"""<!DOCTYPE html>
 <html lang="en">
@@ -80,7 +85,7 @@ def html(matrix: Matrix) -> str:
 <p>{escape(summary(matrix))}. A row is what runs, a column what is offered to it.</p>
 <div><table><tr><th>running</th>{head}</tr>
 {rows}</table></div>
-{faults}{remarks}<h2>Releases</h2>
+{faults}{remarks}{evidence}<h2>Releases</h2>
 <div><table><tr><th>release</th><th>File Version</th><th>Manufacturer Image Hash</th></tr>
 {_releases(matrix)}</table></div>
 <h2>Reasons</h2>
@@ -135,10 +140,22 @@ def _reasons(matrix: Matrix) -> str:
 def junit(matrix: Matrix) -> bytes:
     """One test case for each cell."""
     seconds = f"{sum(cell.seconds for cell in matrix.cells):.3f}"
-    counts = {"tests": str(len(matrix.cells)), "failures": str(len(matrix.faulty)), "errors": "0"}
+    tests = len(matrix.cells) + len(matrix.unreached)
+    counts = {
+        "tests": str(tests),
+        "failures": str(len(matrix.faulty)),
+        "errors": "0",
+        "skipped": str(len(matrix.unreached)),
+    }
     root = Xml.Element("testsuites", counts | {"time": seconds})
     suite = Xml.SubElement(root, "testsuite", {"name": "hanboot matrix"} | counts)
     suite.set("time", seconds)
+    if matrix.evidence:
+        suite.set("timestamp", matrix.evidence.date.removesuffix("Z"))
+        properties = Xml.SubElement(suite, "properties")
+        images = [(f"{r.name}, SHA-256", r.image.image_hash.hex()) for r in matrix.releases]
+        for name, value in (*matrix.evidence.lines, *images):
+            Xml.SubElement(properties, "property", name=name, value=value)
     for cell in matrix.cells:
         case = Xml.SubElement(
             suite,
@@ -151,6 +168,11 @@ def junit(matrix: Matrix) -> bytes:
             failure = Xml.SubElement(case, "failure", message=cell.faults[0])
             failure.text = "\n".join(cell.faults)
         Xml.SubElement(case, "system-out").text = _words(cell)
+    for release in matrix.unreached:
+        case = Xml.SubElement(
+            suite, "testcase", classname="never ran", name=f"{release.name} runs", time="0"
+        )
+        Xml.SubElement(case, "skipped", message="no step that a device allowed led there")
     Xml.indent(root)
     octets: bytes = Xml.tostring(root, encoding="utf-8", xml_declaration=True)
     return octets
