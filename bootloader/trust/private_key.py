@@ -141,7 +141,7 @@ def _multiply_steps(scalar: int, point: "bytes | memoryview", blinds: "_Blinds")
     return x.to_bytes(KEY_BYTES, "big") + y.to_bytes(KEY_BYTES, "big")
 
 
-# 1 to 16 times the point, with a Z that nobody can foresee.
+# 1 to 16 times the point, with a Z that cannot be predicted.
 def _multiples(point: "bytes | memoryview", z: int) -> "list[tuple[int, int, int]]":
     x = int.from_bytes(point[:KEY_BYTES], "big") * z % PRIME
     y = int.from_bytes(point[KEY_BYTES:PUBLIC_BYTES], "big") * z % PRIME
@@ -207,7 +207,7 @@ class _Nonces:
         return k
 
 
-# Numbers that hide others: nobody foresees them who lacks either the key or the chip's randomness.
+# Numbers that hide others: to predict them takes both the key and the chip's randomness.
 class _Blinds:
     def __init__(self, key: bytes, purpose: bytes) -> None:
         self._key = _hmac(key, os.urandom(_DIGEST_BYTES) + purpose)

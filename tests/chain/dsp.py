@@ -126,8 +126,7 @@ class Dsp:
                 assignment = parties.Assignment(device_id, SUPPLIER, HUB)
                 parties.assign(database, assignment, held)
             # the hub's own alerts are signed too
-            with database.writing() as connection:
-                parties._add_certificates(connection, [self.certificate("hub-ds")])
+            parties.trust(database, [self.certificate("hub-ds")])
 
     @staticmethod
     def entry(name: str, kind: Any, image: ota_file.Image, **more: Any) -> Entry:

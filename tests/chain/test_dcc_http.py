@@ -178,6 +178,9 @@ def test_the_records_by_hand(dsp, pki):
         "dcc", "assign", HCALCS, *registry, "--supplier", SUPPLIER, "--hub", "/run/hub", *held
     )
     assert ran.code == 0, ran.err
+    ran = hanboot("dcc", "trust", *registry, pki / "hub-ds.pem", pki / "hub-ka.pem")
+    assert "hub-ds.pem: device 00-DB-12-34-56-78-90-A1" in ran.out
+    assert_error(hanboot("dcc", "trust", *registry, pki / "root.pem"), 2, "is an authority's")
     unknown = ("dcc", "assign", "00-DB-12-34-56-78-90-FF", *registry)
     assert_error(hanboot(*unknown, "--supplier", SUPPLIER, "--hub", "/x"), 2)
 

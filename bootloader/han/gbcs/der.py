@@ -126,7 +126,7 @@ def _bounds(tag: int, octets: memoryview, at: int, offset: int) -> "tuple[int, i
 def _value(kind: int, size: int, content: memoryview, offset: int) -> object:
     length = len(content)
     if kind == INTEGER:
-        # not negative, no octet that says nothing, and not above what may be
+        # not negative, no redundant octet, and not above what may be
         if length and not content[0] & 0x80 and (length == 1 or content[0] or content[1] & 0x80):
             number = int.from_bytes(content, "big")
             if number <= size:

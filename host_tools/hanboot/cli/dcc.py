@@ -373,3 +373,23 @@ def assign(
     finally:
         database.close()
     click.echo(f"{eui_text(device)}: {eui_text(supplier)}, hub {hub}")
+
+
+@dcc.command()
+@registry_option
+@click.argument("files_", metavar="CERT...", type=FilePath(), nargs=-1, required=True)
+@needs_lxml
+def trust(url: str, files_: tuple[Path, ...]) -> None:
+    """Trust certificates as they are: of hubs, or more of a party or a device."""
+    from hanboot.dcc import parties, schema
+    from hanboot.registry.storage.database import Database
+
+    held = [smki.load(path) for path in files_]
+    database = Database(url)
+    try:
+        schema.prepare(database)
+        parties.trust(database, held)
+    finally:
+        database.close()
+    for one in held:
+        click.echo(f"{one.name}: {one.holder}")

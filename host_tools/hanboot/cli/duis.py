@@ -130,7 +130,7 @@ def verify(
 @json_option
 @needs_lxml
 def show(file: Path, as_json: bool) -> None:
-    """Show what FILE says. Nothing is said of its signature: `hanboot duis verify` checks it."""
+    """Show the content of FILE. `hanboot duis verify` checks its signature."""
     from hanboot.duis import describe, parsing
 
     out = Out(as_json)

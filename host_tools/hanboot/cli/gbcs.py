@@ -67,7 +67,7 @@ def gbcs() -> None:
 @file_argument
 @json_option
 def show(file: Path, as_json: bool) -> None:
-    """Show what FILE says. Nothing is said of its signature: `hanboot gbcs verify` checks it."""
+    """Show the content of FILE. `hanboot gbcs verify` checks its signature and MAC."""
     out = Out(as_json)
     decoded = codec.load(file)
     described = document.to_document(decoded)

@@ -55,7 +55,7 @@ def _key_name(certificate: Certificate) -> str:
 @file_argument
 @json_option
 def show(file: Path, as_json: bool) -> None:
-    """Show what the certificate in FILE says. `hanboot smki check` checks it."""
+    """Show the content of the certificate in FILE. `hanboot smki check` checks it."""
     out = Out(as_json)
     loaded = library.load(file)
     described = _describe(loaded)

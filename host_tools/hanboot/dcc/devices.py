@@ -209,7 +209,7 @@ class Devices:
         device_id = eui_text(device)
         assignment = find_assignments(connection, [device_id]).get(device_id)
         if assignment is None:
-            _log.warning("an alert about %s, which is nobody's, was dropped", device_id)
+            _log.warning("an alert about %s, which is not assigned, was dropped", device_id)
             return
         supplier = RequestID.parse(f"{assignment.supplier}:{assignment.supplier}:0").originator
         response_id = RequestID(self._keys.broker, supplier, decoded.message.counter)

@@ -109,7 +109,7 @@ class Dispatcher:
                 if path in away:
                     raise NoDevice(away[path], "it did not answer before", "")
                 if assignment is None:
-                    raise NoDevice("the device is nobody's", "its assignment is gone", "")
+                    raise NoDevice("the device is not assigned", "its assignment was removed", "")
                 if task.image:
                     self._connect(path).offer(task.device_id, images[task.image], _layout(task))
                     passed.append(task.number)

@@ -16,7 +16,7 @@ _ANSWER_MAX_BYTES = 2_000_000
 
 
 class Undelivered(Exception):
-    """A document did not arrive. The text says why."""
+    """A document did not arrive. The text is the cause."""
 
 
 def post(url: str, octets: bytes, headers: dict[str, str] | None = None) -> bytes:

@@ -1,7 +1,7 @@
 """The user's side of what the DSP sends later: a WSGI application that keeps what is right.
 
 Each document is checked - the DSP's signature, and with a schema its validity - before it is
-written. 204 says that it is kept; 400 that it is not, and the DSP will send it again.
+written. 204 means that it is kept; 400 that it is not, and the DSP sends it again.
 """
 
 from __future__ import annotations

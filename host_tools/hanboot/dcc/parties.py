@@ -117,6 +117,23 @@ def assign(
         _add_certificates(connection, certificates)
 
 
+def trust(database: Database, certificates: Sequence[Certificate]) -> None:
+    """Adds certificates of parties, devices or hubs.
+
+    Raises:
+        WrongUsage: one is an authority's, which signs nothing here.
+    """
+    for certificate in certificates:
+        if certificate.eui is None:
+            raise WrongUsage(
+                f"{certificate.name} is an authority's",
+                "messages and documents are signed by parties and devices",
+                "give the certificates that it issued",
+            )
+    with database.writing() as connection:
+        _add_certificates(connection, certificates)
+
+
 def _add_certificates(connection: Connection, certificates: Sequence[Certificate]) -> None:
     for one in certificates:
         assert one.eui is not None

@@ -1,4 +1,4 @@
-"""Why a request is refused, and the response code that says so.
+"""Why a request is refused, and the response code for it.
 
 The codes are the schema's; which of them means what is in no public source. This table is hanboot's
 choice, in one place, for a lab to change: the words travel to people by other ways (logs).

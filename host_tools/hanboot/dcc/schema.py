@@ -1,6 +1,6 @@
 """The service's own tables, in the database of the registry. Times are UTC, ISO 8601.
 
-What is to be done once is a row before it is done: a restart finds it, and what is done says so.
+What is to be done once is a row before it is done: a restart finds it, and what is done is marked.
 """
 
 from __future__ import annotations

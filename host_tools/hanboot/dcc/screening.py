@@ -1,6 +1,6 @@
 """11.1 and 11.4: whether an image may go out, and to which of the devices.
 
-The image first, as SECMP0007 says of the DSP: its hash is computed again and must be on the CPL,
+The image first, as SECMP0007 describes the DSP: its hash is computed again and must be on the CPL,
 with the status Active. Then device by device, each in the first list that it belongs to.
 """
 
@@ -148,7 +148,7 @@ def _place(
     reference: str,
 ) -> ListedEntry | str:
     """The entry for a device, or the list of those that are left out for the same cause."""
-    # another party's device is as if there were none: nothing is told of it
+    # another party's device is as if there were none: nothing of it is disclosed
     if device is None or assignment is None or assignment.supplier != supplier:
         return "InvalidDeviceIDList"
     if device.state != "Commissioned":

@@ -127,7 +127,7 @@ class Service:
             variants: command variants that are taken where it was sent to.
 
         Raises:
-            BadFile: it is no DUIS request, so that there is nobody to answer to.
+            BadFile: it is no DUIS request, so that there is no party to answer.
         """
         digest = hashlib.sha256(octets + (stated_hash or b"")).digest()
         root = parsing.parse(octets, "the request")

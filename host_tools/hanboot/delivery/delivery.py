@@ -84,7 +84,7 @@ class Delivery:
 
     @property
     def is_signed_type(self) -> bool:
-        """Whether the device wants a supplier's signature, as the size in the header tells."""
+        """Whether the device wants a supplier's signature, by the size in the header."""
         return self.ota_header.total_bytes == self._sizes[1]
 
     @property

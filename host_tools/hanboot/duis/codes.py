@@ -1,6 +1,6 @@
 """What response codes and DCC alert codes mean.
 
-The schema lists the codes and says nothing of them; DUIS's prose, which does, is in no public
+The schema lists the codes without their meanings; DUIS's prose, which has them, is in no public
 source. What stands here without a source is a default of hanboot, and is marked so.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Code:
-    """meaning: in words. is_established: whether a public source says so."""
+    """meaning: in words. is_established: whether a public source gives it."""
 
     meaning: str
     is_established: bool

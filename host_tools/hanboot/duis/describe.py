@@ -103,7 +103,7 @@ def command_of(root: Element) -> Decoded | None:
 
 
 def describe(root: Element) -> dict[str, Any]:
-    """All that a document says, as JSON has it.
+    """The whole content of a document, as JSON has it.
 
     Raises:
         BadFile: it is not as DUIS's schema has it.

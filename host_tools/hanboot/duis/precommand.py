@@ -1,7 +1,7 @@
 """From a request 11.3 over the DSP's pre-command to the signed pre-command.
 
 The supplier signs what the DSP made, so it is compared with what was asked for first: a pre-command
-that says anything else is never signed.
+with any other content is never signed.
 """
 
 from __future__ import annotations

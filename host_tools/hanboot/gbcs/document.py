@@ -102,7 +102,7 @@ def from_document(document: Any, name: str) -> Decoded:
     """The message that a document describes.
 
     Args:
-        document: as `to_document` makes it; what can be told from the rest may be missing.
+        document: as `to_document` makes it; what follows from the rest may be missing.
         name: what to call it in messages.
 
     Raises:

@@ -57,7 +57,7 @@ def verify(
     Args:
         decoded: the message.
         certificates: those of the parties, trusted as they are.
-        secret: for the MAC; None leaves it unchecked, and says so.
+        secret: for the MAC; None leaves it unchecked, which is reported.
         at: when certificates must be valid; None: now, and it is only a warning if they are not.
     """
     report = Report()

@@ -1,4 +1,4 @@
-"""A certificate of SMKI's shape, and what it says of its holder.
+"""A certificate of SMKI's shape, and what it states about its holder.
 
 An organisation's subject carries a role (OU, two hex digits) and its identifier
 (x500UniqueIdentifier, a BIT STRING of 64 bits). A device's subject is empty, and its identifier
@@ -70,7 +70,7 @@ def parse_eui(text: str) -> bytes:
 
 @dataclass(frozen=True)
 class Certificate:
-    """What a certificate says; nothing is said of whether to trust it.
+    """The content of a certificate; whether to trust it is checked elsewhere.
 
     Attributes:
         name: what to call it in messages, e.g. the file's name.
@@ -130,7 +130,7 @@ class Certificate:
 
     @property
     def is_self_signed(self) -> bool:
-        """Whether its own key signed it, whatever it says of its issuer."""
+        """Whether its own key signed it, whatever issuer it names."""
         key = self.x509.public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
         assert self.x509.signature_hash_algorithm is not None
@@ -189,10 +189,10 @@ def _bad(path: Path, why: str) -> BadFile:
 
 
 def describe(certificate: x509.Certificate, name: str) -> Certificate:
-    """What `certificate` says.
+    """The content of `certificate`.
 
     Raises:
-        ValueError: it is not of SMKI's shape; the message says in what.
+        ValueError: it is not of SMKI's shape; the message is the cause.
     """
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
