@@ -10,6 +10,7 @@ from memory import Meter
 from ramboard import Board, erases
 
 from hanbootloader import VERSION, reasons
+from hanbootloader.board import TIERS
 from hanbootloader.image import cbor
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
@@ -183,6 +184,20 @@ class StandardGroupsTest(ConsoleTest):
         ):
             for version in (0, 1):
                 self.assertEqual(self.ask(operation, group, command, {}, version), {"rc": 8})
+
+
+class TiersTest(unittest.TestCase):
+    # Frames of the network come over the console where nothing depends on the device, and nowhere
+    # else: in a product 66 is an unknown group, as are the commands about a network there is not.
+    def test_tunnel(self):
+        for tier in TIERS:
+            ram = Board()
+            ram.tier = tier
+            console = Console(ram.device(), Installer(ram.device()), lambda: True)
+            groups = console._dispatcher._groups
+            there = tier in ("virtual", "development")
+            self.assertEqual(TUNNEL in groups, there, tier)
+            self.assertEqual((7 in groups[HAN], 8 in groups[HAN]), (there, there))
 
 
 class ImageGroupTest(ConsoleTest):
