@@ -55,11 +55,16 @@ class Board(board.Board):
     manufacturer_code = 0xFFF0
     hardware_version = 0x0100
 
-    # path: the flash file. cause: of the last reset, 'watchdog' or another. is_cut: see _Cut
-    def __init__(self, path, role, serial, cause, trial_ms, is_cut):
+    # path: the flash file. cause: of the last reset, 'watchdog' or another. is_cut: see _Cut.
+    # model: manufacturer code, image type and hardware version in hex, with colons; "" for the
+    # example's
+    def __init__(self, path, role, serial, cause, trial_ms, is_cut, model=""):
         self._flash = NorFlash(mapped(path, (_SECTORS + _MORE) * SECTOR_BYTES))
         self.role = role
         self.device_type = self.image_type = DEVICE_TYPES[role]
+        if model:
+            numbers = [int(number, 16) for number in model.split(":")]
+            self.manufacturer_code, self.image_type, self.hardware_version = numbers
         self.serial = serial
         self.hung = cause == "watchdog"
         self.trial_ms = trial_ms

@@ -249,3 +249,29 @@ def test_where_a_report_goes_is_checked_first(folder: Path, tmp_path: Path, opti
     code, _, err = run(folder, option, tmp_path / "nowhere" / "report")
     assert (code, "running" in err) == (5, False)
     assert run(folder, option, tmp_path)[0] == 5
+
+
+@pytest.mark.slow
+def test_a_manufacturer_s_own_code_plays(manufacturer: keys.PrivateKey, tmp_path: Path) -> None:
+    described = dataclasses.replace(
+        release.load(PPMID / "1.0.0"),
+        manufacturer_code=0x1234,
+        image_type=0xABCD,
+        hardware=(0x0302, 0x03FF),
+    )
+    built = build_image(described, manufacturer.public.kid, manufacturer.sign)
+    (tmp_path / "own.ota").write_bytes(built.octets)
+    (tmp_path / "key.pem").write_bytes(manufacturer.public_pem())
+    result = CliRunner().invoke(
+        cli.main,
+        [
+            *("matrix", str(tmp_path / "own.ota"), "--json", "--role", "ppmid"),
+            *("--manufacturer-public-key", str(tmp_path / "key.pem")),
+        ],
+    )
+    assert result.exit_code == 0, result.stderr
+    cells = json.loads(result.stdout)["cells"]
+    assert [cell["outcome"] or cell["device"] for cell in cells] == [
+        *("confirmed", "already-running"),
+        "confirmed",  # after a revert
+    ]

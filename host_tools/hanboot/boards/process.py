@@ -12,6 +12,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 import secrets
 import selectors
 import signal
@@ -44,6 +45,8 @@ _USB_LAST_WORD_S = 0.02
 _USB_GONE_S = 0.2
 
 _CUT_POWER = signal.SIGUSR1
+
+_MODEL = re.compile("[0-9A-F]{4}:[0-9A-F]{4}:[0-9A-F]{4}")
 
 
 class BoardProcess(ABC):
@@ -149,6 +152,9 @@ class BoardProcess(ABC):
         settings = self._settings(role)
         self.role: str = settings["role"]
         self._serial: str = settings["serial"]
+        #: Manufacturer code, image type and hardware version in hex, with colons; "" for the
+        #: example's own.
+        self._model: str = settings.get("model", "")
         self.flash = self.state / "flash.bin"
         if not self.flash.exists():
             self.flash.write_bytes(self._new_flash())
@@ -173,10 +179,13 @@ class BoardProcess(ABC):
                 "role": role or ROLES[0],
                 "serial": serial.hex(),
             }
+            if model := self._new_model():
+                settings["model"] = model
             file.write_text(json.dumps(settings) + "\n")
         try:
             settings = json.loads(file.read_text())
             known = settings["role"] in ROLES and len(bytes.fromhex(settings["serial"])) == 8
+            known = known and _is_model(settings.get("model", ""))
             kind = settings["board"]
         except (OSError, ValueError, KeyError, TypeError):
             known = False
@@ -200,6 +209,10 @@ class BoardProcess(ABC):
                 f"use --role {settings['role']}, or another folder with --state",
             )
         return settings
+
+    def _new_model(self) -> str:
+        """What a new device is; "" for the example's own."""
+        return ""
 
     # --- power
 
@@ -351,6 +364,10 @@ class BoardProcess(ABC):
             with contextlib.suppress(BlockingIOError, OSError):
                 sent = os.write(self._master, self._outgoing)
                 del self._outgoing[:sent]
+
+
+def _is_model(text: object) -> bool:
+    return isinstance(text, str) and (not text or _MODEL.fullmatch(text) is not None)
 
 
 def run_until_stopped(board: BoardProcess, announce: Callable[[str], None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from hanboot.boards import device_code
 from hanboot.boards.process import FLASH_BYTES, ROLES, BoardProcess, run_until_stopped
 from hanboot.errors import BadFile
+from hanboot.image.ota_file import Image
 from hanbootloader.store import flash_map
 
 __all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
@@ -29,6 +30,8 @@ class VirtualBoard(BoardProcess):
         trial_ms: how long an application may take to confirm.
         on_text: called with each line of text that the device writes.
         serial: EUI-64 of a new device; None draws one.
+        like: an image whose device a new one is, by manufacturer code, image type and lowest
+            hardware version; None for the example's.
 
     Raises:
         BadFile: the folder holds a device of another role or EUI-64, or another board.
@@ -45,8 +48,10 @@ class VirtualBoard(BoardProcess):
         trial_ms: int = 30_000,
         on_text: Callable[[str], None] = lambda line: None,
         serial: bytes | None = None,
+        like: Image | None = None,
     ) -> None:
         self._given_serial = serial
+        self._like = like
         super().__init__(state, role, on_text)
         if serial is not None and self._serial != serial.hex():
             raise BadFile(
@@ -60,6 +65,13 @@ class VirtualBoard(BoardProcess):
 
     def _new_serial(self) -> bytes:
         return self._given_serial or super()._new_serial()
+
+    def _new_model(self) -> str:
+        if self._like is None:
+            return ""
+        header = self._like.header
+        numbers = (header.manufacturer_code, header.image_type, header.hardware[0])
+        return ":".join(f"{number:04X}" for number in numbers)
 
     def _prepare(self) -> None:
         self._code = device_code.compiled(device_code.modules_in(device_code.VIRTUAL))
@@ -77,6 +89,7 @@ class VirtualBoard(BoardProcess):
             self.cause,
             str(self._trial_ms),
             str(int(self.is_cut)),
+            self._model,
         ]
         return command, {}
 

@@ -13,6 +13,7 @@ from hanboot.boards.esp32 import model as esp32
 from hanboot.boards.process import ROLES, BoardProcess, cut_power, run_until_stopped
 from hanboot.cli.arguments import EuiType
 from hanboot.cli.output import Out, json_option
+from hanboot.image import ota_file
 
 Command = Callable[..., Any]
 
@@ -53,6 +54,12 @@ def run() -> None:
 @quiet_option
 @click.option("--serial", type=EuiType(), metavar="EUI", help="EUI-64 of a new device.")
 @click.option(
+    "--like",
+    type=click.Path(path_type=Path),
+    metavar="IMAGE",
+    help="A new device that IMAGE is for: its manufacturer code, image type and hardware version.",
+)
+@click.option(
     "--usb",
     "is_usb",
     is_flag=True,
@@ -65,13 +72,15 @@ def run_virtual(
     trial_ms: int,
     quiet: bool,
     serial: bytes | None,
+    like: Path | None,
     is_usb: bool,
     as_json: bool,
 ) -> None:
     """The bootloader in a MicroPython process, its flash in a file."""
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
-    machine = virtual.VirtualBoard(state, role, trial_ms, show, serial)
+    model = ota_file.load(like) if like else None
+    machine = virtual.VirtualBoard(state, role, trial_ms, show, serial, model)
     machine.is_usb = is_usb
     _run(machine, out)
 

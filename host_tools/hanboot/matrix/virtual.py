@@ -85,6 +85,10 @@ class VirtualMatrix:
 
     def _blank(self) -> _Row:
         state = self._folder / "blank"
+        if self._board is VirtualBoard:
+            # the first image says whose code is to be played; what it leaves has the identity
+            with VirtualBoard(state, self._role, _TRIAL_MS, like=self.matrix.releases[0].image):
+                pass
         with _started(self._board, state, self._role) as (_, device):
             provision(device, self._keys)
             facts = state_of(device.identity())
