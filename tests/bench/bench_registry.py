@@ -39,6 +39,7 @@ from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export, intake
+from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.pathways.check import check_registry
 from hanboot.registry.pathways.plan import Plan, plan_between
@@ -368,7 +369,9 @@ def _import(sheet: str) -> int:
     with tempfile.TemporaryDirectory(prefix="hanboot-bench-") as folder:
         database = Database(str(Path(folder) / "registry.db"), create=True)
         with Registry(database) as registry:
-            return intake.import_file(registry, Path(sheet), WHY).added
+            # some of the entries state no predecessors
+            existing = Rules(existing=True)
+            return intake.import_file(registry, Path(sheet), WHY, rules=existing).added
 
 
 def bench_export(bench: Bench) -> list[Figure]:
