@@ -15,6 +15,8 @@ for folder in (
     "tests/device",
     "boards/virtual",
     "boards/stock",
+    "boards/common",
+    "boards/esp32_model",
 ):
     sys.path.insert(0, str(ROOT / folder))
 

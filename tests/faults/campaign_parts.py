@@ -16,6 +16,7 @@ import campaign
 import cases
 import endurance as endurance_of
 import interpreters
+import partitions
 import soak as soaking
 from progress import Progress
 from tally import Tally
@@ -129,6 +130,20 @@ def data_region(options: Options) -> Part:
     return part
 
 
+def esp32(options: Options) -> Part:
+    """On the smallest device with the partitions of an ESP32: a third of the single faults."""
+    partitions.use()
+    cases.forget_places()
+    try:
+        cases.prepare()
+        units = campaign.single_units("tiny-", 1)
+        drawn = random.Random(options.seed).sample(units, options.of(len(units) // 3))
+        return _units("esp32", drawn, options)
+    finally:
+        partitions.leave()
+        cases.forget_places()
+
+
 def rp2040(options: Options) -> Part:
     """Power cuts on the emulated RP2040 with the product's firmware."""
     import on_rp2040
@@ -232,6 +247,7 @@ ALL: dict[str, Callable[[Options], Part]] = {
     "triple": triple,
     "soak": soak,
     "endurance": endurance,
+    "esp32": esp32,
     "rp2040": rp2040,
     "mutants": mutants,
     "fuzz": fuzz,
