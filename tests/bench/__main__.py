@@ -24,11 +24,12 @@ from rich.console import Console
 from rich.table import Table
 
 from hanboot.boards import rp2040
-from hanboot.boards.device_code import ROOT
+
+ROOT = Path(__file__).resolve().parents[2]
 
 sys.path.append(str(ROOT / "tests" / "support"))
 
-import bench_chip
+import bench_chip  # noqa: E402
 
 OUT = ROOT / "build"
 

@@ -18,8 +18,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from hanboot.boards.device_code import ROOT
-
 sys.path.append(str(ROOT / "tests" / "chain"))
 
 import dsp
@@ -30,6 +28,8 @@ from hanboot.inventory.devices import Device, Inventory
 from hanboot.registry.storage.history import Attribution
 from hanboot.trust.smki import lab
 from hanboot.trust.smki.certificate import eui_text
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OUT = ROOT / "build" / "bench-chain.json"
 DEVICES = 50_000

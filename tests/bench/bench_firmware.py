@@ -11,8 +11,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, utils
 
-from hanboot.boards.device_code import ROOT
 from hanboot.trust import comb
+
+ROOT = Path(__file__).resolve().parents[2]
 
 _BOARD = ROOT / "boards" / "rp2040_han"
 _HERE = Path(__file__).parent / "firmware"

@@ -32,7 +32,6 @@ from typing import Any
 import networkx as nx
 import sqlalchemy as sa
 
-from hanboot.boards.device_code import ROOT
 from hanboot.cli.inventory import list_command
 from hanboot.cli.registry_options import collect_rarely
 from hanboot.inventory import pending, reports
@@ -47,6 +46,8 @@ from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import DEVICE
 from hanboot.registry.storage.store import Registry
+
+ROOT = Path(__file__).resolve().parents[2]
 
 OUT = ROOT / "build" / "bench-registry.json"
 MODELS, PER_MODEL = 5000, 20

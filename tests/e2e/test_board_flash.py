@@ -16,12 +16,11 @@ from typing import Any
 import pytest
 from bootsel_disk import RP2350, Disk, firmware, make_uf2, play_product
 from command_line import assert_error, hanboot
-from rig import Bench, States
+from rig import ROOT, Bench, States
 from serial.tools import list_ports
 
 from hanboot.boards import bootsel, uf2
 from hanboot.boards import flashing as flash
-from hanboot.boards.device_code import ROOT
 
 _RP2350_ARM = 0xE48BFF59
 

@@ -11,7 +11,7 @@ from command_line import assert_error, hanboot
 from rig import Bench, Firmware, Keys, States
 
 from hanboot.boards import device_code
-from hanboot.boards.process import FLASH_BYTES
+from hanboot.boards.roles import FLASH_BYTES
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.cli import board as commands
 from hanboot.device.client import Device

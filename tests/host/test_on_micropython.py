@@ -13,7 +13,7 @@ MICROPYTHON = ROOT / ".toolchain" / "bin" / "micropython"
 
 FILES = sorted((ROOT / "tests" / "device").glob("test_*.py"))
 
-HEAP = "1M"
+HEAP = "2M"
 """The tests hold a board's flash and what they compare it with on the heap; what the device itself
 may use is measured in them."""
 

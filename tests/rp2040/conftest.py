@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 import small_release
+from rig import ROOT
 
 from hanboot.boards import rp2040
-from hanboot.boards.device_code import ROOT
 from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
 from hanboot.device.upgrade import upgrade

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-
-from hanboot.boards.device_code import ROOT
+from rig import ROOT
 
 pytestmark = pytest.mark.slow
 

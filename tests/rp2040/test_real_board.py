@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 from bootsel_disk import Disk
 from click.testing import CliRunner
+from rig import ROOT
 from serial.tools import list_ports
 
 from hanboot import cli
 from hanboot.boards import bootsel
-from hanboot.boards.device_code import ROOT
 from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device.client import Device
 from hanboot.device.refusal import DeviceRefused

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from hanboot.boards import uf2
-from hanboot.boards.process import FLASH_BYTES
+from hanboot.boards.roles import FLASH_BYTES
 from hanboot.errors import BadFile
 
 _START = uf2.RP2040_FLASH_ADDRESS

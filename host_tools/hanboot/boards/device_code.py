@@ -13,30 +13,13 @@ from pathlib import Path
 from mpremote.romfs import VfsRomWriter
 
 from hanboot.boards.bootloader_files import PACKAGE, imports_of
-from hanboot.errors import NoDevice
 from hanboot.image import romfs
+from hanboot.installation import BOARDS, cache_folder, micropython
 
-ROOT = PACKAGE.parents[1]
-BOARDS = ROOT / "boards"
+__all__ = ["BOARDS", "COMMON", "VIRTUAL", "compiled", "micropython", "modules_in", "stock_modules"]
+
 VIRTUAL = BOARDS / "virtual"
 COMMON = BOARDS / "common"
-_BUILT = ROOT / "build" / "virtual"
-
-
-def micropython() -> Path:
-    """The MicroPython that plays the device.
-
-    Raises:
-        NoDevice: `make setup` did not run here.
-    """
-    binary = ROOT / ".toolchain" / "bin" / "micropython"
-    if not binary.exists():
-        raise NoDevice(
-            "no MicroPython to run a virtual board",
-            f"{binary} is not there",
-            "run: make setup",
-        )
-    return binary
 
 
 def modules_in(folder: Path) -> dict[str, Path]:
@@ -65,13 +48,14 @@ def stock_modules(board: str, chip: str) -> dict[str, Path]:
 
 def compiled(modules: Mapping[str, Path]) -> Path:
     """The ROMFS with the bootloader and a board's `modules`, built if there is none of these."""
-    sources = list(modules.values()) + sorted(PACKAGE.rglob("*.py"))
-    digest = hashlib.sha256(repr(sorted(modules)).encode())
-    for source in sources:
-        digest.update(str(source).encode() + b"\0" + source.read_bytes())
-    image = _BUILT / f"{digest.hexdigest()[:16]}.romfs"
+    sources = {f"{name}.py": path for name, path in sorted(modules.items())}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        sources[str(path.relative_to(PACKAGE.parent))] = path
+    digest = hashlib.sha256()
+    for name, path in sources.items():
+        digest.update(name.encode() + b"\0" + path.read_bytes())
+    image = cache_folder("virtual") / f"{digest.hexdigest()[:16]}.romfs"
     if not image.exists():
-        _BUILT.mkdir(parents=True, exist_ok=True)
         # into place at once: another board may be starting beside this one
         partial = image.with_suffix(f".{os.getpid()}")
         partial.write_bytes(_build(modules))

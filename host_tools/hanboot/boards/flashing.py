@@ -16,8 +16,8 @@ from pathlib import Path
 from hanboot import files
 from hanboot.boards import bootsel, rp2040, uf2
 from hanboot.boards.bootsel import Volume
-from hanboot.boards.process import FLASH_BYTES
 from hanboot.boards.prompt import Prompt
+from hanboot.boards.roles import FLASH_BYTES
 from hanboot.device.client import Device
 from hanboot.device.records import Identity, Role, Tier
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused

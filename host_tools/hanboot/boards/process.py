@@ -25,14 +25,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from hanboot.boards.roles import FLASH_BYTES, ROLES
 from hanboot.errors import BadFile, HanbootError, NoDevice
 from hanboot.link.virtual import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running, not_running
 
 if TYPE_CHECKING:
     from typing import Self
-
-ROLES = ("ppmid", "ihd", "hcalcs")
-FLASH_BYTES = 2 * 1024 * 1024
 
 #: Octets for a terminal that nobody reads; what comes beyond is dropped, as USB does.
 _BACKLOG_BYTES = 64 * 1024

@@ -6,7 +6,6 @@ import ast
 import base64
 import contextlib
 import io
-import termios
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,7 +16,12 @@ from mpremote.transport_serial import SerialTransport
 from hanboot.errors import LinkError
 from hanboot.link.serial import check_free, patience, resolve
 
-_BREAKS = (serial.SerialException, OSError, termios.error, TypeError)
+try:
+    from termios import error as _TerminalError  # noqa: N812
+except ImportError:  # Windows
+    _TerminalError = OSError  # type: ignore[misc, assignment]
+
+_BREAKS = (serial.SerialException, OSError, _TerminalError, TypeError)
 
 #: Longest that a prompt may be silent.
 _SILENCE_S = 10.0

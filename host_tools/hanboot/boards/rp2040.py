@@ -9,15 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hanboot.boards import uf2
-from hanboot.boards.device_code import ROOT
-from hanboot.boards.process import FLASH_BYTES, BoardProcess
+from hanboot.boards.process import BoardProcess
+from hanboot.boards.roles import FLASH_BYTES
 from hanboot.errors import NoDevice
+from hanboot.installation import CHECKOUT
 
 # hanboot.boards.rp2040_chip, which imports an emulator that only the process itself needs
 _CAUSES = {64: "reset", 65: "watchdog"}
-
-#: Where `make firmware BOARD=rp2040_han` leaves what it builds.
-FIRMWARE = ROOT / "build" / "rp2040_han"
 
 
 def firmware(role: str) -> Path:
@@ -26,10 +24,13 @@ def firmware(role: str) -> Path:
     Raises:
         NoDevice: it was not built here.
     """
-    path = FIRMWARE / f"hanboot-{role}.uf2"
+    what = f"no firmware for an RP2040 that plays {role}"
+    if CHECKOUT is None:
+        raise NoDevice(what, "it is built in a checkout of hanboot", "give a UF2 that was built")
+    path = CHECKOUT / "build" / "rp2040_han" / f"hanboot-{role}.uf2"
     if not path.exists():
         raise NoDevice(
-            f"no firmware for an emulated RP2040 that plays {role}",
+            what,
             f"{path} is not there",
             f"build it: make firmware BOARD=rp2040_han ROLE={role}",
         )
@@ -62,7 +63,11 @@ class Rp2040Board(BoardProcess):
         image: Path | None = None,
     ) -> None:
         if not importlib.util.find_spec("rp2040py"):
-            raise NoDevice("no emulator for the RP2040", "rp2040py is missing", "run: make setup")
+            raise NoDevice(
+                "no emulator for the RP2040",
+                "the package rp2040py is not installed",
+                "pip install 'hanboot[emulator]'",
+            )
         super().__init__(state, role, on_text)
         self._image = uf2.load_rp2040(image or firmware(self.role), FLASH_BYTES)
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hanboot.boards import device_code
-from hanboot.boards.process import FLASH_BYTES, ROLES, BoardProcess, run_until_stopped
+from hanboot.boards.process import BoardProcess, run_until_stopped
+from hanboot.boards.roles import FLASH_BYTES, ROLES
 from hanboot.errors import BadFile
 from hanboot.image.ota_file import Image
 from hanbootloader.store import flash_map

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 
 from hanboot.cli import terminal
 from hanboot.image.ota_file import Image
+from hanboot.installation import INTERPRETER_VARIABLE
 
 
 class FilePath(click.Path):
@@ -50,6 +52,20 @@ def note_assumption(image: Image) -> None:
     if image.assumption:
         terminal.echo(f"note: {image.assumption}", err=True)
 
+
+def _set_interpreter(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    # for this process: whatever runs a board looks there first
+    if value is not None:
+        os.environ[INTERPRETER_VARIABLE] = str(value)
+
+
+interpreter_option = click.option(
+    "--interpreter",
+    type=FilePath(),
+    expose_value=False,
+    callback=_set_interpreter,
+    help="MicroPython 1.25 unix binary to run it with. Default: MICROPYTHON, or what is found.",
+)
 
 on_option = click.option(
     "--on",

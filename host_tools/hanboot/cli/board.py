@@ -12,7 +12,7 @@ from hanboot import files
 from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
 from hanboot.boards.bootsel import Volume
-from hanboot.boards.process import ROLES
+from hanboot.boards.roles import ROLES
 from hanboot.cli.board_anchors import anchors
 from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command

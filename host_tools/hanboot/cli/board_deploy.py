@@ -6,7 +6,7 @@ import click
 
 from hanboot.boards import flashing as flash
 from hanboot.boards import stock as deploy
-from hanboot.boards.process import ROLES
+from hanboot.boards.roles import ROLES
 from hanboot.cli.device import identity_json
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import port_option

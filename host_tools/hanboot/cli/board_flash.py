@@ -13,7 +13,7 @@ from hanboot.boards.esp32 import chips
 from hanboot.boards.esp32 import flash as esp32
 from hanboot.boards.esp32.chips import Chip
 from hanboot.boards.flashing import Returned, Uf2File
-from hanboot.boards.process import ROLES
+from hanboot.boards.roles import ROLES
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import is_flag_given, option
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hanboot.boards import rp2040, virtual
-from hanboot.boards.esp32 import model as esp32
-from hanboot.boards.process import ROLES, BoardProcess, cut_power, run_until_stopped
-from hanboot.cli.arguments import EuiType
+from hanboot.boards.roles import ROLES
+from hanboot.cli.arguments import EuiType, interpreter_option
 from hanboot.cli.output import Out, json_option
 from hanboot.image import ota_file
+
+if TYPE_CHECKING:
+    from hanboot.boards.process import BoardProcess
+
+# Boards are imported where one is run: they need locks and pseudo terminals, which Windows lacks.
 
 Command = Callable[..., Any]
 
@@ -51,6 +54,7 @@ def run() -> None:
 @role_option
 @_state_option("virtual")
 @trial_option
+@interpreter_option
 @quiet_option
 @click.option("--serial", type=EuiType(), metavar="EUI", help="EUI-64 of a new device.")
 @click.option(
@@ -77,6 +81,8 @@ def run_virtual(
     as_json: bool,
 ) -> None:
     """The bootloader in a MicroPython process, its flash in a file."""
+    from hanboot.boards import virtual
+
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
     model = ota_file.load(like) if like else None
@@ -99,6 +105,8 @@ def run_rp2040(
     role: str | None, state: Path, firmware: Path | None, quiet: bool, as_json: bool
 ) -> None:
     """The firmware of a Pico on an emulated chip, some 15 times slower than a real one."""
+    from hanboot.boards import rp2040
+
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
     _run(rp2040.Rp2040Board(state, role, show, firmware), out)
@@ -108,6 +116,7 @@ def run_rp2040(
 @role_option
 @_state_option("esp32")
 @trial_option
+@interpreter_option
 @click.option("--product", is_flag=True, help="Its own firmware, not stock MicroPython.")
 @quiet_option
 @json_option
@@ -115,6 +124,8 @@ def run_esp32(
     role: str | None, state: Path, trial_ms: int, product: bool, quiet: bool, as_json: bool
 ) -> None:
     """What hanboot is on an ESP32 with partitions of its own, on a model of the chip."""
+    from hanboot.boards.esp32 import model as esp32
+
     out = Out(as_json)
     show = _ignore if quiet or as_json else out.line
     kind = esp32.Esp32Product if product else esp32.Esp32Board
@@ -134,6 +145,8 @@ def _run(machine: BoardProcess, out: Out) -> None:
             "Ctrl-C stops it"
         )
 
+    from hanboot.boards.process import run_until_stopped
+
     run_until_stopped(machine, announce)
 
 
@@ -147,6 +160,8 @@ def _run(machine: BoardProcess, out: Out) -> None:
 @json_option
 def power_cycle(state: Path, as_json: bool) -> None:
     """Cut the supply of a board that `board run` runs, at this very instant, and give it back."""
+    from hanboot.boards.process import cut_power
+
     out = Out(as_json)
     cut_power(state)
     out.document({"state": str(state)})

@@ -6,7 +6,6 @@ import sys
 
 import click
 
-from hanboot.boards.esp32 import selfcheck
 from hanboot.cli.output import Out, counted, json_option
 
 
@@ -19,6 +18,9 @@ def selfcheck_command(port: str | None, as_json: bool) -> None:
     Partitions byte by byte, file systems, arithmetic. On a board this erases the partition
     `scratch` and nothing else, and ends in a reset.
     """
+    # imported late: the model runs as a process, which Windows cannot
+    from hanboot.boards.esp32 import selfcheck
+
     out = Out(as_json)
     found = selfcheck.ask_board(port) if port else selfcheck.ask_model()
     differing = [answer for answer in found if not answer.is_expected]

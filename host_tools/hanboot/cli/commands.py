@@ -20,6 +20,7 @@ COMMANDS = {
     "reset": "hanboot.cli.device:reset",
     "console": "hanboot.cli.console:console",
     "upgrade": "hanboot.cli.upgrade:upgrade",
+    "demo": "hanboot.cli.demo:demo",
     "matrix": "hanboot.cli.matrix:matrix",
     "registry": "hanboot.cli.registry:registry",
     "distribute": "hanboot.cli.distribute:distribute",
@@ -47,6 +48,7 @@ LINES = {
     "reset": "Reset the device.",
     "console": "Type lines at the device, and see what it writes and displays.",
     "upgrade": "Upload, activate and wait for confirmation.",
+    "demo": "Watch a PPMID refuse the wrong upgrade, keep its credit, and be led the right way.",
     "matrix": "Offer each of IMAGES to a device that runs each of them.",
     "registry": "CPL and FIR entries: kept, proved, planned with.",
     "distribute": "Send IMAGE if the CPL lists it as Active and the device fits.",
@@ -77,7 +79,7 @@ GROUPS = (
     ),
     (
         "Boards and tests",
-        ("board", "matrix"),
+        ("board", "demo", "matrix"),
         "hanboot board run virtual --role ppmid --state ppmid",
     ),
     (

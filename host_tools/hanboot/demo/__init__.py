@@ -20,22 +20,35 @@ from pathlib import Path
 import click
 
 from hanboot.boards import local
-from hanboot.demo import household, inherited, network, uncontrolled
+from hanboot.demo import household, network, uncontrolled
 from hanboot.demo.bench import Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 
 #: An act, with a new PPMID of its own.
 Act = Callable[[Story, Bench, Keys, Releases], None]
 
+
+def _play_inherited(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+    # imported late: it keeps a registry, which is an extra of its own
+    try:
+        from hanboot.demo import inherited
+    except ModuleNotFoundError as error:
+        click.echo(
+            f"\nthe act on inherited devices is left out: {error.name} is missing; ", nl=False
+        )
+        click.echo("pip install 'hanboot[registry]'")
+        return
+    inherited.play(story, bench, pairs, releases)
+
+
 _ACTS: tuple[tuple[str, Act], ...] = (
     ("household", household.play),
     ("neighbour", uncontrolled.play),
-    ("inherited", inherited.play),
+    ("inherited", _play_inherited),
 )
 #: Longer ones, played when asked for: by name, or with "all". On virtual boards alone, which carry
 #: HAN frames over their console.
 _MORE_ACTS: tuple[tuple[str, Act], ...] = (("home", network.play),)
-
 
 #: What is played on the emulated chip; the rest is about the registries, whatever the device.
 _ACTS_RP2040 = _ACTS[:1]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hanboot.boards import local
-from hanboot.boards.device_code import ROOT
 from hanboot.boards.process import BoardProcess
 from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device.client import Device
@@ -22,6 +21,7 @@ from hanboot.explain.versions import version_text
 from hanboot.image import release
 from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
+from hanboot.installation import FIRMWARE
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
 from hanboot.link.serial import patience
@@ -31,7 +31,6 @@ from hanboot.trust.keys import PrivateKey
 #: Typed at a device on its first day, pounds.
 TOP_UP = "10.00"
 
-_FIRMWARE = ROOT / "firmware"
 _ANSWER_S = 5.0
 _LOOK_S = 0.02
 _TRIAL_MS = 10_000
@@ -67,7 +66,7 @@ def build(
     role: str = "ppmid",
     **changes: object,
 ) -> Image:
-    described = dataclasses.replace(release.load(_FIRMWARE / role / folder), **changes)  # type: ignore[arg-type]
+    described = dataclasses.replace(release.load(FIRMWARE / role / folder), **changes)  # type: ignore[arg-type]
     described = release.with_predecessors(described, follows)
     built = build_image(described, key.public.kid, key.sign)
     return dataclasses.replace(built, name=described.label or folder)

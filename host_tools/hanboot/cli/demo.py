@@ -1,0 +1,21 @@
+"""`hanboot demo`."""
+
+from __future__ import annotations
+
+import click
+
+from hanboot.cli.arguments import interpreter_option
+
+
+@click.command()
+@click.argument("board", required=False, default="virtual")
+@interpreter_option
+def demo(board: str) -> None:
+    """Watch a PPMID refuse the wrong upgrade, keep its credit, and be led the right way.
+
+    BOARD is virtual (the default), esp32 or rp2040. Keys and devices are made for it and removed.
+    """
+    # imported late: it runs boards
+    from hanboot.demo import main
+
+    main(board)
