@@ -94,7 +94,7 @@ def _checked(binary: Path) -> Path:
     except (OSError, subprocess.TimeoutExpired) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise NoDevice(f"{binary} does not run", why, remedy) from None
-    if done.returncode:
+    if done.returncode or not done.stdout.startswith("MicroPython"):
         lines = (done.stdout + done.stderr).strip().splitlines() or ["it prints nothing"]
         raise NoDevice(f"{binary} cannot play a virtual board", lines[-1], remedy)
     return binary

@@ -75,11 +75,12 @@ class VirtualBoard(BoardProcess):
         return ":".join(f"{number:04X}" for number in numbers)
 
     def _prepare(self) -> None:
+        self._micropython = device_code.micropython()
         self._code = device_code.compiled(device_code.modules_in(device_code.VIRTUAL))
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command = [
-            str(device_code.micropython()),
+            str(self._micropython),
             "-X",
             f"heapsize={HEAP}",
             str(device_code.VIRTUAL / "main.py"),

@@ -88,11 +88,12 @@ class Esp32Board(BoardProcess):
         return serial[:3] + b"\xff\xfe" + serial[5:]
 
     def _prepare(self) -> None:
+        self._micropython = device_code.micropython()
         self._code = device_code.compiled(self._modules())
 
     def _command(self) -> tuple[list[str], dict[str, str]]:
         command = [
-            str(device_code.micropython()),
+            str(self._micropython),
             *("-X", f"heapsize={self.heap}"),
             str(MODEL / "main.py"),
             *(str(self._code), str(self.flash), self.role, self._serial, self.cause),
