@@ -18,10 +18,6 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-sys.path.append(str(ROOT / "tests" / "chain"))
-
-import dsp
-
 from hanboot.dcc.schema import ASSIGNMENT
 from hanboot.duis import requests
 from hanboot.inventory.devices import Device, Inventory
@@ -30,6 +26,9 @@ from hanboot.trust.smki import lab
 from hanboot.trust.smki.certificate import eui_text
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests" / "chain"))
+
+import dsp  # noqa: E402
 
 OUT = ROOT / "build" / "bench-chain.json"
 DEVICES = 50_000

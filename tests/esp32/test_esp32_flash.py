@@ -16,8 +16,8 @@ from stock_board import StockBoard
 
 from hanboot.boards import prompt
 from hanboot.boards.esp32 import chips, esptool, flash, table
-from hanboot.boards.esp32.chips import APP_AT, TABLE_AT
-from hanboot.boards.esp32.model import PARTITIONS, blank_flash
+from hanboot.boards.esp32.chips import APP_AT, PARTITIONS, TABLE_AT
+from hanboot.boards.esp32.model import blank_flash
 from hanboot.link.serial import SerialTransport
 
 pytestmark = pytest.mark.slow

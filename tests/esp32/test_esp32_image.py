@@ -10,8 +10,7 @@ import pytest
 from rig import ROOT
 
 from hanboot.boards.esp32 import chips, flash, image, table
-from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
-from hanboot.boards.esp32.model import PARTITIONS
+from hanboot.boards.esp32.chips import APP_AT, PARTITIONS, TABLE_AT, Chip
 from hanboot.errors import BadFile
 
 ESP32 = chips.by_name("esp32")

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanboot import files
-from hanboot.boards import bootsel, rp2040, uf2
+from hanboot.boards import bootsel, uf2
 from hanboot.boards.bootsel import Volume
+from hanboot.boards.built import firmware as built_firmware
 from hanboot.boards.prompt import Prompt
 from hanboot.boards.roles import FLASH_BYTES
 from hanboot.device.client import Device
@@ -76,7 +77,7 @@ def load(path: Path | None, role: str | None) -> Uf2File:
         BadFile: it is damaged, for another chip, of another role, or reaches too far.
         NoDevice: no path is given, and nothing was built.
     """
-    path = path or rp2040.firmware(role or "ppmid")
+    path = path or built_firmware(role or "ppmid")
     content = uf2.load_rp2040(path, FLASH_BYTES)
     limit = uf2.RP2040_FLASH_ADDRESS + FIRMWARE_BYTES
     if content.end > limit:

@@ -9,32 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hanboot.boards import uf2
+from hanboot.boards.built import firmware
 from hanboot.boards.process import BoardProcess
 from hanboot.boards.roles import FLASH_BYTES
 from hanboot.errors import NoDevice
-from hanboot.installation import CHECKOUT
 
 # hanboot.boards.rp2040_chip, which imports an emulator that only the process itself needs
 _CAUSES = {64: "reset", 65: "watchdog"}
 
 
-def firmware(role: str) -> Path:
-    """The UF2 of a product that plays `role`.
-
-    Raises:
-        NoDevice: it was not built here.
-    """
-    what = f"no firmware for an RP2040 that plays {role}"
-    if CHECKOUT is None:
-        raise NoDevice(what, "it is built in a checkout of hanboot", "give a UF2 that was built")
-    path = CHECKOUT / "build" / "rp2040_han" / f"hanboot-{role}.uf2"
-    if not path.exists():
-        raise NoDevice(
-            what,
-            f"{path} is not there",
-            f"build it: make firmware BOARD=rp2040_han ROLE={role}",
-        )
-    return path
+__all__ = ["Rp2040Board", "firmware"]
 
 
 class Rp2040Board(BoardProcess):

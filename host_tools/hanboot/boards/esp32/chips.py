@@ -8,6 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hanboot.errors import WrongUsage
+from hanboot.installation import BOARDS
+
+PARTITIONS = BOARDS / "esp32_stock" / "partitions.csv"
+"""The partition table that a board with stock MicroPython gets."""
 
 TABLE_AT = 0x8000
 """Where MicroPython's builds keep the partition table (CONFIG_PARTITION_TABLE_OFFSET)."""

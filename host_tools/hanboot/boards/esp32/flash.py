@@ -15,10 +15,9 @@ from pathlib import Path
 
 from hanboot.boards import flashing
 from hanboot.boards.esp32 import image, table
-from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
+from hanboot.boards.esp32.chips import APP_AT, PARTITIONS, TABLE_AT, Chip
 from hanboot.boards.esp32.esptool import Esptool, Piece
 from hanboot.boards.esp32.image import Micropython
-from hanboot.boards.esp32.model import PARTITIONS
 from hanboot.boards.esp32.table import Table
 from hanboot.boards.prompt import Failed, Prompt
 from hanboot.device.client import Device

@@ -14,11 +14,10 @@ from pathlib import Path
 
 from hanboot.boards import device_code
 from hanboot.boards.esp32 import table
-from hanboot.boards.esp32.chips import TABLE_AT
+from hanboot.boards.esp32.chips import PARTITIONS, TABLE_AT
 from hanboot.boards.process import BoardProcess
 
 MODEL = device_code.BOARDS / "esp32_model"
-PARTITIONS = device_code.BOARDS / "esp32_stock" / "partitions.csv"
 
 FLASH_BYTES = 4 * 1024 * 1024
 
