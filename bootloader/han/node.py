@@ -25,10 +25,12 @@ from hanbootloader.han.radio import BROADCAST, FRAME_MOST_BYTES
 from hanbootloader.han.receipts import Receipts
 from hanbootloader.install import Installer
 from hanbootloader.policy import HCALCS
+from hanbootloader.reasons import Refused
 
 # fmt: off
 _TIME_ATTRIBUTE  = const(0x0000)
 _FIRST_QUERY_S   = const(5)       # after the start at least, and then every day
+_SILENT_MS       = const(3_600_000)  # after the flash did not take what was to be kept
 _RESTART_MS      = const(2000)    # from an activation to the restart: what is said goes out
 # fmt: on
 
@@ -50,6 +52,7 @@ class Node:
         self._now = 0  # milliseconds since the start, which never wrap
         self._time_due = 0
         self._restart_at = -1
+        self._silent_until = 0
         self.server = radio.hub
         self.records = records = device.han_records()
         self.identity = identity = Identity(device, records)
@@ -98,6 +101,16 @@ class Node:
         ticks = ticks_ms()
         self._now += ticks_diff(ticks, self._last_ticks)
         self._last_ticks = ticks
+        if self._now < self._silent_until:
+            return False
+        try:
+            return self._work()
+        except Refused:
+            # a store that takes nothing more: the network waits, link and application do not
+            self._silent_until = self._now + _SILENT_MS
+            return True
+
+    def _work(self) -> bool:
         received = self._radio.receive()
         if received is not None:
             self._receive(*received)

@@ -191,6 +191,9 @@ class OtaClient:
         except Refused as refused:
             self._refuse(refused.reason)
             return
+        except MemoryError:
+            self._give_up()
+            return
         self._resumed = self.position > 0
         self._go_on()
 

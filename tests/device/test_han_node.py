@@ -13,6 +13,7 @@ from hanbootloader.board import Radio
 from hanbootloader.han import node, ota_cluster, zcl
 from hanbootloader.han.node import Node
 from hanbootloader.install import Installer
+from hanbootloader.reasons import FLASH_FAULT, Refused
 from hanbootloader.store import ledger
 
 HUB = b"\x00\xdb\x12\x34\x56\x78\x90\xaa"
@@ -138,6 +139,26 @@ class NodeTest(unittest.TestCase):
         frame = zcl.parse(octets)
         self.assertEqual((destination, frame.sequence), (OTHER, 7))
         self.assertEqual(bytes(frame.payload), bytes((0, zcl.NOT_AUTHORIZED)))
+
+    # Flash that takes no report: the network is silent for a while, and nothing else stops.
+    def test_worn_store(self):
+        def worn(*arguments):
+            raise Refused(FLASH_FAULT)
+
+        self.serve("1.1.0")
+        self.node.records.replace_activation = worn
+        identity = {"manufacturer": 0xFFF0, "image_type": 5, "version": V1_1}
+        end = {"current_time": 0, "upgrade_time": 0}
+        end.update(identity)
+        self.radio.put(ota_cluster.UPGRADE_END_RESPONSE, end)
+        for _ in range(100):
+            self.node.poll()
+            self.ms += 10
+        self.radio.outbox = []
+        self.work()
+        self.assertEqual(self.device.ledger.slots[1].state, ledger.STAGED)
+        self.ms += 3_600_000
+        self.assertTrue(self.node.poll())
 
     # Budget: 24 KiB above idle, over the network, too; the same for a small and a larger image.
     def test_memory(self):

@@ -17,8 +17,9 @@ from home import V1, V11, People, build, eui_of
 from hanboot import cli
 from hanboot.errors import BadFile, HanbootError, NoDevice, Refused
 from hanboot.hub.air import Air, Weather
+from hanboot.hub.attachment import Attachment
 from hanboot.hub.control import ControlServer, call
-from hanboot.hub.hub import Settings
+from hanboot.hub.hub import Hub, Settings
 from hanboot.hub.ota import Phase
 from hanboot.hub.service import HubService
 from hanboot.image.ota_file import Image
@@ -187,6 +188,30 @@ class TestCommands:
         assert refused.exit_code == 1
         assert "not on the CPL" in refused.output
         assert service.hub.device(EUI).phase == Phase.NONE
+
+
+def test_a_sleepy_device() -> None:
+    """It asks for frames every minute; while something flows it stays awake."""
+    hub = Hub(Settings(), clock=lambda: now)
+    sent: list[list[bytes]] = []
+
+    class Sleeper(Silent):
+        def __call__(self, frames: list[bytes]) -> list[bytes]:
+            sent.append(frames)
+            return []
+
+    attachment = Attachment(hub, threading.RLock(), EUI, Sleeper(), Weather(), 1, sleep_s=60)
+    now = 1000.0
+    assert attachment.step(now) == 60
+    hub.send_message(EUI, b"a message")
+    now = 1060.0
+    assert attachment.step(now) < 1
+    assert len(sent[-1]) == 1
+    now = 1061.0
+    assert attachment.step(now) < 1
+    now = 1063.5
+    hub.mail[EUI].letters.clear()
+    assert attachment.step(now) == 60
 
 
 class TestAir:
