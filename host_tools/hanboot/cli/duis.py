@@ -184,4 +184,6 @@ def _body_pairs(name: str, value: Any, depth: int = 0) -> list[tuple[str, str]]:
     if isinstance(value, list):
         more = f" and {len(value) - _DEVICES_SHOWN} more" if len(value) > _DEVICES_SHOWN else ""
         return [(label, f"{len(value)}: {', '.join(value[:_DEVICES_SHOWN])}{more}")]
+    if isinstance(value, bool):
+        return [(label, "yes" if value else "no")]
     return [] if value is None else [(label, str(value))]
