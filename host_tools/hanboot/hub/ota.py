@@ -81,6 +81,8 @@ class DeviceState:
     accepts_version: int | None = None
     notify_at: float | None = None
     notify_s: float = _NOTIFY_S
+    furthest: int = 0  # octet that the device has asked for
+    stalls: int = 0  # notifications since it came further
     ended: list[TransferEnd] = field(default_factory=list)
 
 
@@ -131,7 +133,7 @@ class OtaServer:
             self._end(device, TransferEnd.IMAGE_DISCARDED)
         device.offer = offer
         device.phase = Phase.OFFERED
-        device.position = device.data_octets = 0
+        device.position = device.data_octets = device.furthest = device.stalls = 0
         device.reason = device.accepts_version = None
         device.notify_at, device.notify_s = now, _NOTIFY_S
 
@@ -146,6 +148,8 @@ class OtaServer:
         """Values of the Image Notify that is due, repeated ever more seldom; None if none is."""
         if device.offer is None or device.notify_at is None or now < device.notify_at:
             return None
+        if device.phase == Phase.DOWNLOADING:
+            device.stalls = min(device.stalls + 1, 16)
         device.notify_at = now + device.notify_s
         device.notify_s = min(2 * device.notify_s, _NOTIFY_MOST_S)
         return self.notify_values(device.offer.image)
@@ -233,7 +237,10 @@ class OtaServer:
             refuse(zcl.MALFORMED_COMMAND)
             return
         # perhaps it restarts, and would ask by itself only a good while later
-        device.notify_at, device.notify_s = now + pacing.stall_s, pacing.stall_s
+        if offset > device.furthest:
+            device.furthest, device.stalls = offset, 0
+        stall_s = min(pacing.stall_s * 2**device.stalls, _NOTIFY_MOST_S)
+        device.notify_at, device.notify_s = now + stall_s, stall_s
         is_first = device.phase != Phase.DOWNLOADING
         device.phase = Phase.DOWNLOADING
         wait_s = pacing.hold_s if is_first else 0
