@@ -43,9 +43,9 @@ $(VENV): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and \
 		"hanboot needs Python 3.11 or newer; set PYTHON=python3.x")'
 	@$(PYTHON) $(TOOLCHAIN) venv
-	@echo "Installing Python packages into .venv ..."
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	@$(BIN)/pip install -qq --editable '.[dev]'
+	@test -x $(BIN)/pip || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@echo "installing Python packages into .venv"
+	@$(PYTHON) $(TOOLCHAIN) packages
 	@touch $@
 
 # MicroPython's unittest, which must not shadow CPython's in .venv
@@ -53,8 +53,24 @@ $(UNITTEST): $(VENV)
 	@$(BIN)/pip install -qq --no-deps --upgrade --target $(@D) micropython-unittest==0.2
 	@touch $@
 
+# boards that have firmware of their own, and what the demo can be played on
+BUILT := $(patsubst boards/%/build.py,%,$(wildcard boards/*/build.py))
+PLAYED := virtual esp32 esp32_han rp2040
+ifneq ($(filter firmware,$(MAKECMDGOALS)),)
+ifeq ($(filter $(BOARD),$(BUILT)),)
+$(error no firmware for BOARD=$(BOARD): it must be one of $(BUILT))
+endif
+endif
+ifneq ($(filter demo,$(MAKECMDGOALS)),)
+ifneq ($(origin BOARD),file)
+ifeq ($(filter $(BOARD),$(PLAYED)),)
+$(error no demo on BOARD=$(BOARD): it must be one of $(PLAYED))
+endif
+endif
+endif
+
 firmware: $(if $(filter esp32%,$(BOARD)),setup,setup-rp2) ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]; esp32_han: with ESP-IDF
-	@$(BIN)/python boards/$(BOARD)/build.py $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
+	@$(BIN)/python "boards/$(BOARD)/build.py" $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
 
 # a BOARD of this Makefile's own is not for the demo
 DEMO_BOARD = $(if $(filter file,$(origin BOARD)),,$(BOARD))

@@ -34,6 +34,7 @@ def build(role: str, development: bool, out: Path) -> None:
         command += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         sys.exit(1)
+    tree = tree.resolve()
     report = size_report(tree)
     if report["free_flash"] < 0:
         sys.exit(f"the firmware is {-report['free_flash']} octets too long for its part of flash")

@@ -1,4 +1,4 @@
-"""Brings MicroPython: `python3 boards/toolchain {venv,unix,esp32-image,rp2-setup,rp2}`.
+"""Brings MicroPython: `python3 boards/toolchain {venv,packages,unix,esp32-image,rp2-setup,rp2}`.
 
 Environment: MICROPYTHON (a unix binary to use), MICROPYTHON_DIR (a source tree to build),
 DEBIAN_MIRROR (where to fetch Debian's source packages).
@@ -12,7 +12,7 @@ from pathlib import Path
 import esp32_image
 import rp2_port
 import unix_port
-from system import OUT, VENV, ToolchainError, ensure
+from system import OUT, ROOT, VENV, ToolchainError, ensure, run
 
 
 def main() -> int:
@@ -20,6 +20,7 @@ def main() -> int:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     targets = parser.add_subparsers(dest="target", required=True)
     targets.add_parser("venv", help="make sure that this Python can create a .venv")
+    targets.add_parser("packages", help="install hanboot and what it is worked on with in .venv")
     targets.add_parser("unix", help="provide .toolchain/bin/micropython")
     targets.add_parser("esp32-image", help="bring a stock image for the ESP32, for tests")
     targets.add_parser("rp2-setup", help="bring compiler and sources for rp2 boards")
@@ -36,6 +37,9 @@ def main() -> int:
         try:
             if arguments.target == "venv":
                 ensure(VENV)
+            elif arguments.target == "packages":
+                pip = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pip", "install"]
+                run("install Python packages", [*pip, "--editable", f"{ROOT}[dev]"])
             elif arguments.target == "unix":
                 unix_port.setup()
             elif arguments.target == "esp32-image":

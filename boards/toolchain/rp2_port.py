@@ -6,7 +6,7 @@ from pathlib import Path
 
 import debian
 import tree
-from system import RP2, ToolchainError, ensure, run, say
+from system import RP2, ToolchainError, build_folder, ensure, run, say, without_space
 
 # For boards that bring no manifest.py; the stock one wants micropython-lib.
 _DEFAULT_MANIFEST = Path(__file__).with_name("rp2") / "manifest.py"
@@ -46,7 +46,7 @@ def build(board_dir: str, build_dir: Path, manifest: Path | None, definitions: l
         definitions: further NAME=VALUE settings for cmake.
     """
     source = setup()
-    board = Path(board_dir).resolve()
+    board = without_space(Path(board_dir).resolve())
     if not board.is_dir():
         board = source / "ports/rp2/boards" / board_dir
     if not (board / "mpconfigboard.cmake").exists():
@@ -54,11 +54,12 @@ def build(board_dir: str, build_dir: Path, manifest: Path | None, definitions: l
     if manifest is None:
         own = board / "manifest.py"
         manifest = own if own.exists() else _DEFAULT_MANIFEST
-    build_dir = build_dir.resolve()
+    build_dir = build_folder(build_dir.absolute())
+    manifest = without_space(manifest.resolve().parent) / manifest.name
     settings = {
         "MICROPY_BOARD": board.name,
         "MICROPY_BOARD_DIR": str(board),
-        "MICROPY_FROZEN_MANIFEST": str(manifest.resolve()),
+        "MICROPY_FROZEN_MANIFEST": str(manifest),
         "MICROPY_LIB_DIR": str(tree.lib_folder(source)),
         "PICO_BUILD_DOCS": "0",
         "PICO_NO_PICOTOOL": "1",

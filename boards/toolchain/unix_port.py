@@ -8,7 +8,7 @@ from pathlib import Path
 
 import debian
 import tree
-from system import OUT, UNIX, ToolchainError, ensure, run, say
+from system import OUT, UNIX, ToolchainError, ensure, run, say, without_space
 
 VARIANT = Path(__file__).with_name("unix")
 BINARY = OUT / "bin/micropython"
@@ -52,7 +52,7 @@ def _build(source: Path) -> Path:
         "build unix",
         [
             *("make", "-C", str(source / "ports/unix"), f"-j{os.cpu_count()}"),
-            *("VARIANT=hanboot", f"VARIANT_DIR={VARIANT}", f"BUILD={build}"),
+            *("VARIANT=hanboot", f"VARIANT_DIR={without_space(VARIANT)}", f"BUILD={build}"),
             f"MPY_LIB_DIR={tree.lib_folder(source)}",
             f"MICROPY_MPYCROSS={tree.mpy_cross()}",
             "CFLAGS_EXTRA=-Wno-error",  # newer compilers warn of more
