@@ -83,9 +83,10 @@ class Dsp:
         hub: the only one.
     """
 
-    def __init__(self, folder: Path, pki: Path) -> None:
+    def __init__(self, folder: Path, pki: Path, url: str | None = None) -> None:
         self.pki = pki
         self.path = folder / "registry.db"
+        self.url = url or str(self.path)
         self.time = datetime.datetime.now(datetime.UTC)
         self.hub = FakeHub()
         self.ppmid_image = image_of(b"for a display" * 20)
@@ -102,7 +103,7 @@ class Dsp:
         return smki.load(self.pki / f"{name}.pem")
 
     def _fill(self) -> None:
-        database = Database(str(self.path), create=True)
+        database = Database(self.url, create=True)
         entries = [
             self.entry("E-1", "PPMID", self.ppmid_image),
             self.entry("E-2", "HCALCS", self.signed_image),
@@ -146,7 +147,7 @@ class Dsp:
 
     def open(self) -> None:
         """Starts the service on what is in the database."""
-        self.registry = Registry(Database(str(self.path)))
+        self.registry = Registry(Database(self.url))
         held = dcc_keys.load(self.pki)
         clock = lambda: self.time  # noqa: E731
         self.service = Service(self.registry, held, None, clock)

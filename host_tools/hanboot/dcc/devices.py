@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc import journal
+from hanboot.dcc import journal, schema
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import certificates_of, find_assignments
 from hanboot.dcc.service import Clock, Service, now
@@ -67,6 +67,7 @@ class Devices:
             _log.warning("a message of a device was dropped: %s", bad)
             return False
         with self._database.writing() as connection:
+            schema.take_turns(connection)
             if journal.is_heard(connection, digest):
                 return True
             failures = self._failures(connection, decoded)

@@ -6,6 +6,7 @@ What is to be done once is a row before it is done: a restart finds it, and what
 from __future__ import annotations
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Connection
 
 from hanboot.errors import BadFile
 from hanboot.registry.storage.column_types import Hex, Octets
@@ -145,3 +146,11 @@ def prepare(database: Database) -> None:
                 f"they are at {found[0]}, this hanboot works with {VERSION}",
                 "use the hanboot that made them",
             )
+
+
+def take_turns(connection: Connection) -> None:
+    """Lets writers work one after the other, as those of SQLite do by themselves.
+
+    Else two servers that get the same document at once would both find that it is new.
+    """
+    connection.execute(sa.select(META.c.version).with_for_update())

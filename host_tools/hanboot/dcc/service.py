@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc import commands, journal, refusals, screening
+from hanboot.dcc import commands, journal, refusals, schema, screening
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import Party, certificates_of, find_assignments, find_party
 from hanboot.dcc.refusals import RequestRefused
@@ -94,7 +94,7 @@ class Service:
     Args:
         registry: CPL, inventory and the service's own tables.
         keys: the service's.
-        schema: that documents must be valid by; None leaves that out.
+        documents: schema that requests must be valid by; None leaves that out.
         clock: the time, UTC.
         spread: over which a distribution's images go to the hubs, evenly.
     """
@@ -103,14 +103,14 @@ class Service:
         self,
         registry: Registry,
         keys: DspKeys,
-        schema: Schema | None = None,
+        documents: Schema | None = None,
         clock: Clock = now,
         spread: datetime.timedelta = datetime.timedelta(),
     ) -> None:
         self._spread = spread
         self._registry = registry
         self._keys = keys
-        self._schema = schema
+        self._schema = documents
         self._clock = clock
 
     def answer(
@@ -138,6 +138,7 @@ class Service:
             raise BadFile("the document is no request", "it is a response", "send a request")
         request_id, reference = RequestID.of(root), described["service_reference"]
         with self._registry.database.writing() as connection:
+            schema.take_turns(connection)
             before = journal.find_repetition(connection, digest)
             if before:
                 return before.answer
