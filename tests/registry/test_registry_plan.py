@@ -17,7 +17,14 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways import walk
 from hanboot.registry.pathways.check import check_model
 from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.pathways.plan import NoPlan, Plan, plan, plan_between, plan_for_device
+from hanboot.registry.pathways.plan import (
+    NoPlan,
+    Plan,
+    plan,
+    plan_between,
+    plan_for_device,
+    remarks,
+)
 from hanboot.registry.pathways.state import DeviceState, parse_state
 from hanboot.registry.storage.store import Registry
 from hanbootloader.policy import RunningFirmware, check_pathway
@@ -399,3 +406,11 @@ def test_from_a_version_of_several_models(registry: Registry) -> None:
     found = plan_between(registry, "00000001", model=entry(1).model)
     assert isinstance(found, Plan)
     assert found.target.cpl_entry_id == "E-2"
+
+
+def test_a_plan_says_what_people_call_a_firmware(registry: Registry) -> None:
+    fill(registry, [entry(1), entry(2, [1], common_name="v2.1 (summer)")])
+    found = plan_between(registry, "E-1")
+    assert isinstance(found, Plan)
+    assert remarks(found.steps[0]) == ["known as v2.1 (summer)"]
+    assert found.as_json()["steps"][0]["common_name"] == "v2.1 (summer)"

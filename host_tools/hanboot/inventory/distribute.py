@@ -101,6 +101,7 @@ def distribute(
             code,
             reason,
             str(error) if error else None,
+            "distribute",
         )
         if inventory is not None:
             inventory.record(made)

@@ -95,6 +95,7 @@ class NoPlan:
 def remarks(entry: Entry) -> list[str]:
     """What is to be known before the entry is sent, a line each."""
     lines = [
+        f"known as {entry.common_name}" if entry.common_name else "",
         "no way back once it is confirmed" if entry.point_of_no_return else "",
         f"commercially released: ask {entry.contact or 'the manufacturer'}"
         if entry.release_kind == "commercial"
@@ -110,6 +111,7 @@ def entry_json(entry: Entry) -> dict[str, Any]:
         "file_version": entry.firmware_version,
         "file_version_hex": entry.version_text,
         "hash": entry.image_hash.hex(),
+        "common_name": entry.common_name,
         "release_kind": entry.release_kind,
         "contact": entry.contact,
         "release_notes": entry.release_notes,
