@@ -18,10 +18,9 @@ import endurance as endurance_of
 import interpreters
 import partitions
 import soak as soaking
+from nor_faults import Fault
 from progress import Progress
 from tally import Tally
-
-from nor_faults import Fault
 
 _HERE = Path(__file__).parent
 
