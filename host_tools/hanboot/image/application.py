@@ -24,7 +24,7 @@ PROVIDED = frozenset({
 #: Modules of the device's own, on some tier: they are found first, so an application's module of
 #: the same name would never be imported (tests/host/test_packing.py compares them with boards/).
 DEVICE = frozenset({
-    "board_check", "hanbootloader", "sub_range",
+    "board_check", "hanbootloader", "serial_radio", "sub_range",
     "_boot", "_console", "_rp2", "board", "bootloader", "chip", "console", "esp32",
     "esp32_chip", "ffi", "flash_files", "flash_view", "folder", "main", "mapped", "network",
     "nor", "other_chip", "prototype", "rom_files", "role", "rp2", "rp2040_chip", "socket",
