@@ -1,6 +1,10 @@
 # What every product freezes, as it stands: the bootloader's modules that a device imports, and the
 # asyncio that applications use. Writers of formats, which tools on a host import, stay out.
+#
+#   include("../bootloader_manifest.py", network=False)     for a board without a Home Area Network
 from hanboot.boards.bootloader_files import PACKAGE, bootloader_modules
+
+options.defaults(network=True)
 
 # Level 2 leaves out assertions and keeps line numbers: what a product reports can be looked up.
 _LEVEL = 2
@@ -14,4 +18,5 @@ package(
 )
 
 _root = PACKAGE.parent
-freeze(str(_root), tuple(str(path.relative_to(_root)) for path in bootloader_modules()), opt=_LEVEL)
+_modules = bootloader_modules(has_network=options.network)
+freeze(str(_root), tuple(str(path.relative_to(_root)) for path in _modules), opt=_LEVEL)

@@ -1,3 +1,3 @@
-# What is frozen into the firmware.
-include("../bootloader_manifest.py")
+# What is frozen into the product: this board has no radio.
+include("../bootloader_manifest.py", network=False)
 freeze(".", ("_boot.py", "board.py", "main.py"), opt=2)

@@ -15,8 +15,18 @@ from hanboot.boards import device_code
 MANIFEST = ROOT / "boards" / "bootloader_manifest.py"
 
 
-@pytest.fixture
-def frozen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+class Options:
+    """As makemanifest.py hands them to a manifest."""
+
+    def __init__(self, network: bool) -> None:
+        self.network = network
+
+    def defaults(self, **defaults: bool) -> None:
+        assert defaults == {"network": True}
+
+
+@pytest.fixture(params=[True, False], ids=["network", "no network"])
+def frozen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Paths that are frozen, below host_tools/."""
     found: list[str] = []
 
@@ -26,7 +36,9 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     # as makemanifest.py runs it
     monkeypatch.chdir(MANIFEST.parent)
-    runpy.run_path(str(MANIFEST), {"freeze": freeze, "package": lambda *_, **__: None})
+    given = {"freeze": freeze, "package": lambda *_, **__: None}
+    runpy.run_path(str(MANIFEST), given | {"options": Options(request.param)})
+    assert any(name.startswith("hanbootloader/han/") for name in found) == request.param
     return found
 
 
@@ -35,7 +47,13 @@ def test_a_device_imports_no_more(frozen: list[str], tmp_path: Path) -> None:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / "host_tools" / name, tmp_path / name)
     subprocess.run(
-        [device_code.micropython(), "-X", "heapsize=1M", "-c", "from hanbootloader import boot"],
+        [
+            device_code.micropython(),
+            "-X",
+            "heapsize=1M",
+            "-c",
+            "from hanbootloader import boot, start",
+        ],
         env={"MICROPYPATH": f".frozen:{tmp_path}"},
         check=True,
     )

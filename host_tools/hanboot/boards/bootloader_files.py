@@ -12,11 +12,20 @@ import hanbootloader
 PACKAGE = Path(hanbootloader.__file__).parent
 
 
-def bootloader_modules() -> list[Path]:
+#: What a device imports only where it has a Home Area Network: a radio, or the tunnel.
+_NETWORK = tuple(
+    f"{PACKAGE.name}.{name}" for name in ("han", "link.groups.network", "link.groups.tunnel")
+)
+
+
+def bootloader_modules(has_network: bool = True) -> list[Path]:
     """The modules of the bootloader that a device imports, and their packages.
 
     Found by following every import from `hanbootloader.boot` on: what is only for tools on a host,
     writers of formats for instance, is not among them.
+
+    Args:
+        has_network: whether the device has a Home Area Network.
     """
     found: set[Path] = set()
     wanted = _files(f"{PACKAGE.name}.boot")
@@ -24,8 +33,13 @@ def bootloader_modules() -> list[Path]:
         path = wanted.pop()
         if path not in found:
             found.add(path)
-            wanted += [file for name in imports_of(path) for file in _files(name)]
+            names = (name for name in imports_of(path) if has_network or not _is_network(name))
+            wanted += [file for name in names for file in _files(name)]
     return sorted(found)
+
+
+def _is_network(name: str) -> bool:
+    return any(name == part or name.startswith(f"{part}.") for part in _NETWORK)
 
 
 def _files(name: str) -> list[Path]:

@@ -164,7 +164,8 @@ def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> di
     """What goes on the board, by path; main.py last, for it makes the rest count."""
     board = "esp32_stock" if has_partitions else "stock"
     modules = {f"{name}.py": path for name, path in device_code.stock_modules(board, chip).items()}
-    for path in bootloader_modules():
+    # prototypes have no radio, and no tunnel
+    for path in bootloader_modules(has_network=False):
         modules[str(path.relative_to(PACKAGE.parent))] = path
     found = {
         f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)

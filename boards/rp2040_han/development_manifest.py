@@ -1,0 +1,3 @@
+# What is frozen into development firmware, which has a Home Area Network over its console.
+include("../bootloader_manifest.py")
+freeze(".", ("_boot.py", "board.py", "main.py"), opt=2)
