@@ -1,0 +1,1 @@
+"""Who uses the library: passwords, second factor, invitations, sessions, tokens, lock-out."""

@@ -1,0 +1,223 @@
+"""The library's tables, beside the registry's in one database. Times are UTC, ISO 8601.
+
+Secrets are never kept as they are: passwords as argon2 hashes, tokens and session keys as SHA-256
+(they have 256 bits of entropy, so that a plain hash is enough), second-factor secrets encrypted
+with the server's key.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from hanboot.library.permissions import PartyKind
+from hanboot.registry.fields import TEXT_MAX
+from hanboot.registry.storage.schema import Base, Hex, Octets, among
+
+#: States of an entry, in the order of a submission's way; withdrawn and rejected end it.
+STATES = ("submitted", "authorised", "reviewed", "listed", "rejected", "withdrawn")
+
+_TIME = String(32)
+
+
+# --- who
+
+
+class PartyRow(Base):
+    """A party of the Smart Energy Code."""
+
+    __tablename__ = "library_party"
+    __table_args__ = (among("kind", tuple(PartyKind)),)
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(TEXT_MAX), unique=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    created_at: Mapped[str] = mapped_column(_TIME)
+
+
+class UserRow(Base):
+    """A person of a party. totp_secret: encrypted; totp_step: last time step that was accepted."""
+
+    __tablename__ = "library_user"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    party: Mapped[int] = mapped_column(ForeignKey("library_party.number"), index=True)
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    name: Mapped[str] = mapped_column(String(TEXT_MAX))
+    password_hash: Mapped[str] = mapped_column(String(TEXT_MAX))
+    totp_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
+    totp_step: Mapped[int] = mapped_column(default=0)
+    is_active: Mapped[bool] = mapped_column(default=True)
+    failed_logins: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[str | None] = mapped_column(_TIME)
+    created_at: Mapped[str] = mapped_column(_TIME)
+
+
+class RecoveryCodeRow(Base):
+    """A code that stands for the second factor, once."""
+
+    __tablename__ = "library_recovery_code"
+
+    user: Mapped[int] = mapped_column(ForeignKey("library_user.number"), primary_key=True)
+    digest: Mapped[bytes] = mapped_column(Octets(32), primary_key=True)
+    used_at: Mapped[str | None] = mapped_column(_TIME)
+
+
+class InvitationRow(Base):
+    """A link that makes a user, or sets a password anew, once. user: whose, for a recovery."""
+
+    __tablename__ = "library_invitation"
+
+    digest: Mapped[bytes] = mapped_column(Octets(32), primary_key=True)
+    party: Mapped[int] = mapped_column(ForeignKey("library_party.number"))
+    user: Mapped[int | None] = mapped_column(ForeignKey("library_user.number"))
+    email: Mapped[str] = mapped_column(String(254))
+    invited_by: Mapped[int | None] = mapped_column(ForeignKey("library_user.number"))
+    expires_at: Mapped[str] = mapped_column(_TIME)
+    used_at: Mapped[str | None] = mapped_column(_TIME)
+
+
+class SessionRow(Base):
+    """A browser's session. data: as the framework's serialiser writes it."""
+
+    __tablename__ = "library_session"
+
+    digest: Mapped[bytes] = mapped_column(Octets(32), primary_key=True)
+    user: Mapped[int | None] = mapped_column(ForeignKey("library_user.number"), index=True)
+    data: Mapped[str] = mapped_column(Text)
+    agent: Mapped[str | None] = mapped_column(String(TEXT_MAX))
+    created_at: Mapped[str] = mapped_column(_TIME)
+    seen_at: Mapped[str] = mapped_column(_TIME)
+    expires_at: Mapped[str] = mapped_column(_TIME, index=True)
+
+
+class TokenRow(Base):
+    """A token of the API. scope: read, or write, which includes read."""
+
+    __tablename__ = "library_token"
+
+    digest: Mapped[bytes] = mapped_column(Octets(32), primary_key=True)
+    user: Mapped[int] = mapped_column(ForeignKey("library_user.number"), index=True)
+    name: Mapped[str] = mapped_column(String(TEXT_MAX))
+    scope: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[str] = mapped_column(_TIME)
+    expires_at: Mapped[str] = mapped_column(_TIME)
+    used_at: Mapped[str | None] = mapped_column(_TIME)
+
+
+class AttemptRow(Base):
+    """Failed log-ins of an address or an account in a window of time, counted before hashing."""
+
+    __tablename__ = "library_attempt"
+
+    subject: Mapped[str] = mapped_column(String(TEXT_MAX), primary_key=True)
+    window: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    count: Mapped[int] = mapped_column(default=0)
+
+
+# --- what
+
+
+class StoredImageRow(Base):
+    """A file in the object store, by the SHA-256 of all of its bytes."""
+
+    __tablename__ = "library_image"
+
+    digest: Mapped[bytes] = mapped_column(Octets(32), primary_key=True)
+    size_bytes: Mapped[int]
+    image_hash: Mapped[bytes] = mapped_column(Octets(32), index=True)
+    stored_at: Mapped[str] = mapped_column(_TIME)
+
+
+class LibraryEntryRow(Base):
+    """A firmware in the library.
+
+    cpl_entry_id: of its CPL entry, if it has one; no foreign key, both exist independently.
+    extra: fields that administrators added or an import brought, as a JSON object of texts.
+    revision: counts changes, so that a review of something that changed meanwhile is noticed.
+    """
+
+    __tablename__ = "library_entry"
+    __table_args__ = (
+        among("state", STATES),
+        UniqueConstraint("cpl_entry_id", "replaces"),
+        Index("ix_library_entry_by_model", "manufacturer_code", "device_model", "firmware_version"),
+    )
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    revision: Mapped[int] = mapped_column(default=1)
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    party: Mapped[int] = mapped_column(ForeignKey("library_party.number"), index=True)
+    submitted_by: Mapped[int] = mapped_column(ForeignKey("library_user.number"))
+    responsible: Mapped[int | None] = mapped_column(ForeignKey("library_party.number"))
+    replaces: Mapped[int | None] = mapped_column(ForeignKey("library_entry.number"))
+
+    cpl_entry_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    device_type: Mapped[str] = mapped_column(String(8))
+    manufacturer_code: Mapped[int] = mapped_column(Hex(4))
+    device_model: Mapped[int] = mapped_column(Hex(8))
+    firmware_version: Mapped[int] = mapped_column(Hex(8))
+    image_hash: Mapped[bytes] = mapped_column(Octets(32), index=True)
+    image: Mapped[bytes | None] = mapped_column(ForeignKey("library_image.digest"))
+    fields: Mapped[str] = mapped_column(Text)
+    release_notes: Mapped[str] = mapped_column(Text)
+    known_defects: Mapped[str] = mapped_column(Text)
+    procedure: Mapped[str] = mapped_column(Text)
+    vulnerabilities: Mapped[str] = mapped_column(Text)
+    extra: Mapped[str] = mapped_column(Text)
+    submitted_at: Mapped[str] = mapped_column(_TIME)
+    changed_at: Mapped[str] = mapped_column(_TIME, index=True)
+
+
+class DecisionRow(Base):
+    """A step of a submission: who authorised, endorsed, reviewed or rejected which revision."""
+
+    __tablename__ = "library_decision"
+
+    number: Mapped[int] = mapped_column(primary_key=True)
+    entry: Mapped[int] = mapped_column(ForeignKey("library_entry.number"), index=True)
+    revision: Mapped[int]
+    step: Mapped[str] = mapped_column(String(16))
+    user: Mapped[int] = mapped_column(ForeignKey("library_user.number"))
+    remark: Mapped[str] = mapped_column(Text)
+    at: Mapped[str] = mapped_column(_TIME)
+
+
+class AcknowledgementRow(Base):
+    """That a user has read an entry's notes, defects and procedure, before the download."""
+
+    __tablename__ = "library_acknowledgement"
+
+    user: Mapped[int] = mapped_column(ForeignKey("library_user.number"), primary_key=True)
+    entry: Mapped[int] = mapped_column(ForeignKey("library_entry.number"), primary_key=True)
+    revision: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[str] = mapped_column(_TIME)
+
+
+class ExtraFieldRow(Base):
+    """A field that an administrator added to entries."""
+
+    __tablename__ = "library_extra_field"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    heading: Mapped[str] = mapped_column(String(TEXT_MAX))
+    added_by: Mapped[int] = mapped_column(ForeignKey("library_user.number"))
+    added_at: Mapped[str] = mapped_column(_TIME)
+
+
+# --- evidence: only ever added to
+
+
+class AuditRow(Base):
+    """Who saw, took or changed what. digest: SHA-256 over the digest before and this row."""
+
+    __tablename__ = "library_audit"
+
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    at: Mapped[str] = mapped_column(_TIME)
+    user: Mapped[str] = mapped_column(String(254))
+    party: Mapped[str] = mapped_column(String(TEXT_MAX))
+    action: Mapped[str] = mapped_column(String(64), index=True)
+    subject: Mapped[str] = mapped_column(String(TEXT_MAX), index=True)
+    detail: Mapped[str] = mapped_column(Text)
+    digest: Mapped[bytes] = mapped_column(Octets(32))
