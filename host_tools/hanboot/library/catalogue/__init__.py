@@ -1,0 +1,1 @@
+"""What the library holds: images, entries, submissions and their review, search and download."""

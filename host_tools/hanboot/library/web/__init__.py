@@ -1,0 +1,1 @@
+"""The library in a browser: server-rendered pages that work without JavaScript."""
