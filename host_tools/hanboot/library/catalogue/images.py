@@ -72,7 +72,9 @@ class ImageStore:
                     raise
         except OSError as error:
             raise BadFile(
-                "the image cannot be kept", str(error), "the administrator must make room; try again"
+                "the image cannot be kept",
+                str(error),
+                "the administrator must make room; try again",
             ) from None
         return Stored(digest=digest, size_bytes=len(octets))
 
@@ -105,5 +107,3 @@ class ImageStore:
             name = path.rsplit("/", 1)[-1]
             if len(name) == 64:
                 yield bytes.fromhex(name)
-
-

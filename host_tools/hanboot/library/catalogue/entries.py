@@ -1,0 +1,279 @@
+"""Entries of the library: read, found, shown as far as a user may see them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hanboot.errors import WrongUsage
+from hanboot.library.accounts.users import User
+from hanboot.library.permissions import Action
+from hanboot.library.schema import DecisionRow, LibraryEntryRow, PartyRow, UserRow
+from hanboot.registry.entry import Model
+from hanboot.registry.fields import BY_NAME, BadValue, parse_hash
+
+_ENTRY = LibraryEntryRow.__table__
+
+#: Rows on one page of a search.
+PAGE_ROWS = 50
+
+#: Texts of an entry that people read before they use it, by field and heading.
+NOTES = {
+    "release_notes": "Release notes",
+    "known_defects": "Known defects",
+    "procedure": "Release procedure",
+    "vulnerabilities": "Vulnerabilities",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LibraryEntry:
+    """A firmware in the library.
+
+    Attributes:
+        number: its own, also where it has no CPL Entry ID.
+        revision: counts its changes.
+        state: submitted, authorised, reviewed, listed, rejected or withdrawn.
+        party: number of the party that submitted it.
+        responsible: number of the party that authorised it and answers for it.
+        replaces: number of the listed entry that this corrects.
+        fields: texts of the registry's fields by name.
+        notes: texts by the names of `NOTES`.
+        extra: texts of fields that the registry does not have, by name.
+        image: SHA-256 of the stored file; None where only its hash is known.
+    """
+
+    number: int
+    revision: int
+    state: str
+    party: int
+    party_name: str
+    responsible: int | None
+    replaces: int | None
+    cpl_entry_id: str | None
+    device_type: str
+    model: Model
+    firmware_version: int
+    image_hash: bytes
+    image: bytes | None
+    fields: dict[str, str]
+    notes: dict[str, str]
+    extra: dict[str, str]
+    submitted_at: str
+    changed_at: str
+
+    @property
+    def is_commercial(self) -> bool:
+        """SECMP0009 3: a commercially released image shows a contact in place of a download."""
+        return self.fields.get("release_kind") == "commercial"
+
+    def is_own(self, user: User) -> bool:
+        """Whether the user's party submitted it, or is responsible for it."""
+        return user.party.number in (self.party, self.responsible)
+
+
+def _entry(row: Any) -> LibraryEntry:
+    return LibraryEntry(
+        number=row.number,
+        revision=row.revision,
+        state=row.state,
+        party=row.party,
+        party_name=row.party_name,
+        responsible=row.responsible,
+        replaces=row.replaces,
+        cpl_entry_id=row.cpl_entry_id,
+        device_type=row.device_type,
+        model=Model(row.manufacturer_code, row.device_model),
+        firmware_version=row.firmware_version,
+        image_hash=row.image_hash,
+        image=row.image,
+        fields=json.loads(row.fields),
+        notes={name: getattr(row, name) for name in NOTES},
+        extra=json.loads(row.extra),
+        submitted_at=row.submitted_at,
+        changed_at=row.changed_at,
+    )
+
+
+_QUERY = sa.select(_ENTRY, PartyRow.name.label("party_name")).join(
+    PartyRow, PartyRow.number == LibraryEntryRow.party
+)
+
+
+def find(connection: Connection, number: int) -> LibraryEntry | None:
+    row = connection.execute(_QUERY.where(LibraryEntryRow.number == number)).first()
+    return _entry(row) if row else None
+
+
+def readable(connection: Connection, user: User, number: int) -> LibraryEntry:
+    """An entry that the user may read.
+
+    Raises:
+        WrongUsage: there is none, or none that this user may know of; which, is not said.
+    """
+    entry = find(connection, number)
+    action = Action.READ if entry and entry.state == "listed" else Action.READ_UNLISTED
+    if entry is None or not user.may(action, own=entry.is_own(user)):
+        raise WrongUsage(
+            f"there is no entry {number}",
+            "it does not exist, or is not listed yet",
+            "search for it by model, version, hash or CPL Entry ID",
+        )
+    return entry
+
+
+def visible(user: User, entry: LibraryEntry) -> LibraryEntry:
+    """The entry without what the user may not see: fields for the SSC, vulnerability notes."""
+    own = entry.is_own(user)
+    fields, notes = dict(entry.fields), dict(entry.notes)
+    if not user.may(Action.READ_ZIGBEE, own=own):
+        fields = {name: text for name, text in fields.items() if not _is_for_ssc(name)}
+    if not user.may(Action.READ_VULNERABILITIES, own=own):
+        notes.pop("vulnerabilities")
+    return LibraryEntry(**{**vars(entry), "fields": fields, "notes": notes})
+
+
+def _is_for_ssc(name: str) -> bool:
+    return name in BY_NAME and BY_NAME[name].part == "ssc"
+
+
+# --- search
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """What is looked for; empty texts match everything."""
+
+    text: str = ""
+    device_type: str = ""
+    state: str = "listed"
+    changed_since: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """One page of what was found. more: whether there is another."""
+
+    entries: Sequence[LibraryEntry]
+    number: int
+    more: bool
+
+
+def search(connection: Connection, user: User, wanted: Search, page: int = 1) -> Page:
+    """Entries that the user may read, newest version of each model first."""
+    query = _QUERY
+    if wanted.device_type:
+        query = query.where(LibraryEntryRow.device_type == wanted.device_type)
+    if wanted.changed_since:
+        query = query.where(LibraryEntryRow.changed_at >= wanted.changed_since)
+    if wanted.text.strip():
+        query = query.where(_matches(wanted.text.strip()))
+    if wanted.state:
+        query = query.where(LibraryEntryRow.state == wanted.state)
+    if wanted.state != "listed" and not user.may(Action.READ_UNLISTED):
+        own = sa.or_(
+            LibraryEntryRow.party == user.party.number,
+            LibraryEntryRow.responsible == user.party.number,
+        )
+        allowed = own if user.may(Action.READ_UNLISTED, own=True) else sa.false()
+        query = query.where(sa.or_(LibraryEntryRow.state == "listed", allowed))
+    rows = connection.execute(
+        query.order_by(
+            LibraryEntryRow.manufacturer_code,
+            LibraryEntryRow.device_model,
+            LibraryEntryRow.firmware_version.desc(),
+            LibraryEntryRow.number,
+        )
+        .limit(PAGE_ROWS + 1)
+        .offset((max(page, 1) - 1) * PAGE_ROWS)
+    ).all()
+    found = [visible(user, _entry(row)) for row in rows[:PAGE_ROWS]]
+    return Page(entries=found, number=max(page, 1), more=len(rows) > PAGE_ROWS)
+
+
+def _matches(text: str) -> sa.ColumnElement[bool]:
+    """A CPL Entry ID, a hash, a version, a model or a manufacturer code, or the maker's name."""
+    found: list[sa.ColumnElement[bool]] = [
+        LibraryEntryRow.cpl_entry_id == text,
+        PartyRow.name.icontains(text, autoescape=True),
+    ]
+    digits = text.replace(" ", "").replace(".", "").removeprefix("0x")
+    try:
+        number = int(digits, 16)
+    except ValueError:
+        return sa.or_(*found)
+    if len(digits) == 64:
+        found.append(LibraryEntryRow.image_hash == parse_hash(digits))
+    if len(digits) == 8:
+        found += [
+            LibraryEntryRow.firmware_version == number,
+            LibraryEntryRow.device_model == number,
+        ]
+    if len(digits) == 4:
+        found.append(LibraryEntryRow.manufacturer_code == number)
+    if len(digits) == 12:
+        found.append(
+            sa.and_(
+                LibraryEntryRow.manufacturer_code == number >> 32,
+                LibraryEntryRow.device_model == number & 0xFFFFFFFF,
+            )
+        )
+    return sa.or_(*found)
+
+
+def of_hash(connection: Connection, user: User, image_hash: bytes) -> list[LibraryEntry]:
+    """Listed entries with a Manufacturer Image Hash."""
+    query = _QUERY.where(
+        LibraryEntryRow.image_hash == image_hash, LibraryEntryRow.state == "listed"
+    ).order_by(LibraryEntryRow.number)
+    return [visible(user, _entry(row)) for row in connection.execute(query)]
+
+
+# --- decisions
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """A step of a submission, by whom, on which revision."""
+
+    step: str
+    revision: int
+    user: str
+    party: str
+    remark: str
+    at: str
+
+
+def decisions(connection: Connection, number: int) -> list[Decision]:
+    """What was decided about an entry, oldest first."""
+    query = (
+        sa.select(
+            DecisionRow.step,
+            DecisionRow.revision,
+            DecisionRow.remark,
+            DecisionRow.at,
+            UserRow.name.label("user"),
+            PartyRow.name.label("party"),
+        )
+        .join(UserRow, UserRow.number == DecisionRow.user)
+        .join(PartyRow, PartyRow.number == UserRow.party)
+        .where(DecisionRow.entry == number)
+        .order_by(DecisionRow.number)
+    )
+    return [Decision(**row._mapping) for row in connection.execute(query)]
+
+
+def parse_fields(texts: dict[str, str]) -> dict[str, Any]:
+    """Values of the registry's fields from texts; BadValue names the first that is none."""
+    values: dict[str, Any] = {}
+    for name, text in texts.items():
+        try:
+            values[name] = BY_NAME[name].parse(text)
+        except BadValue as bad:
+            raise BadValue(f"{BY_NAME[name].heading}: {bad}") from None
+    return values
