@@ -157,7 +157,7 @@ def _completed(
 ) -> Iterator[Row]:
     """The rows with what they leave out, or leave empty, taken from the image."""
     # asked now: the rows are read while the registry is being written to
-    return _with_texts(_texts_of_image(registry, image), rows, mapping)
+    return _with_texts(texts_of_image(registry, image), rows, mapping)
 
 
 def _with_texts(
@@ -181,7 +181,7 @@ def _with_texts(
         yield Row(row.number, cells + [from_image[column.name] for column in missing])
 
 
-def _texts_of_image(registry: Registry, image: Image) -> dict[str, str]:
+def texts_of_image(registry: Registry, image: Image) -> dict[str, str]:
     header, manifest = image.header, image.manifest
     values: dict[str, Any] = {
         "manufacturer_code": header.manufacturer_code,

@@ -1,0 +1,473 @@
+"""The way of an entry into the library.
+
+    submitted -> authorised by a supplier -> (DCC endorses a Communications Hub's) -> listed
+
+A submission is checked against its image by the code that checks it for the registry. Each step is
+on a revision: whoever looked at another one than what is there now is told so. Nothing is listed
+that would strand devices, unless the reviewer has seen the findings and says so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from hanboot.errors import BadFile, HanbootError, Refused, WrongUsage
+from hanboot.image import ota_file
+from hanboot.image.ota_file import Image
+from hanboot.library import audit, clock
+from hanboot.library.accounts.users import User
+from hanboot.library.catalogue import entries
+from hanboot.library.catalogue.entries import NOTES, LibraryEntry
+from hanboot.library.catalogue.images import IMAGE_MAX_BYTES
+from hanboot.library.library import Library
+from hanboot.library.permissions import Action
+from hanboot.library.schema import DecisionRow, LibraryEntryRow, StoredImageRow
+from hanboot.registry.entry import Entry
+from hanboot.registry.fields import BY_NAME, STORED, BadValue
+from hanboot.registry.images import comparison
+from hanboot.registry.images.comparison import Difference
+from hanboot.registry.pathways.check import Finding, check_model
+from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.storage.history import Attribution
+from hanboot.registry.storage.schema import ENTRY
+from hanboot.registry.storage.store import find_entries, read_entries
+
+#: Texts of notes: a page or two, not a book.
+NOTE_MAX = 20_000
+
+#: What a new entry must say, MP231 3 and SECMP0009 3.
+REQUIRED = ("device_type", "manufacturer_code", "device_model", "firmware_version", "image_hash")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draft:
+    """What a form or the API hands in.
+
+    Attributes:
+        fields: texts of the registry's fields by name; what is left out is taken from the image.
+        notes: texts by the names of `NOTES`.
+        extra: texts of other fields; unknown names are kept as they are.
+        octets: the OTA Upgrade Image; None for an entry without one, which then names its hash.
+        file_name: what the sender calls the file, for messages alone.
+        replaces: number of the entry that this corrects.
+    """
+
+    fields: dict[str, str]
+    notes: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, str] = field(default_factory=dict)
+    octets: bytes | None = None
+    file_name: str = "the file"
+    replaces: int | None = None
+
+
+class Faulty(BadFile):
+    """A draft with faults; `faults` names the field of each, "" for the whole."""
+
+    def __init__(self, faults: Sequence[tuple[str, str]]) -> None:
+        self.faults = list(faults)
+        first = self.faults[0][1]
+        more = f" (and {len(self.faults) - 1} more)" if len(self.faults) > 1 else ""
+        super().__init__(
+            "the entry was not submitted", first + more, "correct what is marked, then submit again"
+        )
+
+
+class Changed(Refused):
+    """The entry is not what the user decided on."""
+
+    def __init__(self, seen: int, now: int) -> None:
+        super().__init__(
+            "the entry changed meanwhile",
+            f"you saw revision {seen}, it is at revision {now}",
+            "look at it again, then decide",
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checked:
+    """A draft that was read: its values, and what was found about it."""
+
+    entry: Entry
+    image: Image | None
+    differences: tuple[Difference, ...]
+    notes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def stranding(self) -> tuple[Finding, ...]:
+        """The findings that lose devices."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
+
+# --- checks
+
+
+def check(library: Library, draft: Draft) -> Checked:
+    """Reads a draft and checks it against its image and the registry; changes nothing.
+
+    Raises:
+        Faulty: fields, texts or the image cannot be used, or do not agree.
+    """
+    faults: list[tuple[str, str]] = []
+    image = _image(draft, faults)
+    texts = {name: text.strip() for name, text in draft.fields.items() if text.strip()}
+    if image is not None:
+        texts = _from_image(library, image) | texts
+    for name in texts.keys() - BY_NAME.keys():
+        faults.append((name, f"there is no field {name}"))
+    for name, text in draft.notes.items():
+        if name not in NOTES or len(text) > NOTE_MAX:
+            faults.append((name, f"{NOTES.get(name, name)}: at most {NOTE_MAX} characters"))
+    values = {}
+    for name, text in texts.items():
+        if name in BY_NAME:
+            try:
+                values[name] = BY_NAME[name].parse(text)
+            except BadValue as bad:
+                faults.append((name, f"{BY_NAME[name].heading}: {bad}"))
+    for name in REQUIRED:
+        if name not in texts:
+            faults.append((name, f"{BY_NAME[name].heading} is missing"))
+    if values.get("predecessors") is None and "predecessors" not in texts:
+        faults.append(("predecessors", "name the predecessors, or N/A for a first version (MP231)"))
+    if faults:
+        raise Faulty(faults)
+    entry = _as_entry(texts, values)
+    return _compared(library, entry, image)
+
+
+def _image(draft: Draft, faults: list[tuple[str, str]]) -> Image | None:
+    if draft.octets is None:
+        return None
+    if len(draft.octets) > IMAGE_MAX_BYTES:
+        faults.append(("image", f"{draft.file_name} is larger than {IMAGE_MAX_BYTES} bytes"))
+        return None
+    try:
+        return ota_file.load(draft.octets)
+    except HanbootError as error:
+        faults.append(("image", f"{draft.file_name}: {error.lines[1]}"))
+        return None
+
+
+def _from_image(library: Library, image: Image) -> dict[str, str]:
+    from hanboot.registry.images.submission import texts_of_image
+
+    return texts_of_image(library.registry, image)
+
+
+def _as_entry(texts: dict[str, str], values: dict[str, object]) -> Entry:
+    known = {name: values[name] for name in values if name in {column.name for column in STORED}}
+    version_text = texts["firmware_version"]
+    known |= {
+        # without a CPL entry it has a name of its own, which no CPL Entry ID can be
+        "cpl_entry_id": values.get("cpl_entry_id") or "(not on the CPL)",
+        "firmware_version": int(version_text.replace(".", "").replace(" ", ""), 16),
+        "firmware_version_text": version_text,
+        "status": values.get("status") or "Active",
+    }
+    return Entry(**known)  # type: ignore[arg-type]
+
+
+def _compared(library: Library, entry: Entry, image: Image | None) -> Checked:
+    with library.registry.database.reading() as connection:
+        differences: tuple[Difference, ...] = ()
+        notes: tuple[str, ...] = ()
+        if image is not None:
+            found = comparison.compare(connection, image, entry)
+            differences, notes = found.differences, found.notes
+        return Checked(
+            entry=entry,
+            image=image,
+            differences=differences,
+            notes=notes,
+            findings=tuple(_findings(connection, entry)),
+        )
+
+
+def _findings(connection: Connection, entry: Entry) -> list[Finding]:
+    """What `check` says of the model with the entry that it does not say without."""
+    same_model = sa.and_(
+        ENTRY.c.manufacturer_code == entry.manufacturer_code,
+        ENTRY.c.device_model == entry.device_model,
+    )
+    before = list(read_entries(connection, same_model))
+    others = [each for each in before if each.cpl_entry_id != entry.cpl_entry_id]
+    named = {name for each in [*before, entry] for name in each.predecessors or ()}
+    elsewhere = find_entries(connection, sorted(named - {each.cpl_entry_id for each in before}))
+    known = {finding.text for finding in check_model(Pathways(before, elsewhere))} if before else ()
+    after = check_model(Pathways([*others, entry], elsewhere))
+    return [finding for finding in after if finding.text not in known]
+
+
+# --- steps
+
+
+def submit(library: Library, user: User, draft: Draft) -> int:
+    """Hands in a draft.
+
+    Returns:
+        the number of the new entry.
+
+    Raises:
+        Faulty: something cannot be used, or the image is not what the fields say.
+        Refused: the user may not, or a submission of this CPL Entry ID waits already.
+    """
+    checked = check(library, draft)
+    if checked.differences:
+        raise Faulty([("image", difference.text) for difference in checked.differences])
+    original = None
+    with library.registry.database.reading() as connection:
+        if draft.replaces is not None:
+            original = entries.readable(connection, user, draft.replaces)
+    if original is None:
+        user.require(Action.SUBMIT)
+    else:
+        user.require(Action.CORRECT, own=original.is_own(user))
+    # first the file, then the row that names it: a file that no row names does no harm
+    stored = None if draft.octets is None else library.images.put(draft.octets)
+    entry = checked.entry
+    now = clock.text(library.clock())
+    with library.registry.database.writing() as connection:
+        _refuse_second(connection, entry, draft.replaces)
+        if stored is not None:
+            _keep_image(connection, stored.digest, stored.size_bytes, entry.image_hash, now)
+        image = stored.digest if stored else (original.image if original else None)
+        texts = {
+            column.name: column.text(value)
+            for column in STORED
+            if (value := getattr(entry, column.name)) is not None
+        }
+        if draft.fields.get("cpl_entry_id", "").strip() == "" and "(" in texts["cpl_entry_id"]:
+            del texts["cpl_entry_id"]
+        number: int = connection.execute(
+            sa.insert(LibraryEntryRow)
+            .values(
+                state="submitted",
+                party=original.party if original else user.party.number,
+                submitted_by=user.number,
+                responsible=original.responsible if original else None,
+                replaces=draft.replaces,
+                cpl_entry_id=texts.get("cpl_entry_id"),
+                device_type=entry.device_type,
+                manufacturer_code=entry.manufacturer_code,
+                device_model=entry.device_model,
+                firmware_version=entry.firmware_version,
+                image_hash=entry.image_hash,
+                image=image,
+                fields=_json(texts),
+                extra=_json(draft.extra),
+                submitted_at=now,
+                changed_at=now,
+                **{name: draft.notes.get(name, "") for name in NOTES},
+            )
+            .returning(LibraryEntryRow.number)
+        ).scalar_one()
+        audit.add(connection, user.actor, "submit", f"entry {number}", texts)
+    return number
+
+
+def _refuse_second(connection: Connection, entry: Entry, replaces: int | None) -> None:
+    """One submission of a CPL Entry ID at a time, and a listed one is corrected."""
+    waiting = ("submitted", "authorised", "reviewed")
+    states = waiting if replaces is not None else (*waiting, "listed")
+    if entry.cpl_entry_id.startswith("("):
+        return
+    there = connection.execute(
+        sa.select(LibraryEntryRow.number, LibraryEntryRow.state).where(
+            LibraryEntryRow.cpl_entry_id == entry.cpl_entry_id, LibraryEntryRow.state.in_(states)
+        )
+    ).first()
+    if there:
+        raise Refused(
+            f"{entry.cpl_entry_id} is in the library already",
+            f"entry {there.number} with this CPL Entry ID is {there.state}",
+            "propose a correction of it, or wait for its review",
+        )
+
+
+def _keep_image(
+    connection: Connection, digest: bytes, size_bytes: int, image_hash: bytes, now: str
+) -> None:
+    known = connection.execute(
+        sa.select(StoredImageRow.digest).where(StoredImageRow.digest == digest)
+    ).first()
+    if known is None:
+        connection.execute(
+            sa.insert(StoredImageRow).values(
+                digest=digest, size_bytes=size_bytes, image_hash=image_hash, stored_at=now
+            )
+        )
+
+
+def authorise(library: Library, user: User, number: int, revision: int, remark: str) -> None:
+    """A supplier takes responsibility for a submission."""
+    user.require(Action.AUTHORISE)
+    with library.registry.database.writing() as connection:
+        _step(connection, library, user, number, revision, "authorise", remark, {"submitted"})
+        _set(connection, library, number, state="authorised", responsible=user.party.number)
+
+
+def endorse(library: Library, user: User, number: int, revision: int, remark: str) -> None:
+    """The DCC endorses a Communications Hub's entry; its state stays as it is."""
+    user.require(Action.ENDORSE)
+    with library.registry.database.writing() as connection:
+        entry = _step(
+            connection, library, user, number, revision, "endorse", remark, {"authorised"}
+        )
+        if entry.device_type != "CH":
+            raise WrongUsage(
+                f"entry {number} needs no endorsement",
+                f"it is for {entry.device_type}; the DCC endorses Communications Hubs",
+                "leave it to the reviewer",
+            )
+
+
+def review(
+    library: Library,
+    user: User,
+    number: int,
+    revision: int,
+    remark: str,
+    *,
+    accept_findings: bool = False,
+) -> None:
+    """Lists an entry: from now on every party sees it.
+
+    Args:
+        accept_findings: list it although `check` says that it loses devices.
+
+    Raises:
+        Refused: it would strand devices, or the endorsement is missing.
+    """
+    user.require(Action.REVIEW)
+    with library.registry.database.reading() as connection:
+        entry = entries.find(connection, number)
+    if entry is None:
+        raise WrongUsage(f"there is no entry {number}", "it does not exist", "check the number")
+    if entry.image is not None:
+        library.images.read(entry.image)
+    values = entries.parse_fields(entry.fields)
+    checked = _compared(library, _as_entry(entry.fields, values), None)
+    if checked.stranding and not accept_findings:
+        raise Refused(
+            f"entry {number} was not listed",
+            checked.stranding[0].text,
+            "have it corrected; or list it all the same, saying that you have seen the findings",
+        )
+    with library.registry.database.writing() as connection:
+        entry = _step(connection, library, user, number, revision, "review", remark, {"authorised"})
+        if entry.device_type == "CH" and not _is_endorsed(connection, entry):
+            raise Refused(
+                f"entry {number} was not listed",
+                "a Communications Hub's entry needs the DCC's endorsement",
+                "ask the DCC to endorse this revision",
+            )
+        if entry.replaces is not None:
+            _set(connection, library, entry.replaces, state="withdrawn")
+        _set(connection, library, number, state="listed")
+
+
+def _is_endorsed(connection: Connection, entry: LibraryEntry) -> bool:
+    return any(
+        step.step == "endorse" and step.revision == entry.revision
+        for step in entries.decisions(connection, entry.number)
+    )
+
+
+def reject(library: Library, user: User, number: int, revision: int, remark: str) -> None:
+    """Ends a submission; its maker submits anew."""
+    user.require(Action.REVIEW)
+    if not remark.strip():
+        raise WrongUsage("it was not rejected", "no reason was given", "say what must be corrected")
+    with library.registry.database.writing() as connection:
+        _step(
+            connection,
+            library,
+            user,
+            number,
+            revision,
+            "reject",
+            remark,
+            {"submitted", "authorised"},
+        )
+        _set(connection, library, number, state="rejected")
+
+
+def _step(
+    connection: Connection,
+    library: Library,
+    user: User,
+    number: int,
+    revision: int,
+    step: str,
+    remark: str,
+    states: set[str],
+) -> LibraryEntry:
+    """Records a decision on the revision that the user saw."""
+    # the row is changed first, so that of two who decide at once the second waits, then sees
+    touched = connection.execute(
+        sa.update(LibraryEntryRow)
+        .where(LibraryEntryRow.number == number)
+        .values(revision=LibraryEntryRow.revision)
+    )
+    entry = entries.find(connection, number) if touched.rowcount else None
+    if entry is None:
+        raise WrongUsage(f"there is no entry {number}", "it does not exist", "check the number")
+    if entry.revision != revision:
+        raise Changed(revision, entry.revision)
+    if entry.state not in states:
+        raise Refused(
+            f"entry {number} cannot be decided on in this way",
+            f"it is {entry.state}; to {step} it, it must be {' or '.join(sorted(states))}",
+            "look at it again: somebody may have decided meanwhile",
+        )
+    connection.execute(
+        sa.insert(DecisionRow).values(
+            entry=number,
+            revision=revision,
+            step=step,
+            user=user.number,
+            remark=remark[:NOTE_MAX],
+            at=clock.text(library.clock()),
+        )
+    )
+    audit.add(connection, user.actor, step, f"entry {number}", {"remark": remark[:NOTE_MAX]})
+    return entry
+
+
+def _set(connection: Connection, library: Library, number: int, **values: object) -> None:
+    connection.execute(
+        sa.update(LibraryEntryRow)
+        .where(LibraryEntryRow.number == number)
+        .values(
+            revision=LibraryEntryRow.revision + 1, changed_at=clock.text(library.clock()), **values
+        )
+    )
+
+
+# --- the CPL
+
+
+def set_status(library: Library, user: User, cpl_entry_id: str, status: str, reason: str) -> None:
+    """Changes the status of a CPL entry; the library's own entry stays as it is."""
+    user.require(Action.SET_STATUS)
+    with library.registry.database.reading() as connection:
+        before = find_entries(connection, [cpl_entry_id]).get(cpl_entry_id)
+    if before is None:
+        raise WrongUsage(
+            f"there is no entry {cpl_entry_id} on the CPL", "the registry lacks it", "check the ID"
+        )
+    parsed = BY_NAME["status"].parse(status)
+    attribution = Attribution(user.email, reason, "library")
+    with library.registry.changing(attribution) as writer:
+        writer.correct(before, replace(before, status=parsed, status_since=library.clock().date()))
+        audit.add(writer.connection, user.actor, "set status", cpl_entry_id, {"status": parsed})
+
+
+def _json(texts: dict[str, str]) -> str:
+    return json.dumps(texts, sort_keys=True, ensure_ascii=False)
