@@ -1,0 +1,147 @@
+"""What happens to every request: limits, headers, who asks, and errors in words."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+
+from hanboot.errors import HanbootError, Refused, WrongUsage
+from hanboot.library.accounts.login import TooMany
+from hanboot.library.accounts.users import User, find_user
+from hanboot.library.library import Library
+from hanboot.library.permissions import Action
+from hanboot.library.web import pages, routes
+from hanboot.library.web.sessions import USER
+from hanboot.library.web.settings import BODY_MAX_BYTES, CONTENT_SECURITY_POLICY
+
+_log = logging.getLogger("hanboot.library.requests")
+
+Handler = Callable[[HttpRequest], HttpResponseBase]
+
+
+def limits(handle: Handler) -> Handler:
+    """Refuses a body that is too large before any of it is read; logs each request."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        started = time.monotonic()
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if not length.isdecimal() or int(length) > BODY_MAX_BYTES:
+            response: HttpResponseBase = HttpResponse(
+                "the request is too large\n", status=413, content_type="text/plain"
+            )
+        else:
+            response = handle(request)
+        route = routes.route_of(request)
+        _log.info(
+            "request",
+            extra={
+                "method": request.method,
+                # the route, not the address: an address may hold a token
+                "route": route.name if route else "",
+                "status": response.status_code,
+                "ms": round((time.monotonic() - started) * 1000),
+            },
+        )
+        return response
+
+    return middleware
+
+
+def security_headers(handle: Handler) -> Handler:
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        response = handle(request)
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        response.headers.setdefault("X-Frame-Options", "DENY")
+        if "Cache-Control" not in response.headers:
+            response.headers["Cache-Control"] = "no-store"
+        return response
+
+    return middleware
+
+
+def explained(handle: Handler) -> Handler:
+    """Makes a page of an error that has words."""
+
+    class Middleware:
+        def __call__(self, request: HttpRequest) -> HttpResponseBase:
+            return handle(request)
+
+        def process_exception(
+            self, request: HttpRequest, error: Exception
+        ) -> HttpResponseBase | None:
+            if not isinstance(error, HanbootError):
+                return None
+            status = 400
+            if isinstance(error, TooMany):
+                status = 429
+            elif isinstance(error, Refused):
+                status = 403
+            elif isinstance(error, WrongUsage):
+                status = 404
+            response = pages.error(request, error.lines, status)
+            if isinstance(error, TooMany):
+                response.headers["Retry-After"] = str(error.retry_after_s)
+            return response
+
+    return Middleware()
+
+
+def signed_in(handle: Handler) -> Handler:
+    """Finds who asks, and refuses who may not, before the view runs."""
+
+    class Middleware:
+        def __call__(self, request: HttpRequest) -> HttpResponseBase:
+            request.user = _user(request)  # type: ignore[attr-defined]
+            return handle(request)
+
+        def process_view(
+            self, request: HttpRequest, view: object, args: object, kwargs: object
+        ) -> HttpResponseBase | None:
+            route = routes.route_of(request)
+            if route is None:
+                # the API has its own table, and checks it itself
+                return None
+            if request.method not in (*route.methods, "HEAD"):
+                response = pages.error(
+                    request,
+                    ("this cannot be done", f"{request.method} is not for this page", "go back"),
+                    405,
+                )
+                response.headers["Allow"] = ", ".join(route.methods)
+                return response
+            if route.access == routes.PUBLIC:
+                return None
+            user: User | None = request.user  # type: ignore[attr-defined]
+            if user is None:
+                return pages.to_sign_in(request)
+            if isinstance(route.access, Action) and not (
+                user.may(route.access) or user.may(route.access, own=True)
+            ):
+                user.require(route.access)
+            return None
+
+    return Middleware()
+
+
+def _user(request: HttpRequest) -> User | None:
+    number = request.session.get(USER)
+    if number is None:
+        return None
+    library: Library = settings.HANBOOT_LIBRARY
+    with library.registry.database.reading() as connection:
+        return find_user(connection, number)
+
+
+def address_of(request: HttpRequest) -> str:
+    """The network address that a request comes from; a proxy's word counts only where it is set."""
+    if settings.HANBOOT_BEHIND_PROXY:
+        # the last one is what the proxy itself saw
+        forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "")
+        return str(forwarded.rsplit(",", 1)[-1].strip())[:64]
+    return str(request.META.get("REMOTE_ADDR", ""))

@@ -1,0 +1,83 @@
+"""Rendering: pages with the same frame, errors, and the way to the sign-in."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect
+from django.template import loader
+
+from hanboot.library.accounts.users import User
+from hanboot.library.library import Library
+from hanboot.library.permissions import Action
+
+
+def library() -> Library:
+    """The library that this process serves."""
+    served: Library = settings.HANBOOT_LIBRARY
+    return served
+
+
+def user_of(request: HttpRequest) -> User:
+    """Who asks, in a view that is not public."""
+    user: User | None = request.user  # type: ignore[attr-defined]
+    assert user is not None
+    return user
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """What every template sees: the user, and what the navigation offers."""
+    user: User | None = getattr(request, "user", None)
+    offers = {
+        action.name.lower(): bool(user and (user.may(action) or user.may(action, own=True)))
+        for action in Action
+    }
+    return {"user": user, "may": offers, "notice": _notice(request)}
+
+
+def _notice(request: HttpRequest) -> str:
+    session = getattr(request, "session", None)
+    return str(session.pop("notice", "")) if session is not None and "notice" in session else ""
+
+
+def notify(request: HttpRequest, text: str) -> None:
+    """A line that the next page shows once."""
+    request.session["notice"] = text
+
+
+def render(
+    request: HttpRequest, template: str, values: dict[str, Any] | None = None, status: int = 200
+) -> HttpResponse:
+    text = loader.render_to_string(template, values or {}, request)
+    return HttpResponse(text, status=status)
+
+
+def error(request: HttpRequest, lines: tuple[str, str, str], status: int) -> HttpResponse:
+    """A page that says what, why and what to do."""
+    what, why, what_to_do = lines
+    return render(
+        request, "error.html", {"what": what, "why": why, "what_to_do": what_to_do}, status
+    )
+
+
+def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
+    query = urlencode({"next": request.get_full_path()}) if request.method == "GET" else ""
+    response = redirect("sign_in")
+    if query:
+        response = HttpResponseRedirect(f"{response.url}?{query}")
+    return response
+
+
+def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
+    return error(
+        request,
+        (
+            "the form was not taken",
+            "it was not sent from this site, or you were signed out meanwhile",
+            "open the page again and send the form from there",
+        ),
+        403,
+    )

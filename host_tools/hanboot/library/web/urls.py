@@ -1,0 +1,41 @@
+"""Django's table of addresses, made from `routes`."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+
+from hanboot.library.web import pages, routes
+from hanboot.library.web.views import (  # noqa: F401
+    account,
+    administration,
+    entries,
+    operation,
+    planning,
+    submissions,
+)
+
+urlpatterns = routes.patterns()
+
+
+def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return pages.error(
+        request,
+        ("there is no such page", "the address leads nowhere", "start again from the front page"),
+        404,
+    )
+
+
+def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
+    return pages.error(
+        request,
+        ("the request cannot be read", "it is malformed, or too large", "go back and try again"),
+        400,
+    )
+
+
+def handler500(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(
+        "internal error: nothing was changed by this request; the log has the details\n",
+        status=500,
+        content_type="text/plain",
+    )
