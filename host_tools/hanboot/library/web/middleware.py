@@ -56,7 +56,9 @@ def security_headers(handle: Handler) -> Handler:
         response = handle(request)
         response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=()")
+        response.headers.setdefault(
+            "Permissions-Policy", "camera=(), geolocation=(), microphone=()"
+        )
         response.headers.setdefault("X-Frame-Options", "DENY")
         if "Cache-Control" not in response.headers:
             response.headers["Cache-Control"] = "no-store"

@@ -226,5 +226,3 @@ def revoke_token(request: HttpRequest, handle: str) -> HttpResponseBase:
     with pages.library().registry.database.writing() as connection:
         tokens.revoke(connection, pages.user_of(request), handle)
     return redirect("account")
-
-
