@@ -1,0 +1,189 @@
+"""Reading: search, an entry, a model, downloads."""
+
+from __future__ import annotations
+
+from django import forms
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
+
+from hanboot.errors import HanbootError, WrongUsage
+from hanboot.library.catalogue import downloads, entries
+from hanboot.library.catalogue.entries import NOTES, Search
+from hanboot.library.permissions import Action
+from hanboot.library.schema import STATES
+from hanboot.library.web import pages
+from hanboot.library.web.routes import SIGNED_IN, route
+from hanboot.registry.entry import DEVICE_TYPES, Model
+from hanboot.registry.fields import BY_NAME
+from hanboot.registry.pathways import diagram, svg
+from hanboot.registry.pathways.graph import Pathways
+
+
+class SearchForm(forms.Form):
+    text = forms.CharField(
+        label="Search",
+        required=False,
+        max_length=128,
+        help_text="Manufacturer, model, version, hash or CPL Entry ID.",
+    )
+    device_type = forms.ChoiceField(
+        label="Device type",
+        required=False,
+        choices=[("", "any"), *((kind, kind) for kind in DEVICE_TYPES)],
+    )
+    state = forms.ChoiceField(
+        label="State",
+        required=False,
+        initial="listed",
+        choices=[*((state, state) for state in STATES), ("", "any")],
+    )
+    changed_since = forms.DateField(
+        label="Changed since", required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+
+@route("", SIGNED_IN)
+def front(request: HttpRequest) -> HttpResponseBase:
+    user = pages.user_of(request)
+    form = SearchForm(request.GET) if request.GET else SearchForm()
+    wanted = Search()
+    if form.is_bound and form.is_valid():
+        values = form.cleaned_data
+        since = values["changed_since"]
+        wanted = Search(
+            text=values["text"],
+            device_type=values["device_type"],
+            state=values["state"] if "state" in request.GET else "listed",
+            changed_since=since.isoformat() if since else "",
+        )
+    number = request.GET.get("page", "1")
+    with pages.library().registry.database.reading() as connection:
+        page = entries.search(
+            connection, user, wanted, int(number) if number.isdecimal() and len(number) < 7 else 1
+        )
+    query = request.GET.copy()
+    query.pop("page", None)
+    return pages.render(
+        request, "front.html", {"form": form, "page": page, "query": query.urlencode()}
+    )
+
+
+@route("entries/<int:number>", SIGNED_IN)
+def entry(request: HttpRequest, number: int) -> HttpResponseBase:
+    library, user = pages.library(), pages.user_of(request)
+    with library.registry.database.reading() as connection:
+        held = entries.readable(connection, user, number)
+        steps = entries.decisions(connection, number)
+    shown = entries.visible(user, held)
+    refusal = downloads.why_not(user, held)
+    return pages.render(
+        request,
+        "entry.html",
+        {
+            "entry": shown,
+            "is_own": held.is_own(user),
+            "rows": [
+                (BY_NAME[name].heading, text) for name, text in shown.fields.items() if name in BY_NAME
+            ],
+            "extra": sorted(shown.extra.items()),
+            "notes": [
+                (heading, shown.notes[name]) for name, heading in NOTES.items() if name in shown.notes
+            ],
+            "decisions": steps,
+            "refusal": refusal,
+            "acknowledged": downloads.is_acknowledged(library, user, held),
+        },
+    )
+
+
+@route("entries/<int:number>/acknowledge", Action.DOWNLOAD, methods=("POST",))
+def acknowledge(request: HttpRequest, number: int) -> HttpResponseBase:
+    revision = request.POST.get("revision", "")
+    if not revision.isdecimal():
+        raise WrongUsage("nothing was acknowledged", "the form names no revision", "go back")
+    downloads.acknowledge(pages.library(), pages.user_of(request), number, int(revision))
+    return redirect("entry", number)
+
+
+@route("entries/<int:number>/image", Action.DOWNLOAD)
+def image(request: HttpRequest, number: int) -> HttpResponseBase:
+    return image_response(
+        downloads.download(
+            pages.library(), pages.user_of(request), number, request.headers.get("Range", "")
+        )
+    )
+
+
+def image_response(found: downloads.Download) -> HttpResponse:
+    """Bytes of an image as RFC 9110 14 has them, never to be shown in the page."""
+    response = HttpResponse(found.octets, content_type="application/octet-stream")
+    assert found.entry.image is not None
+    response.headers["ETag"] = f'"{found.entry.image.hex()}"'
+    response.headers["Accept-Ranges"] = "bytes"
+    response.headers["Content-Disposition"] = f'attachment; filename="{found.file_name}"'
+    if found.is_part:
+        response.status_code = 206
+        last = found.first + len(found.octets) - 1
+        response.headers["Content-Range"] = f"bytes {found.first}-{last}/{found.total}"
+    return response
+
+
+# --- models
+
+
+def model_of(text: str) -> Model:
+    """A model from its twelve hex digits.
+
+    Raises:
+        WrongUsage: they are not.
+    """
+    try:
+        if len(text) != 12:
+            raise ValueError
+        number = int(text, 16)
+    except ValueError:
+        raise WrongUsage(
+            f"{text[:20]} is not a model",
+            "a model is the manufacturer code and the device model: 4 and 8 hex digits",
+            "search for it",
+        ) from None
+    return Model(number >> 32, number & 0xFFFFFFFF)
+
+
+@route("models/<str:digits>", Action.READ)
+def model(request: HttpRequest, digits: str) -> HttpResponseBase:
+    library, user, wanted = pages.library(), pages.user_of(request), model_of(digits)
+    on_cpl = library.registry.entries(wanted)
+    text = f"{wanted.manufacturer_code:04X}{wanted.device_model:08X}"
+    with library.registry.database.reading() as connection:
+        page = entries.search(connection, user, Search(text=text))
+    return pages.render(
+        request,
+        "model.html",
+        {
+            "model": wanted,
+            "digits": text,
+            "entries": page.entries,
+            "on_cpl": on_cpl,
+            "text": diagram.as_text(_drawing(wanted)) if on_cpl else "",
+        },
+    )
+
+
+@route("models/<str:digits>/pathways.svg", Action.READ)
+def pathways_svg(request: HttpRequest, digits: str) -> HttpResponseBase:
+    wanted = model_of(digits)
+    try:
+        text = svg.as_svg(_drawing(wanted))
+    except HanbootError as error:
+        raise WrongUsage(*error.lines) from None
+    response = HttpResponse(text, content_type="image/svg+xml")
+    # the picture has a style element of its own, and is no page
+    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    return response
+
+
+def _drawing(wanted: Model) -> diagram.Drawing:
+    for own, elsewhere in pages.library().registry.by_model(wanted):
+        return diagram.draw(Pathways(own, elsewhere))
+    raise WrongUsage(f"there is no model {wanted} on the CPL", "no entry names it", "search for it")
