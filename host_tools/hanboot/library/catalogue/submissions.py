@@ -471,3 +471,12 @@ def set_status(library: Library, user: User, cpl_entry_id: str, status: str, rea
 
 def _json(texts: dict[str, str]) -> str:
     return json.dumps(texts, sort_keys=True, ensure_ascii=False)
+
+
+def recheck(library: Library, entry: LibraryEntry) -> Checked:
+    """What `check` says of an entry as it is in the library now."""
+    image = None
+    if entry.image is not None:
+        image = ota_file.load(library.images.read(entry.image))
+    values = entries.parse_fields(entry.fields)
+    return _compared(library, _as_entry(entry.fields, values), image)

@@ -83,11 +83,15 @@ def entry(request: HttpRequest, number: int) -> HttpResponseBase:
             "entry": shown,
             "is_own": held.is_own(user),
             "rows": [
-                (BY_NAME[name].heading, text) for name, text in shown.fields.items() if name in BY_NAME
+                (BY_NAME[name].heading, text)
+                for name, text in shown.fields.items()
+                if name in BY_NAME
             ],
             "extra": sorted(shown.extra.items()),
             "notes": [
-                (heading, shown.notes[name]) for name, heading in NOTES.items() if name in shown.notes
+                (heading, shown.notes[name])
+                for name, heading in NOTES.items()
+                if name in shown.notes
             ],
             "decisions": steps,
             "refusal": refusal,

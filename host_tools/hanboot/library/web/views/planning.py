@@ -29,7 +29,10 @@ class PlanForm(forms.Form):
         help_text="Needed where one version is listed with several hashes.",
     )
     to = forms.CharField(
-        label="Target", required=False, max_length=64, help_text="A CPL Entry ID; empty: the newest."
+        label="Target",
+        required=False,
+        max_length=64,
+        help_text="A CPL Entry ID; empty: the newest.",
     )
 
 

@@ -103,9 +103,7 @@ def correct(request: HttpRequest, number: int) -> HttpResponseBase:
     with pages.library().registry.database.reading() as connection:
         original = entries.readable(connection, user, number)
     user.require(Action.CORRECT, own=original.is_own(user))
-    form = SubmissionForm(
-        request.POST or None, request.FILES or None, initial=_initial(original)
-    )
+    form = SubmissionForm(request.POST or None, request.FILES or None, initial=_initial(original))
     return _submission(request, form, original)
 
 
