@@ -125,7 +125,11 @@ def signed_in(handle: Handler) -> Handler:
             if isinstance(route.access, Action) and not (
                 user.may(route.access) or user.may(route.access, own=True)
             ):
-                user.require(route.access)
+                # an error of a middleware passes by `explained`
+                try:
+                    user.require(route.access)
+                except Refused as refused:
+                    return pages.error(request, refused.lines, 403)
             return None
 
     return Middleware()

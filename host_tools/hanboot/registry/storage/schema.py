@@ -44,7 +44,7 @@ class Base(DeclarativeBase):
     )
 
 
-def among(column: str, values: tuple[str, ...]) -> CheckConstraint:
+def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
     listed = ", ".join(f"'{value}'" for value in values)
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
@@ -57,10 +57,10 @@ class EntryRow(Base):
 
     __tablename__ = "entry"
     __table_args__ = (
-        among("device_type", DEVICE_TYPES),
-        among("status", STATUSES),
-        among("join_option", BANDS),
-        among("release_kind", RELEASE_KINDS),
+        _among("device_type", DEVICE_TYPES),
+        _among("status", STATUSES),
+        _among("join_option", BANDS),
+        _among("release_kind", RELEASE_KINDS),
         CheckConstraint("length(image_hash) = 64", name="image_hash"),
         Index("ix_entry_by_model", "manufacturer_code", "device_model", "firmware_version"),
         Index(None, "image_hash"),
@@ -199,7 +199,7 @@ class DeviceRow(Base):
 
     __tablename__ = "device"
     __table_args__ = (
-        among("device_type", DEVICE_TYPES),
+        _among("device_type", DEVICE_TYPES),
         # covers the question which firmware runs how often
         Index(
             "ix_device_by_firmware",
