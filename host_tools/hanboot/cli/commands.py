@@ -31,6 +31,7 @@ COMMANDS = {
     "dcc": "hanboot.cli.dcc:dcc",
     "duis": "hanboot.cli.duis:duis",
     "smki": "hanboot.cli.smki:smki",
+    "library": "hanboot.cli.library:library",
     "completion": "hanboot.cli.completion:completion",
 }
 
@@ -59,6 +60,7 @@ LINES = {
     "dcc": "Play the DCC's data service provider: screen, distribute, forward, answer.",
     "duis": "Build, sign, verify and show DUIS documents of the firmware services.",
     "smki": "Show and check certificates of SMKI's shape, and make some for a lab.",
+    "library": "Serve the Central Firmware Library: images, notes and plans in a browser.",
     "completion": "Print what completes commands in bash, zsh or fish.",
 }
 
@@ -89,7 +91,7 @@ GROUPS = (
     ),
     (
         "The system around them",
-        ("deliver", "hub", "dcc", "duis", "gbcs", "smki"),
+        ("deliver", "hub", "dcc", "library", "duis", "gbcs", "smki"),
         "hanboot gbcs show alert.hex",
     ),
     ("This tool", ("completion",), "hanboot completion bash"),

@@ -13,7 +13,7 @@ from hanboot.errors import WrongUsage
 
 @click.group()
 def library() -> None:
-    """The Central Firmware Library: images with what a supplier must know of them."""
+    """Serve the Central Firmware Library: images, notes and plans in a browser."""
 
 
 @library.command()
@@ -90,11 +90,14 @@ def _open(url: str, images: str, key_file: Path):  # type: ignore[no-untyped-def
     from hanboot.library.accounts.secrets import ServerKey
     from hanboot.library.catalogue.images import ImageStore
     from hanboot.library.library import Library
+    from hanboot.library.schema import prepare
     from hanboot.registry.storage.database import Database
     from hanboot.registry.storage.store import Registry
 
+    database = Database(url, create=True)
+    prepare(database)
     return Library(
-        registry=Registry(Database(url, create=True)),
+        registry=Registry(database),
         key=ServerKey(key_file),
         images=ImageStore(images),
     )

@@ -7,17 +7,40 @@ with the server's key.
 
 from __future__ import annotations
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+import sqlalchemy as sa
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from hanboot.errors import BadFile
 from hanboot.library.permissions import PartyKind
 from hanboot.registry.fields import TEXT_MAX
-from hanboot.registry.storage.schema import Base, Hex, Octets, among
+from hanboot.registry.storage.column_types import Hex, Octets
+from hanboot.registry.storage.database import Database
+
+#: Of the library's own tables, which are made and changed independently of the registry's.
+VERSION = 1
 
 #: States of an entry, in the order of a submission's way; withdrawn and rejected end it.
 STATES = ("submitted", "authorised", "reviewed", "listed", "rejected", "withdrawn")
 
 _TIME = String(32)
+
+
+class Base(DeclarativeBase):
+    """The library's tables."""
+
+
+def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
+    listed = ", ".join(f"'{value}'" for value in values)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)
+
+
+class VersionRow(Base):
+    """At which version the tables are."""
+
+    __tablename__ = "library_version"
+
+    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 # --- who
@@ -27,7 +50,7 @@ class PartyRow(Base):
     """A party of the Smart Energy Code."""
 
     __tablename__ = "library_party"
-    __table_args__ = (among("kind", tuple(PartyKind)),)
+    __table_args__ = (_among("kind", tuple(PartyKind)),)
 
     number: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(TEXT_MAX), unique=True)
@@ -139,8 +162,7 @@ class LibraryEntryRow(Base):
 
     __tablename__ = "library_entry"
     __table_args__ = (
-        among("state", STATES),
-        UniqueConstraint("cpl_entry_id", "replaces"),
+        _among("state", STATES),
         Index("ix_library_entry_by_model", "manufacturer_code", "device_model", "firmware_version"),
     )
 
@@ -221,3 +243,22 @@ class AuditRow(Base):
     subject: Mapped[str] = mapped_column(String(TEXT_MAX), index=True)
     detail: Mapped[str] = mapped_column(Text)
     digest: Mapped[bytes] = mapped_column(Octets(32))
+
+
+def prepare(database: Database) -> None:
+    """Makes the tables where they are missing.
+
+    Raises:
+        BadFile: they are of another version.
+    """
+    with database.writing() as connection:
+        Base.metadata.create_all(connection)
+        found = connection.execute(sa.select(VersionRow.version)).scalars().all()
+        if not found:
+            connection.execute(sa.insert(VersionRow).values(version=VERSION))
+        elif found != [VERSION]:
+            raise BadFile(
+                f"{database.name} holds a library of another version",
+                f"it is at {found[0]}, this hanboot works with {VERSION}",
+                "use the hanboot that made it, or restore the backup from before",
+            )
