@@ -22,12 +22,13 @@ import pytest
 from command_line import assert_error, command, hanboot
 from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp
 
-from hanboot.dcc import http_client, http_listen, http_server, parties
+from hanboot.dcc import http_client, http_server, parties
 from hanboot.dcc.inbox import Inbox
 from hanboot.duis import requests, responses, signature
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import DOCUMENT_MAX_BYTES
 from hanboot.errors import WrongUsage
+from hanboot.http.listen import Listen
 from hanboot.trust.smki import certificate as smki
 
 D, S, T = http_server.PATHS
@@ -287,10 +288,10 @@ def test_only_with_tls_beyond_this_machine(dsp, pki):
         assert_error(hanboot(*arguments, "--listen", address), 2, "no address to listen at")
     assert hanboot(*arguments, "--tls-certificate", pki / "root.pem").code == 2
     for listen in (
-        http_listen.Listen("127.0.0.1", 0),
-        http_listen.Listen("::1", 0),
-        http_listen.Listen("localhost", 0),
-        http_listen.Listen("0.0.0.0", 0, behind_proxy=True),
+        Listen("127.0.0.1", 0),
+        Listen("::1", 0),
+        Listen("localhost", 0),
+        Listen("0.0.0.0", 0, behind_proxy=True),
     ):
         listen.check()
 

@@ -74,19 +74,21 @@ def serve(
 
     Prints the address it listens at, then one line for each thing that happens.
     """
-    from hanboot.dcc import http_listen, http_server, keys, schema
+    from hanboot.dcc import http_server, keys, schema
     from hanboot.dcc.devices import Devices
     from hanboot.dcc.dispatch import Dispatcher
     from hanboot.dcc.hub_link import SocketHub
     from hanboot.dcc.service import Service
+    from hanboot.duis.names import DOCUMENT_MAX_BYTES
     from hanboot.duis.schema import Schema
+    from hanboot.http import listen as http
     from hanboot.registry.storage.database import Database
     from hanboot.registry.storage.store import Registry
 
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate and --tls-key go together")
-    host, port = http_listen.parse_listen(address)
-    listen = http_listen.Listen(host, port, tls_certificate, tls_key, behind_proxy)
+    host, port = http.parse_listen(address)
+    listen = http.Listen(host, port, tls_certificate, tls_key, behind_proxy)
     listen.check()
     held = keys.load(keys_folder)
     documents = Schema(schema_folder) if schema_folder else None
@@ -96,7 +98,7 @@ def serve(
         service = Service(registry, held, documents, spread=window)
         devices = Devices(registry.database, service, held)
         dispatcher = Dispatcher(registry.database, devices, SocketHub)
-        server = http_listen.open_server(listen, http_server.Application(service))
+        server = http.open_server(listen, http_server.Application(service), DOCUMENT_MAX_BYTES)
         scheme = "https" if tls_certificate else "http"
         click.echo(f"{scheme}://{host}:{server.bind_addr[1]}")
         _run(server, dispatcher.run)
@@ -221,9 +223,10 @@ def inbox(
 
     Prints the address to enter with `hanboot dcc party --answers`, then a line for each document.
     """
-    from hanboot.dcc import http_listen
     from hanboot.dcc.inbox import Inbox
+    from hanboot.duis.names import DOCUMENT_MAX_BYTES
     from hanboot.duis.schema import Schema
+    from hanboot.http import listen as http
 
     try:
         folder.mkdir(exist_ok=True)
@@ -231,11 +234,11 @@ def inbox(
         raise BadFile(
             f"cannot make {folder}", (error.strerror or str(error)).lower(), "check the name"
         ) from None
-    host, port = http_listen.parse_listen(address)
+    host, port = http.parse_listen(address)
     documents = Schema(schema_folder) if schema_folder else None
     held = [smki.load(path) for path in certificates]
     application = Inbox(folder, held, documents, click.echo)
-    server = http_listen.open_server(http_listen.Listen(host, port), application)
+    server = http.open_server(http.Listen(host, port), application, DOCUMENT_MAX_BYTES)
     click.echo(f"http://{host}:{server.bind_addr[1]}/")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()

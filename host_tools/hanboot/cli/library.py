@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from hanboot.cli.arguments import FilePath
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
+
+if TYPE_CHECKING:
+    from hanboot.library.library import Library
 
 
 @click.group()
@@ -17,7 +24,9 @@ def library() -> None:
 
 
 @library.command()
-@click.option("--listen", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT")
+@click.option(
+    "--listen", "address", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT"
+)
 @registry_option
 @click.option(
     "--images",
@@ -27,66 +36,56 @@ def library() -> None:
 @click.option(
     "--key-file",
     type=click.Path(path_type=Path),
-    help="The library's key, made if it is not there.  [default: beside the registry]",
+    help="The library's own key, made if it is not there.  [default: beside the registry]",
 )
-@click.option("--certificate", type=click.Path(path_type=Path), help="TLS certificate chain, PEM.")
-@click.option("--key", type=click.Path(path_type=Path), help="TLS private key, PEM.")
-@click.option("--behind-proxy", is_flag=True, help="A reverse proxy in front ends TLS.")
+@click.option("--tls-certificate", type=FilePath(), help="PEM; needed beyond this machine ...")
+@click.option("--tls-key", type=FilePath(), help="... with its private key.")
+@click.option("--behind-proxy", is_flag=True, help="A proxy before it has TLS.")
 @click.option("--name", "names", multiple=True, help="Host name that browsers use; repeatable.")
-@click.option("--demo", is_flag=True, help="Sample data in a new folder, on this machine alone.")
+@click.option("--demo", is_flag=True, help="Sample data in a new folder, for this machine alone.")
 def serve(
-    listen: str,
+    address: str,
     url: str,
     images: str | None,
     key_file: Path | None,
-    certificate: Path | None,
-    key: Path | None,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
     behind_proxy: bool,
     names: tuple[str, ...],
     demo: bool,
 ) -> None:
-    """Serve the library's pages and API.
+    """Serve the library's pages until stopped.
 
-    \b
-    Try it:  hanboot library serve --demo
+    With --demo, users with their passwords, second-factor secrets and tokens are printed as JSON.
     """
+    from hanboot.http import listen as http
     from hanboot.library import demo as sample
     from hanboot.library import server
 
-    host, port = server.parse_listen(listen)
-    where = server.Listen(
-        host=host,
-        port=port,
-        certificate=certificate,
-        key=key,
-        behind_proxy=behind_proxy,
-        names=names,
-    )
-    where.check()
-    if demo and (behind_proxy or not server.is_loopback(host)):
+    if (tls_certificate is None) != (tls_key is None):
+        raise click.UsageError("--tls-certificate requires --tls-key, and the other way round")
+    host, port = http.parse_listen(address)
+    listen = http.Listen(host, port, tls_certificate, tls_key, behind_proxy)
+    listen.check()
+    if demo and (behind_proxy or not http.is_local(host)):
         raise WrongUsage(
-            "the demonstration is not served to other machines",
+            "the sample library is not served to other machines",
             "its passwords and tokens are printed",
             "leave --listen at 127.0.0.1, and --behind-proxy away",
         )
     if demo:
-        folder = sample.folder()
-        url, images, key_file = str(folder / "registry.db"), str(folder / "images"), folder / "key"
+        folder = Path(tempfile.mkdtemp(prefix="hanboot-library-"))
+        url, images, key_file = str(folder / "registry.db"), None, None
     base = Path(url).parent if "://" not in url else Path()
-    settings = (url, images or str(base / "images"), key_file or base / "library.key")
+    opened = _open(url, images or str(base / "images"), key_file or base / "library.key")
     if demo:
-        opened = _open(*settings)
-        users = [{**vars(user)} for user in sample.fill(opened)]
-        opened.registry.database.close()
-        click.echo(json.dumps({"folder": str(folder), "users": users}, indent=2))
-    server.serve(
-        lambda: _open(*settings),
-        where,
-        lambda address: click.echo(f"serving {address}", err=True),
-    )
+        users = [user.as_json() for user in sample.fill(opened)]
+        click.echo(json.dumps({"folder": str(base), "users": users}, indent=2))
+    with contextlib.suppress(KeyboardInterrupt):
+        server.serve(opened, listen, names, lambda text: click.echo(f"serving {text}", err=True))
 
 
-def _open(url: str, images: str, key_file: Path):  # type: ignore[no-untyped-def]
+def _open(url: str, images: str, key_file: Path) -> Library:
     from hanboot.library.accounts.secrets import ServerKey
     from hanboot.library.catalogue.images import ImageStore
     from hanboot.library.library import Library
@@ -96,8 +95,4 @@ def _open(url: str, images: str, key_file: Path):  # type: ignore[no-untyped-def
 
     database = Database(url, create=True)
     prepare(database)
-    return Library(
-        registry=Registry(database),
-        key=ServerKey(key_file),
-        images=ImageStore(images),
-    )
+    return Library(registry=Registry(database), key=ServerKey(key_file), images=ImageStore(images))

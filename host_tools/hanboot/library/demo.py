@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-
-import pyotp
 
 from hanboot.library.accounts import secrets, tokens, users
 from hanboot.library.accounts.tokens import TokenScope
@@ -36,10 +33,8 @@ class DemoUser:
     totp_secret: str
     token: str
 
-    @property
-    def code(self) -> str:
-        """The code of now."""
-        return pyotp.TOTP(self.totp_secret).now()
+    def as_json(self) -> dict[str, str]:
+        return dict(vars(self))
 
 
 def fill(library: Library) -> list[DemoUser]:
@@ -73,10 +68,3 @@ def fill(library: Library) -> list[DemoUser]:
             )
         )
     return made
-
-
-def folder() -> Path:
-    """A new folder for the demonstration's database, key and images."""
-    import tempfile
-
-    return Path(tempfile.mkdtemp(prefix="hanboot-library-"))

@@ -77,7 +77,8 @@ def new_totp_secret() -> str:
 
 def totp_uri(secret: str, email: str, issuer: str) -> str:
     """The otpauth: URI that an authenticator reads."""
-    return pyotp.TOTP(secret, interval=TOTP_PERIOD_S).provisioning_uri(email, issuer_name=issuer)
+    totp = pyotp.TOTP(secret, interval=TOTP_PERIOD_S)
+    return totp.provisioning_uri(name=email, issuer_name=issuer)
 
 
 def totp_step(secret: str, code: str, unix_s: int, last_step: int) -> int | None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import datetime
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Row
+from sqlalchemy.engine import Connection
 
 from hanboot.errors import Refused, WrongUsage
 from hanboot.library import audit, clock
@@ -83,7 +84,7 @@ _USER = sa.select(
 ).join(PartyRow, PartyRow.number == UserRow.party)
 
 
-def _user(row: Row[tuple[object, ...]]) -> User:
+def _user(row: Any) -> User:
     party = Party(number=row.party_number, name=row.party_name, kind=PartyKind(row.party_kind))
     return User(
         number=row.number, email=row.email, name=row.name, party=party, is_active=row.is_active

@@ -1,7 +1,7 @@
 """The object store: files by the SHA-256 of their bytes, on disk or wherever fsspec reaches.
 
 The address of the store comes from the server's configuration and never from a request. A file is
-written under another name first and moved when it is whole, so that a name is a promise about bytes;
+written under another name first and moved when it is whole, so that a name is a promise of bytes;
 `open` checks them again, because a disk is no promise.
 """
 

@@ -9,6 +9,7 @@ that would strand devices, unless the reviewer has seen the findings and says so
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -33,9 +34,9 @@ from hanboot.registry.images import comparison
 from hanboot.registry.images.comparison import Difference
 from hanboot.registry.pathways.check import Finding, check_model
 from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import find_entries, read_entries
 
 #: Texts of notes: a page or two, not a book.
 NOTE_MAX = 20_000
@@ -174,12 +175,12 @@ def _as_entry(texts: dict[str, str], values: dict[str, object]) -> Entry:
 
 
 def _compared(library: Library, entry: Entry, image: Image | None) -> Checked:
+    differences: tuple[Difference, ...] = ()
+    notes: tuple[str, ...] = ()
+    if image is not None:
+        found = _compare_as_if_listed(library, entry, image)
+        differences, notes = found.differences, found.notes
     with library.registry.database.reading() as connection:
-        differences: tuple[Difference, ...] = ()
-        notes: tuple[str, ...] = ()
-        if image is not None:
-            found = comparison.compare(connection, image, entry)
-            differences, notes = found.differences, found.notes
         return Checked(
             entry=entry,
             image=image,
@@ -187,6 +188,27 @@ def _compared(library: Library, entry: Entry, image: Image | None) -> Checked:
             notes=notes,
             findings=tuple(_findings(connection, entry)),
         )
+
+
+class _RollBack(Exception):
+    pass
+
+
+def _compare_as_if_listed(library: Library, entry: Entry, image: Image) -> comparison.Comparison:
+    """Image and entry as they would stand in the registry, in a change that is not kept."""
+    compared: list[comparison.Comparison] = []
+    with (
+        contextlib.suppress(_RollBack),
+        library.registry.changing(Attribution("library", "a check")) as writer,
+    ):
+        before = find_entries(writer.connection, [entry.cpl_entry_id]).get(entry.cpl_entry_id)
+        if before is None:
+            writer.add([entry])
+        else:
+            writer.correct(before, entry)
+        compared.append(comparison.compare(writer.connection, image, entry))
+        raise _RollBack
+    return compared[0]
 
 
 def _findings(connection: Connection, entry: Entry) -> list[Finding]:

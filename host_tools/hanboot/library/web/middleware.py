@@ -99,7 +99,7 @@ def signed_in(handle: Handler) -> Handler:
 
     class Middleware:
         def __call__(self, request: HttpRequest) -> HttpResponseBase:
-            request.user = _user(request)  # type: ignore[attr-defined]
+            request.user = _user(request)  # type: ignore[assignment]
             return handle(request)
 
         def process_view(
@@ -119,7 +119,7 @@ def signed_in(handle: Handler) -> Handler:
                 return response
             if route.access == routes.PUBLIC:
                 return None
-            user: User | None = request.user  # type: ignore[attr-defined]
+            user: User | None = getattr(request, "user", None)
             if user is None:
                 return pages.to_sign_in(request)
             if isinstance(route.access, Action) and not (

@@ -57,7 +57,7 @@ class SessionStore(SessionBase):
     def save(self, must_create: bool = False) -> None:
         if self.session_key is None:
             return self.create()
-        data = self._get_session(no_load=must_create)
+        data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
         now = self._library.clock()
         values = {"data": self.encode(data), "user": data.get(USER), "seen_at": clock.text(now)}
         with self._library.registry.database.writing() as connection:

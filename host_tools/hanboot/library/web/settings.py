@@ -1,7 +1,7 @@
-"""Django as the library uses it: sessions, CSRF, forms, templates; no models, no database of its own.
+"""Django as the library uses it: sessions, CSRF, forms, templates; no models, no database.
 
-SQLAlchemy stays the only data layer, so Django's ORM, admin and auth are not installed. Sessions lie
-in the library's tables, see `sessions`.
+SQLAlchemy stays the only data layer, so Django's ORM, admin and auth are not installed. Sessions
+lie in the library's tables, see `sessions`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where the service listens: this machine alone, or with TLS, or behind a proxy that has it."""
+"""Where a service listens: this machine alone, or with TLS, or behind a proxy that has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
-from hanboot.duis.names import DOCUMENT_MAX_BYTES
 from hanboot.errors import BadFile, WrongUsage
 
 _THREADS = 8
@@ -34,12 +33,18 @@ class Listen:
     key: Path | None = None
     behind_proxy: bool = False
 
+    @property
+    def is_https(self) -> bool:
+        """Whether what clients send is encrypted on its way."""
+        return self.certificate is not None or self.behind_proxy
+
     def check(self) -> None:
-        """
+        """Refuses to be read along.
+
         Raises:
             WrongUsage: others could read along.
         """
-        if self.certificate or self.behind_proxy or _is_local(self.host):
+        if self.is_https or is_local(self.host):
             return
         raise WrongUsage(
             f"the service does not listen at {self.host} without TLS",
@@ -48,7 +53,8 @@ class Listen:
         )
 
 
-def _is_local(host: str) -> bool:
+def is_local(host: str) -> bool:
+    """Whether only this machine reaches an address."""
     if host == "localhost":
         return True
     try:
@@ -71,8 +77,13 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
-def open_server(listen: Listen, application: Any) -> Server:
+def open_server(listen: Listen, application: Any, body_max_bytes: int) -> Server:
     """A server that listens; `serve()` answers until `stop()`.
+
+    Args:
+        listen: where.
+        application: by WSGI (PEP 3333).
+        body_max_bytes: a longer body gets 413 before it is read.
 
     Raises:
         WrongUsage: the address cannot be listened at.
@@ -87,7 +98,7 @@ def open_server(listen: Listen, application: Any) -> Server:
         timeout=_TIMEOUT_S,
         request_queue_size=64,
     )
-    server.max_request_body_size = DOCUMENT_MAX_BYTES
+    server.max_request_body_size = body_max_bytes
     server.max_request_header_size = _HEADER_MAX_BYTES
     if listen.certificate:
         try:

@@ -1,0 +1,1 @@
+"""Serving HTTP: where, how it is protected, within which bounds."""
