@@ -15,7 +15,7 @@ for folder in (
 ):
     sys.path.append(str(ROOT / folder))
 # what tests of several folders share
-for folder in ("support", "bench"):
+for folder in ("support", "bench", "registry"):
     sys.path.append(str(ROOT / "tests" / folder))
 
 # The same examples in every run, on any machine; HYPOTHESIS_PROFILE=explore looks for new ones.

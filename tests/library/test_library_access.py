@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pyotp
 import pytest
-from conftest import Browser, SteppedClock
 from django.test import Client
+from library_browser import Browser, SteppedClock
 
 from hanboot.library import audit
 from hanboot.library.accounts.login import LOCK_AFTER

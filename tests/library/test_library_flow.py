@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
-import re
-
 import pytest
-from conftest import Browser
 from django.core.files.uploadedfile import SimpleUploadedFile
+from library_browser import Browser
 from registries import make_image
 
 from hanboot.errors import BadFile
