@@ -13,8 +13,8 @@ from registries import entry_of, fill, make_image
 from hanboot.http.listen import Listen
 from hanboot.library import demo, server
 from hanboot.library.accounts.secrets import ServerKey
-from hanboot.library.catalogue.images import ImageStore
 from hanboot.library.demo import DemoUser
+from hanboot.library.images import ImageStore
 from hanboot.library.library import Library
 from hanboot.library.schema import prepare
 from hanboot.registry.storage.database import Database

@@ -93,6 +93,7 @@ def _near(error: click.UsageError) -> list[str]:
 _EXTRAS = {
     **dict.fromkeys(("alembic", "networkx", "openpyxl", "sqlalchemy"), "registry"),
     **dict.fromkeys(("cheroot", "lxml"), "chain"),
+    **dict.fromkeys(("argon2", "django", "fsspec", "pyotp", "segno"), "library"),
     "rp2040py": "emulator",
 }
 

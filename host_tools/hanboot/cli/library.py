@@ -87,7 +87,7 @@ def serve(
 
 def _open(url: str, images: str, key_file: Path) -> Library:
     from hanboot.library.accounts.secrets import ServerKey
-    from hanboot.library.catalogue.images import ImageStore
+    from hanboot.library.images import ImageStore
     from hanboot.library.library import Library
     from hanboot.library.schema import prepare
     from hanboot.registry.storage.database import Database

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from hanboot.library.accounts.secrets import ServerKey
-from hanboot.library.catalogue.images import ImageStore
 from hanboot.library.clock import Clock, utc_now
+from hanboot.library.images import ImageStore
 from hanboot.registry.storage.store import Registry
 
 

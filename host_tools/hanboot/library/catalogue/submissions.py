@@ -24,7 +24,7 @@ from hanboot.library import audit, clock
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import entries
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
-from hanboot.library.catalogue.images import IMAGE_MAX_BYTES
+from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
 from hanboot.library.schema import DecisionRow, LibraryEntryRow, StoredImageRow

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hanboot.library.catalogue.images import IMAGE_MAX_BYTES
+from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
 
 _HERE = Path(__file__).parent

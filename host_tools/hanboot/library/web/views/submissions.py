@@ -11,8 +11,8 @@ from django.shortcuts import redirect
 from hanboot.errors import WrongUsage
 from hanboot.library.catalogue import entries, submissions
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
-from hanboot.library.catalogue.images import IMAGE_MAX_BYTES
 from hanboot.library.catalogue.submissions import Draft, Faulty
+from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.permissions import Action
 from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
