@@ -6,11 +6,12 @@ import random
 import struct
 import unittest
 
+from nor_faults import Fault, FaultyFlash, PowerCut
+
 from flash_view import View
 from hanbootloader.reasons import Refused
 from hanbootloader.store.flash import PAGE_BYTES, Region
 from nor import SECTOR_BYTES, NorFlash
-from nor_faults import Fault, FaultyFlash, PowerCut
 
 SECTORS = 3
 FIRST = 20  # sector of the partition "part"

@@ -4,7 +4,6 @@
 import hashlib
 import unittest
 
-from nor import PAGE_BYTES, SECTOR_BYTES
 from nor_faults import (
     ERASE_KINDS,
     PROGRAM_KINDS,
@@ -15,6 +14,8 @@ from nor_faults import (
     parse_faults,
     torn,
 )
+
+from nor import PAGE_BYTES, SECTOR_BYTES
 
 _DRAWS = 20
 _WEAK = ("weak-old", "weak", "weak-new")

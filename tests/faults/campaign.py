@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterator
 import cases
 import scenarios
 import transient_reads
+from nor_faults import Fault
 from rules import Violation
 from tally import Tally
-
-from nor_faults import Fault
 
 #: How often each single fault is drawn anew. What looks as if nothing had happened, and is seen
 #: later, is the rarest.

@@ -17,10 +17,9 @@ import long_run
 import scenarios
 import signatures
 import small_releases
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
 from rules import Violation
 from simulation import RESTARTS_MORE
-
-from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
 
 _SIZES = ("tiny-", "pair-")
 

@@ -15,12 +15,12 @@ import flows
 import images
 import signatures
 from faultboard import MAPS, FaultBoard
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, PowerCut, parse_faults
 
 from hanbootloader import start
 from hanbootloader.reasons import TRIAL_NOT_STARTED
 from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
-from nor_faults import ERASE_KINDS, PROGRAM_KINDS, PowerCut, parse_faults
 
 _MAP = dict(MAPS["tiny-"])
 _MAP["data"] = (_MAP["data"][0], 8)

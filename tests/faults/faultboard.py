@@ -1,12 +1,12 @@
 # A board whose flash fails where it is told to, and its state as a value that can be compared.
 
 import ramboard
+from nor_faults import FaultyFlash
 
 from hanbootloader import policy
 from hanbootloader.device import Device
 from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
-from nor_faults import FaultyFlash
 
 # the HAN side's: nothing is written there without a HAN
 _HAN = (("keys", 1), ("transfer", 1), ("han", 1))

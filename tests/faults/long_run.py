@@ -8,11 +8,11 @@ from binascii import hexlify
 import cyclic_releases
 import scenarios
 from faultboard import MAPS, FaultBoard, settled_device
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Dice, Fault
 from rules import Violation
 from simulation import RESTARTS_MORE, World
 
 from hanbootloader.store import ledger
-from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Dice, Fault
 
 PLACE = "soak"
 UPGRADES = 40

@@ -27,13 +27,13 @@ from pathlib import Path
 import rp2040_product
 import signatures
 from faultboard import FaultBoard, Snapshot, settled_device
+from nor_faults import Dice, Fault, parse_faults, torn
 from rp2040_bench import Bench, PowerLostError
 from rp2040_product import Product
 
 from hanboot.device.records import ROLE_NAMES
 from hanbootloader import boot
 from hanbootloader.store import ledger
-from nor_faults import Dice, Fault, parse_faults, torn
 
 PLACE = "rp2040"
 

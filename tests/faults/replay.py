@@ -12,7 +12,6 @@ import long_run
 import on_rp2040
 import scenarios
 import transient_reads
-
 from nor_faults import Fault, parse_faults
 
 #: Places whose cases are not played by a World on CPython.

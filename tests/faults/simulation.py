@@ -8,6 +8,7 @@ import cells
 import flows
 from faultboard import Snapshot
 from invariants import TRIAL_STARTS, Invariants
+from nor_faults import PowerCut
 from rules import must
 
 from hanbootloader import boot
@@ -25,7 +26,6 @@ from hanbootloader.reasons import (
     Refused,
 )
 from hanbootloader.store import ledger
-from nor_faults import PowerCut
 
 # fmt: off
 RESTARTS_MORE = 4  # restarts that a fault may cost, beyond those that happen without one

@@ -19,13 +19,13 @@ import operations
 import pytest
 import replay
 import soak
+from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Fault
 from tally import Tally
 
 from hanbootloader import boot
 from hanbootloader.store import ledger
 from hanbootloader.store.flash import Region
 from hanbootloader.store.journal import Journal
-from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Fault
 
 JOBS = os.cpu_count() or 1
 PAGE = (interpreters.ROOT / "docs" / "design" / "faults.md").read_text()

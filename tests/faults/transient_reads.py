@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 import cases
 import scenarios
 from faultboard import MAPS, FaultBoard, Snapshot, settled_device
+from nor_faults import Fault, PowerCut, parse_faults
 from rules import Violation, must
 
 from hanbootloader import boot
 from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
-from nor_faults import Fault, PowerCut, parse_faults
 
 #: Starts of which every bit is read wrong: of what runs, and of a pending image.
 EVERY_BIT = (("upgrade", 0), ("upgrade", 1))
