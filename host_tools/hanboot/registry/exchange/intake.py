@@ -25,7 +25,8 @@ from hanboot.registry.exchange.table import Row
 from hanboot.registry.progress import Progress
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY, IMPORTED
-from hanboot.registry.storage.store import Registry, Writer
+from hanboot.registry.storage.store import Registry
+from hanboot.registry.storage.writer import Writer
 
 _ROWS_AT_ONCE = 500
 

@@ -23,7 +23,7 @@ from hanboot.registry.fields import (
     parse_short_code,
     parse_version,
 )
-from hanboot.registry.storage.store import changed_fields
+from hanboot.registry.storage.writer import changed_fields
 
 _REQUIRED = tuple(column for column in FIELDS if column.required)
 _DATES = ("listed_on", "status_since", "expires_on", "renewal_on")

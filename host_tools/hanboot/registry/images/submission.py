@@ -22,7 +22,8 @@ from hanboot.registry.images.comparison import Comparison, compare, refuse_diffe
 from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import Registry, Writer
+from hanboot.registry.storage.store import Registry
+from hanboot.registry.storage.writer import Writer
 from hanbootloader.image.manifest import Manifest
 
 # --- submit and check

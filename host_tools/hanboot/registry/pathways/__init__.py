@@ -2,8 +2,9 @@
 
 graph          entries of a model and the steps between them
 state          what a device is and runs, as planning takes it
+start          what a plan starts from: an ID, a version or a hash
 plan, walk     the shortest safe path; its images
-check          what is wrong with a registry
+check, screen  what is wrong with a registry; which models to look at
 resolution     the predecessors of a release, from their CPL Entry IDs
 remedy         the way to what a device refused, if there is one
 diagram, svg   pathways drawn

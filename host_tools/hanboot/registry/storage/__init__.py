@@ -1,8 +1,10 @@
 """Where a registry is kept.
 
-database     a database by its URL: opened, brought to this version's schema, its errors explained
-schema       the tables
-migrations   alembic's steps from one schema to the next
-store        the entries in it: read, added, corrected
-history      every change, with time, author and reason
+database, database_errors   a database by its URL: opened, its errors explained
+schema, column_types        the tables
+migrations                  alembic's steps from one schema to the next
+entries, ssc, settings      rows read and written: entries, what is for the SSC, switches
+store, writer               the registry: asked, and changed
+history, audit              every change; the history replayed against the entries
+never_in_field              statements that no device ran an entry's firmware
 """

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 from hanboot.registry.storage.entries import find_entries
 from hanboot.registry.storage.history import Attribution, now
 from hanboot.registry.storage.schema import ENTRY, NEVER_IN_FIELD
-from hanboot.registry.storage.store import Writer
+from hanboot.registry.storage.writer import Writer
 
 _SUBJECT = "never-in-field"
 
