@@ -1,4 +1,4 @@
-"""The campaign: every single fault, every pair on the smallest device, triples by lot.
+"""The campaign: every single fault, every pair on the smallest device, sampled triples.
 
 Work is cut into units that a pool of processes takes; what comes back is added up in a `Tally`.
 """

@@ -32,9 +32,9 @@ def main(arguments: list[str]) -> int:
         "--part", action="append", choices=campaign_parts.ALL, help="only this part"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
-    parser.add_argument("--seed", type=int, default=1, help="of what is drawn by lot (%(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="of what is sampled (%(default)s)")
     parser.add_argument(
-        "--share", type=float, default=1.0, help="of the whole, by lot: a quick look (%(default)s)"
+        "--share", type=float, default=1.0, help="of the whole, sampled: a quick look (%(default)s)"
     )
     parser.add_argument(
         "--json", type=Path, help=f"report ({REPORT.relative_to(ROOT)} of a whole campaign)"

@@ -27,7 +27,7 @@ _HERE = Path(__file__).parent
 
 @dataclass
 class Options:
-    """jobs: processes at a time. seed: of all that is drawn by lot. share: of the whole."""
+    """jobs: processes at a time. seed: of all that is sampled. share: of the whole."""
 
     jobs: int
     seed: int = 1
@@ -37,7 +37,7 @@ class Options:
         return max(1, round(count * self.share))
 
     def part_of(self, units: list[campaign.Unit]) -> list[campaign.Unit]:
-        """All of them, or a share by lot."""
+        """All of them, or a sampled share."""
         return random.Random(self.seed).sample(units, self.of(len(units)))
 
 
@@ -52,7 +52,7 @@ class Part:
     cpu_seconds: float = 0.0
 
 
-# How much is drawn by lot in a whole campaign
+# How much is sampled in a whole campaign
 _TRIPLES = 10_000
 _COMPARED = 1_500
 _LIVES = 150
@@ -95,12 +95,12 @@ def transient(options: Options) -> Part:
 
 
 def triple(options: Options) -> Part:
-    """Three faults each, drawn by lot."""
+    """Three faults each, sampled."""
     return _units("triple", campaign.triple_units(options.of(_TRIPLES), options.seed), options)
 
 
 def micropython(options: Options) -> Part:
-    """Cases drawn by lot: on MicroPython they end as on CPython, down to the last cell."""
+    """Sampled cases: on MicroPython they end as on CPython, down to the last cell."""
     progress = Progress("MicroPython")
     cases.prepare()
     dice = random.Random(options.seed)

@@ -1,4 +1,4 @@
-# The life of one device, drawn by lot: upgrades without end, and whatever gets in their way. Called
+# The life of one device, sampled: upgrades without end, and whatever gets in their way. Called
 # by its seed and its number, soak@1.17, which is all that it takes to live it again, on CPython or
 # MicroPython.
 
