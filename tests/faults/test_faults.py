@@ -167,7 +167,7 @@ def test_kept_case(case: str, about: str) -> None:
 
 
 def test_the_page_names_every_kind() -> None:
-    assert set(re.findall(r"^\| `([a-z-]+)` \|", PAGE, re.M)) == {*PROGRAM_KINDS, *ERASE_KINDS}
+    assert set(re.findall(r"^\| `([a-z0-9-]+)` \|", PAGE, re.M)) == {*PROGRAM_KINDS, *ERASE_KINDS}
 
 
 # --- operation counts
