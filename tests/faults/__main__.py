@@ -1,6 +1,6 @@
 """`python tests/faults` runs the campaign; `python tests/faults CASE...` those cases alone.
 
-`python tests/faults soak|mutants|fuzz|operations ...` does one part of it.
+`python tests/faults soak|mutants|host-mutants|fuzz|operations ...` does one part of it.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ def main(arguments: list[str]) -> int:
         import mutants
 
         return mutants.main(arguments[1:])
+    if what == "host-mutants":
+        import host_mutants
+
+        return host_mutants.main(arguments[1:])
     if what == "soak":
         import soak
 

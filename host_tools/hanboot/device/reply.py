@@ -128,4 +128,4 @@ def _unusable(why: str) -> LinkError:
 
 def _shown(value: object) -> str:
     text = value.hex() if isinstance(value, bytes) else repr(value)
-    return text if len(text) <= _SHOWN_MOST else f"{text[: _SHOWN_MOST - 1]}…"
+    return text if len(text) <= _SHOWN_MOST else f"{text[: _SHOWN_MOST - 3]}..."
