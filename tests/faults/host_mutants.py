@@ -33,7 +33,7 @@ FILES = (
 TESTS = ("tests/host/test_link.py", "tests/host/test_replies.py")
 
 #: CPU seconds for a run of the tests, which takes one or two.
-_CPU_S = 30
+_CPU_S = 8
 
 #: Mutants that no test of a fake can tell from the original, with the reason; by file, function,
 #: check and kind.
