@@ -22,7 +22,7 @@ sys.path[:] = ["/device", ".frozen"]
 
 if kind == "esp32":
     # as boards/stock/main.py
-    gc.threshold(4096)
+    gc.threshold(16384)
 
 from begin import begin  # noqa: E402
 

@@ -5,7 +5,7 @@ import sys
 
 # Modules are read into the heap here. Collected often, it stays in one piece: what is left at the
 # end is as good as its size.
-gc.threshold(4096)
+gc.threshold(16384)
 
 _path = sys.path[:]
 sys.path[:] = [".frozen", "/hanboot"]
