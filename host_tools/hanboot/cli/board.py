@@ -126,7 +126,7 @@ def network_command(port: str, as_json: bool) -> None:
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
 @click.option(
-    "--broker-key",
+    "--broker-public-key",
     type=click.Path(path_type=Path),
     help="Key agreement certificate of the Access Control Broker, for the MACs of GBCS messages.",
 )
@@ -153,7 +153,7 @@ def network_command(port: str, as_json: bool) -> None:
 def provision_command(
     manufacturer_public_key: Path,
     supplier_public_key: Path | None,
-    broker_key: Path | None,
+    broker_public_key: Path | None,
     make_device_keys: bool,
     device_keys: tuple[Path, Path] | None,
     requests: Path | None,
@@ -171,9 +171,9 @@ def provision_command(
     wanted = [anchor_key(cell.MANUFACTURER, manufacturer_public_key)]
     if supplier_public_key:
         wanted.append(anchor_key(cell.SUPPLIER, supplier_public_key))
-    if broker_key:
+    if broker_public_key:
         usage = cell.KEY_AGREEMENT
-        wanted.append(anchor_key(cell.ACCESS_CONTROL_BROKER, broker_key, usage))
+        wanted.append(anchor_key(cell.ACCESS_CONTROL_BROKER, broker_public_key, usage))
     if make_device_keys and device_keys:
         raise click.UsageError("--make-device-keys and --device-keys exclude each other")
     given = [

@@ -16,7 +16,7 @@ import click
 
 from hanboot.cli.arguments import EuiType, layout_option
 from hanboot.cli.gating import Gate, gate_options
-from hanboot.cli.output import Out, json_option
+from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.settings import any_registry_option, passphrase_asker, passphrase_option
 from hanboot.image.ota_file import Layout
 
@@ -334,6 +334,8 @@ def status(socket: Path | None, as_json: bool) -> None:
             line += f" {version_text(device['offered_version'])}"
         if device["phase"] == "downloading" and device["total"]:
             line += f"  {100 * device['position'] // device['total']} %"
+        if device["aborts"]:
+            line += f"  given up by the device, {counted(device['aborts'], 'time')}"
         if device["reason"]:
             line += f"  {device['reason']['name']}"
         if device["accepts_version"] is not None:
