@@ -3,6 +3,7 @@ it, plays the demo; and what is missing is named in a line."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
@@ -27,16 +28,7 @@ class Installed:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "some where"
-        self.folder.mkdir()
-        made = folder / "made"
-        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-        self._done(sys.executable, "-c", _BUILD, made, cwd=ROOT)
-        [sdist] = made.glob("*.tar.gz")
-        self._done(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", made, sdist)
-        [wheel] = made.glob("*.whl")
-        venv.create(self.folder / "venv")
         bare = self.folder / "venv" / "bin"
-        self._done(*pip, "--python", bare / "python", "install", wheel)
         self._command = bare / "hanboot"
         self.environment = {
             "PATH": "/usr/bin:/bin",
@@ -44,6 +36,17 @@ class Installed:
             "XDG_CACHE_HOME": str(self.folder / "cache"),
         }
         self.micropython = installation.micropython()
+        if not self._command.exists():
+            self._install(folder / "made", bare)
+
+    def _install(self, made: Path, bare: Path) -> None:
+        pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+        self._done(sys.executable, "-c", _BUILD, made, cwd=ROOT)
+        [sdist] = made.glob("*.tar.gz")
+        self._done(*pip, "wheel", "--no-deps", "--no-build-isolation", "-w", made, sdist)
+        [wheel] = made.glob("*.whl")
+        venv.create(self.folder / "venv")
+        self._done(*pip, "--python", bare / "python", "install", wheel)
 
     def _done(self, *command: object, cwd: Path | None = None) -> None:
         arguments = [str(argument) for argument in command]
@@ -87,7 +90,15 @@ class Installed:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    return Installed(tmp_path_factory.mktemp("wheel"))
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+    folder = folder / "wheel"
+    folder.mkdir(exist_ok=True)
+    # one installation for all workers
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return Installed(folder)
 
 
 def test_it_upgrades_a_virtual_board(installed: Installed) -> None:
