@@ -154,3 +154,15 @@ def test_python_finds_no_other_name(installed: Installed) -> None:
     assert not (packages / "bootloader").exists()
     assert not (packages / "tests").exists()
     assert not os.path.lexists(packages / "boards")
+
+
+def test_every_file_is_there(installed: Installed) -> None:
+    source = ROOT / "host_tools" / "hanboot"
+    [packages] = installed.folder.glob("venv/lib/*/site-packages")
+    # rglob does not follow the links of data/
+    files = [
+        path for path in source.rglob("*") if path.is_file() and "__pycache__" not in str(path)
+    ]
+    assert len(files) > 100
+    missing = [p for p in files if not (packages / p.relative_to(source.parent)).exists()]
+    assert not missing
