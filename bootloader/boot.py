@@ -11,6 +11,7 @@ from hanbootloader import policy, verify
 from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.reasons import (
+    FLASH_FAULT,
     SLOT_DAMAGED,
     TRIAL_HUNG,
     TRIAL_NOT_STARTED,
@@ -110,6 +111,11 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
         return None
     # a start that cannot be counted might be repeated for ever
     if not _kept(store.count_attempt, index):
+        slot = store.slots[index]
+        verdict = make_verdict(
+            FLASH_FAULT, -1, slot.file_version, slot.image_hash, device.running(), None
+        )
+        store.transient_event = (ledger.EVENT_NOT_STARTED, verdict)
         return None
     return index, manifest
 
@@ -121,7 +127,7 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
         return None
     try:
         manifest = _verified(device, index)
-        _kept(store.mark_damaged, index, False)
+        _kept(store.repair, index)
         return index, manifest
     except Refused as refused:
         # an image is not damaged because the verifier is
@@ -142,8 +148,7 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
         except Refused:
             if device.doubts.needs_restart:
                 return None
-    _kept(store.record, verdict)
-    _kept(store.mark_damaged, index, True)
+    _kept(store.damage, index, verdict)
     device.doubts.weigh(SLOT + index, False)
     return None
 

@@ -183,7 +183,13 @@ class Installer:
             image_hash,
         )
         verdict = make_verdict(
-            ACCEPTED, -1, manifest.file_version, image_hash, self._device.running(), manifest
+            ACCEPTED,
+            -1,
+            manifest.file_version,
+            image_hash,
+            self._device.running(),
+            manifest,
+            admission.header,
         )
         self._device.ledger.stage(self._slot.index, slot, verdict)
         wanted = self._activate_hash
@@ -234,7 +240,7 @@ class Installer:
                 device.running(),
                 manifest,
             )
-            device.ledger.record(verdict)
+            device.ledger.transient_event = (ledger.EVENT_NOT_ACTIVATED, verdict)
             raise
         if slot.state == ledger.STAGED:
             device.ledger.activate(index)
@@ -257,19 +263,26 @@ class Installer:
 
     # Keeps the verdict, forgets the image, and raises the refusal again for the link to report.
     def _refuse(self, refused: Refused) -> None:
-        version, image_hash, manifest = 0, None, None
+        version, image_hash, manifest, header = 0, None, None, None
         admission = self._admission
         if admission is not None:
-            version = admission.header.file_version if admission.header else 0
+            header = admission.header
+            version = header.file_version if header else 0
             image_hash, manifest = admission.image_hash, admission.manifest
         # first of all: whatever happens to the verdict, nothing goes on
         admission = None
         self._reset()
         verdict = make_verdict(
-            refused.reason, refused.offset, version, image_hash, self._device.running(), manifest
+            refused.reason,
+            refused.offset,
+            version,
+            image_hash,
+            self._device.running(),
+            manifest,
+            header,
         )
         if refused.reason in policy.TRANSIENT:
-            self._device.ledger.passing = verdict
+            self._device.ledger.transient = verdict
         else:
             self._device.ledger.record(verdict)
         raise refused

@@ -1,11 +1,12 @@
 # The verdict on an offered image, with the remedy: what would be accepted in place of what runs.
 
 from hanbootloader.image.manifest import Manifest
+from hanbootloader.image.ota import Header
 from hanbootloader.policy import PATHWAY, RunningFirmware
 from hanbootloader.store import ledger
 
 
-# offered_hash, running, manifest: None where not known, or where nothing runs.
+# offered_hash, running, manifest, header: None where not known, or where nothing runs.
 def make_verdict(
     reason: int,
     offset: int,
@@ -13,6 +14,7 @@ def make_verdict(
     offered_hash: "bytes | None",
     running: "RunningFirmware | None",
     manifest: "Manifest | None",
+    header: "Header | None" = None,
 ) -> ledger.Verdict:
     accepts: "list[tuple[int, bytes | None]]" = []
     minimum = total = 0
@@ -34,4 +36,5 @@ def make_verdict(
         minimum,
         tuple(accepts),
         total,
+        (header.manufacturer_code, header.image_type) + header.hardware if header else None,
     )

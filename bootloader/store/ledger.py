@@ -35,13 +35,18 @@ DAMAGED    = const(7)  # confirmed, but it verifies no longer
 EVENT_CONFIRMED = const(1)
 EVENT_REVERTED  = const(2)
 EVENT_FELL_BACK = const(3)  # a damaged slot: back to the previous image
+# and what is no part of it
+EVENT_DAMAGED       = const(4)  # a damaged slot, and nothing before it
+EVENT_NOT_ACTIVATED = const(5)  # asked for, and refused
+EVENT_NOT_STARTED   = const(6)  # activated, and its start cannot be counted
 
 # journal keys
 _STATE      = const(1)
-_VERDICT    = const(2)  # the last refusal or acceptance of an offered image
-_LAST_EVENT = const(3)  # reserved: the last event that was no offer
+_VERDICT    = const(2)  # what _OFFER was before it named models
+_LAST_EVENT = const(3)  # what has happened to an image since; empty where nothing has
 _LIVES      = const(4)  # starts in a row of the confirmed application that did not last
 _SEQUENCES  = const(5)  # highest sequence of each trust anchor
+_OFFER      = const(6)  # the last refusal or acceptance of an offered image
 
 ACCEPTS_KEPT = const(8)  # predecessors that a stored verdict names
 # fmt: on
@@ -51,10 +56,13 @@ _SLOT_BYTES = const(46)
 _TAIL = "<BBIB"  # trial attempts, how the last one ended, security counter, anchors locked
 _EVENT = "<IBBBI32sI32s32s"  # index, event, reason, from known, from, to, hash of the one before
 _VERDICT_HEAD = "<BiIB32sBI32sIB"
+_MODEL = "<BHHHH"  # known, manufacturer code, image type, hardware versions
+_MODEL_BYTES = const(9)
 _ACCEPT = "<IB32s"
 _ACCEPT_BYTES = const(37)
 _OFFSET_MAX = const(0x7FFFFFFF)
 _NO_HASH = bytes(32)
+_NO_MODEL = (0, 0, 0, 0)
 
 
 class Slot:
@@ -95,7 +103,8 @@ def _unpack_slot(octets: "bytes | memoryview") -> Slot:
 class Verdict:
     # The last word on an offered image, with the remedy. offered_hash and running_hash: None where
     # not known, or nothing runs. accepts: (file_version, hash or None), the first ACCEPTS_KEPT of
-    # accepts_total; what would be accepted in place of what runs.
+    # accepts_total; what would be accepted in place of what runs. offered_model: manufacturer code,
+    # image type, lowest and highest hardware version of the OTA Header; None where it was not read.
     def __init__(
         self,
         reason: int,
@@ -107,6 +116,7 @@ class Verdict:
         minimum_base_version: int = 0,
         accepts: "tuple[tuple[int, bytes | None], ...]" = (),
         accepts_total: int = 0,
+        offered_model: "tuple[int, int, int, int] | None" = None,
     ) -> None:
         self.reason = reason
         self.offset = offset
@@ -117,6 +127,7 @@ class Verdict:
         self.minimum_base_version = minimum_base_version
         self.accepts = accepts
         self.accepts_total = accepts_total
+        self.offered_model = offered_model
 
     def pack(self) -> bytes:
         head = struct.pack(
@@ -133,18 +144,30 @@ class Verdict:
             self.minimum_base_version,
             min(self.accepts_total, 255),
         )
-        return head + b"".join(
-            [
-                struct.pack(_ACCEPT, version, digest is not None, digest or _NO_HASH)
-                for version, digest in self.accepts[:ACCEPTS_KEPT]
-            ]
+        model = struct.pack(
+            _MODEL, self.offered_model is not None, *(self.offered_model or _NO_MODEL)
+        )
+        return (
+            head
+            + model
+            + b"".join(
+                [
+                    struct.pack(_ACCEPT, version, digest is not None, digest or _NO_HASH)
+                    for version, digest in self.accepts[:ACCEPTS_KEPT]
+                ]
+            )
         )
 
 
-def _unpack_verdict(octets: "bytes | memoryview") -> Verdict:
+# has_model: False for a record of the format before
+def _unpack_verdict(octets: "bytes | memoryview", has_model: bool = True) -> Verdict:
     fields = struct.unpack_from(_VERDICT_HEAD, octets, 0)
+    start, model = struct.calcsize(_VERDICT_HEAD), None
+    if has_model:
+        model = struct.unpack_from(_MODEL, octets, start)
+        start += _MODEL_BYTES
     accepts = []
-    for at in range(struct.calcsize(_VERDICT_HEAD), len(octets), _ACCEPT_BYTES):
+    for at in range(start, len(octets), _ACCEPT_BYTES):
         version, known, digest = struct.unpack_from(_ACCEPT, octets, at)
         accepts.append((version, digest if known else None))
     return Verdict(
@@ -157,7 +180,12 @@ def _unpack_verdict(octets: "bytes | memoryview") -> Verdict:
         fields[8],
         tuple(accepts),
         fields[9],
+        model[1:] if model and model[0] else None,
     )
+
+
+def _event_entry(event: int, verdict: Verdict) -> "tuple[int, bytes]":
+    return (_LAST_EVENT, bytes((event,)) + verdict.pack())
 
 
 class Event:
@@ -175,9 +203,10 @@ class Ledger:
     def __init__(self, journal: Journal, backup: "Backup | None" = None) -> None:
         self._journal = journal
         self._backup = backup
-        # a verdict on the device rather than on an image: told until the next one or the next
-        # change, and not kept
-        self.passing: "Verdict | None" = None
+        # A verdict on the device rather than on an image, and an event that changed nothing:
+        # reported until the next one or the next change, and not kept.
+        self.transient: "Verdict | None" = None
+        self.transient_event: "tuple[int, Verdict] | None" = None
         self._load()
 
     def _load(self) -> None:
@@ -240,11 +269,28 @@ class Ledger:
         staged = self.find(STAGED)
         return staged if staged >= 0 else self.find(PENDING)
 
-    def verdict(self) -> "Verdict | None":
-        if self.passing is not None:
-            return self.passing
+    # The last verdict on an offered image. No command but an upload changes it, and no trial.
+    def offer(self) -> "Verdict | None":
+        if self.transient is not None:
+            return self.transient
+        octets = self._journal.latest(_OFFER)
+        if octets:
+            return _unpack_verdict(octets)
         octets = self._journal.latest(_VERDICT)
-        return None if octets is None else _unpack_verdict(octets)
+        return _unpack_verdict(octets, False) if octets else None
+
+    # What has happened to an image since that verdict: (event, verdict), None if nothing has.
+    def last_event(self) -> "tuple[int, Verdict] | None":
+        return self.transient_event or self._kept_event()
+
+    def _kept_event(self) -> "tuple[int, Verdict] | None":
+        octets = self._journal.latest(_LAST_EVENT)
+        return (octets[0], _unpack_verdict(octets[1:])) if octets else None
+
+    # The last word on an image, for people: no stray command has it.
+    def verdict(self) -> "Verdict | None":
+        kept = self._kept_event()
+        return kept[1] if kept and self.transient is None else self.offer()
 
     # The events that are kept, oldest first.
     def history(self) -> "list[Event]":
@@ -274,7 +320,7 @@ class Ledger:
     def stage(self, index: int, slot: Slot, verdict: Verdict) -> None:
         slot.state = STAGED
         self.slots[index] = slot
-        self._save([(_VERDICT, verdict.pack())])
+        self._save(self._offer_entries(verdict.pack()))
 
     def activate(self, index: int) -> None:
         self.slots[index].state = PENDING
@@ -328,7 +374,7 @@ class Ledger:
         event = self._event(EVENT_REVERTED, verdict.reason, failed, self.slots[1 - index])
         failed.state = REVERTED
         self.attempts = 0
-        self._save([event, (_VERDICT, verdict.pack())])
+        self._save([event, _event_entry(EVENT_REVERTED, verdict)])
 
     # The confirmed image no longer verifies; the one before it takes its place.
     def fall_back(self, index: int, verdict: Verdict) -> None:
@@ -336,26 +382,35 @@ class Ledger:
         event = self._event(EVENT_FELL_BACK, verdict.reason, damaged, self.slots[index])
         self.slots[1 - index] = Slot()
         self.slots[index].state = CONFIRMED
-        self._save([event, (_VERDICT, verdict.pack())])
+        self._save([event, _event_entry(EVENT_FELL_BACK, verdict)])
 
-    # The confirmed image no longer verifies, and nothing may take its place but itself; or it
-    # does verify, after all.
-    def mark_damaged(self, index: int, is_damaged: bool) -> None:
-        state = DAMAGED if is_damaged else CONFIRMED
-        if self.slots[index].state != state:
-            self.slots[index].state = state
+    # The confirmed image no longer verifies, and nothing may take its place but itself.
+    def damage(self, index: int, verdict: Verdict) -> None:
+        if self.slots[index].state != DAMAGED:
+            self.slots[index].state = DAMAGED
+            self._save([_event_entry(EVENT_DAMAGED, verdict)])
+
+    # It does verify, after all.
+    def repair(self, index: int) -> None:
+        if self.slots[index].state != CONFIRMED:
+            self.slots[index].state = CONFIRMED
             self._save([])
 
-    # Keeps the verdict; the same one twice costs no flash.
+    # Keeps the verdict on an offered image; the same one twice costs no flash.
     def record(self, verdict: Verdict) -> None:
-        self.passing = None
+        self.transient = self.transient_event = None
         octets = verdict.pack()
-        kept = self._journal.latest(_VERDICT)
-        if kept is None or bytes(kept) != octets:
-            self._journal.append([(_VERDICT, octets)])
+        entries = self._offer_entries(octets)
+        if len(entries) > 1 or self._journal.latest(_OFFER) != octets:
+            self._journal.append(entries)
+
+    # A new verdict ends what was said of the one before.
+    def _offer_entries(self, octets: bytes) -> "list[tuple[int, bytes]]":
+        stale = [(key, b"") for key in (_VERDICT, _LAST_EVENT) if self._journal.latest(key)]
+        return [(_OFFER, octets)] + stale
 
     def _save(self, entries: "list[tuple[int, bytes]]") -> None:
-        self.passing = None
+        self.transient = self.transient_event = None
         state = self.slots[0].pack() + self.slots[1].pack()
         state += struct.pack(
             _TAIL, self.attempts, self.trial_reason, self.security_counter, self.is_locked

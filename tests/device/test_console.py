@@ -447,7 +447,18 @@ class HanbootGroupTest(ConsoleTest):
         expected = {
             "reason": reasons.BELOW_MINIMUM_BASE,
             "offset": -1,
-            "offered": {"version": images.V2_0, "hash": None},
+            "offered": {
+                "version": images.V2_0,
+                "hash": None,
+                "manufacturer_code": 0xFFF0,
+                "image_type": 5,
+                "hardware": [0x0100, 0x01FF],
+            },
+            "device": {
+                "manufacturer_code": 0xFFF0,
+                "image_type": 5,
+                "hardware_version": 0x0102,
+            },
             "running": None,
             "minimum_base_version": images.V1_1,
             "accepts": [{"version": images.V1_1, "hash": None}],
@@ -457,6 +468,36 @@ class HanbootGroupTest(ConsoleTest):
         # power is lost; the verdict is not
         self.use(self.board)
         self.assertEqual(self.ask(READ, HAN, 1), expected)
+        # a stray activation is an event of its own, told until the next start
+        self.assertIn("err", self.ask(WRITE, 1, 0, {"hash": b"\x11" * 32}))
+        reply = self.ask(READ, HAN, 1)
+        event = reply.pop("event")
+        self.assertEqual(reply, expected)
+        self.assertEqual(event, {"kind": "not activated", "reason": reasons.NO_IMAGE_HELD})
+        event = self.ask(READ, HAN, 1, {"event": True})
+        self.assertEqual((event["kind"], event["reason"]), ("not activated", reasons.NO_IMAGE_HELD))
+        self.assertEqual(event["offered"]["hash"], b"\x11" * 32)
+        self.use(self.board)
+        self.assertEqual(self.ask(READ, HAN, 1), expected)
+
+    # what failed its trial was accepted, and then reverted: it was not refused
+    def test_reverted(self):
+        flows.activate(self.board, "1.1.0")
+        for _ in range(4):
+            self.use(self.board)
+        for _ in range(2):
+            reply = self.ask(READ, HAN, 1)
+            self.assertEqual(reply["reason"], reasons.ACCEPTED)
+            event = self.ask(READ, HAN, 1, {"event": True})
+            self.assertEqual(reply["event"], {"kind": "reverted", "reason": event["reason"]})
+            self.assertEqual(event["kind"], "reverted")
+            self.assertEqual(event["reason"], reasons.TRIAL_NOT_STARTED)
+            self.assertEqual(event["offered"]["hash"], images.image_hash("1.1.0"))
+            self.use(self.board)
+        # until the next image
+        self.line.upload(images.ota_image("2.0.0"))
+        reply = self.ask(READ, HAN, 1)
+        self.assertEqual((reply["reason"], "event" in reply), (reasons.BELOW_MINIMUM_BASE, False))
 
     def test_history(self):
         self.use(flows.board_with())
@@ -505,7 +546,8 @@ class HanbootGroupTest(ConsoleTest):
         book = self.line.device.ledger
         most, digest = 0xFFFFFFFF, b"\xff" * 32
         accepts = tuple([(most, digest)] * ledger.ACCEPTS_KEPT)
-        verdict = ledger.Verdict(255, most, most, digest, most, digest, most, accepts, 255)
+        model = (0xFFFF,) * 4
+        verdict = ledger.Verdict(255, most, most, digest, most, digest, most, accepts, 255, model)
         book.record(verdict)
         for slot in book.slots:
             slot.state, slot.file_version, slot.image_bytes = ledger.REVERTED, most, most
@@ -514,6 +556,7 @@ class HanbootGroupTest(ConsoleTest):
             book.revert(1, verdict)
         for command in (0, 1, 2, 3, 4):
             self.ask(READ, HAN, command)
+        self.ask(READ, HAN, 1, {"event": True})
         self.ask(READ, 1, 0)
 
 

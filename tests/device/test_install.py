@@ -579,8 +579,10 @@ class ActivateTest(InstallTest):
     def activate(self, wanted):
         reason = reason_of(self.installer.activate, wanted)
         if reason:
-            verdict = self.board.device().ledger.verdict()
+            event, verdict = self.device.ledger.last_event()
+            self.assertEqual(event, ledger.EVENT_NOT_ACTIVATED)
             self.assertEqual((verdict.reason, verdict.offered_hash), (reason, wanted))
+            self.assertIsNone(self.board.device().ledger.last_event())
         return reason
 
     # GBCS CS06: no image held, hash differs
@@ -607,7 +609,19 @@ class ActivateTest(InstallTest):
             running.file_version, running.image_hash = version, image_hash
             self.assertEqual(self.activate(self.HASH), NO_LONGER_ALLOWED)
         # with the remedy
-        self.assertEqual(self.device.ledger.verdict().accepts, ((V1_0, None),))
+        self.assertEqual(self.device.ledger.last_event()[1].accepts, ((V1_0, None),))
+
+    # a stray command: what was refused, and why, stays
+    def test_does_not_cost_the_verdict(self):
+        self.offer("2.0.0")
+        before = self.device.ledger.verdict().pack()
+        for wanted in (bytes(32), self.HASH):
+            operations = self.board.flash.operations
+            self.assertEqual(reason_of(self.installer.activate, wanted), NO_IMAGE_HELD)
+            self.assertEqual(self.board.flash.operations, operations)
+            for held in (self.device.ledger, self.board.device().ledger):
+                self.assertEqual(held.verdict().pack(), before)
+                self.assertEqual(held.offer().pack(), before)
 
     # a wish while it is verified comes true when it is accepted, and only then
     def test_while_it_is_verified(self):

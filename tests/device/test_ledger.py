@@ -214,15 +214,20 @@ class TrialTest(LedgerTest):
     # what verifies no longer is still the device's firmware, and no other takes its place
     def test_damaged(self):
         held = self.ledger
-        for is_damaged, state in ((True, ledger.DAMAGED), (False, ledger.CONFIRMED)):
-            held.mark_damaged(0, is_damaged)
+        damage = lambda: held.damage(0, verdict(SLOT_DAMAGED, 1))  # noqa: E731
+        for change, state in (
+            (damage, ledger.DAMAGED),
+            (lambda: held.repair(0), ledger.CONFIRMED),
+        ):
+            change()
             self.assertEqual(held.slots[0].state, state)
             self.assertEqual((held.confirmed(), held.free_slot()), (0, 1))
             self.check_survives()
             operations = self.flash.operations
-            held.mark_damaged(0, is_damaged)
+            change()
             self.assertEqual(self.flash.operations, operations)
-        held.mark_damaged(0, True)
+            self.assertEqual(held.last_event()[0], ledger.EVENT_DAMAGED)
+        damage()
         # what is confirmed over it came from it, and cannot go back to it
         held.count_attempt(1)
         held.confirm(1)
@@ -330,7 +335,7 @@ def transitions(held):
         lambda: held.note_trial(TRIAL_HUNG),
         lambda: held.revert(0, verdict(TRIAL_HUNG, 3)),
         lambda: held.record(verdict(PAYLOAD_HASH, 4)),
-        lambda: held.mark_damaged(1, True),
+        lambda: held.damage(1, verdict(SLOT_DAMAGED, 3)),
         lambda: held.keep_anchors({}),
     )
 

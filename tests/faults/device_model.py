@@ -65,8 +65,11 @@ class Model:
     events: int = 0
     #: of the kept verdict
     reason: int | None = None
-    #: told until the next verdict, change or restart
-    passing: int | None = None
+    #: of what happened to an image since
+    event: int | None = None
+    #: reported until the next verdict, change or restart: in place of the verdict, of the event
+    transient: int | None = None
+    transient_event: int | None = None
     started: int | None = None
 
     # --- questions
@@ -88,7 +91,20 @@ class Model:
 
     @property
     def told(self) -> int | None:
-        return self.reason if self.passing is None else self.passing
+        return self.reason if self.transient is None else self.transient
+
+    @property
+    def told_event(self) -> int | None:
+        return self.event if self.transient_event is None else self.transient_event
+
+    @property
+    def last_word(self) -> int | None:
+        """That is kept."""
+        return self.reason if self.event is None else self.event
+
+    def changed(self) -> None:
+        """Something is written: what was not kept is gone."""
+        self.transient = self.transient_event = None
 
     def is_on_trial(self) -> bool:
         return self.started is not None and self._at(self.started).state == "trial"
@@ -131,16 +147,17 @@ class Model:
     def begin(self) -> int:
         reason = self.takes_none()
         if reason:
-            self.passing = reason
+            self.transient = reason
         return reason
 
     def refuse(self, reason: int) -> None:
-        self.reason, self.passing = reason, None
+        self.reason, self.event = reason, None
+        self.changed()
 
     def lose_other(self) -> None:
         """The other slot is written to."""
         if self.slots[self.other()] is not None:
-            self.passing = None
+            self.changed()
         self.slots[self.other()] = None
 
     def other(self) -> int:
@@ -165,21 +182,20 @@ class Model:
         """name: None for a hash that nothing has."""
         held = self.held
         if held is None:
-            self.refuse(reasons.NO_IMAGE_HELD)
+            self.transient_event = reasons.NO_IMAGE_HELD
         elif self._at(held).name != name:
-            self.refuse(reasons.HASH_MISMATCH)
+            self.transient_event = reasons.HASH_MISMATCH
         else:
             if self._at(held).state == "staged":
-                self.passing = None
+                self.changed()
             self._at(held).state = "pending"
             return 0
-        assert self.reason is not None
-        return self.reason
+        return self.transient_event
 
     def erase(self) -> None:
         if self.held is not None:
             self.slots[self.held] = None
-            self.passing = None
+            self.changed()
 
     def confirm(self) -> bool:
         if self.started is None:
@@ -196,7 +212,7 @@ class Model:
         self.counter = max(self.counter, COUNTERS.get(new.name, 1))
         self.attempts = 0
         self.events += 1
-        self.passing = None
+        self.changed()
         return True
 
     # --- starts
@@ -204,10 +220,11 @@ class Model:
     def note(self, reason: int) -> None:
         if self.how_it_ended != reason:
             self.how_it_ended = reason
-            self.passing = None
+            self.changed()
 
     def restart(self, hung: bool) -> None:
-        self.passing = self.started = None
+        self.changed()
+        self.started = None
         if not self.is_provisioned:
             return
         trial = self.find("trial")
@@ -234,7 +251,7 @@ class Model:
         self._at(index).state = "reverted"
         self.attempts = 0
         self.events += 1
-        self.reason = reason
+        self.event = reason
 
     def _start_confirmed(self) -> None:
         index = self.find("confirmed", "damaged")
@@ -244,13 +261,15 @@ class Model:
             self._at(index).state = "confirmed"
             self.started = index
             return
-        self.reason = reasons.SLOT_DAMAGED
         older = self.slots[1 - index]
         if older is not None and older.state == "previous" and not older.is_bad:
             if COUNTERS.get(older.name, 1) >= self.counter:
                 older.state = "confirmed"
                 self.slots[index] = None
                 self.events += 1
+                self.event = reasons.SLOT_DAMAGED
                 self.started = 1 - index
                 return
+        if self._at(index).state != "damaged":
+            self.event = reasons.SLOT_DAMAGED
         self._at(index).state = "damaged"

@@ -100,7 +100,7 @@ def settled_device(board):
 class Snapshot:
     def __init__(self, device):
         store = device.ledger
-        store.passing = None  # told until a restart, and not kept
+        store.transient = store.transient_event = None  # reported until a restart, and not kept
         verdict = store.verdict()
         self.anchors = sorted([(cell.role, cell.sequence) for cell in device.anchors.cells()])
         self.slots = [slot.pack() for slot in store.slots]

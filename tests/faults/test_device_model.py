@@ -174,7 +174,7 @@ class DeviceMachine(RuleBasedStateMachine):
                 model.refuse(reason)
                 self.arriving = None
                 return
-            assert reply == {"off": until}, reply
+            assert reply.get("off") == until, reply
             at = until
         self.arriving = (name, spoilt, at)
         if at == len(octets):
@@ -196,7 +196,7 @@ class DeviceMachine(RuleBasedStateMachine):
             self.upload(name, None, 700)
         except ramboard.PowerCut:
             found = ledger.Ledger(self.board.device().ledger._journal)
-            slot, verdict = found.slots[model.other()], found.verdict()
+            slot, verdict = found.slots[model.other()], found.offer()
             reason = None if verdict is None else verdict.reason
             if slot.state == ledger.STAGED and slot.image_hash == images.image_hash(name):
                 model.slots[model.other()] = Slot(name, "staged")
@@ -207,6 +207,10 @@ class DeviceMachine(RuleBasedStateMachine):
                 model.slots[model.other()] = held_before if kept else None
                 assert reason in (reason_before, model.reason)
                 model.reason = reason
+            # goes with the verdict that it followed
+            event = found.last_event()
+            model.event = None if event is None else event[1].reason
+            model.changed()
             flash.cut_at = -1
             self._start(hung=False)
         flash.cut_at = -1
@@ -252,19 +256,29 @@ class DeviceMachine(RuleBasedStateMachine):
     @rule()
     def provision(self) -> None:
         for name in ("supplier", "manufacturer"):
-            assert self._put(name) == {}
+            assert self._put(name) == {"written": True}
         self.model.is_provisioned, self.model.supplier = True, 1
-        self.model.passing = None
+        self.model.changed()
 
     @precondition(lambda self: self.model.is_provisioned)
     @rule(name=st.sampled_from(["supplier", "manufacturer", "next supplier", "stranger"]))
     def anchor(self, name: str) -> None:
         signature = images.signature("next supplier, manufacturer")
         reply = self._put(name, signature)
-        is_next = name == "next supplier" and self.model.supplier == 1
-        assert ("err" in reply) != is_next, reply
-        if is_next:
-            self.model.supplier = 2
+        model = self.model
+        # the image on trial would be confirmed under a key that vouches for nothing new
+        on_trial = model.find("trial") is not None
+        is_next = name == "next supplier" and model.supplier == 1
+        is_held = (
+            name == "manufacturer" or name == ("supplier", "next supplier")[model.supplier - 1]
+        )
+        if on_trial or not (is_next or is_held):
+            assert "err" in reply, reply
+        else:
+            assert reply == {"written": is_next}, reply
+            if is_next:
+                model.supplier = 2
+                model.changed()
 
     @precondition(lambda self: self.model.is_provisioned)
     @rule(name=st.sampled_from(sorted(cells.ROLES)))
@@ -273,8 +287,7 @@ class DeviceMachine(RuleBasedStateMachine):
 
     def _put(self, name: str, signature: bytes | None = None, **more: object) -> dict:
         fields = {} if signature is None else {"signature": signature}
-        reply = self._ask(smp.WRITE, 65, 4, head=cells.head(name, **more), **fields)
-        return reply or self._ask(smp.WRITE, 65, 6)
+        return self._ask(smp.WRITE, 65, 4, head=cells.head(name, **more), **fields)
 
     # --- what may happen to a device
 
@@ -318,6 +331,9 @@ class DeviceMachine(RuleBasedStateMachine):
                 assert shown["hash"] == images.image_hash(slot.name)
         verdict = self._ask(smp.READ, 65, 1)
         assert verdict.get("reason") == model.told, (verdict, model)
+        event = self._ask(smp.READ, 65, 1, event=True)
+        assert event.get("reason") == model.told_event, (event, model)
+        assert ("event" in verdict) == (model.told_event is not None)
         events, first = 0, 0
         while True:
             reply = self._ask(smp.READ, 65, 2, **{"from": first})
@@ -345,7 +361,9 @@ class DeviceMachine(RuleBasedStateMachine):
             "empty" if slot is None else slot.state for slot in self.model.slots
         ]
         verdict = kept.verdict()
-        assert (None if verdict is None else verdict.reason) == self.model.reason
+        assert (None if verdict is None else verdict.reason) == self.model.last_word
+        offer = kept.offer()
+        assert (None if offer is None else offer.reason) == self.model.reason
 
 
 TestDevice = DeviceMachine.TestCase

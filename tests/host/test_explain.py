@@ -29,6 +29,9 @@ class Verdict:
     minimum_base_version: int = 0
     accepts: tuple[Firmware, ...] = ()
     accepts_total: int = 0
+    kind: str | None = None
+    offered_model: None = None
+    device_model: None = None
 
 
 def test_every_reason_is_explained():

@@ -32,6 +32,17 @@ _SLOT_STATES = (
     "damaged",
 )
 
+# of ledger.EVENT_CONFIRMED and so on
+_EVENT_KINDS = (
+    "",
+    "confirmed",
+    "reverted",
+    "fell back",
+    "damaged",
+    "not activated",
+    "not started",
+)
+
 
 # A firmware; None where there is none, which stored events write as zeros.
 def _firmware(version: int, image_hash: "bytes | None") -> "dict[str, object] | None":
@@ -91,14 +102,41 @@ class HanbootGroup:
             "bytes": slot.image_bytes,
         }
 
+    # The last verdict on an offered image; with `event` true, what has happened to an image since.
     def _verdict(self, request: Request) -> "dict[str, object]":
-        verdict = self._device.ledger.verdict()
-        if verdict is None:
-            return {}
+        event = self._device.ledger.last_event()
+        if request.fields.get("event") is True:
+            if event is None:
+                return {}
+            reply = self._words(event[1])
+            reply["kind"] = _EVENT_KINDS[event[0]]
+            return reply
+        verdict = self._device.ledger.offer()
+        reply = {} if verdict is None else self._words(verdict)
+        if event is not None:
+            reply["event"] = {"kind": _EVENT_KINDS[event[0]], "reason": event[1].reason}
+        return reply
+
+    # A verdict, with both sides of what may not fit.
+    def _words(self, verdict: ledger.Verdict) -> "dict[str, object]":
+        facts = self._device.facts()
+        offered: "dict[str, object]" = {
+            "version": verdict.offered_version,
+            "hash": verdict.offered_hash,
+        }
+        if verdict.offered_model is not None:
+            model = verdict.offered_model
+            offered["manufacturer_code"], offered["image_type"] = model[:2]
+            offered["hardware"] = model[2:]
         return {
             "reason": verdict.reason,
             "offset": verdict.offset,
-            "offered": {"version": verdict.offered_version, "hash": verdict.offered_hash},
+            "offered": offered,
+            "device": {
+                "manufacturer_code": facts.manufacturer_code,
+                "image_type": facts.image_type,
+                "hardware_version": facts.hardware_version,
+            },
             "running": _firmware(verdict.running_version, verdict.running_hash),
             "minimum_base_version": verdict.minimum_base_version,
             "accepts": [{"version": v, "hash": digest} for v, digest in verdict.accepts],

@@ -44,9 +44,11 @@ def status(port: str, as_json: bool) -> None:
     out = Out(as_json)
     with connect(port) as device:
         identity, cells, verdict = device.identity(), device.anchors(), device.verdict()
+        event = device.event()
     document = identity_json(identity)
     document["anchors"] = [cell.as_json() for cell in cells]
     document["verdict"] = verdict.as_json() if verdict else None
+    document["event"] = event.as_json() if event and event.kind else None
     out.document(document)
     out.pairs(
         [
@@ -75,6 +77,7 @@ def status(port: str, as_json: bool) -> None:
                 for cell in cells
             ],
             ("verdict", verdict_lines(verdict)[0] if verdict else "none yet"),
+            *([("since then", verdict_lines(event)[0])] if event and event.kind else []),
         ]
     )
     if not identity.provisioned:
@@ -199,8 +202,13 @@ def verdict(registry: str | None, port: str, as_json: bool) -> None:
     """The device's last word on an image, with the remedy; from the registry, if one is there."""
     out = Out(as_json)
     with connect(port) as device:
-        last = device.verdict()
+        last, event = device.verdict(), device.event()
         way = find_way(out, device, last, registry) if last else None
+    # a device that knows no events has one word for both
+    event = event if event and event.kind else None
+    if event:
+        for line in verdict_lines(event):
+            out.line(line)
     if last is None:
         out.document(None)
         out.line("no image was offered yet")

@@ -155,8 +155,15 @@ class Device:
         self._serial = serial
 
     def verdict(self) -> Verdict | None:
-        """The last verdict; None if the device never gave one."""
+        """The last verdict on an offered image; None if the device never gave one."""
         return records.parse_verdict(self._read(1))
+
+    def event(self) -> Verdict | None:
+        """What has happened to an image since the last verdict; None if nothing has.
+
+        A device that knows no events answers with its last word.
+        """
+        return records.parse_verdict(self._read(1, {"event": True}))
 
     def history(self) -> list[HistoryEvent]:
         """The events that the device keeps, oldest first."""
@@ -288,7 +295,10 @@ class Device:
         Raises:
             DeviceRefused: no image is held, another one is, or it is not allowed any more.
         """
-        self._write(_IMAGE, 0, {"hash": image_hash, "confirm": False})
+        try:
+            self._write(_IMAGE, 0, {"hash": image_hash, "confirm": False})
+        except DeviceRefused as refused:
+            raise DeviceRefused(self.event() or refused.verdict) from None
 
     def confirm(self) -> None:
         """Confirms the running image in the application's place.
@@ -337,7 +347,8 @@ class Device:
                 return identity
             held = identity.slot_with(wanted)
             if held is None or held.state is SlotState.REVERTED:
-                raise DeviceRefused(self._through_resets(self.verdict) or NO_VERDICT)
+                event = self._through_resets(self.event)
+                raise DeviceRefused(event or self._through_resets(self.verdict) or NO_VERDICT)
             if timer.stalled((held.state, identity.started, identity.attempts)):
                 raise LinkError(
                     "the new firmware is neither confirmed nor reverted",

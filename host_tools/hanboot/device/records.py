@@ -64,11 +64,14 @@ _ROLES = {policy.DEVICE_TYPES[role]: role for role in Role}
 
 
 class EventKind(enum.StrEnum):
-    """How an upgrade ended; OTHER is what a newer device says in a way of its own."""
+    """What happened to an image; OTHER is what a newer device says in a way of its own."""
 
     CONFIRMED = "confirmed"
     REVERTED = "reverted"
     FELL_BACK = "fell back"
+    DAMAGED = "damaged"
+    NOT_ACTIVATED = "not activated"
+    NOT_STARTED = "not started"
     OTHER = "other"
 
 
@@ -207,6 +210,8 @@ class Verdict:
         minimum_base_version: of the image.
         accepts: firmware that the image may follow, as far as the device keeps it.
         accepts_total: how many there are in all.
+        kind: of an event since the verdict; None for the verdict on an offered image.
+        offered_model, device_model: both sides of what may not fit; None where not known.
     """
 
     reason: Reason
@@ -216,6 +221,9 @@ class Verdict:
     minimum_base_version: int = 0
     accepts: tuple[FirmwareId, ...] = ()
     accepts_total: int = 0
+    kind: EventKind | None = None
+    offered_model: Model | None = None
+    device_model: Model | None = None
 
     def as_json(self) -> dict[str, Any]:
         texts = explain(self.reason)
@@ -232,6 +240,20 @@ class Verdict:
                 "remedy": texts.remedy,
             },
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What an image must fit, or is made for.
+
+    Attributes:
+        manufacturer_code, image_type: of the OTA Header.
+        hardware: lowest and highest version; of a device both are its own.
+    """
+
+    manufacturer_code: int
+    image_type: int
+    hardware: tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,8 +366,8 @@ def parse_identity(fields: dict[Any, Any]) -> Identity:
 
 
 def parse_verdict(fields: dict[Any, Any]) -> Verdict | None:
-    """The reply to command 1; None if the device never gave a verdict."""
-    if not fields:
+    """The reply to command 1, a verdict or an event; None where there is none."""
+    if "reason" not in fields:
         return None
     reply = Reply("verdict", fields)
     accepts = tuple(_parse_firmware(entry) for entry in reply.maps("accepts", _ACCEPTS_MOST))
@@ -357,6 +379,39 @@ def parse_verdict(fields: dict[Any, Any]) -> Verdict | None:
         minimum_base_version=reply.uint("minimum_base_version"),
         accepts=accepts,
         accepts_total=reply.integer("accepts_total", len(accepts), 0xFFFFFFFF),
+        kind=_kind(reply) if "kind" in fields else None,
+        offered_model=_offered_model(reply),
+        device_model=_device_model(reply),
+    )
+
+
+def _kind(reply: Reply) -> EventKind:
+    try:
+        return EventKind(reply.text("kind", _TEXT_MOST))
+    except ValueError:
+        return EventKind.OTHER
+
+
+def _offered_model(reply: Reply) -> Model | None:
+    offered = reply.map_or_none("offered")
+    if offered is None or not offered.has("hardware"):
+        return None
+    return Model(
+        manufacturer_code=offered.uint("manufacturer_code", 0xFFFF),
+        image_type=offered.uint("image_type", 0xFFFF),
+        hardware=offered.uint_pair("hardware", 0xFFFF),
+    )
+
+
+def _device_model(reply: Reply) -> Model | None:
+    device = reply.map_or_none("device") if reply.has("device") else None
+    if device is None:
+        return None
+    hardware = device.uint("hardware_version", 0xFFFF)
+    return Model(
+        manufacturer_code=device.uint("manufacturer_code", 0xFFFF),
+        image_type=device.uint("image_type", 0xFFFF),
+        hardware=(hardware, hardware),
     )
 
 

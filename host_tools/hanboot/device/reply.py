@@ -90,6 +90,21 @@ class Reply:
         except ValueError:
             raise self._wrong(name, value, f"one of {', '.join(kind)}") from None
 
+    def has(self, name: str) -> bool:
+        """Whether the device sent the field: an older one lacks some."""
+        return name in self._fields
+
+    def uint_pair(self, name: str, most: int = _UINT32) -> tuple[int, int]:
+        """Two integers from 0 to `most`."""
+        value = self._value(name)
+        rule = f"two integers from 0 to {most}"
+        if not isinstance(value, list) or len(value) != 2:
+            raise self._wrong(name, value, rule)
+        for number in value:
+            if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= most:
+                raise self._wrong(name, value, rule)
+        return value[0], value[1]
+
     def map_or_none(self, name: str) -> Reply | None:
         value = self._value(name)
         if value is None:

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from hanboot.explain.fields import place_of
 from hanboot.explain.reasons import Explanation, explain
-from hanboot.explain.versions import version_text
+from hanboot.explain.versions import hardware_text, version_text
 from hanbootloader import policy, reasons
 
 
@@ -18,6 +18,17 @@ class _Firmware(Protocol):
     def file_version(self) -> int: ...
     @property
     def image_hash(self) -> bytes | None: ...
+
+
+class _Model(Protocol):
+    """What an image is made for, or what a device is."""
+
+    @property
+    def manufacturer_code(self) -> int: ...
+    @property
+    def image_type(self) -> int: ...
+    @property
+    def hardware(self) -> tuple[int, int]: ...
 
 
 class _Verdict(Protocol):
@@ -37,6 +48,12 @@ class _Verdict(Protocol):
     def accepts(self) -> Sequence[_Firmware]: ...
     @property
     def accepts_total(self) -> int: ...
+    @property
+    def kind(self) -> str | None: ...
+    @property
+    def offered_model(self) -> _Model | None: ...
+    @property
+    def device_model(self) -> _Model | None: ...
 
 
 def firmware_text(firmware: _Firmware) -> str:
@@ -45,6 +62,15 @@ def firmware_text(firmware: _Firmware) -> str:
     return version_text(firmware.file_version) + (
         f" with hash {digest.hex()[:16]}…" if digest else ""
     )
+
+
+_HAPPENED = {
+    "reverted": "reverted",
+    "fell back": "found damaged, and the one before it runs",
+    "damaged": "found damaged",
+    "not activated": "not activated",
+    "not started": "not started",
+}
 
 
 def verdict_lines(verdict: _Verdict) -> tuple[str, str, str]:
@@ -60,7 +86,8 @@ def verdict_lines(verdict: _Verdict) -> tuple[str, str, str]:
                 "hanboot status shows what it runs and holds",
             )
         return f"{version_text(offered.file_version)} was accepted", words.meaning, words.remedy
-    subject = f"{version_text(offered.file_version)} was refused" if named else "refused"
+    happened = _HAPPENED.get(verdict.kind or "", "refused")
+    subject = f"{version_text(offered.file_version)} was {happened}" if named else happened
     return f"{subject}: {words.name}", _why(verdict, words), _remedy(verdict, words)
 
 
@@ -77,8 +104,28 @@ def _why(verdict: _Verdict, words: Explanation) -> str:
         if verdict.running is None:
             return f"{running}, and the image may only follow firmware that it names"
         return f"{running}, which the image does not name as firmware that it may follow"
+    sides = _both_sides(verdict)
+    if sides:
+        return f"{words.meaning}: {sides}"
     where = place_of(verdict.reason, verdict.offset)
     return f"{where}: {words.meaning}" if where else words.meaning
+
+
+def _both_sides(verdict: _Verdict) -> str:
+    """What the image is made for, and what the device is; "" where one is not known."""
+    offered, device = verdict.offered_model, verdict.device_model
+    if offered is None or device is None:
+        return ""
+    if verdict.reason == reasons.MANUFACTURER_CODE:
+        theirs, own = (f"0x{m.manufacturer_code:04X}" for m in (offered, device))
+        return f"manufacturer code {theirs}, the device's is {own}"
+    if verdict.reason == reasons.IMAGE_TYPE:
+        theirs, own = (f"0x{m.image_type:04X}" for m in (offered, device))
+        return f"image type {theirs}, the device's is {own}"
+    if verdict.reason == reasons.HARDWARE_VERSION:
+        lowest, highest = map(hardware_text, offered.hardware)
+        return f"it is for {lowest} to {highest}, the device is {hardware_text(device.hardware[0])}"
+    return ""
 
 
 def _remedy(verdict: _Verdict, words: Explanation) -> str:

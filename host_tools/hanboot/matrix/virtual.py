@@ -175,7 +175,7 @@ def _cut_short(kind: LocalBoard, state: Path, release: Release) -> bool:
         # of whatever start has it still
         board.power_cycle()
         identity = device.identity()
-        verdict = device.verdict()
+        verdict = device.event()
     return bool(
         identity.slot("reverted") and verdict and verdict.reason == reasons.TRIAL_NOT_STARTED
     )
