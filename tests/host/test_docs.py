@@ -238,7 +238,7 @@ def test_offsets_of_each_table_have_no_gap():
             end += int(octets)
         totals.setdefault(rows[0][2], end)
     event = struct.calcsize(ledger._EVENT)
-    head = struct.calcsize(ledger._VERDICT_HEAD)
+    head = struct.calcsize(ledger._VERDICT_HEAD) + struct.calcsize(ledger._MODEL)
     assert totals == {
         "field": totals["field"],
         "field of a record": 4,
