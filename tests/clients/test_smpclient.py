@@ -60,7 +60,7 @@ def test_questions(board: RunningBoard) -> None:
         assert (parameters.buf_size, parameters.buf_count) == (1024, 1)
         assert "hanboot" in (await ask(client, OSApplicationInfoRead())).output
         assert (await ask(client, BootloaderInformationRead())).bootloader == "hanboot"
-        assert (await ask(client, CountSupportedGroups())).count == 4
+        assert (await ask(client, CountSupportedGroups())).count == 5
         assert [int(g) for g in (await ask(client, ListSupportedGroups())).groups] == [
             0,
             1,
