@@ -8,14 +8,10 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ("verify.py", "AnchorKeys.manufacturer_steps", "cell is not None", "left out"): (
         "for mypy: signer_known is true of a cell alone"
     ),
-    ("install.py", "Installer._hash_if_running", "running is None", "left out"): (
-        "for mypy: without a confirmed image the other condition holds, too, since image(-1) is "
-        "the second slot, which is filled only beside a confirmed first one"
-    ),
     ("install.py", "Installer._stage", "wanted is not None", "removed"): (
         "to activate None, while nothing is being verified, is to wish for nothing"
     ),
-    ("image/cbor.py", "Reader._map", "encoded <= previous", "moved 0"): (
+    ("image/cbor.py", "Reader.keys", "encoded <= previous", "moved 0"): (
         "strictly read, a key with the octets of the one before is the same key, and that is "
         "refused two lines before"
     ),

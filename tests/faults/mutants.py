@@ -32,6 +32,9 @@ BOOTLOADER = ROOT / "host_tools" / "hanbootloader"  # as modules are found
 
 ACCEPT_PATH = (
     "policy.py",
+    "admission.py",
+    "verdict.py",
+    "lives.py",
     "verify.py",
     "boot.py",
     "install.py",
