@@ -93,7 +93,7 @@ test-wycheproof: setup-rp2 ## All Wycheproof vectors on an emulated RP2040; 28 m
 bench: setup-rp2 ## Measure against the budgets [PART="chip arithmetic"]; build/bench.json
 	@$(BIN)/python tests/bench $(PART)
 
-faults: setup firmware ## Fault campaign: power cuts, torn writes, mutants, fuzzing; 20 minutes
+faults: setup firmware ## Fault campaign: power cuts, torn writes, wrong reads, mutants, fuzzing; 30 minutes
 	@$(BIN)/python tests/faults
 
 soak: setup ## Random upgrades and faults [SEED=n] [MINUTES=10]
