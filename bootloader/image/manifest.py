@@ -23,10 +23,12 @@ POINT_OF_NO_RETURN   = const(18)
 CPL_ENTRY_ID         = const(1)
 LABEL                = const(3)
 RELEASE_NOTES        = const(5)
+FEATURE_VERSION      = const(7)     # of what the firmware does beyond SMETS
 
 KIND_ROMFS           = const(0)     # a ROMFS application
 _LAST_EVEN           = const(18)
 _TEXT_MAX            = const(256)   # bytes of a text
+_FEATURE_VERSION_MAX = const(32)    # bytes; both slots' fit one reply on the link
 ALIGNMENT            = const(16)    # the payload begins at a multiple of this
 # fmt: on
 
@@ -108,6 +110,7 @@ class Manifest:
         cpl_entry_id: "str | None" = None,
         label: "str | None" = None,
         release_notes: "str | None" = None,
+        feature_version: "str | None" = None,
     ) -> None:
         self.manufacturer_code = manufacturer_code
         self.image_type = image_type
@@ -123,6 +126,7 @@ class Manifest:
         self.cpl_entry_id = cpl_entry_id
         self.label = label
         self.release_notes = release_notes
+        self.feature_version = feature_version
 
 
 # Bytes of the zero padding that follows an envelope of `envelope_bytes`.
@@ -142,15 +146,17 @@ def _uint(value: object, bits: int, key: int) -> int:
     return value
 
 
-def _text(value: object, key: int) -> str:
-    if not isinstance(value, str) or len(value.encode()) > _TEXT_MAX:
+def _text(value: object, key: int, most_bytes: int = _TEXT_MAX) -> str:
+    if not isinstance(value, str) or len(value.encode()) > most_bytes:
         raise _malformed(key)
     return value
 
 
 # null says as much as no key
-def _optional_text(fields: "dict[object, object]", key: int) -> "str | None":
-    return None if fields.get(key) is None else _text(fields[key], key)
+def _optional_text(
+    fields: "dict[object, object]", key: int, most_bytes: int = _TEXT_MAX
+) -> "str | None":
+    return None if fields.get(key) is None else _text(fields[key], key, most_bytes)
 
 
 # length: 0 for any
@@ -210,6 +216,7 @@ def parse_manifest(content: "bytes | memoryview") -> Manifest:
         _optional_text(fields, CPL_ENTRY_ID),
         _optional_text(fields, LABEL),
         _optional_text(fields, RELEASE_NOTES),
+        _optional_text(fields, FEATURE_VERSION, _FEATURE_VERSION_MAX),
     )
 
     # even keys must be understood; the lowest is named, for not every interpreter keeps an order

@@ -46,6 +46,7 @@ def encode_manifest(content: manifest.Manifest) -> bytes:
         (manifest.CPL_ENTRY_ID, content.cpl_entry_id),
         (manifest.LABEL, content.label),
         (manifest.RELEASE_NOTES, content.release_notes),
+        (manifest.FEATURE_VERSION, content.feature_version),
     ):
         if text is not None:
             fields[key] = text

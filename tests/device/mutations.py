@@ -93,6 +93,8 @@ MANIFEST = (
     + _wrong(1, [1, b"CPL", [], "x" * 257, "\u00fc" * 129])
     + _wrong(3, [1, b"label", True, "x" * 257])
     + _wrong(5, [1, b"address", {}, "x" * 257])
+    # text of at most 32 octets
+    + _wrong(7, [1, b"2", [], "x" * 33, "\u00fc" * 17])
     # keys are unsigned integers
     + [("key %r" % key, {key: 0}, MANIFEST_MALFORMED, 0) for key in (-1, -2, "", "label")]
     # even ones must be understood
@@ -128,7 +130,7 @@ CHANGED = (
     ("a CPL Entry ID", {1: "CPL-9999"}, MANUFACTURER_SIGNATURE),
     ("another label", {3: "1.1.1"}, MANUFACTURER_SIGNATURE),
     ("no label", {3: GONE}, MANUFACTURER_SIGNATURE),
-    ("a null in place of each text", {1: None, 3: None, 5: None}, MANUFACTURER_SIGNATURE),
+    ("a null in place of each text", {1: None, 3: None, 5: None, 7: None}, MANUFACTURER_SIGNATURE),
     ("an unknown odd key", {19: 0}, MANUFACTURER_SIGNATURE),
 )
 

@@ -11,11 +11,13 @@ from ramboard import Board, erases
 
 from hanbootloader import VERSION, reasons
 from hanbootloader.board import TIERS
-from hanbootloader.image import cbor
+from hanbootloader.image import cbor, writer
+from hanbootloader.image.manifest import padding_bytes
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
 from hanbootloader.link.console import Console
 from hanbootloader.store import ledger
+from hanbootloader.store.slots import SlotWriter
 from hanbootloader.trust import p256
 
 READ, WRITE = smp.READ, smp.WRITE
@@ -430,6 +432,24 @@ class HanbootGroupTest(ConsoleTest):
         self.assertEqual(slots[0]["version"], images.V1_0)
         self.assertEqual(slots[0]["hash"], images.image_hash("1.0.0"))
         self.assertEqual(slots[0]["bytes"], len(images.manufacturer_image("1.0.0")))
+
+    def test_version_of_features(self):
+        device = self.line.device
+        self.assertFalse("feature_version" in self.ask(READ, HAN, 0)["slots"][0])
+        release = images.Release(images.V1_1, (), 16, feature_version="2.1")
+        front = writer.encode_envelope(
+            images.kid("manufacturer"), writer.encode_manifest(release.manifest()), bytes(64)
+        )
+        image = front + bytes(padding_bytes(len(front))) + release.payload()
+        slot_writer = SlotWriter(device.slots[1])
+        slot_writer.write(memoryview(image))
+        slot_writer.finish()
+        device.ledger.slots[1] = ledger.Slot(ledger.STAGED, image_bytes=len(image))
+        self.assertEqual(self.ask(READ, HAN, 0)["slots"][1]["feature_version"], "2.1")
+        # an image that cannot be read says nothing, and the rest is reported all the same
+        device.ledger.slots[1].image_bytes -= 1
+        slots = self.ask(READ, HAN, 0)["slots"]
+        self.assertEqual([len(slot) for slot in slots], [4, 4])
 
     def test_every_state_has_a_name(self):
         record = self.line.device.ledger.slots[0]

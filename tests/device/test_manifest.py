@@ -68,6 +68,7 @@ FIELDS = (
     "cpl_entry_id",
     "label",
     "release_notes",
+    "feature_version",
 )
 
 
@@ -112,6 +113,7 @@ class FormTest(unittest.TestCase):
             text,
             text,
             text,
+            text[:10] + "ab",  # 32 octets
         )
         self.assertEqual(fields_of(parse_manifest(writer.encode_manifest(most))), fields_of(most))
 
@@ -127,7 +129,7 @@ class ParseTest(unittest.TestCase):
             self.assertEqual((name, refusal), (name, (reason, offset)))
 
     def test_odd_keys_may_be_ignored(self):
-        for key in (7, 23, 25, 0xFFFF, 0xFFFFFFFFFFFFFFFF):
+        for key in (9, 23, 25, 0xFFFF, 0xFFFFFFFFFFFFFFFF):
             for value in (0, "text", [1, {2: None}], {}):
                 self.assertEqual(fields_of(parsed({key: value})), fields_of(whole()))
 

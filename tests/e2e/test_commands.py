@@ -80,9 +80,9 @@ def test_status(ppmid: Bench, firmware: Firmware, pairs: Keys) -> None:
     assert status.keys() == {
         *("board", "serial", "manufacturer_code", "image_type", "hardware_version"),
         *("device_type", "slot_bytes", "security_counter", "provisioned", "running", "slots"),
-        *("anchors", "verdict", "tier", "role", "versions"),
+        *("anchors", "verdict", "event", "tier", "role", "versions"),
     }
-    assert status["running"].keys() == FIRMWARE
+    assert status["running"].keys() == FIRMWARE | {"feature_version"}
     assert status["running"]["hash"] == firmware.image("ppmid/1.0.0").image_hash.hex()
     assert status["running"]["file_version_hex"] == "01000000"
     assert status["slots"] == [

@@ -27,6 +27,7 @@ security_counter = 1
 point_of_no_return = true
 cpl_entry_id = "TEST-0002"
 release_notes = "https://example.com/1.1.0"
+feature_version = "3.1 (meals)"
 
 [application]
 sources = [".", "common"]

@@ -241,6 +241,7 @@ def test_description_of_ours(built, first, pairs):
         "cpl_entry_id": "TEST-0002",
         "label": "1.1.0",
         "release_notes": "https://example.com/1.1.0",
+        "feature_version": "3.1 (meals)",
     }
 
 

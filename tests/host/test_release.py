@@ -50,6 +50,7 @@ def test_built_image(release_file, pairs):
     found = built.manifest
     assert (found.label, found.cpl_entry_id) == ("1.1.0", "TEST-0002")
     assert found.release_notes == "https://example.com/1.1.0"
+    assert found.feature_version == "3.1 (meals)"
     assert (found.security_counter, found.point_of_no_return) == (1, True)
     assert found.predecessors == ((0x01000000, None, "TEST-0001"),)
     verification.verify(built, key.public, None)

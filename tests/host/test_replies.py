@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hanboot.cli.device import identity_json
 from hanboot.device import records
 from hanboot.device.records import EventKind, Role, Tier
 from hanboot.errors import LinkError
@@ -83,6 +84,18 @@ def test_an_older_device_works_and_is_a_product() -> None:
     assert (identity.line_bytes, identity.line_pause_ms) == (0, 0)
 
 
+def test_version_of_features() -> None:
+    said = {**IDENTITY["slots"][0], "feature_version": "2.1"}
+    for slot, version in ((IDENTITY["slots"][0], None), (said, "2.1")):
+        identity = records.parse_identity(IDENTITY | {"slots": [slot, {"state": "empty"}]})
+        assert identity.running is not None
+        assert identity.running.feature_version == version
+        shown = identity_json(identity)
+        assert shown["running"]["feature_version"] == version
+        assert shown["slots"][0]["firmware"] == shown["running"]
+        assert shown["slots"][1]["firmware"] is None
+
+
 def test_nothing_is_decided_by_a_name() -> None:
     for board in ("virtual", "stock MicroPython, NOT PROTECTED", "x (development)"):
         assert records.parse_identity(IDENTITY | {"board": board}).tier is Tier.STOCK
@@ -145,6 +158,7 @@ def test_a_wrong_field_is_named_with_its_value(name: str, value: object, shown: 
         ({"state": "staged"}, "identity.slots[0].version is missing"),
         ({"state": "staged", "version": 1, "hash": b"", "bytes": 1}, "slots[0].hash must be"),
         ({"state": "staged", "version": 1, "hash": HASH, "bytes": -1}, "slots[0].bytes must be"),
+        (IDENTITY["slots"][0] | {"feature_version": 2}, "slots[0].feature_version must be text"),
     ],
     ids=str,
 )

@@ -14,7 +14,7 @@ from hanbootloader.install import IDLE, RECEIVING, Installer
 from hanbootloader.link.smp import EINVAL, Request, SmpError
 from hanbootloader.reasons import Refused
 from hanbootloader.store import ledger
-from hanbootloader.store.ledger import Slot
+from hanbootloader.verify import read_front
 
 GROUP = const(65)
 REASON_BASE = const(256)  # SMP leaves error codes from here on to their groups
@@ -89,18 +89,30 @@ class HanbootGroup:
             "provisioned": device.anchors.is_provisioned,
             "started": device.started,
             "attempts": device.ledger.attempts,
-            "slots": [self._slot(slot) for slot in device.ledger.slots],
+            "slots": [self._slot(index) for index in (0, 1)],
         }
 
-    def _slot(self, slot: Slot) -> "dict[str, object]":
+    def _slot(self, index: int) -> "dict[str, object]":
+        slot = self._device.ledger.slots[index]
         if slot.state == ledger.EMPTY:
             return {"state": _SLOT_STATES[slot.state]}
-        return {
+        reply: "dict[str, object]" = {
             "state": _SLOT_STATES[slot.state],
             "version": slot.file_version,
             "hash": slot.image_hash,
             "bytes": slot.image_bytes,
         }
+        features = self._feature_version(index)
+        if features is not None:
+            reply["feature_version"] = features
+        return reply
+
+    # What the manifest in slot `index` says of it; None where it says nothing, or cannot be read.
+    def _feature_version(self, index: int) -> "str | None":
+        try:
+            return read_front(self._device.image(index))[1].feature_version
+        except Refused:
+            return None
 
     # The last verdict on an offered image; with `event` true, what has happened to an image since.
     def _verdict(self, request: Request) -> "dict[str, object]":

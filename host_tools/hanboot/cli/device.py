@@ -14,7 +14,7 @@ from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
 from hanboot.device.client import Device
-from hanboot.device.records import FirmwareId, Identity
+from hanboot.device.records import FirmwareId, Identity, Slot
 from hanboot.explain.reasons import explain
 from hanboot.explain.verdicts import verdict_lines
 from hanboot.explain.versions import device_type_text, version_text
@@ -28,6 +28,12 @@ _Command = TypeVar("_Command", bound=Callable[..., Any])
 def _device_command(command: _Command) -> _Command:
     """--port and --json, which every command here takes."""
     return port_option(json_option(command))
+
+
+def _holds(slot: Slot) -> str:
+    """What a slot holds, for people."""
+    features = f", features {slot.feature_version}" if slot.feature_version else ""
+    return _name(slot.firmware) + features
 
 
 def _name(firmware: FirmwareId | None) -> str:
@@ -60,11 +66,11 @@ def status(port: str, as_json: bool) -> None:
                 f"{identity.image_type:04X}, hardware {identity.hardware_version:04X}, "
                 f"{identity.slot_bytes // 1024} KiB",
             ),
-            ("running", _name(identity.running.firmware) if identity.running else "bootloader"),
+            ("running", _holds(identity.running) if identity.running else "bootloader"),
             *[
                 (
                     f"slot {index}",
-                    f"{slot.state:<10}{_name(slot.firmware) if slot.firmware else ''}",
+                    f"{slot.state:<10}{_holds(slot) if slot.firmware else ''}",
                 )
                 for index, slot in enumerate(identity.slots)
             ],
@@ -105,14 +111,17 @@ def identity_json(identity: Identity) -> dict[str, Any]:
         "slot_bytes": identity.slot_bytes,
         "security_counter": identity.security_counter,
         "provisioned": identity.provisioned,
-        "running": identity.running.firmware.as_json()
-        if identity.running and identity.running.firmware
-        else None,
+        "running": _firmware_json(identity.running) if identity.running else None,
         "slots": [
-            {"state": slot.state, "firmware": slot.firmware.as_json() if slot.firmware else None}
-            for slot in identity.slots
+            {"state": slot.state, "firmware": _firmware_json(slot)} for slot in identity.slots
         ],
     }
+
+
+def _firmware_json(slot: Slot) -> dict[str, Any] | None:
+    if slot.firmware is None:
+        return None
+    return {**slot.firmware.as_json(), "feature_version": slot.feature_version}
 
 
 @click.command()

@@ -115,6 +115,7 @@ def _manifest_pairs(manifest: Manifest) -> list[tuple[str, str]]:
         ("CPL Entry ID", manifest.cpl_entry_id),
         ("label", manifest.label),
         ("release notes", manifest.release_notes),
+        ("features", manifest.feature_version),
     ):
         if text is not None:
             pairs.append((name, _printable(text)))

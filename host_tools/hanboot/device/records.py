@@ -119,11 +119,18 @@ class FirmwareId:
 
 @dataclass(frozen=True, kw_only=True)
 class Slot:
-    """What a slot holds. image_bytes: octets of its Manufacturer Image."""
+    """What a slot holds.
+
+    Attributes:
+        image_bytes: octets of its Manufacturer Image.
+        feature_version: version of its features beyond SMETS, as its manifest says; None where it
+            does not, or the device is too old to report it.
+    """
 
     state: SlotState
     firmware: FirmwareId | None = None
     image_bytes: int = 0
+    feature_version: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -464,7 +471,13 @@ def _parse_slot(reply: Reply) -> Slot:
     state = reply.choice("state", SlotState)
     if state is SlotState.EMPTY:
         return Slot(state=state)
-    return Slot(state=state, firmware=_parse_firmware(reply), image_bytes=reply.uint("bytes"))
+    has_features = reply.has("feature_version")
+    return Slot(
+        state=state,
+        firmware=_parse_firmware(reply),
+        image_bytes=reply.uint("bytes"),
+        feature_version=reply.text("feature_version", _TEXT_MOST) if has_features else None,
+    )
 
 
 def _parse_event(reply: Reply) -> HistoryEvent:

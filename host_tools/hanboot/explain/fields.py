@@ -39,6 +39,7 @@ MANIFEST_FIELDS = {
     manifest.CPL_ENTRY_ID: ("cpl_entry_id", "text of at most 256 octets"),
     manifest.LABEL: ("label", "text of at most 256 octets"),
     manifest.RELEASE_NOTES: ("release_notes", "text of at most 256 octets"),
+    manifest.FEATURE_VERSION: ("feature_version", "text of at most 32 octets"),
 }
 
 # reasons whose offset is an octet of the file, within the OTA Header

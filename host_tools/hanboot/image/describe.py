@@ -79,6 +79,7 @@ def _describe_manifest(manifest: Manifest) -> dict[str, Any]:
         "cpl_entry_id": manifest.cpl_entry_id,
         "label": manifest.label,
         "release_notes": manifest.release_notes,
+        "feature_version": manifest.feature_version,
     }
 
 

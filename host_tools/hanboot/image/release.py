@@ -81,6 +81,7 @@ class Release:
     point_of_no_return: bool
     cpl_entry_id: str | None
     release_notes: str | None
+    feature_version: str | None
     sources: tuple[Path, ...]
     predecessors: tuple[Predecessor, ...]
 
@@ -106,6 +107,7 @@ class Release:
             self.cpl_entry_id,
             self.label,
             self.release_notes,
+            self.feature_version,
         )
 
 
@@ -167,6 +169,7 @@ def load(path: Path, resolve: Resolve = as_stated) -> Release:
         point_of_no_return=fields.flag("point_of_no_return", False),
         cpl_entry_id=fields.text("cpl_entry_id", None),
         release_notes=fields.text("release_notes", None),
+        feature_version=fields.text("feature_version", None),
         sources=_sources(application),
         predecessors=(),
     )
