@@ -7,9 +7,8 @@ from hanbootloader.board import TEST_TIERS
 from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.install import Installer
-from hanbootloader.link import frame
+from hanbootloader.link import frame, smp
 from hanbootloader.link.groups import hanboot, image, os
-from hanbootloader.link.smp import Dispatcher
 
 _READ_BYTES = const(256)
 _LINES_KEPT = const(4)  # typed lines that wait for the application
@@ -27,7 +26,7 @@ def _join(device: Device, installer: Installer, groups):  # type: ignore[no-unty
 
     tunnelled = tunnel.TunnelRadio(device.board.serial)
     node = Node(device, installer, radio or tunnelled)
-    groups[hanboot.GROUP].update(network.NetworkCommands(device, node).commands())
+    groups[smp.HANBOOT_GROUP].update(network.NetworkCommands(device, node).commands())
     if radio is None:
         groups[tunnel.GROUP] = tunnel.TunnelGroup(tunnelled, node.poll).commands()
     return node
@@ -45,13 +44,13 @@ class Console:
         self._answering = None  # generator of the reply that is being worked out
         self._os = os.OsGroup(self._board)
         groups = {
-            os.GROUP: self._os.commands(),
-            image.GROUP: image.ImageGroup(device, installer, confirm).commands(),
-            hanboot.GROUP: hanboot.HanbootGroup(device, installer).commands(),
+            smp.OS_GROUP: self._os.commands(),
+            smp.IMAGE_GROUP: image.ImageGroup(device, installer, confirm).commands(),
+            smp.HANBOOT_GROUP: hanboot.HanbootGroup(device, installer).commands(),
         }
         self._node = _join(device, installer, groups)
         os.Enumeration(groups)
-        self._dispatcher = Dispatcher(groups)
+        self._dispatcher = smp.Dispatcher(groups)
 
     # Whether a client asked for a reset and nothing stands against it: verification goes first.
     @property

@@ -31,6 +31,13 @@ BUSY         = const(10)
 DENIED       = const(11)
 
 _SMP_GROUP   = const(-1)  # an error of SMP itself: rc in every version
+
+# what a client needs of the groups, so that it imports none of what serves them
+OS_GROUP            = const(0)
+IMAGE_GROUP         = const(1)
+HANBOOT_GROUP       = const(65)
+CONFIRMATION_DENIED = const(32)   # error of group 1
+REASON_BASE         = const(256)  # group 65: a reason code, above what SMP has itself
 # fmt: on
 
 _HEADER = ">BBHHBB"

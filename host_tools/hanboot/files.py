@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -85,7 +83,10 @@ def new_folder(folder: Path, mode: int = 0o777) -> Iterator[Path]:
     Raises:
         BadFile: the folder holds something already, or cannot be made.
     """
-    partial = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    # imported late: most commands read a settings file, and make no folder
+    import shutil
+
+    partial = folder.with_name(f".{folder.name}-{_random_name()}")
     try:
         if folder.exists() and any(folder.iterdir()):
             raise BadFile(
@@ -128,7 +129,7 @@ def writing(path: Path, octets: bytes) -> Iterator[None]:
         _write_special(path, target, octets)
         yield
         return
-    partial = target.with_name(f".hanboot-{secrets.token_hex(4)}")
+    partial = target.with_name(f".hanboot-{_random_name()}")
     with _explained(path):
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
@@ -141,6 +142,10 @@ def writing(path: Path, octets: bytes) -> Iterator[None]:
             partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _random_name() -> str:
+    return os.urandom(4).hex()
 
 
 def _write_special(path: Path, target: Path, octets: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -99,6 +98,8 @@ class Table:
     def end(self) -> None:
         """Refuses keys that were not taken: a misspelt rule must not be overlooked."""
         for key in self._values:
+            import difflib
+
             near = difflib.get_close_matches(key, self._known, 1)
             known = f"did you mean {near[0]}?" if near else f"known are {', '.join(self._known)}"
             raise _unusable(self.file, f"{self._name(key)} is not a known key", known)

@@ -12,7 +12,7 @@ from rig import Firmware
 
 from hanboot.image.ota_file import Image
 from hanbootloader import reasons
-from hanbootloader.link.groups.hanboot import GROUP
+from hanbootloader.link.smp import HANBOOT_GROUP
 
 LOSSY_LINE = Path(__file__).with_name("lossy_line.py")
 
@@ -61,7 +61,7 @@ def test_what_a_device_does_not_have_is_a_clean_error(client: MCUmgrClient) -> N
         lambda: client.stats_list_groups(),
         lambda: client.settings_read("x"),
         lambda: client.os_get_datetime(),
-        lambda: client.raw_command(False, GROUP, 99, {}),
+        lambda: client.raw_command(False, HANBOOT_GROUP, 99, {}),
         lambda: client.shell_execute(["ls"]),
     ):
         with pytest.raises(RuntimeError, match="ENOTSUP"):
@@ -88,7 +88,7 @@ def test_the_wrong_predecessor_and_why(client: MCUmgrClient, firmware: Firmware)
     with pytest.raises(RuntimeError, match="INVALID_IMAGE_HEADER"):
         client.image_upload(firmware.image("ppmid/2.0.0").octets)
     # group 65, by the shortest way
-    verdict = client.raw_command(False, GROUP, 1, {})
+    verdict = client.raw_command(False, HANBOOT_GROUP, 1, {})
     assert verdict["reason"] == reasons.NOT_A_PREDECESSOR
     assert verdict["accepts"] == [
         {"version": 0x01010000, "hash": firmware.image("ppmid/1.1.0").image_hash}

@@ -10,7 +10,6 @@ from rig import Bench, Firmware, Keys
 from hanboot.device.client import Device
 from hanboot.device.provisioning import anchor_key, encode_cell
 from hanbootloader.link import frame, smp
-from hanbootloader.link.groups import hanboot as hanboot_group
 from hanbootloader.trust import cell
 
 
@@ -67,7 +66,7 @@ def test_a_lost_answer_while_anchors_are_written(
             header = None if isinstance(found, str) else smp.parse_header(found)
             if header and (header.operation, header.group, header.command) == (
                 smp.WRITE + 1,
-                hanboot_group.GROUP,
+                smp.HANBOOT_GROUP,
                 4,
             ):
                 lost.append(found)

@@ -40,7 +40,6 @@ from hanbootloader.image.reader import ImageReader, Sink
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
 from hanbootloader.link.console import Console
-from hanbootloader.link.groups import hanboot as hanboot_group
 from hanbootloader.link.groups import image as image_group
 from hanbootloader.store import flash_map, ledger
 from hanbootloader.trust import cell, p256
@@ -384,7 +383,7 @@ def test_every_command_has_its_place_on_the_page():
     listed = {
         int(n) for found in re.findall(r"^\*\*([\d, ]+)", text, re.M) for n in found.split(",")
     }
-    assert listed == set(groups[hanboot_group.GROUP])
+    assert listed == set(groups[smp.HANBOOT_GROUP])
 
 
 def test_the_limits_of_the_line_are_the_code_s():

@@ -11,13 +11,11 @@ from hanbootloader import VERSION
 from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.install import IDLE, RECEIVING, Installer
-from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, Request, SmpError
 from hanbootloader.reasons import Refused
 from hanbootloader.store import ledger
 from hanbootloader.verify import read_front
 
-GROUP = const(65)
-REASON_BASE = const(256)  # SMP leaves error codes from here on to their groups
 _EVENTS_PER_REPLY = const(4)
 _CELLS_PER_REPLY = const(3)
 
@@ -214,4 +212,4 @@ class HanbootGroup:
 
 
 def _error(refused: Refused) -> SmpError:
-    return SmpError(REASON_BASE + refused.reason, GROUP)
+    return SmpError(REASON_BASE + refused.reason, HANBOOT_GROUP)

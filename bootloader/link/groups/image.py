@@ -9,11 +9,10 @@ from hanbootloader import reasons
 from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.install import Installer
-from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.link.smp import CONFIRMATION_DENIED, EINVAL, IMAGE_GROUP, Request, SmpError
 from hanbootloader.store import ledger
 
 # fmt: off
-GROUP                  = const(1)
 _HASH_BYTES            = const(32)
 # errors of group 1
 _NO_IMAGE              = const(3)
@@ -26,7 +25,6 @@ _INVALID_HEADER_MAGIC  = const(23)
 _INVALID_HASH          = const(24)
 _VERSION_IS_NEWER      = const(27)
 _TOO_LARGE             = const(30)
-CONFIRMATION_DENIED    = const(32)
 # fmt: on
 
 _NEAREST = {
@@ -45,7 +43,7 @@ _NEAREST = {
 
 # The SMP error that a client of group 1 sees for `refused`.
 def to_error(refused: reasons.Refused) -> SmpError:
-    return SmpError(_NEAREST.get(refused.reason, _INVALID_IMAGE_HEADER), GROUP)
+    return SmpError(_NEAREST.get(refused.reason, _INVALID_IMAGE_HEADER), IMAGE_GROUP)
 
 
 # A file version as text: its bytes, and the last only where it says something.
@@ -137,7 +135,7 @@ class ImageGroup:
                 self._installer.activate(bytes(wanted))
             elif request.fields.get("confirm") is True:
                 if not self._may_confirm() or not self._confirm():
-                    raise SmpError(CONFIRMATION_DENIED, GROUP)
+                    raise SmpError(CONFIRMATION_DENIED, IMAGE_GROUP)
         except reasons.Refused as refused:
             raise to_error(refused)
         return self._state(None)

@@ -7,12 +7,9 @@
 
 from hanbootloader.device import Device
 from hanbootloader.han.node import Node
-from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, Request, SmpError
 from hanbootloader.reasons import Refused
 from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
-
-REASON_BASE = 256
-_GROUP = 65
 
 
 class NetworkCommands:
@@ -81,4 +78,4 @@ def _guarded(steps):  # type: ignore[no-untyped-def]
     try:
         return (yield from steps)
     except Refused as refused:
-        raise SmpError(REASON_BASE + refused.reason, _GROUP)
+        raise SmpError(REASON_BASE + refused.reason, HANBOOT_GROUP)

@@ -10,10 +10,9 @@ from hanbootloader import VERSION
 from hanbootloader.board import Board
 from hanbootloader.compat import const
 from hanbootloader.link.frame import buffer_bytes
-from hanbootloader.link.smp import EINVAL, NOTSUP, Request, SmpError
+from hanbootloader.link.smp import EINVAL, NOTSUP, OS_GROUP, Request, SmpError
 
 # fmt: off
-GROUP            = const(0)
 ENUMERATION      = const(10)
 
 # errors of group 0
@@ -78,13 +77,13 @@ class OsGroup:
         )
         known = "a" + "".join([letter for letter, _ in found])
         if any([letter not in known for letter in letters]):
-            raise SmpError(_INVALID_FORMAT, GROUP)
+            raise SmpError(_INVALID_FORMAT, OS_GROUP)
         words = [word for letter, word in found if letter in letters or "a" in letters]
         return {"output": " ".join(words)}
 
     def _bootloader(self, request: Request) -> "dict[str, object]":
         if request.text("query") is not None:
-            raise SmpError(_QUERY_NOT_KNOWN, GROUP)
+            raise SmpError(_QUERY_NOT_KNOWN, OS_GROUP)
         return {"bootloader": "hanboot"}
 
 

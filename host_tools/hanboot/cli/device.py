@@ -18,7 +18,6 @@ from hanboot.device.records import FirmwareId, Identity, Slot
 from hanboot.explain.reasons import explain
 from hanboot.explain.verdicts import verdict_lines
 from hanboot.explain.versions import device_type_text, version_text
-from hanboot.image import ota_file
 
 _HASH_BYTES = 32  # SHA-256, GBCS 11.2.4
 
@@ -134,6 +133,9 @@ def upload(file: Path, registry: str | None, gate: Gate, port: str, as_json: boo
 
     A registry that --registry or HANBOOT_REGISTRY names binds, as with hanboot upgrade.
     """
+    # imported late: `status` and the others have no image to read
+    from hanboot.image import ota_file
+
     out = Out(as_json)
     octets = ota_file.read_to_send(file)
     with (

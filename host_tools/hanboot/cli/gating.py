@@ -9,17 +9,15 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import getpass
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
-from hanboot.device.client import Device
-from hanboot.image.ota_file import Image
-
 if TYPE_CHECKING:
+    from hanboot.device.client import Device
+    from hanboot.image.ota_file import Image
     from hanboot.inventory.gate import Override, Sending
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
@@ -62,6 +60,12 @@ _OPTIONS = (
 )
 
 
+def _user() -> str:
+    import getpass
+
+    return getpass.getuser()
+
+
 class Gate:
     """What must hold before an image is sent, if a registry binds.
 
@@ -84,7 +88,7 @@ class Gate:
             raise click.UsageError("--override-ban requires --reason, and the other way round")
         self._command = command
         self._url = url
-        self._by = (author or getpass.getuser(), reason or "") if is_overridden else None
+        self._by = (author or _user(), reason or "") if is_overridden else None
 
     @contextlib.contextmanager
     def sending(

@@ -28,13 +28,11 @@ from hanboot.link.serial import BAUD, SerialTransport
 from hanboot.link.smp import Fields, NoAnswer, Retries, SmpClient, SmpRefusal
 from hanboot.link.transport import Lost, Transport
 from hanbootloader.link import smp
-from hanbootloader.link.groups import hanboot as hanboot_group
-from hanbootloader.link.groups import image as image_group
 
 if TYPE_CHECKING:
     from typing import Self
 
-_OS, _IMAGE, _HANBOOT = 0, 1, hanboot_group.GROUP
+_OS, _IMAGE, _HANBOOT = smp.OS_GROUP, smp.IMAGE_GROUP, smp.HANBOOT_GROUP
 
 #: How long verification may take; an RP2040 needs a second for 512 KiB.
 VERIFY_S = 30.0
@@ -316,7 +314,7 @@ class Device:
         try:
             self.smp.write(_IMAGE, 0, {"confirm": True})
         except SmpRefusal as refusal:
-            if (refusal.group, refusal.rc) != (_IMAGE, image_group.CONFIRMATION_DENIED):
+            if (refusal.group, refusal.rc) != (_IMAGE, smp.CONFIRMATION_DENIED):
                 raise self._error_of(refusal) from None
             raise Refused(
                 "the device was not confirmed",
@@ -487,8 +485,8 @@ class Device:
     def _error_of(self, refusal: SmpRefusal) -> HanbootError:
         if refusal.group == _IMAGE:
             return DeviceRefused(self._last_verdict() or NO_VERDICT)
-        if refusal.group == _HANBOOT and refusal.rc >= hanboot_group.REASON_BASE:
-            reason = Reason(refusal.rc - hanboot_group.REASON_BASE)
+        if refusal.group == _HANBOOT and refusal.rc >= smp.REASON_BASE:
+            reason = Reason(refusal.rc - smp.REASON_BASE)
             return DeviceRefused(Verdict(reason=reason))
         return LinkError(
             "the device does not take the request",

@@ -12,7 +12,6 @@ from hanboot.explain.reasons import Reason, explain
 from hanboot.link.smp import Fields, Retries, SmpRefusal
 from hanboot.trust.keys import PrivateKey
 from hanbootloader.link import smp
-from hanbootloader.link.groups import hanboot as group
 
 _STATE, _KEYS = 7, 8
 _ENTROPY_BYTES = 32
@@ -130,10 +129,10 @@ def certificate_request(device: Device, usage: int) -> bytes:
 
 def _request(device: Device, operation: int, command: int, fields: Fields) -> Fields:
     try:
-        return device.smp.request(operation, group.GROUP, command, fields, _KEYS_RETRIES)
+        return device.smp.request(operation, smp.HANBOOT_GROUP, command, fields, _KEYS_RETRIES)
     except SmpRefusal as refusal:
-        if refusal.group == group.GROUP and refusal.rc >= group.REASON_BASE:
-            words = explain(refusal.rc - group.REASON_BASE)
+        if refusal.group == smp.HANBOOT_GROUP and refusal.rc >= smp.REASON_BASE:
+            words = explain(refusal.rc - smp.REASON_BASE)
             raise Refused(
                 f"the device refuses: {words.name}", words.meaning, words.remedy, reason=words.code
             ) from None
