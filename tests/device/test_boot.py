@@ -12,10 +12,13 @@ from ramboard import MAP, Board, PowerCut
 from hanbootloader import boot, policy, verify
 from hanbootloader.device import Device
 from hanbootloader.install import Installer
+from hanbootloader.link import smp
+from hanbootloader.link.groups.hanboot import HanbootGroup
 from hanbootloader.reasons import (
     ACCEPTED,
     ANCHORS_LOCKED,
     ENVELOPE,
+    FLASH_FAULT,
     MANUFACTURER_SIGNATURE,
     NOT_A_PREDECESSOR,
     PADDING,
@@ -550,6 +553,17 @@ class FlashFaultTest(BootTest):
         self.make_pending("1.1.0")
         self.board.flash.stuck = range(first, first + count)
         self.assertEqual(self.start(), V1_0)
+        # and the image that was to start, whose start cannot be counted, says so
+        event, verdict = self.device.ledger.last_event()
+        self.assertEqual((event, verdict.reason), (ledger.EVENT_NOT_STARTED, FLASH_FAULT))
+        self.assertEqual((verdict.offered_version, verdict.running_version), (V1_1, V1_0))
+        self.assertEqual(verdict.offered_hash, images.image_hash("1.1.0"))
+        # over the link: an event, and the verdict on the offer stays what it was
+        group = HanbootGroup(self.device, Installer(self.device))
+        read = group.commands()[1][0]
+        reply = read(smp.Request(smp.READ, {"event": True}))
+        self.assertEqual((reply["kind"], reply["reason"]), ("not started", FLASH_FAULT))
+        self.assertEqual(read(smp.Request(smp.READ, {}))["reason"], ACCEPTED)
 
     # A way back that the journal did not take: what runs is not written over all the same.
     def test_started_is_not_written(self):

@@ -21,6 +21,13 @@ class Firmware:
 
 
 @dataclasses.dataclass
+class Model:
+    manufacturer_code: int
+    image_type: int
+    hardware: tuple[int, int]
+
+
+@dataclasses.dataclass
 class Verdict:
     reason: int
     offered: Firmware
@@ -30,8 +37,8 @@ class Verdict:
     accepts: tuple[Firmware, ...] = ()
     accepts_total: int = 0
     kind: str | None = None
-    offered_model: None = None
-    device_model: None = None
+    offered_model: Model | None = None
+    device_model: Model | None = None
 
 
 def test_every_reason_is_explained():
@@ -137,6 +144,35 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
 )
 def test_verdict_lines(verdict, lines):
     assert verdict_lines(verdict) == lines
+
+
+MADE_FOR, DEVICE = Model(0x121D, 0x0006, (0x0200, 0x02FF)), Model(0xFFF0, 0x0005, (0x0102,) * 2)
+
+
+@pytest.mark.parametrize(
+    ("reason", "sides"),
+    [
+        (reasons.MANUFACTURER_CODE, "manufacturer code 0x121D, the device's is 0xFFF0"),
+        (reasons.IMAGE_TYPE, "image type 0x0006, the device's is 0x0005"),
+        (
+            HARDWARE_VERSION,
+            "it is for 0x0200 (2.0) to 0x02FF (2.255), the device is 0x0102 (1.2)",
+        ),
+    ],
+)
+def test_a_refusal_names_both_sides(reason, sides):
+    meaning = explain(reason).meaning
+    both = Verdict(reason, V2, V1, 10, offered_model=MADE_FOR, device_model=DEVICE)
+    assert verdict_lines(both)[1] == f"{meaning}: {sides}"
+    # a device of an older release names none, or the header was not read
+    for one in (
+        dataclasses.replace(both, offered_model=None),
+        dataclasses.replace(both, device_model=None),
+    ):
+        assert verdict_lines(one)[1].endswith(meaning)
+    # where something else is wrong, the models are beside the point
+    padding = dataclasses.replace(both, reason=reasons.PADDING)
+    assert "0xFFF0" not in verdict_lines(padding)[1]
 
 
 def test_verdicts_of_every_reason_are_three_lines():
