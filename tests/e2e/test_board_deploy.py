@@ -19,6 +19,7 @@ from hanboot.boards import bootsel, prompt
 from hanboot.boards import flashing as flash
 from hanboot.boards import stock as deploy
 from hanboot.boards.prompt import Prompt
+from hanboot.cli import discovery
 from hanboot.device.client import Device
 from hanboot.device.provisioning import provision
 
@@ -129,6 +130,41 @@ def test_a_program_of_somebody_s(bare: StockBoard) -> None:
     assert hanboot("board", "deploy", "--port", bare.port, "--replace").code == 0
 
 
+def test_a_board_that_was_found(deployed: StockBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(discovery, "only_board", lambda: deployed.port)
+    ran = hanboot("board", "deploy")
+    assert_error(ran, 2, "--port is missing", "e6-61-38-52-83-2f-1a-2b", "nothing was written")
+
+
+def test_another_board_at_the_prompt(deployed: StockBoard, monkeypatch: pytest.MonkeyPatch) -> None:
+    """hanboot answered, and behind the same name is another chip when the prompt is opened."""
+    look = deploy._LOOK.replace("machine.unique_id()", "bytes(range(8))")
+    monkeypatch.setattr(deploy, "_LOOK", look)
+    ran = hanboot("board", "deploy", "--port", deployed.port)
+    held = ("e6-61-38-52-83-2f-1a-2b answered before", "00-01-02-03-04-05-06-07 answers now")
+    assert_error(ran, 3, "leads to another device now", *held)
+    assert "NOT PROTECTED" not in ran.err
+    assert _files(deployed)["main.py"]
+
+
+def test_another_board_after_the_reset(
+    bare: StockBoard, ppmid: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = tmp_path / "port"
+    link.symlink_to(bare.port)
+    leave = Prompt.leave
+
+    def swap(self: Prompt, code: str) -> None:
+        leave(self, code)
+        link.unlink()
+        link.symlink_to(ppmid.board.port)
+
+    monkeypatch.setattr(Prompt, "leave", swap)
+    ran = hanboot("board", "deploy", "--port", link)
+    found = ppmid.identity().serial.hex("-")
+    assert_error(ran, 3, "e6-61-38-52-83-2f-1a-2b answered before", f"{found} answers now")
+
+
 def test_a_full_disk(bare: StockBoard) -> None:
     _type(bare, "f = open('data', 'wb'); [f.write(bytes(4096)) for _ in range(280)]; f.close()")
     ran = hanboot("board", "deploy", "--port", bare.port)
@@ -235,6 +271,9 @@ def test_from_a_prompt_to_the_disk(
     look = flash._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
     monkeypatch.setattr(flash, "_LOOK_ROUND", look)
     play_product(monkeypatch)
+    # nor has the board that comes back the serial of that process
+    serial = ppmid.identity().serial
+    monkeypatch.setattr(flash, "eui64", lambda chip_id: serial)
     disk = Disk(tmp_path / "disk")
 
     def show_disk() -> None:
@@ -252,3 +291,20 @@ def test_from_a_prompt_to_the_disk(
         ran = hanboot("board", "flash", "--port", link, file, "--replace")
     assert ran.code == 0, ran.err
     assert "provisioned, with 01000000 (1.0.0.0)" in ran.out
+
+
+def test_another_board_comes_back_from_the_disk(
+    tmp_path: Path, file: Path, ppmid: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    play_product(monkeypatch)
+    monkeypatch.setattr(flash, "_wait_disk", lambda before: bootsel.read(disk.folder))
+    look = flash._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
+    monkeypatch.setattr(flash, "_LOOK_ROUND", look)
+    disk = Disk(tmp_path / "disk")
+    with StockBoard(tmp_path / "flash.bin") as board, disk:
+        link = tmp_path / "port"
+        link.symlink_to(board.port)
+        disk._on_taken = lambda octets: (link.unlink(), link.symlink_to(ppmid.board.port))
+        ran = hanboot("board", "flash", "--port", link, file)
+    found = ppmid.identity().serial.hex("-")
+    assert_error(ran, 3, "e6-61-38-52-83-2f-1a-2b answered before", f"{found} answers now")

@@ -108,7 +108,10 @@ def test_the_only_disk_is_found(
     disk = tmp_path / "a disk"
     mounts.write_text(f"/dev/sda1 {str(disk).replace(' ', chr(92) + '040')} vfat rw 0 0\n")
     with Disk(disk, on_taken=lambda _: usb.plug(back.board.port, "E6613852832F")):
-        assert hanboot("board", "flash", file).code == 0
+        # nobody is there to be asked whether it is the right one
+        assert_error(hanboot("board", "flash", file), 2, "--port is missing", str(disk), "--yes")
+        assert not list(disk.glob("*.uf2"))
+        assert hanboot("board", "flash", file, "--yes").code == 0
 
 
 def test_firmware_that_is_not_hanboot_s(file: Path, tmp_path: Path, usb: Usb, back: Bench) -> None:

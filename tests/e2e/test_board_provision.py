@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import datetime
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from command_line import assert_error, hanboot
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from rig import Bench, Firmware, Keys, States
 
+from hanboot import cli
 from hanboot.boards import device_code
 from hanboot.boards.roles import FLASH_BYTES
 from hanboot.boards.virtual import VirtualBoard
+from hanboot.cli import asking, discovery
 from hanboot.cli import board as commands
 from hanboot.device.client import Device
 from hanboot.device.provisioning import provision
@@ -94,3 +103,69 @@ def test_a_device_with_other_keys(ppmid: Bench, arguments: list[object], tmp_pat
     assert_error(ran, 1, "anchors-locked")
     # the same once more is no fault
     assert hanboot("board", "provision", *arguments, "--port", ppmid.port).code == 0
+
+
+# --- the board that was found, and what is warned of first
+
+
+@pytest.fixture
+def found(states: States, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    """The only board that is here; no command is given its port."""
+    with Bench(states.fresh(), "ppmid") as bench:
+        monkeypatch.setattr(discovery, "only_board", lambda: bench.port)
+        yield bench
+
+
+def test_nobody_is_there_to_be_asked(found: Bench, arguments: list[object]) -> None:
+    serial = found.identity().serial.hex("-")
+    ran = hanboot("board", "provision", *arguments)
+    assert_error(ran, 2, "--port is missing", serial, "nothing was written", "--yes")
+    assert _cells(found) == []
+    assert hanboot("board", "provision", *arguments, "--yes").code == 0
+    assert _cells(found) == ["manufacturer", "supplier"]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("n", 130), ("", 130), ("y", 0)])
+def test_it_is_named_and_asked_about(
+    answer: str,
+    code: int,
+    found: Bench,
+    arguments: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(asking, "_is_attended", lambda: True)
+    given = [str(argument) for argument in ("board", "provision", *arguments)]
+    ran = CliRunner().invoke(cli.main, given, input=f"{answer}\n" if answer else "")
+    assert ran.exit_code == code, ran.stderr
+    assert f"found: PPMID {found.identity().serial.hex('-')}" in ran.stderr
+    assert bool(_cells(found)) == (code == 0)
+
+
+def test_an_expired_certificate_is_warned_of_first(
+    states: States, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is written: a question unanswered leaves the device as it is."""
+    file = tmp_path / "old.pem"
+    file.write_bytes(_expired_certificate())
+    with Bench(states.fresh(), "ppmid") as bench:
+        monkeypatch.setattr(discovery, "only_board", lambda: bench.port)
+        ran = hanboot("board", "provision", "--manufacturer-public-key", file)
+        assert ran.code == 2
+        assert "the certificate old.pem has expired: it is valid from 2020-01-01" in ran.err
+        assert _cells(bench) == []
+
+
+def _expired_certificate() -> bytes:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Manufacturer")])
+    return (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime.datetime(2020, 1, 1))
+        .not_valid_after(datetime.datetime(2021, 1, 1))
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )

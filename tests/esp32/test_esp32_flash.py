@@ -23,6 +23,8 @@ from hanboot.link.serial import SerialTransport
 pytestmark = pytest.mark.slow
 
 ESP32 = chips.by_name("esp32")
+#: Of what plays the started board (tests/support/stock_chip.py).
+STARTED = bytes.fromhex("a4e57cfffe0102ff")
 TABLE = table.load(PARTITIONS).encode()
 
 
@@ -49,7 +51,10 @@ def starts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[StockBoa
     with StockBoard(tmp_path / "started.bin", is_esp32=True) as board:
         wait_back = flash._wait_back
         monkeypatch.setattr(
-            flash, "_wait_back", lambda port, content: wait_back(board.port, content)
+            flash,
+            "_wait_back",
+            # the two chips are two processes, each with an address of its own
+            lambda port, content, serial: wait_back(board.port, content, STARTED),
         )
         yield board
 
@@ -93,6 +98,14 @@ def test_what_is_there_is_named_first(file: Path, tmp_path: Path, loader: RomLoa
 
 def test_it_does_not_start(file: Path, loader: RomLoader) -> None:
     assert_error(_flash(file, loader.port), 4, "was written and verified, and does not start")
+
+
+def test_another_board_starts(
+    file: Path, loader: RomLoader, starts: StockBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{__name__}.STARTED", bytes(range(8)))
+    held = ("00-01-02-03-04-05-06-07 answered before", "a4-e5-7c-ff-fe-01-02-ff answers now")
+    assert_error(_flash(file, loader.port), 3, "leads to another device now", *held)
 
 
 def test_another_chip(tmp_path: Path, loader: RomLoader) -> None:

@@ -19,8 +19,10 @@ from hanboot.boards.bootsel import Volume
 from hanboot.boards.built import firmware as built_firmware
 from hanboot.boards.prompt import Prompt
 from hanboot.boards.roles import FLASH_BYTES
+from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
 from hanboot.device.records import Identity, Role, Tier
+from hanboot.device.refusal import AnotherDevice
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
 from hanboot.explain.versions import device_type_text, version_text
 from hanboot.link import usb
@@ -40,7 +42,10 @@ _LOOK_S = 0.2
 _TO_BOOTLOADER = "import machine, time; time.sleep_ms(100); machine.bootloader()"
 
 #: What is on a board without hanboot: its name, and the files of its own.
-_LOOK_ROUND = "import os, sys; print(repr((sys.implementation._machine, os.listdir('/'))))"
+_LOOK_ROUND = (
+    "import machine, os, sys; "
+    "print(repr((sys.implementation._machine, os.listdir('/'), machine.unique_id())))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +116,32 @@ def describe(identity: Identity) -> str:
     )
 
 
-def to_bootsel(port: str, firmware: Uf2File, replace: bool) -> Volume:
+@dataclass(frozen=True, kw_only=True)
+class InBootsel:
+    """A board that shows its disk. serial: of the hanboot device that it is; None if not known."""
+
+    volume: Volume
+    serial: bytes | None = None
+
+
+def to_bootsel(
+    port: str,
+    firmware: Uf2File,
+    replace: bool,
+    agree: Callable[[str], None] = lambda board: None,
+) -> InBootsel:
     """Has the board at `port` show its boot disk, if what it is now may be flashed over.
 
     Args:
         replace: whatever it is now.
+        agree: called with what the board is before it is changed; raises if it is another than
+            was meant.
 
     Raises:
         Refused: it is no RP2040, has no prompt, or holds what `replace` should name.
         NoDevice: nothing is at the port, or its disk is not to be told from others.
         LinkError: it has neither hanboot nor a prompt, or the disk did not come.
+        AnotherDevice: the port leads to another board than before.
     """
     with Device(port) as device:
         identity = device.probe()
@@ -128,11 +149,15 @@ def to_bootsel(port: str, firmware: Uf2File, replace: bool) -> Volume:
         _check_device(port, identity, firmware, replace)
     before = {volume.folder for volume in bootsel.attached()}
     with Prompt(port) as prompt:
+        machine, names, chip_id = prompt.literal(_LOOK_ROUND)
+        serial = eui64(chip_id)
         if identity is None:
-            machine, names = prompt.literal(_LOOK_ROUND)
             _check_stock(port, machine, names, replace)
+        else:
+            check_same(port, identity.serial, serial)
+        agree(describe(identity) if identity else f"{machine} with MicroPython, at {port}")
         prompt.leave(_TO_BOOTLOADER)
-    return _wait_disk(before)
+    return InBootsel(volume=_wait_disk(before), serial=serial)
 
 
 def _check_device(port: str, identity: Identity, firmware: Uf2File, replace: bool) -> None:
@@ -192,18 +217,22 @@ class Returned:
     identity: Identity | None
 
 
-def wait_back(port: str | None, firmware: Uf2File, before: set[str]) -> Returned:
+def wait_back(
+    port: str | None, firmware: Uf2File, before: set[str], serial: bytes | None = None
+) -> Returned:
     """Waits for the board after its disk is gone, and asks what it is.
 
     Args:
         port: where it is to come back; None for whichever USB port is new.
         firmware: what it was given.
         before: paths of the USB ports that were there when its disk was.
+        serial: that it must have; None where it is not known.
 
     Raises:
         NoDevice: it does not come back, or two boards did.
         LinkError: it came back and does not answer.
         Refused: it came back as something else.
+        AnotherDevice: another board came in its place.
     """
     deadline = Deadline(_BACK_S * (patience(port) if port else 1.0))
     while True:
@@ -213,8 +242,11 @@ def wait_back(port: str | None, firmware: Uf2File, before: set[str]) -> Returned
                 check_free(there)
                 return Returned(port=there, identity=None)
             with Device(there) as device:
+                device.hold(serial)
                 identity = device.identity()
             break
+        except AnotherDevice:
+            raise
         except (NoDevice, LinkError) as error:
             if deadline.passed:
                 raise _not_back(error) from None
@@ -247,20 +279,20 @@ def _check_returned(port: str, identity: Identity, firmware: Uf2File) -> None:
 
 
 def flash(
-    volume: Volume,
+    board: InBootsel,
     firmware: Uf2File,
     port: str | None = None,
     advance: Callable[[int, int], None] = lambda done, total: None,
 ) -> Returned:
-    """Copies `firmware` to the board behind `volume` and waits until it is back.
+    """Copies `firmware` to `board` and waits until it is back.
 
     Args:
         port: where it is to come back; None for whichever USB port is new then.
     """
-    bootsel.check_rp2040(volume)
+    bootsel.check_rp2040(board.volume)
     before = {there.device for there in usb.attached()}
-    bootsel.copy(volume, firmware.path.name, firmware.octets, advance)
-    return wait_back(port, firmware, before)
+    bootsel.copy(board.volume, firmware.path.name, firmware.octets, advance)
+    return wait_back(port, firmware, before, board.serial)
 
 
 def is_usb(port: str) -> bool:

@@ -14,8 +14,10 @@ from hanboot.boards import flashing as flash
 from hanboot.boards.bootloader_files import PACKAGE, bootloader_modules
 from hanboot.boards.device_code import BOARDS
 from hanboot.boards.prompt import Failed, Prompt
+from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
 from hanboot.device.records import Identity, Tier
+from hanboot.device.refusal import AnotherDevice
 from hanboot.errors import LinkError, NoDevice, Refused
 from hanboot.image import romfs
 from hanboot.link.deadline import Deadline
@@ -78,6 +80,10 @@ labels = []
 if 'esp32' in chips:
     import esp32
     labels = [p.info()[4] for p in esp32.Partition.find(esp32.Partition.TYPE_DATA)]
+chip_id = b''
+if not missing('machine'):
+    import machine
+    chip_id = machine.unique_id()
 print(repr((
     sys.implementation.name,
     sys.implementation.version[:3],
@@ -91,6 +97,7 @@ print(repr((
     text({HOME + "/role.py"!r}),
     chips,
     labels,
+    chip_id,
 )))
 """
 
@@ -140,6 +147,16 @@ class Stock:
     role: str
     chips: list[str]
     labels: list[str]
+    chip_id: bytes
+
+    @property
+    def serial(self) -> bytes | None:
+        """What hanboot on it says it is."""
+        return eui64(self.chip_id)
+
+    @property
+    def serial_text(self) -> str:
+        return f", {self.serial.hex('-')}" if self.serial else ""
 
     @property
     def chip(self) -> str:
@@ -182,6 +199,7 @@ def deploy(
     replace: bool,
     advance: Callable[[int, int], None],
     say: Callable[[str], None],
+    agree: Callable[[str], None] = lambda board: None,
 ) -> Identity:
     """Copies hanboot to the board at `port`, resets it and asks what it is.
 
@@ -192,21 +210,26 @@ def deploy(
         replace: whatever main.py it has, or role it plays.
         advance: called with octets copied and octets in all.
         say: called with what a person should read.
+        agree: called with what the board is before anything is written; raises if it is another
+            than was meant.
 
     Raises:
         Refused: it runs hanboot's own firmware, cannot run these modules, has no room, or holds
             what `replace` should name. Nothing was written.
         NoDevice: nothing is at the port.
         LinkError: there is no prompt, or the port went in the middle.
+        AnotherDevice: the port leads to another board than before.
     """
-    _check_firmware(port)
+    found = _check_firmware(port)
     with Prompt(port) as prompt:
         there = _look(prompt)
+        check_same(port, found, there.serial)
         held = "ihd" if "ihd" in there.role else "ppmid" if there.role else None
         files = compiled(role or held or "ppmid", there.chip, there.has_partitions)
         _check(port, there, files)
         is_new_role = held is not None and role not in (None, held)
         _check_replaced(port, there, held if is_new_role else None, replace)
+        agree(f"{there.text}{there.serial_text}, at {port}")
         say(f"{there.text}. {NOT_PROTECTED}")
         try:
             prompt.run(_CLEAR)
@@ -221,7 +244,7 @@ def deploy(
             ) from None
         prompt.leave("import machine; machine.reset()")
     say(f"copied; waiting for hanboot to start at {port}, {_BACK_S:.0f} s at most")
-    return _wait_back(port, say)
+    return _wait_back(port, say, there.serial)
 
 
 def _look(prompt: Prompt) -> Stock:
@@ -235,8 +258,12 @@ def _look(prompt: Prompt) -> Stock:
         ) from None
 
 
-def _check_firmware(port: str) -> None:
-    """A board with hanboot's own firmware needs no copy of it, and a product has no prompt."""
+def _check_firmware(port: str) -> bytes | None:
+    """A board with hanboot's own firmware needs no copy of it, and a product has no prompt.
+
+    Returns:
+        The serial of a hanboot device; None where none answers.
+    """
     with Device(port) as device:
         identity = device.probe()
     if identity and identity.tier not in (Tier.STOCK, Tier.PARTITIONED):
@@ -245,6 +272,7 @@ def _check_firmware(port: str) -> None:
             f"it is {flash.describe(identity)}: hanboot is in its firmware",
             "use it as it is, or flash stock MicroPython: hanboot board flash",
         )
+    return identity.serial if identity else None
 
 
 def _check(port: str, there: Stock, files: dict[str, bytes]) -> None:
@@ -312,12 +340,15 @@ def _copy(prompt: Prompt, files: dict[str, bytes], advance: Callable[[int, int],
         done += len(octets)
 
 
-def _wait_back(port: str, say: Callable[[str], None]) -> Identity:
+def _wait_back(port: str, say: Callable[[str], None], serial: bytes | None) -> Identity:
     deadline = Deadline(_BACK_S * patience(port))
     while True:
         try:
             with Device(port, say) as device:
+                device.hold(serial)
                 return device.identity()
+        except AnotherDevice:
+            raise
         except (LinkError, NoDevice) as error:
             if deadline.passed:
                 raise LinkError(

@@ -13,6 +13,7 @@ from hanboot.boards import bootsel
 from hanboot.boards import flashing as flash
 from hanboot.boards.bootsel import Volume
 from hanboot.boards.roles import ROLES
+from hanboot.cli.asking import confirm_found, yes_option
 from hanboot.cli.board_anchors import anchors
 from hanboot.cli.board_deploy import deploy_command
 from hanboot.cli.board_flash import flash_command
@@ -21,7 +22,13 @@ from hanboot.cli.board_selfcheck import selfcheck_command
 from hanboot.cli.connection import connect
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.refusals import refusals
-from hanboot.cli.settings import option, passphrase_asker, passphrase_option, port_option
+from hanboot.cli.settings import (
+    option,
+    passphrase_asker,
+    passphrase_option,
+    port_option,
+    was_found,
+)
 from hanboot.device import network
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, anchor_key, provision
@@ -148,9 +155,12 @@ def network_command(port: str, as_json: bool) -> None:
 )
 @passphrase_option
 @click.option("--role", type=click.Choice(ROLES), help="Refuse a device that plays another.")
+@yes_option
 @port_option
 @json_option
+@click.pass_context
 def provision_command(
+    ctx: click.Context,
     manufacturer_public_key: Path,
     supplier_public_key: Path | None,
     broker_public_key: Path | None,
@@ -159,6 +169,7 @@ def provision_command(
     requests: Path | None,
     passphrase_file: Path | None,
     role: str | None,
+    yes: bool,
     port: str,
     as_json: bool,
 ) -> None:
@@ -182,6 +193,8 @@ def provision_command(
     with connect(port) as device, refusals(out):
         identity = device.identity()
         _check_role(port, identity, role)
+        if was_found(ctx) and not yes:
+            confirm_found(flash.describe(identity), "Write its trust anchors, for good")
         # before the manufacturer's anchor, which locks the keys, too
         if make_device_keys:
             network.make_keys(device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -12,8 +13,9 @@ from hanboot.boards.bootsel import Volume
 from hanboot.boards.esp32 import chips
 from hanboot.boards.esp32 import flash as esp32
 from hanboot.boards.esp32.chips import Chip
-from hanboot.boards.flashing import Returned, Uf2File
+from hanboot.boards.flashing import InBootsel, Returned, Uf2File
 from hanboot.boards.roles import ROLES
+from hanboot.cli.asking import confirm_found, yes_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.settings import is_flag_given, option
 
@@ -44,6 +46,7 @@ _RP2040 = "rp2040"
 )
 @click.option("--role", type=click.Choice(ROLES), help="What it is to play; must fit the UF2.")
 @click.option("--replace", is_flag=True, help="Flash over another product, or over a device.")
+@yes_option
 @json_option
 @click.pass_context
 def flash_command(
@@ -55,12 +58,13 @@ def flash_command(
     volume: Path | None,
     role: str | None,
     replace: bool,
+    yes: bool,
     as_json: bool,
 ) -> None:
     """Flash UF2, or what make firmware built, and wait until the board is back.
 
-    Without --port and --volume the one board that is plugged in is taken; never one of two. An
-    ESP32 is written through esptool, and needs --chip, --firmware and --port.
+    Without --port and --volume the one board that is plugged in is taken, named and asked about;
+    never one of two. An ESP32 is written through esptool, and needs --chip, --firmware and --port.
     """
     if file and firmware_file:
         raise click.UsageError("UF2 and --firmware are two ways to say the same: give one", ctx)
@@ -77,7 +81,13 @@ def flash_command(
         raise click.UsageError("--port and --volume are two ways to one board: give one", ctx)
     out = Out(as_json)
     firmware = flash.load(file, role)
-    returned = _flash(out, firmware, None if volume else port, volume, replace)
+    is_asked = not (port or volume or yes)
+
+    def agree(board: str) -> None:
+        if is_asked:
+            confirm_found(board, f"Flash {firmware.text} onto it")
+
+    returned = _flash(out, firmware, None if volume else port, volume, replace, agree)
     out.document(
         {
             "port": returned.port,
@@ -117,20 +127,26 @@ def _flash_esp32(out: Out, file: Path, chip: Chip, port: str, replace: bool) -> 
 
 
 def _flash(
-    out: Out, firmware: Uf2File, port: str | None, folder: Path | None, replace: bool
+    out: Out,
+    firmware: Uf2File,
+    port: str | None,
+    folder: Path | None,
+    replace: bool,
+    agree: Callable[[str], None],
 ) -> Returned:
     found: Volume | str
     found = bootsel.read(folder) if folder else port or flash.find()
     back_at = None
     if isinstance(found, str):
         back_at = None if flash.is_usb(found) else found
-        volume = flash.to_bootsel(found, firmware, replace)
+        board = flash.to_bootsel(found, firmware, replace, agree)
     else:
-        volume = found
+        board = InBootsel(volume=found)
+        agree(found.line)
         out.note("what the board holds now cannot be read in BOOTSEL mode")
-    bootsel.check_rp2040(volume)
+    bootsel.check_rp2040(board.volume)
     with progress(out, firmware.path.name, len(firmware.octets)) as advance:
-        return flash.flash(volume, firmware, back_at, advance)
+        return flash.flash(board, firmware, back_at, advance)
 
 
 def _tell_next(out: Out, returned: Returned, firmware: Uf2File) -> None:

@@ -148,8 +148,8 @@ class Device:
         except LinkError:
             return None
 
-    def hold(self, serial: bytes) -> None:
-        """Takes `serial` for the device that is meant, as if it had answered already."""
+    def hold(self, serial: bytes | None) -> None:
+        """Takes `serial` for the device that is meant, as if it had answered; None: whichever."""
         self._serial = serial
 
     def verdict(self) -> Verdict | None:

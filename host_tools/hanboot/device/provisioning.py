@@ -12,6 +12,7 @@ from hanboot.device.records import ROLE_NAMES, AnchorCell, Verdict
 from hanboot.device.refusal import DeviceRefused
 from hanboot.errors import BadFile
 from hanboot.explain.reasons import Reason
+from hanboot.image.verify import check_validity
 from hanboot.trust import comb, keys
 from hanboot.trust.keys import PublicKey
 from hanboot.trust.smki.certificate import load as load_certificate
@@ -63,7 +64,8 @@ def anchor_key(
 ) -> AnchorKey:
     """The key in `file`, for a cell of `role`; called by the file's name, if by no `label`.
 
-    A certificate of SMKI's shape also says whose key it is.
+    A certificate of SMKI's shape also says whose key it is. One that has expired, or is not valid
+    yet, is warned of.
     """
     entity = cell.ANYONE
     if _is_certificate(file):
@@ -73,6 +75,7 @@ def anchor_key(
         except BadFile:
             pass  # a certificate of another shape has a key all the same
     public = keys.load_public(file, for_agreement=usage == cell.KEY_AGREEMENT)
+    check_validity(public, file.name, None)
     return AnchorKey(
         role,
         public.kid,

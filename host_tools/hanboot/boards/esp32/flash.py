@@ -20,8 +20,10 @@ from hanboot.boards.esp32.esptool import Esptool, Piece
 from hanboot.boards.esp32.image import Micropython
 from hanboot.boards.esp32.table import Table
 from hanboot.boards.prompt import Failed, Prompt
+from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
 from hanboot.device.records import Identity
+from hanboot.device.refusal import AnotherDevice
 from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
@@ -30,8 +32,8 @@ from hanboot.link.serial import resolve
 _BACK_S = 30.0
 _LOOK_S = 0.2
 _ASK = (
-    "import sys, esp32; "
-    "print(repr((sys.implementation._machine, "
+    "import sys, esp32, machine; "
+    "print(repr((sys.implementation._machine, machine.unique_id(), "
     "[p.info()[4] for p in esp32.Partition.find(esp32.Partition.TYPE_DATA)])))"
 )
 
@@ -114,6 +116,7 @@ def flash(
             should name. Nothing was written.
         NoDevice: nothing is at the port, somebody holds it, or there is no esptool.
         LinkError: no ROM loader answers, it broke off, or MicroPython did not start afterwards.
+        AnotherDevice: the port leads to another board than before.
     """
     if port.startswith(virtual.PREFIX):
         raise Refused(
@@ -121,11 +124,13 @@ def flash(
             "it only exists on this machine",
             "give the port of an ESP32",
         )
-    _check_device(port, replace)
+    meant = _check_device(port, replace)
     with tempfile.TemporaryDirectory(prefix="hanboot-") as name:
         folder = Path(name)
         tool = Esptool(resolve(port), content.micropython.chip)
         there = tool.flash()
+        serial = eui64(bytes.fromhex(there.mac.replace(":", "")))
+        check_same(port, meant, serial)
         if there.size < content.table.end:
             raise Refused(
                 f"the board at {port} has too little flash",
@@ -144,12 +149,12 @@ def flash(
         )
         tool.write(content.pieces, there.size, not kept, folder, advance)
     say("written, and compared by the chip; waiting for MicroPython to start")
-    machine, identity = _wait_back(port, content)
+    machine, identity = _wait_back(port, content, serial)
     return Flashed(there.mac, kept, machine, identity)
 
 
-def _check_device(port: str, replace: bool) -> None:
-    """A device that answers is not flashed over unless that was asked for."""
+def _check_device(port: str, replace: bool) -> bytes | None:
+    """A device that answers is not flashed over unless that was asked for; its serial."""
     with Device(port) as device:
         identity = device.probe()
     if identity and identity.provisioned and not replace:
@@ -158,6 +163,7 @@ def _check_device(port: str, replace: bool) -> None:
             f"it is {flashing.describe(identity)}",
             "--replace flashes over it",
         )
+    return identity.serial if identity else None
 
 
 def _check_held(port: str, held: bytes, replace: bool) -> None:
@@ -173,19 +179,23 @@ def _check_held(port: str, held: bytes, replace: bool) -> None:
     )
 
 
-def _wait_back(port: str, content: Content) -> tuple[str, Identity | None]:
+def _wait_back(port: str, content: Content, serial: bytes | None) -> tuple[str, Identity | None]:
     """What MicroPython on the board says it is; a hanboot device is asked itself."""
     wanted = {row.label for row in content.table.partitions if row.type == table.TYPES["data"]}
     deadline = Deadline(_BACK_S)
     while True:
         try:
             with Device(port) as device:
+                device.hold(serial)
                 identity = device.probe()
             if identity:
                 return identity.board, identity
             with Prompt(port) as prompt:
-                machine, labels = prompt.literal(_ASK)
+                machine, chip_id, labels = prompt.literal(_ASK)
+            check_same(port, serial, eui64(chip_id))
             break
+        except AnotherDevice:
+            raise
         except (LinkError, NoDevice, Failed) as error:
             if deadline.passed:
                 raise _not_back(port, error) from None
