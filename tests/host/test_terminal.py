@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,9 @@ from click.testing import CliRunner
 from hanboot import cli
 from hanboot.cli import output, terminal
 from hanboot.cli.commands import COMMANDS, GROUPS, LINES
+from hanboot.link.smp import Retries, SmpClient
+from hanboot.link.transport import Transport
+from hanbootloader.link import frame, smp
 
 HOSTILE = {
     "escape": "\x1b[2J\x1b]0;title\x07",
@@ -178,6 +182,51 @@ def test_completion(shell: str) -> None:
     assert "_HANBOOT_COMPLETE" in result.stdout
     code, out, _ = run(_HANBOOT_COMPLETE="bash_complete", COMP_WORDS="hanboot stat", COMP_CWORD="1")
     assert (code, out) == (0, b"plain,status\n")
+
+
+def test_what_goes_over_the_line_is_logged_and_not_what_is_in_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    secret = b"private half of a key"
+    client = SmpClient(_Echo(), retries=Retries(tries=2, reply_s=0.01))
+    with caplog.at_level("DEBUG", "hanboot"):
+        client.write(65, 9, {"key": secret})
+        client.read(0, 3)
+    sent, received, *_ = [record.getMessage() for record in caplog.records]
+    assert re.fullmatch(r"to echo: write group 65 command 9 sequence 1, \d+ bytes", sent)
+    assert received == "from echo: write response group 65 command 9 sequence 1, 9 bytes"
+    assert caplog.records[2].getMessage().startswith("to echo: read group 0 command 3 sequence 2")
+    assert secret.hex() not in caplog.text
+    assert secret.decode() not in caplog.text
+
+
+class _Echo(Transport):
+    """A device that answers every request with an empty map."""
+
+    name = "echo"
+
+    def __init__(self) -> None:
+        self._frames = frame.FrameReader()
+        self._said = b""
+
+    def open(self) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+    def read(self) -> bytes:
+        said, self._said = self._said, b""
+        return said
+
+    def write(self, octets: bytes) -> None:
+        for found in self._frames.feed(octets):
+            header = None if isinstance(found, str) else smp.parse_header(found)
+            if header is None:
+                continue
+            header.operation += 1
+            answer = (header.operation, header.group, header.sequence, header.command, {})
+            self._said += frame.encode(smp.encode(1, *answer))
 
 
 def test_a_log_file(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ Frames and headers are the device's own code (`hanbootloader.link`).
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from hanbootloader.image import cbor
 from hanbootloader.link import frame, smp
 from hanbootloader.reasons import Refused
 
+_log = logging.getLogger(__name__)
+
 #: What a request that the device answers at once may take. The first octets of an upload and a
 #: new trust anchor make it erase flash, which is well within.
 REPLY_S = 2.0
@@ -28,6 +31,14 @@ _FRAME_BYTES = 4096
 
 #: What the ROM of an ESP32 prints when it waits for esptool.
 _DOWNLOAD_MODE = "waiting for download"
+
+#: What log records call them.
+_OPERATIONS = {
+    smp.READ: "read",
+    smp.READ_RESPONSE: "read response",
+    smp.WRITE: "write",
+    smp.WRITE_RESPONSE: "write response",
+}
 
 Fields = dict[str, Any]
 
@@ -143,10 +154,12 @@ class SmpClient:
         for attempt in range(allowed.tries):
             self._sequence = (self._sequence + 1) & 0xFF
             message = smp.encode(1, operation, group, self._sequence, command, fields)
+            self._note("to", message)
             self._send(frame.encode(message), losses + attempt)
             reply = self._await_reply(operation + 1, group, command, reply_s)
             if reply is not None:
                 return _checked(reply)
+            _log.debug("%s: no reply in %g s", self._transport.name, reply_s)
             self.repeats += 1
         raise self.no_answer(group, command, allowed)
 
@@ -182,6 +195,7 @@ class SmpClient:
         deadline = Deadline(reply_s, self._clock)
         while not deadline.passed:
             for message in self._messages():
+                self._note("from", message)
                 header = smp.parse_header(message)
                 # a reply to a request that was given up is passed over
                 if header is None or header.sequence != self._sequence:
@@ -189,6 +203,23 @@ class SmpClient:
                 if (header.operation, header.group, header.command) == (operation, group, command):
                     return self._body(message)
         return None
+
+    def _note(self, direction: str, message: bytes | memoryview) -> None:
+        """Logs what a message is and how long; never what is in it: that can be a key."""
+        header = smp.parse_header(message)
+        if header is None:
+            _log.debug("%s %s: no SMP, %d bytes", direction, self._transport.name, len(message))
+            return
+        _log.debug(
+            "%s %s: %s group %d command %d sequence %d, %d bytes",
+            direction,
+            self._transport.name,
+            _OPERATIONS.get(header.operation, header.operation),
+            header.group,
+            header.command,
+            header.sequence,
+            len(message),
+        )
 
     def _messages(self) -> Iterator[memoryview]:
         """The messages that arrive in the time of one read; lines of text go to `on_text`."""
