@@ -111,7 +111,7 @@ lint: setup ## ruff, mypy, and who may import whom
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 
-format: setup ## Let ruff format and mend
+format: setup ## Let ruff format and fix
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 

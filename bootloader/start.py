@@ -39,9 +39,9 @@ def _mount_data(device: Device) -> None:
     vfs.mount(vfs.VfsLfs2(data, progsize=PAGE_BYTES), _DATA)
 
 
-def _import_application(device: Device, index: int, content):  # type: ignore[no-untyped-def]
+def _import_application(device: Device, index: int, manifest):  # type: ignore[no-untyped-def]
     image = device.image(index)
-    payload = image[len(image) - content.payload_bytes :]
+    payload = image[len(image) - manifest.payload_bytes :]
     vfs.mount(vfs.VfsRom(payload), _APPLICATION)
     # after our own modules: an application cannot replace one of them
     sys.path.append(_APPLICATION)
@@ -77,10 +77,10 @@ async def _supervise(  # type: ignore[no-untyped-def]
 
 
 # needs_grace: serve the link alone for a while first.
-def start(device: Device, index: int, content, needs_grace: bool) -> None:  # type: ignore[no-untyped-def]
+def start(device: Device, index: int, manifest, needs_grace: bool) -> None:  # type: ignore[no-untyped-def]
     device.started = index
     installer = Installer(device)
-    services = Services(device, installer, content.label, _DATA)
+    services = Services(device, installer, manifest.label, _DATA)
     console = Console(device, installer, services.confirm)
     services.attach(console)
     lives = Lives(device.ledger)
@@ -92,7 +92,7 @@ def start(device: Device, index: int, content, needs_grace: bool) -> None:  # ty
         lives.begin()
     try:
         _mount_data(device)
-        app = _import_application(device, index, content)
+        app = _import_application(device, index, manifest)
         reason = asyncio.run(_supervise(device, console, services, lives, app))
     except KeyboardInterrupt:
         raise  # Ctrl-C asks for the prompt of development firmware

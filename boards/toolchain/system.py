@@ -91,7 +91,7 @@ RP2: Needs = {
 
 
 class ToolchainError(Exception):
-    """Something a person must mend; its text says what, why and how."""
+    """Something a person must fix; its text says what, why and how."""
 
 
 def say(text: str) -> None:

@@ -28,25 +28,25 @@ def encode_trailer(trailer: ota.Trailer) -> bytes:
     return bytes((trailer.force_replace, ota.SIGNATURE_BYTES)) + trailer.signature
 
 
-def encode_manifest(content: manifest.Manifest) -> bytes:
+def encode_manifest(source: manifest.Manifest) -> bytes:
     fields: "dict[int, object]" = {
         manifest.FORMAT: manifest.OUR_FORMAT,
-        manifest.MANUFACTURER_CODE: content.manufacturer_code,
-        manifest.IMAGE_TYPE: content.image_type,
-        manifest.FILE_VERSION: content.file_version,
-        manifest.HARDWARE: content.hardware,
-        manifest.PAYLOAD: (content.payload_kind, content.payload_bytes, content.payload_hash),
-        manifest.PREDECESSORS: tuple(content.predecessors),
-        manifest.MINIMUM_BASE_VERSION: content.minimum_base_version,
-        manifest.SECURITY_COUNTER: content.security_counter,
+        manifest.MANUFACTURER_CODE: source.manufacturer_code,
+        manifest.IMAGE_TYPE: source.image_type,
+        manifest.FILE_VERSION: source.file_version,
+        manifest.HARDWARE: source.hardware,
+        manifest.PAYLOAD: (source.payload_kind, source.payload_bytes, source.payload_hash),
+        manifest.PREDECESSORS: tuple(source.predecessors),
+        manifest.MINIMUM_BASE_VERSION: source.minimum_base_version,
+        manifest.SECURITY_COUNTER: source.security_counter,
     }
-    if content.point_of_no_return:
+    if source.point_of_no_return:
         fields[manifest.POINT_OF_NO_RETURN] = True
     for key, text in (
-        (manifest.CPL_ENTRY_ID, content.cpl_entry_id),
-        (manifest.LABEL, content.label),
-        (manifest.RELEASE_NOTES, content.release_notes),
-        (manifest.FEATURE_VERSION, content.feature_version),
+        (manifest.CPL_ENTRY_ID, source.cpl_entry_id),
+        (manifest.LABEL, source.label),
+        (manifest.RELEASE_NOTES, source.release_notes),
+        (manifest.FEATURE_VERSION, source.feature_version),
     ):
         if text is not None:
             fields[key] = text

@@ -1,4 +1,4 @@
-"""TOML files that people write: every fault is told with the path of its key."""
+"""TOML files that people write: every error names its key with the whole path."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ class Table:
         """The error for a value that does not follow `rule`."""
         found = "" if value is _REQUIRED else f", not {_shown(value)}"
         return _unusable(
-            self.file, f"{self._name(key)} {rule}{found}", f"mend {self._name(key)} and try again"
+            self.file, f"{self._name(key)} {rule}{found}", f"fix {self._name(key)} and try again"
         )
 
     def _take(self, key: str, default: Any) -> Any:
@@ -136,7 +136,7 @@ def load(file: Path) -> Table:
     except (ValueError, RecursionError) as error:
         # the parser names line and column
         text = str(error)
-        raise _unusable(file, text[:1].lower() + text[1:], "mend the line and try again") from None
+        raise _unusable(file, text[:1].lower() + text[1:], "fix the line and try again") from None
 
 
 def _unusable(file: Path, why: str, what_to_do: str) -> BadFile:

@@ -37,7 +37,7 @@ def test_a_cable_pulled_while_anchors_are_written(
 
 
 def test_half_provisioned_with_another_key(blank: Bench, pairs: Keys) -> None:
-    """As long as the manufacturer's anchor does not lock it, a mistake can be mended."""
+    """As long as the manufacturer's anchor does not lock it, a mistake can be corrected."""
     hanboot("keys", "new", "wrong")
     with Device(blank.port) as device:
         wrong = anchor_key(cell.SUPPLIER, Path("wrong.pub.pem"))

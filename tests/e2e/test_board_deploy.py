@@ -15,8 +15,7 @@ from command_line import assert_error, hanboot
 from rig import TOP_UP, Bench, Firmware, is_topped_up, wait_for
 from stock_board import StockBoard
 
-from hanboot.boards import bootsel, prompt
-from hanboot.boards import flashing as flash
+from hanboot.boards import bootsel, flashing, prompt
 from hanboot.boards import stock as deploy
 from hanboot.boards.prompt import Prompt
 from hanboot.cli import discovery
@@ -125,7 +124,7 @@ def test_another_role_is_another_product(deployed: StockBoard) -> None:
 def test_a_program_of_somebody_s(bare: StockBoard) -> None:
     _type(bare, "f = open('main.py', 'w'); f.write('print(1)'); f.close()")
     ran = hanboot("board", "deploy", "--port", bare.port)
-    assert_error(ran, 1, "holds a program of somebody's", "main.py", "--replace")
+    assert_error(ran, 1, "holds a program of its own", "main.py", "--replace")
     assert _files(bare) == {"main.py": 8}
     assert hanboot("board", "deploy", "--port", bare.port, "--replace").code == 0
 
@@ -268,12 +267,12 @@ def test_from_a_prompt_to_the_disk(
     mounts.write_text("")
     monkeypatch.setattr(bootsel, "_MOUNTS", mounts)
     # what plays the chip is no RP2040
-    look = flash._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
-    monkeypatch.setattr(flash, "_LOOK_ROUND", look)
+    look = flashing._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
+    monkeypatch.setattr(flashing, "_LOOK_ROUND", look)
     play_product(monkeypatch)
     # nor has the board that comes back the serial of that process
     serial = ppmid.identity().serial
-    monkeypatch.setattr(flash, "eui64", lambda chip_id: serial)
+    monkeypatch.setattr(flashing, "eui64", lambda chip_id: serial)
     disk = Disk(tmp_path / "disk")
 
     def show_disk() -> None:
@@ -286,7 +285,7 @@ def test_from_a_prompt_to_the_disk(
         disk._on_taken = lambda octets: (link.unlink(), link.symlink_to(ppmid.board.port))
         _type(board, "f = open('notes.txt', 'w'); f.write('x'); f.close()")
         ran = hanboot("board", "flash", "--port", link, file)
-        assert_error(ran, 1, "holds a program or data of somebody's", "notes.txt", "--replace")
+        assert_error(ran, 1, "holds a program or data of its own", "notes.txt", "--replace")
         assert disk.files == ["INDEX.HTM", "INFO_UF2.TXT"]
         ran = hanboot("board", "flash", "--port", link, file, "--replace")
     assert ran.code == 0, ran.err
@@ -297,9 +296,9 @@ def test_another_board_comes_back_from_the_disk(
     tmp_path: Path, file: Path, ppmid: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     play_product(monkeypatch)
-    monkeypatch.setattr(flash, "_wait_disk", lambda before: bootsel.read(disk.folder))
-    look = flash._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
-    monkeypatch.setattr(flash, "_LOOK_ROUND", look)
+    monkeypatch.setattr(flashing, "_wait_disk", lambda before: bootsel.read(disk.folder))
+    look = flashing._LOOK_ROUND.replace("sys.implementation._machine", "'Pico with RP2040'")
+    monkeypatch.setattr(flashing, "_LOOK_ROUND", look)
     disk = Disk(tmp_path / "disk")
     with StockBoard(tmp_path / "flash.bin") as board, disk:
         link = tmp_path / "port"

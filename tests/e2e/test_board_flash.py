@@ -19,8 +19,7 @@ from command_line import assert_error, hanboot
 from rig import ROOT, Bench, States
 from serial.tools import list_ports
 
-from hanboot.boards import bootsel, uf2
-from hanboot.boards import flashing as flash
+from hanboot.boards import bootsel, flashing, uf2
 
 _RP2350_ARM = 0xE48BFF59
 
@@ -129,7 +128,7 @@ def test_two_boards_come_back(
         usb.plug(back.board.port, "E6613852832F")
         usb.plug("/dev/ttyACM1", "E6613852AAAA")
 
-    monkeypatch.setattr(flash, "_BACK_S", 0.5)
+    monkeypatch.setattr(flashing, "_BACK_S", 0.5)
     with Disk(tmp_path / "disk", on_taken=on_taken):
         ran = hanboot("board", "flash", "--volume", tmp_path / "disk", file)
     assert_error(ran, 3, "2 boards are new since the copy", "E6613852AAAA")
@@ -249,7 +248,7 @@ def _copy_until_gone(file: Path, disk: Disk, at: int) -> None:
 
 
 def test_a_disk_that_goes_in_the_middle(file: Path, tmp_path: Path) -> None:
-    with pytest.raises(flash.LinkError) as lost:
+    with pytest.raises(flashing.LinkError) as lost:
         _copy_until_gone(file, Disk(tmp_path / "disk"), 150_000)
     assert re.match(r"after 150000 of \d+ octets", lost.value.why)
     assert lost.value.exit_code == 4
@@ -269,7 +268,7 @@ def test_a_disk_that_stays(file: Path, tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_board_that_does_not_come_back(
     file: Path, tmp_path: Path, usb: Usb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flash, "_BACK_S", 0.5)
+    monkeypatch.setattr(flashing, "_BACK_S", 0.5)
     with Disk(tmp_path / "disk"):
         ran = hanboot("board", "flash", "--volume", tmp_path / "disk", file)
     assert_error(ran, 3, "did not come back", "no USB serial port is there")
@@ -347,5 +346,5 @@ def test_the_firmware_s_part_is_the_board_s() -> None:
     header = (ROOT / "boards" / "rp2040_han" / "mpconfigboard.h").read_text()
     storage = re.search(r"FLASH_STORAGE_BYTES \((\d+) \* 1024\)", header)
     assert storage
-    assert 2 * 1024 * 1024 - int(storage[1]) * 1024 == flash.FIRMWARE_BYTES
+    assert 2 * 1024 * 1024 - int(storage[1]) * 1024 == flashing.FIRMWARE_BYTES
     assert uf2.RP2040_FLASH_ADDRESS == 0x10000000

@@ -42,9 +42,9 @@ class _Judge(Sink):
         octets = writer.encode_header(header)
         assert writer.encode_header(ota.parse_header(octets)) == octets
 
-    def on_manifest(self, envelope: cose.Envelope, content: manifest.Manifest) -> None:
+    def on_manifest(self, envelope: cose.Envelope, found: manifest.Manifest) -> None:
         running = policy.RunningFirmware(images.V1_0, bytes(32))
-        policy.check_manifest(self.header, content, 4096, None, running, _FACTS)
+        policy.check_manifest(self.header, found, 4096, None, running, _FACTS)
 
 
 def reader(data: bytes) -> None:

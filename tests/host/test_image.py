@@ -17,8 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hanboot.errors import BadFile, Refused
-from hanboot.image import ota_file
-from hanboot.image import verify as verification
+from hanboot.image import ota_file, verify
 from hanboot.image.build import assemble
 from hanboot.image.describe import describe
 from hanboot.image.ota_file import UNSIGNED
@@ -260,7 +259,7 @@ def test_published_image(dcc):
     assert described["trailer"]["force_replace"] == 0
     assert "octet 296 is 0x40" in loaded.assumption
     supplier = keys.load_public(dcc / "dcc-supplier-cert.pem")
-    found = verification.verify(loaded, None, supplier)
+    found = verify.verify(loaded, None, supplier)
     assert (found.manufacturer_signature, found.supplier_signature) == ("none", "valid")
 
 
@@ -271,7 +270,7 @@ def test_published_image_with_any_octet_changed(dcc):
     for at in (*range(60, 295), *range(296, 361)):
         changed = octets[:at] + bytes((octets[at] ^ 1,)) + octets[at + 1 :]
         with pytest.raises(Refused):
-            verification.verify(ota_file.load(changed), None, supplier)
+            verify.verify(ota_file.load(changed), None, supplier)
 
 
 # --- images that are not ours
@@ -309,7 +308,7 @@ def test_signing_keeps_what_a_foreign_header_says(pairs):
     octets = sign(loaded, pairs.supplier)
     assert octets[:52] == loaded.octets[:52]
     assert octets[56:160] == loaded.octets[56:]
-    verification.verify(ota_file.load(octets), None, pairs.supplier.public)
+    verify.verify(ota_file.load(octets), None, pairs.supplier.public)
 
 
 def test_signing_again_replaces_the_trailer(built, pairs):
@@ -318,7 +317,7 @@ def test_signing_again_replaces_the_trailer(built, pairs):
     assert len(again) == len(once)
     assert again[-66] == 1
     assert ota_file.load(again).image_hash == built.image_hash
-    verification.verify(ota_file.load(again), pairs.manufacturer.public, pairs.supplier.public)
+    verify.verify(ota_file.load(again), pairs.manufacturer.public, pairs.supplier.public)
 
 
 # --- signatures made elsewhere
@@ -328,11 +327,11 @@ def test_unsigned_image(built, pairs):
     unsigned = ota_file.load(with_manufacturer_signature(built, UNSIGNED))
     assert not unsigned.is_signed
     with pytest.raises(Refused, match="not signed yet"):
-        verification.verify(unsigned, pairs.manufacturer.public, None)
+        verify.verify(unsigned, pairs.manufacturer.public, None)
     signature = pairs.manufacturer.sign(manufacturer_to_sign(unsigned))
     attached = ota_file.load(with_manufacturer_signature(unsigned, signature))
     assert attached.is_signed
-    verification.verify(attached, pairs.manufacturer.public, None)
+    verify.verify(attached, pairs.manufacturer.public, None)
 
 
 def test_no_place_for_a_signature(built, pairs):
@@ -364,7 +363,7 @@ def test_mutations():
     anchors = [keys.PublicKey(images.key(name)) for name in ("manufacturer", "supplier")]
     count = 0
     for name, octets, reason, offset in mutations.files():
-        decision = verification.decide(octets, device, running, *anchors)
+        decision = verify.decide(octets, device, running, *anchors)
         assert (name, decision.reason) == (name, reason)
         if offset is not None:
             assert (name, decision.offset) == (name, offset)
@@ -382,13 +381,13 @@ def test_mutations():
 
 def test_verification_of_our_image(built, first, pairs):
     manufacturer, supplier = pairs.manufacturer.public, pairs.supplier.public
-    found = verification.verify(built, manufacturer, None)
+    found = verify.verify(built, manufacturer, None)
     assert (found.manufacturer_signature, found.supplier_signature) == ("valid", "none")
     signed = ota_file.load(sign(built, pairs.supplier))
-    found = verification.verify(signed, None, supplier)
+    found = verify.verify(signed, None, supplier)
     assert (found.manufacturer_signature, found.supplier_signature) == ("not checked", "valid")
-    verification.verify(built, manufacturer, supplier, supplier_required=False)
-    verification.verify(first, manufacturer, None)
+    verify.verify(built, manufacturer, supplier, supplier_required=False)
+    verify.verify(first, manufacturer, None)
 
 
 @pytest.mark.parametrize(
@@ -406,7 +405,7 @@ def test_verification_of_our_image(built, first, pairs):
 )
 def test_wrong_octets(built, pairs, change, reason):
     with pytest.raises(Refused) as raised:
-        verification.verify(ota_file.load(change(built.octets)), pairs.manufacturer.public, None)
+        verify.verify(ota_file.load(change(built.octets)), pairs.manufacturer.public, None)
     assert raised.value.reason == reason
 
 
@@ -421,7 +420,7 @@ def test_wrong_signers(built, first, pairs):
         (ota_file.load(foreign(b"x" * 100)), (None, supplier), reasons.SUPPLIER_MISSING),
     ):
         with pytest.raises(Refused) as raised:
-            verification.verify(subject, *arguments)
+            verify.verify(subject, *arguments)
         assert raised.value.reason == reason
 
 
@@ -462,11 +461,11 @@ def test_validity(pairs, caplog):
     last = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
     key = keys.PublicKey(pairs.supplier.public.point, (first, last))
     with caplog.at_level(logging.WARNING):
-        verification.check_validity(key, "c.pem", None)
+        verify.check_validity(key, "c.pem", None)
         assert "the certificate c.pem has expired" in caplog.text
         caplog.clear()
-        verification.check_validity(key, "c.pem", datetime.datetime(2020, 6, 1).astimezone())
-        verification.check_validity(pairs.supplier.public, "k.pem", first)
+        verify.check_validity(key, "c.pem", datetime.datetime(2020, 6, 1).astimezone())
+        verify.check_validity(pairs.supplier.public, "k.pem", first)
         assert not caplog.records
     with pytest.raises(Refused, match="not valid on 2019"):
-        verification.check_validity(key, "c.pem", first - datetime.timedelta(days=1))
+        verify.check_validity(key, "c.pem", first - datetime.timedelta(days=1))

@@ -129,8 +129,8 @@ HEADERS = st.builds(
 
 class TestFormats:
     @given(MANIFESTS)
-    def test_manifest(self, content: manifest.Manifest) -> None:
-        assert vars(manifest.parse_manifest(writer.encode_manifest(content))) == vars(content)
+    def test_manifest(self, drawn: manifest.Manifest) -> None:
+        assert vars(manifest.parse_manifest(writer.encode_manifest(drawn))) == vars(drawn)
 
     @given(HEADERS)
     def test_header(self, header: ota.Header) -> None:

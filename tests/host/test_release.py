@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from samples import APPLICATION, FIRST_RELEASE, RELEASE, make_release
 
 from hanboot.errors import BadFile
-from hanboot.image import ota_file, release, romfs, sources
-from hanboot.image import verify as verification
+from hanboot.image import ota_file, release, romfs, sources, verify
 from hanboot.image.build import build_image
 from hanboot.image.release import Predecessor
 
@@ -53,7 +52,7 @@ def test_built_image(release_file, pairs):
     assert found.feature_version == "3.1 (meals)"
     assert (found.security_counter, found.point_of_no_return) == (1, True)
     assert found.predecessors == ((0x01000000, None, "TEST-0001"),)
-    verification.verify(built, key.public, None)
+    verify.verify(built, key.public, None)
 
 
 def test_payload_is_the_same_wherever_it_is_built(tmp_path, pairs):

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
-from hanboot.image import ota_file
-from hanboot.image import verify as verification
+from hanboot.image import ota_file, verify
 from hanboot.image.build import assemble
 from hanboot.image.ota_file import Image
 from hanboot.image.sign import sign
@@ -112,7 +111,7 @@ def decide(state: oracle.State, built: Image) -> str:
     running = (
         policy.RunningFirmware(runs.file_version, runs.image_hash, runs.damaged) if runs else None
     )
-    decision = verification.decide(built.octets, facts, running, TRUST.manufacturer, TRUST.supplier)
+    decision = verify.decide(built.octets, facts, running, TRUST.manufacturer, TRUST.supplier)
     return explain(decision.reason).name
 
 

@@ -63,7 +63,7 @@ def run(*arguments: object, timeout: float = 60.0) -> Ran:
 
 def _ran(code: int, out: str, err: str) -> Ran:
     assert "Traceback" not in err, err
-    # a fault of hanboot itself
+    # an internal error
     assert code != cli.EXIT_FAULT, err
     return Ran(code, out, err)
 

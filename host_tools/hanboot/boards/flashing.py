@@ -191,7 +191,7 @@ def _check_stock(port: str, machine: str, names: list[str], replace: bool) -> No
         )
     if names and not replace:
         raise Refused(
-            f"{port} holds a program or data of somebody's",
+            f"{port} holds a program or data of its own",
             f"it is {machine} under MicroPython, with the files {', '.join(sorted(names))}",
             "--replace flashes over it: hanboot uses the flash where these files are",
         )

@@ -9,8 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot.boards import device_code
-from hanboot.boards import flashing as flash
+from hanboot.boards import device_code, flashing
 from hanboot.boards.bootloader_files import PACKAGE, bootloader_modules
 from hanboot.boards.device_code import BOARDS
 from hanboot.boards.prompt import Failed, Prompt
@@ -27,7 +26,7 @@ _MAIN = BOARDS / "stock" / "main.py"
 #: Where everything but main.py goes.
 HOME = "/hanboot"
 NOT_PROTECTED = (
-    "NOT PROTECTED: whoever has its console can change every file, the trust anchors included"
+    "NOT PROTECTED: anyone at its console can change every file, the trust anchors included"
 )
 
 #: What the modules on a board and bootloader import beside themselves.
@@ -269,7 +268,7 @@ def _check_firmware(port: str) -> bytes | None:
     if identity and identity.tier not in (Tier.STOCK, Tier.PARTITIONED):
         raise Refused(
             f"{port} is no board with stock MicroPython",
-            f"it is {flash.describe(identity)}: hanboot is in its firmware",
+            f"it is {flashing.describe(identity)}: hanboot is in its firmware",
             "use it as it is, or flash stock MicroPython: hanboot board flash",
         )
     return identity.serial if identity else None
@@ -310,7 +309,7 @@ def _check_replaced(port: str, there: Stock, other_role: str | None, replace: bo
         )
     if "main.py" in there.names and not there.is_deployed and not replace:
         raise Refused(
-            f"{port} holds a program of somebody's",
+            f"{port} holds a program of its own",
             f"there is a main.py among {', '.join(sorted(there.names))}",
             "--replace puts hanboot's in its place; save it first",
         )

@@ -9,8 +9,7 @@ from serial.tools import list_ports
 from serial.tools.list_ports_common import ListPortInfo
 
 from hanboot import files
-from hanboot.boards import bootsel
-from hanboot.boards import flashing as flash
+from hanboot.boards import bootsel, flashing
 from hanboot.boards.bootsel import Volume
 from hanboot.boards.roles import ROLES
 from hanboot.cli.asking import confirm_found, yes_option
@@ -194,7 +193,7 @@ def provision_command(
         identity = device.identity()
         _check_role(port, identity, role)
         if was_found(ctx) and not yes:
-            confirm_found(flash.describe(identity), "Write its trust anchors, for good")
+            confirm_found(flashing.describe(identity), "Write its trust anchors, for good")
         # before the manufacturer's anchor, which locks the keys, too
         if make_device_keys:
             network.make_keys(device)
@@ -235,6 +234,6 @@ def _check_role(port: str, identity: Identity, role: str | None) -> None:
     if role is not None and identity.role != role:
         raise Refused(
             f"{port} is no {role.upper()}",
-            f"it is {flash.describe(identity)}; nothing was written",
+            f"it is {flashing.describe(identity)}; nothing was written",
             "check which board is at the port: hanboot board list",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hanboot.boards import flashing as flash
+from hanboot.boards import flashing
 from hanboot.boards import stock as deploy
 from hanboot.boards.roles import ROLES
 from hanboot.cli.asking import confirm_found, yes_option
@@ -34,6 +34,6 @@ def deploy_command(
     with progress(out, "hanboot", 0) as advance:
         identity = deploy.deploy(port, role, replace, advance, out.note, agree)
     out.document(identity_json(identity) | {"protected": False})
-    out.line(f"deployed: {flash.describe(identity)}")
+    out.line(f"deployed: {flashing.describe(identity)}")
     if not identity.provisioned:
         out.note(f"next: hanboot board provision --port {port}")

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import click
 
-from hanboot.boards import bootsel
-from hanboot.boards import flashing as flash
+from hanboot.boards import bootsel, flashing
 from hanboot.boards.bootsel import Volume
 from hanboot.boards.esp32 import chips
 from hanboot.boards.esp32 import flash as esp32
@@ -80,7 +79,7 @@ def flash_command(
     if volume and port and is_flag_given(ctx, "port"):
         raise click.UsageError("--port and --volume are two ways to one board: give one", ctx)
     out = Out(as_json)
-    firmware = flash.load(file, role)
+    firmware = flashing.load(file, role)
     is_asked = not (port or volume or yes)
 
     def agree(board: str) -> None:
@@ -135,25 +134,25 @@ def _flash(
     agree: Callable[[str], None],
 ) -> Returned:
     found: Volume | str
-    found = bootsel.read(folder) if folder else port or flash.find()
+    found = bootsel.read(folder) if folder else port or flashing.find()
     back_at = None
     if isinstance(found, str):
-        back_at = None if flash.is_usb(found) else found
-        board = flash.to_bootsel(found, firmware, replace, agree)
+        back_at = None if flashing.is_usb(found) else found
+        board = flashing.to_bootsel(found, firmware, replace, agree)
     else:
         board = InBootsel(volume=found)
         agree(found.line)
         out.note("what the board holds now cannot be read in BOOTSEL mode")
     bootsel.check_rp2040(board.volume)
     with progress(out, firmware.path.name, len(firmware.octets)) as advance:
-        return flash.flash(board, firmware, back_at, advance)
+        return flashing.flash(board, firmware, back_at, advance)
 
 
 def _tell_next(out: Out, returned: Returned, firmware: Uf2File) -> None:
     if returned.identity is None:
         out.note(f"not hanboot's: hanboot board deploy --port {returned.port} puts hanboot on it")
         return
-    out.line(flash.describe(returned.identity))
+    out.line(flashing.describe(returned.identity))
     if firmware.development:
         out.note("DEVELOPMENT FIRMWARE: Ctrl-C gives a prompt; nothing on it is protected")
     if not returned.identity.provisioned:

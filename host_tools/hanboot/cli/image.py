@@ -20,8 +20,7 @@ from hanboot.cli.settings import (
 )
 from hanboot.errors import Refused
 from hanboot.explain.versions import version_text
-from hanboot.image import ota_file, release
-from hanboot.image import verify as verification
+from hanboot.image import ota_file, release, verify
 from hanboot.image.build import build_image, unsigned
 from hanboot.image.ota_file import Image, Layout
 from hanboot.image.release import Predecessor, PredecessorReference, Release
@@ -43,7 +42,7 @@ def image() -> None:
 
 
 image.add_command(image_check.inspect)
-image.add_command(image_check.verify)
+image.add_command(image_check.verify_file)
 
 
 # --- build and attach
@@ -259,11 +258,11 @@ def attach(
         signature = keys.matching_signature(octets, key, message, str(signature_file))
         attached = with_manufacturer_signature(loaded, signature)
         # the key identifier in the envelope must be the key's, too
-        verification.verify(ota_file.load(attached), key, None)
+        verify.verify(ota_file.load(attached), key, None)
     else:
         assert supplier_public_key is not None
         key = keys.load_public(supplier_public_key)
-        verification.check_validity(key, supplier_public_key.name, None)
+        verify.check_validity(key, supplier_public_key.name, None)
         message = loaded.manufacturer_image
         signature = keys.matching_signature(octets, key, message, str(signature_file))
         attached = with_supplier_signature(loaded, signature)
@@ -329,11 +328,11 @@ def sign_command(
         )
     if manufacturer_public_key:
         manufacturer = keys.load_public(manufacturer_public_key)
-        verification.check_validity(manufacturer, manufacturer_public_key.name, None)
-        verification.check_delivered(loaded, manufacturer)
+        verify.check_validity(manufacturer, manufacturer_public_key.name, None)
+        verify.check_delivered(loaded, manufacturer)
     # never sign what no device takes; the manufacturer's signature is for `verify` to check
     if loaded.manifest:
-        verification.verify(loaded, None, None)
+        verify.verify(loaded, None, None)
     if to_sign:
         _forbid(ctx, "signs nothing with --to-sign", "supplier_key", "output")
         files.write(to_sign, loaded.manufacturer_image)

@@ -15,8 +15,7 @@ from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import is_flag_given, option
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import hardware_text, version_text
-from hanboot.image import foreign, ota_file
-from hanboot.image import verify as verification
+from hanboot.image import foreign, ota_file, verify
 from hanboot.image.describe import describe, header_text, payload_files
 from hanboot.image.ota_file import Image, Layout
 from hanboot.trust import keys
@@ -145,7 +144,7 @@ def _printable(text: str) -> str:
 # --- verify
 
 
-@click.command()
+@click.command("verify")
 @file_argument
 @option(
     "manufacturer_public_key", type=FilePath(), help="Public key (PEM) or certificate of envelopes."
@@ -161,7 +160,7 @@ def _printable(text: str) -> str:
 @layout_option
 @json_option
 @click.pass_context
-def verify(
+def verify_file(
     ctx: click.Context,
     file: Path,
     manufacturer_public_key: Path | None,
@@ -197,8 +196,8 @@ def verify(
         for key, path in ((manufacturer, manufacturer_public_key), (supplier, supplier_public_key)):
             if key and path:
                 moment = at_time.replace(tzinfo=datetime.UTC) if at_time else None
-                verification.check_validity(key, path.name, moment)
-        found = verification.verify(loaded, manufacturer, supplier)
+                verify.check_validity(key, path.name, moment)
+        found = verify.verify(loaded, manufacturer, supplier)
     out.document(found.as_json(loaded))
     out.pairs(
         [

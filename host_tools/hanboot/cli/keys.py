@@ -11,7 +11,8 @@ from hanboot import files
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import option, passphrase_asker, passphrase_option
-from hanboot.trust import keys as library
+from hanboot.trust.keys import load_private
+from hanboot.trust.keys import new as new_pair
 from hanbootloader.trust import cell
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def new(name: Path, as_json: bool) -> None:
     out = Out(as_json)
     if not name.name or name.name == "..":
         raise click.BadParameter(f"{name} is not a name for a file", param_hint="NAME")
-    private, public, key = library.new(name)
+    private, public, key = new_pair(name)
     out.document(
         {"private_key": str(private), "public_key": str(public), "kid": key.kid.hex()},
     )
@@ -149,7 +150,7 @@ def successor(
         raise click.UsageError("give the private key that signs: --manufacturer-key KEY.pem")
     anchor = _anchor(file, role, label)
     head = encode_cell(anchor, sequence, (manufacturer_code, image_type))
-    signer = library.load_private(signing, passphrase_asker(passphrase_file))
+    signer = load_private(signing, passphrase_asker(passphrase_file))
     update = successors.make(head, signer)
     files.write(output, update.encode())
     digest = fingerprint(head)

@@ -111,7 +111,7 @@ def matrix(
     if supplier_public_key is None and any(release.image.trailer for release in releases):
         raise WrongUsage(
             "some image carries a supplier's signature",
-            "nobody can say whether a device would believe it",
+            "it is unknown whether a device would trust it",
             "give the supplier's public key: --supplier-public-key",
         )
     trust = Trust(

@@ -1,4 +1,4 @@
-"""How a device's refusal is told: with --json as a document, and with the way that is left."""
+"""How a device's refusal is shown: with --json as a document, and with the way that is left."""
 
 from __future__ import annotations
 

@@ -12,8 +12,7 @@ from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.certificates import at_option, date_argument
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.errors import Refused
-from hanboot.trust.smki import certificate as library
-from hanboot.trust.smki import lab, validation
+from hanboot.trust.smki import certificate, lab, validation
 from hanboot.trust.smki.certificate import Certificate
 
 
@@ -32,7 +31,7 @@ def new_test_pki(folder: Path, as_json: bool) -> None:
     are for signatures, in -ka for key agreement, in -xml for signatures of DUIS documents.
     """
     out = Out(as_json)
-    made = [library.load(path) for path in lab.new(folder)]
+    made = [certificate.load(path) for path in lab.new(folder)]
     out.document(
         {
             "folder": str(folder),
@@ -57,11 +56,13 @@ def _key_name(certificate: Certificate) -> str:
 def show(file: Path, as_json: bool) -> None:
     """Show the content of the certificate in FILE. `hanboot smki check` checks it."""
     out = Out(as_json)
-    loaded = library.load(file)
+    loaded = certificate.load(file)
     described = _describe(loaded)
     out.document(described)
     role = (
-        f"0x{loaded.role:02X} ({library.role_text(loaded.role)})" if loaded.role is not None else ""
+        f"0x{loaded.role:02X} ({certificate.role_text(loaded.role)})"
+        if loaded.role is not None
+        else ""
     )
     out.pairs(
         [
@@ -90,9 +91,9 @@ def _describe(one: Certificate) -> dict[str, Any]:
     return {
         "name": one.name,
         "kind": one.kind,
-        "eui": library.eui_text(one.eui) if one.eui else None,
+        "eui": certificate.eui_text(one.eui) if one.eui else None,
         "role": one.role,
-        "role_name": library.role_text(one.role) if one.role is not None else None,
+        "role_name": certificate.role_text(one.role) if one.role is not None else None,
         "common_name": one.common_name or None,
         "subject": one.subject,
         "issuer": one.issuer,
@@ -152,7 +153,7 @@ def check(
     issuers: tuple[Path, ...],
     between: tuple[Path, ...],
     pinned: tuple[Path, ...],
-    usage: library.Usage | None,
+    usage: certificate.Usage | None,
     role: str | None,
     policies: tuple[str, ...],
     at_time: str | None,
@@ -164,15 +165,17 @@ def check(
     those of the live one are in no public source: give the ones that you expect.
     """
     out = Out(as_json)
-    loaded = library.load(file)
+    loaded = certificate.load(file)
     expected = validation.Expected(
         date_argument(at_time) or datetime.datetime.now(datetime.UTC),
         usage,
         () if role is None else (_role(role),),
         policies,
     )
-    trusted = [library.load(path) for path in (*issuers, *pinned)]
-    findings = validation.check(loaded, expected, trusted, [library.load(path) for path in between])
+    trusted = [certificate.load(path) for path in (*issuers, *pinned)]
+    findings = validation.check(
+        loaded, expected, trusted, [certificate.load(path) for path in between]
+    )
     out.document(
         {
             "file": str(file),

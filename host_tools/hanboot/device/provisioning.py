@@ -184,7 +184,7 @@ def _write(device: Device, anchor: AnchorKey, there: AnchorCell | None) -> None:
             f"the device's {anchor.name} anchor differs, and cannot be succeeded",
             f"it holds the key {there.kid.hex() if there else ''} under sequence 0xFFFFFFFF, the "
             f"highest there is; wanted: {anchor.kid.hex()}",
-            "whoever wrote it meant it to stay: return the device to its maker, to be erased",
+            "it is meant to stay: return the device to its maker, to be erased",
         )
     try:
         device.put_anchor(encode_cell(anchor, sequence))

@@ -201,7 +201,7 @@ _TEXTS = {
         _FAILED,
     ),
     "HEADER_MISMATCH": (
-        "the OTA Header, which nobody signed, says something else than the signed manifest",
+        "the OTA Header, which is not signed, differs from the signed manifest",
         "fetch the image again from who built it: its header was changed",
         _FAILED,
     ),
@@ -287,17 +287,17 @@ _TEXTS = {
     ),
     "TRIAL_CRASHED": (
         "the application ended or failed before it confirmed itself",
-        "look at what it wrote to the console, and mend it",
+        "look at what it wrote to the console, and fix it",
         _ACTIVATION_FAILURE,
     ),
     "TRIAL_HUNG": (
         "the application stood still until the watchdog reset the device",
-        "look for what blocks it, and mend it",
+        "look for what blocks it, and fix it",
         _ACTIVATION_FAILURE,
     ),
     "TRIAL_UNCONFIRMED": (
         "the application ran, but did not confirm itself in time",
-        "look at why its self-test does not pass, and mend it",
+        "look at why its self-test does not pass, and fix it",
         _ACTIVATION_FAILURE,
     ),
     "TRIAL_NOT_STARTED": (

@@ -32,8 +32,8 @@ def build_image(release: Release, kid: bytes, signer: Callable[[bytes], bytes] =
     files = sources.collect(release.sources)
     application.check(files)
     payload = romfs.build(files)
-    content = release.manifest(payload)
-    encoded = writer.encode_manifest(content)
+    manifest = release.manifest(payload)
+    encoded = writer.encode_manifest(manifest)
     try:
         signature = keys.canonical_signature(signer(writer.to_be_signed(encoded)))
         envelope = writer.encode_envelope(kid, encoded, signature)
@@ -45,7 +45,7 @@ def build_image(release: Release, kid: bytes, signer: Callable[[bytes], bytes] =
             "name fewer predecessors, or shorten the texts",
         ) from None
     front = _padded(envelope)
-    header = _header(content, len(front) + len(payload), release.header_string.encode())
+    header = _header(manifest, len(front) + len(payload), release.header_string.encode())
     return Image(
         name=str(release.file),
         octets=writer.encode_header(header) + front + payload,
@@ -53,7 +53,7 @@ def build_image(release: Release, kid: bytes, signer: Callable[[bytes], bytes] =
         image_bytes=len(front) + len(payload),
         trailer=None,
         envelope=cose.Envelope(envelope),
-        manifest=content,
+        manifest=manifest,
     )
 
 

@@ -213,7 +213,7 @@ def _check(release: Release) -> None:
     except reasons.Refused as refused:
         name, rule = MANIFEST_FIELDS[refused.offset]
         place = name if name == "predecessors" else f"image.{name}"
-        raise cannot_be_built(release, f"{place} must be {rule}", f"mend {place}") from None
+        raise cannot_be_built(release, f"{place} must be {rule}", f"fix {place}") from None
 
     seen = [(p.file_version, p.image_hash) for p in release.predecessors]
     for version, digest in seen:

@@ -126,7 +126,7 @@ def compile_module(name: str, source: Path) -> bytes:
             raise BadFile(
                 f"{source} does not compile",
                 _fault(output.decode(errors="replace")),
-                "mend it and try again",
+                "fix it and try again",
             )
         return target.read_bytes()
 

@@ -12,7 +12,7 @@ from hanboot.device.upgrade import Outcome, stage
 from hanboot.errors import LinkError, NoDevice
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
-from hanboot.image import verify as verification
+from hanboot.image import verify
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Release, Situation
 from hanboot.matrix.reading import Trust
@@ -61,7 +61,7 @@ def decided(identity: Identity, place: Place, release: Release, trust: Trust) ->
         release_there = place.situation.running
         if release_there and release_there.image.image_hash == image_hash:
             image = release_there.image.manufacturer_image
-    decision = verification.decide(
+    decision = verify.decide(
         release.image.octets, identity.facts, running, trust.manufacturer, trust.supplier, image
     )
     return explain(decision.reason).name

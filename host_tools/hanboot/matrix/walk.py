@@ -68,7 +68,7 @@ class DeviceWalk:
             )
             if running is None:
                 raise Refused(
-                    "the device runs what is none of the images",
+                    "the device runs an image that is not among these",
                     f"its Manufacturer Image Hash is {confirmed.image_hash.hex()}",
                     "give the image that runs, too",
                 )

@@ -310,7 +310,7 @@ def _check_single(path: Path, octets: bytes) -> None:
     if count > 1:
         raise BadFile(
             f"{path} holds {count} keys, and one is wanted",
-            "which of them is meant cannot be told",
+            "it is ambiguous which of them is meant",
             "put the one that is meant in a file of its own",
         )
 

@@ -35,7 +35,7 @@ class TooMany(Refused):
         self.retry_after_s = seconds
         super().__init__(
             "too many attempts to sign in",
-            "attempts are limited, whoever makes them",
+            "the number of attempts is limited",
             f"wait {seconds} seconds, then try again",
         )
 

@@ -446,7 +446,7 @@ def _step(
         raise Refused(
             f"entry {number} cannot be decided on in this way",
             f"it is {entry.state}; to {step} it, it must be {' or '.join(sorted(states))}",
-            "look at it again: somebody may have decided meanwhile",
+            "look at it again: it may have been decided meanwhile",
         )
     connection.execute(
         sa.insert(DecisionRow).values(
