@@ -7,6 +7,7 @@
 
 from hanbootloader.board import SERIAL_BYTES, TIERS, Board
 from hanbootloader.policy import DEVICE_TYPES
+from hanbootloader.store import flash_map
 
 _IOCTL_BLOCK_COUNT = 4  # MicroPython block device ioctl
 _IOCTL_BLOCK_BYTES = 5
@@ -31,8 +32,10 @@ _VALUES = (
 _PARTS = (("console", ("readinto", "write"), True), ("han", ("receive", "send"), False))
 _METHODS = ("region", "watchdog", "idle", "display", "report", "reset")
 
-# region: sectors at least
-_REGIONS = (("anchors", 15), ("journal", 2), ("slot0", 1), ("slot1", 1))
+# sectors that do where a region may be smaller than on the flash map
+_LEAST = {"journal": 2, "slot0": 1, "slot1": 1}
+# regions of the flash map that no device opens as such: `data` is checked by itself
+_NOT_OPENED = ("data", "spare")
 
 
 def _is_uint(value: object, bits: int) -> bool:
@@ -71,7 +74,10 @@ def _is_inherited(board: Board, name: str) -> bool:
 
 def _region_faults(board: Board) -> "list[str]":
     faults, sizes = [], {}
-    for name, sectors in _REGIONS:
+    for name, sectors in flash_map.STORE + flash_map.MORE:
+        if name in _NOT_OPENED:
+            continue
+        sectors = _LEAST.get(name, sectors)
         try:
             device, view = board.region(name)
             count = device.ioctl(_IOCTL_BLOCK_COUNT, 0)

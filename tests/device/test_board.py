@@ -3,6 +3,7 @@
 
 import unittest
 
+import ramboard
 from ramboard import Board
 
 import board_check
@@ -71,16 +72,29 @@ class CheckTest(unittest.TestCase):
     def test_regions(self):
         right = self.board.region
         for name, flash, view_bytes in (
-            ("anchors", Flash(4096, 14), 14 * 4096),
+            ("anchors", Flash(4096, 15), 15 * 4096),
             ("journal", Flash(4096, 1), 4096),
             ("slot0", Flash(4096, 5), 5 * 4096),
             ("slot1", Flash(4096, 4), 4 * 4096 - 1),
             ("slot1", Flash(4000, 4), 16000),
             ("journal", object(), 8192),
+            ("backup", Flash(4096, 1), 4096),
+            ("keys", Flash(4096, 1), 4096),
+            ("transfer", Flash(4096, 1), 4096),
+            ("han", Flash(4096, 3), 3 * 4096),
         ):
             wrong = flash, memoryview(bytes(view_bytes))
             self.board.region = lambda asked, n=name, w=wrong: w if asked == n else right(asked)
-            self.assertTrue(board_check.faults_of(self.board), name)
+            faults = board_check.faults_of(self.board)
+            self.assertTrue(any([name in fault for fault in faults]), name)
+
+    # every region that a device opens is asked for
+    def test_every_region(self):
+        asked = []
+        right = self.board.region
+        self.board.region = lambda name: asked.append(name) or right(name)
+        board_check.faults_of(self.board)
+        self.assertEqual(sorted(asked), sorted(ramboard.MAP))
 
 
 if __name__ == "__main__":

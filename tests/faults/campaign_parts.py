@@ -216,7 +216,7 @@ def _runner(
 
 
 def mutants(options: Options) -> Part:
-    """Each check of the accept path removed or inverted: somebody must notice."""
+    """Each check of the accept path removed or inverted: a test must fail."""
     fields = {"mutants": "mutants", "killed": "mutants_killed", "not_run": "mutants_not_run"}
     return _runner(
         "mutants",

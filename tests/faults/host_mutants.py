@@ -104,16 +104,26 @@ def survivors(mutants: Sequence[Mutant], jobs: int) -> Iterator[Mutant]:
                 yield mutant
 
 
+def _share(text: str) -> float:
+    share = float(text)
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError("must be above 0, and at most 1")
+    return share
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="host-mutants", description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--file", action="append", help="only this file of hanboot/")
-    parser.add_argument("--every", type=int, default=1, help="only every n-th mutant")
+    parser.add_argument(
+        "--share", type=_share, default=1.0, help="of the whole, sampled (%(default)s)"
+    )
     options = parser.parse_args(arguments)
     import pytest  # noqa: F401  once, before the forks
 
     found = [mutant for file in options.file or FILES for mutant in mutants_of(file)]
-    mutants = [mutant for mutant in found if mutant.key not in EQUIVALENT][:: options.every]
+    mutants = [mutant for mutant in found if mutant.key not in EQUIVALENT]
+    mutants = mutants[:: round(1 / options.share)]
     began = time.monotonic()
     alive = list(survivors(mutants, options.jobs))
     for mutant in alive:
