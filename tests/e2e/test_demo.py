@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from command_line import assert_error, hanboot
 from rig import ROOT
 
 from hanboot import demo
+from hanboot.demo.story import Story
 from hanboot.image.ota_file import Image
 from hanboot.inventory.devices import Inventory
 from hanboot.trust.keys import PrivateKey
@@ -98,6 +101,57 @@ def test_an_unknown_board(capsys: pytest.CaptureFixture[str]) -> None:
         demo.main("esp8266")
     assert ended.value.code == 2
     assert "no board esp8266" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", [32, 40, 79, 80, 200])
+def test_no_line_is_longer_than_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    story = Story()
+    story.chapter("Another supplier inherits a PPMID, at a version that nobody there ever sent")
+    story.step("a title of many words " * 8, lambda: (True, "and what was seen of it " * 8))
+    story.show(["Balance 10.00", "x" * 33])
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) < columns
+    # a frame is whole, or there is none
+    assert any("╭" in line for line in lines) == (columns > 44)
+    assert any(line.strip() == "x" * 33 or f"│ {'x' * 33} │" in line for line in lines) == (
+        columns > 37
+    )
+
+
+def test_a_key_for_each_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    acts, waits = [], []
+    played = tuple((name, lambda *_, name=name: acts.append(name)) for name in ("one", "two"))
+    monkeypatch.setattr(demo, "_ACTS", played)
+    monkeypatch.setattr(demo, "_desk", lambda story: (None, None))
+    monkeypatch.setattr(demo, "Bench", lambda folder, kind: SimpleNamespace(close=lambda: None))
+
+    def wait(act: str) -> None:
+        waits.append((act, list(acts)))
+
+    with pytest.raises(SystemExit):
+        demo.main(wait=wait)
+    # the second act waits for its key until the first has been played
+    assert waits == [("one", []), ("two", ["one"])]
+
+
+def test_steps_need_a_terminal() -> None:
+    assert_error(hanboot("demo", "--step"), 2, "--step waits for keys", "not a terminal")
+
+
+def test_one_act_by_its_name() -> None:
+    def chosen(kind: str, act: str) -> list[str]:
+        return [name for name, _ in demo._chosen(kind, act)]
+
+    assert chosen("virtual", "inherited") == ["inherited"]
+    assert chosen("rp2040", "household") == chosen("rp2040", "") == ["household"]
+    assert set(chosen("virtual", "")) < set(chosen("virtual", "all"))
+    # the chip plays one act, and does not play it in place of another
+    with pytest.raises(SystemExit) as ended:
+        demo._chosen("rp2040", "inherited")
+    assert ended.value.code == 2
 
 
 def play(capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:

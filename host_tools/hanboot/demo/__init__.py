@@ -58,27 +58,31 @@ _ACTS_RP2040 = _ACTS[:1]
 KINDS = (*local.BOARDS, "rp2040")
 
 
-def main(kind: str = "virtual", act: str = "") -> None:
+def main(
+    kind: str = "virtual", act: str = "", wait: Callable[[str], None] = lambda act: None
+) -> None:
     """Plays the demo; exit status 1 if any step did not go as expected, 2 for an unknown board.
 
     Args:
         kind: what it is played on.
         act: "all", the name of one, or nothing for those that take a minute.
+        wait: called before each act, with its name.
     """
     if kind not in KINDS:
         click.echo(f"no board {kind} to play the demo on: {', '.join(KINDS)}", err=True)
         sys.exit(2)
     acts = _chosen(kind, act)
     if kind == "rp2040":
-        acts = _ACTS_RP2040
         click.echo(
             "on an emulated RP2040, some 15 times slower than the chip: it takes some minutes"
         )
     folder = Path(tempfile.mkdtemp(prefix="hanboot-demo-"))
-    story = Story()
+    story = Story(wait)
     try:
         pairs, releases = _desk(story)
         for name, play in acts:
+            # before its device starts, whose credit runs down meanwhile
+            story.act(name)
             bench = Bench(folder / name, kind)
             try:
                 play(story, bench, pairs, releases)
@@ -93,9 +97,10 @@ def main(kind: str = "virtual", act: str = "") -> None:
 
 
 def _chosen(kind: str, act: str) -> tuple[tuple[str, Act], ...]:
-    there = _ACTS + (_MORE_ACTS if kind == "virtual" else ())
+    usual = _ACTS_RP2040 if kind == "rp2040" else _ACTS
+    there = usual + (_MORE_ACTS if kind == "virtual" else ())
     if not act or act == "all":
-        return there if act else _ACTS
+        return there if act else usual
     chosen = tuple(one for one in there if one[0] == act)
     if not chosen:
         names = ", ".join(name for name, _ in there)

@@ -2,4 +2,5 @@ import sys
 
 from hanboot.demo import main
 
-main(*sys.argv[1:3])
+given = (*sys.argv[1:], "", "")
+main(given[0] or "virtual", given[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import textwrap
 import time
@@ -12,6 +13,13 @@ import click
 
 from hanboot.errors import HanbootError
 
+#: Longest line, also on a terminal that is wider.
+_WIDTH_MOST = 92
+#: Shortest: below, a terminal breaks words as it likes.
+_WIDTH_LEAST = 30
+_INDENT = 4
+_FRAME = 4  # its two sides, each with a space
+
 
 @contextlib.contextmanager
 def _under_way(title: str) -> Iterator[None]:
@@ -19,7 +27,10 @@ def _under_way(title: str) -> Iterator[None]:
     if not sys.stdout.isatty():
         yield
         return
-    click.secho(f"  … {title}", dim=True, nl=False)
+    # one line: what has wrapped is not cleared
+    click.secho(
+        f"  … {textwrap.shorten(title, _columns() - 4, placeholder='…')}", dim=True, nl=False
+    )
     try:
         yield
     finally:
@@ -27,23 +38,52 @@ def _under_way(title: str) -> Iterator[None]:
         click.echo("\r\x1b[K", nl=False)
 
 
-class Story:
-    """Tells the steps and counts those that went as expected."""
+def _columns() -> int:
+    """Characters that a line may take; the last column stays empty: some terminals wrap there."""
+    columns = shutil.get_terminal_size((_WIDTH_MOST + 1, 24)).columns
+    return max(min(columns - 1, _WIDTH_MOST), _WIDTH_LEAST)
 
-    def __init__(self) -> None:
+
+def _wrapped(text: str, first: str, rest: str = " " * _INDENT) -> str:
+    return textwrap.fill(text, _columns(), initial_indent=first, subsequent_indent=rest)
+
+
+class Story:
+    """Tells the steps and counts those that went as expected.
+
+    Args:
+        wait: called before each act, with its name.
+    """
+
+    def __init__(self, wait: Callable[[str], None] = lambda act: None) -> None:
+        self._wait = wait
         self.steps = 0
         self.as_expected = 0
 
+    def act(self, name: str) -> None:
+        """An act begins, once whoever watches wants it."""
+        self._wait(name)
+
     def chapter(self, title: str) -> None:
         click.echo()
-        click.secho(title, bold=True)
+        click.secho(_wrapped(title, "", ""), bold=True)
 
     def tell(self, text: str) -> None:
-        click.echo(textwrap.indent(textwrap.fill(text, 92), "    "))
+        click.echo(_wrapped(text, " " * _INDENT))
 
     def show(self, lines: list[str]) -> None:
-        """Shows a picture in a frame: of a display, or of pathways."""
+        """Shows a picture in a frame: of a display, or of pathways.
+
+        Without the frame where a terminal is too narrow for it, and cut where it must be: a picture
+        whose lines wrap is none.
+        """
         width = max(map(len, lines), default=0)
+        room = _columns() - _INDENT
+        if width + _FRAME > room:
+            for line in lines:
+                shown = line if len(line) <= room else f"{line[: room - 1]}…"
+                click.secho(f"{' ' * _INDENT}{shown}", fg="cyan")
+            return
         click.secho(f"    ╭{'─' * (width + 2)}╮", fg="cyan")
         for line in lines:
             click.secho(f"    │ {line:<{width}} │", fg="cyan")
@@ -60,7 +100,11 @@ class Story:
                 good, seen = False, " / ".join(error.lines)
         self.as_expected += good
         mark = click.style("✓", fg="green") if good else click.style("✗", fg="red", bold=True)
-        took = click.style(f"  {time.monotonic() - started:.1f} s", dim=True)
-        click.echo(f"  {mark} {title}{took}")
+        took = f"  {time.monotonic() - started:.1f} s"
+        lines = textwrap.wrap(title, _columns() - _INDENT - len(took))
+        click.echo(f"  {mark} {lines[0]}", nl=False)
+        for line in lines[1:]:
+            click.echo(f"\n{' ' * _INDENT}{line}", nl=False)
+        click.secho(took, dim=True)
         for line in seen.splitlines():
             self.tell(line)
