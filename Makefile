@@ -75,7 +75,7 @@ firmware: $(if $(filter esp32%,$(BOARD)),setup,setup-rp2) ## Build BOARD=rp2040_
 # a BOARD of this Makefile's own is not for the demo
 DEMO_BOARD = $(if $(filter file,$(origin BOARD)),,$(BOARD))
 
-demo: setup $(if $(filter rp2040,$(DEMO_BOARD)),demo-firmware) ## Watch a PPMID refuse the wrong upgrade [BOARD=esp32|rp2040] [ACT=household|neighbour|inherited|home|all]
+demo: setup $(if $(filter rp2040,$(DEMO_BOARD)),demo-firmware) ## Watch a PPMID refuse the wrong upgrade [BOARD=esp32|rp2040] [ACT=household|neighbour|inherited|home|chain|all]
 	@$(BIN)/python -m hanboot.demo $(if $(ACT),$(or $(DEMO_BOARD),virtual) $(ACT),$(DEMO_BOARD))
 
 demo-firmware: setup-rp2

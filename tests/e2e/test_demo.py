@@ -64,7 +64,7 @@ def test_every_step_goes_as_expected(kind: tuple[str, ...], tmp_path: Path) -> N
         ((), "-m hanboot.demo"),
         (("BOARD=esp32",), "-m hanboot.demo esp32"),
         (("BOARD=rp2040",), "-m hanboot.demo rp2040"),
-        (("ACT=home",), "-m hanboot.demo virtual home"),
+        (("ACT=chain",), "-m hanboot.demo virtual chain"),
     ],
 )
 def test_make_runs_it(arguments: tuple[str, ...], command: str) -> None:
@@ -86,6 +86,23 @@ def test_a_home(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert ended.value.code == 0, told
     for seen in ("not-a-predecessor", "went on from", "CS09", "8F72", "8F66", "Schedule"):
+        assert seen in told
+
+
+def test_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
+    """From the delivery to the supplier's inbox; what a step shows is what came back."""
+    with pytest.raises(SystemExit) as ended:
+        demo.main("virtual", "chain")
+    told = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0, told
+    for seen in (
+        "E110401; nothing went to the hub",
+        "a CommsHubAlert in the supplier's inbox: FileTransferFailure",
+        "PPMID-0002 -> PPMID-0003",
+        "a PPMIDAlert: ActivationSuccess, 01010000",
+        "then alert 8F72 with the hash; 1.0.0 runs still",
+        "I99; the device: success, 01010000",
+    ):
         assert seen in told
 
 

@@ -6,7 +6,8 @@ command line's. A step that does not go as expected fails the demo. It is a virt
 an emulated chip.
 
 story, bench    how steps are told and counted; a PPMID with somebody at its console
-household, uncontrolled, inherited, network    the acts
+parties         who plays the chain
+household, uncontrolled, inherited, network, chain    the acts
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ def _play_inherited(story: Story, bench: Bench, pairs: Keys, releases: Releases)
     inherited.play(story, bench, pairs, releases)
 
 
+def _play_chain(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+    # imported late: the services around a device are an extra of their own
+    try:
+        from hanboot.demo import chain
+    except ModuleNotFoundError as error:
+        click.echo(f"\nthe chain is left out: {error.name} is missing; ", nl=False)
+        click.echo("pip install 'hanboot[chain]'")
+        return
+    chain.play(story, bench, pairs, releases)
+
+
 _ACTS: tuple[tuple[str, Act], ...] = (
     ("household", household.play),
     ("neighbour", uncontrolled.play),
@@ -48,7 +60,10 @@ _ACTS: tuple[tuple[str, Act], ...] = (
 )
 #: Longer ones, played when asked for: by name, or with "all". On virtual boards alone, which carry
 #: HAN frames over their console.
-_MORE_ACTS: tuple[tuple[str, Act], ...] = (("home", network.play),)
+_MORE_ACTS: tuple[tuple[str, Act], ...] = (
+    ("home", network.play),
+    ("chain", _play_chain),
+)
 
 #: What is played on the emulated chip; the rest is about the registries, whatever the device.
 _ACTS_RP2040 = _ACTS[:1]

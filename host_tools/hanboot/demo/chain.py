@@ -1,0 +1,233 @@
+"""From the manufacturer's desk to the household and back: delivery, 11.4 and 11.1, DSP, alerts."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+from hanboot.delivery import options
+from hanboot.delivery.delivery import Delivery, header_for
+from hanboot.delivery.options import Sources
+from hanboot.demo.bench import Bench, Keys, Releases, build
+from hanboot.demo.parties import BROKER, Chain, device_id
+from hanboot.demo.story import Story
+from hanboot.duis import precommand, requests
+from hanboot.image import ota_file, sign
+from hanboot.image.ota_file import Image
+from hanboot.inventory import pending
+from hanboot.registry.images import submission
+from hanboot.registry.storage.history import Attribution
+from hanboot.trust.keys import PrivateKey
+from hanboot.trust.smki.certificate import parse_eui
+
+_NOT_LISTED = "E110401"
+_TAKEN = "I0"
+_ON_ITS_WAY = "I99"
+_RECEIVED = "8F72"  # GBCS: a supplier's image is there, and its signature is right
+_SEND_AND_ANSWER = 5  # command variant of a signed pre-command
+_ROW = {
+    "join_option": "2.4 GHz Only",
+    "zigbee_vendor": "Example Radios",
+    "zigbee_stack": "3.2",
+    "zigbee_certificate": "ZCP-0001",
+    "contact": "firmware@displays.example",
+    "status": "Active",
+}
+
+
+def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+    story.chapter("The chain: manufacturer, supplier, DSP, hub, household, and back")
+    switch = Bench(bench.board.state.with_name("load-switch"), "virtual", "hcalcs")
+    chain: Chain | None = None
+    try:
+        chain = Chain(pairs.manufacturer.public, bench, switch)
+        _play(story, chain, (bench, switch), pairs, releases)
+    finally:
+        if chain is not None:
+            chain.close()
+        switch.close()
+
+
+def _play(
+    story: Story, chain: Chain, benches: tuple[Bench, Bench], pairs: Keys, releases: Releases
+) -> None:
+    bench, switch = benches
+    ppmid, hcalcs = device_id(bench), device_id(switch)
+    supplier = chain.key("supplier-ds")
+    switch_100 = build("1.0.0", pairs.manufacturer, role="hcalcs")
+    switch_100 = ota_file.load(sign.sign(switch_100, supplier))
+    switch_110 = build("1.1.0", pairs.manufacturer, (switch_100,), role="hcalcs")
+
+    def begin() -> tuple[bool, str]:
+        good = bench.upgrade(releases.v100)[0] and switch.upgrade(switch_100)[0]
+        chain.enter()
+        return good and not chain.received(), "both run 1.0.0; the supplier's inbox is empty"
+
+    story.step("a PPMID and a load switch, commissioned", begin)
+    right, wrong = (
+        _delivered(story, chain, image, pairs.manufacturer, None)
+        for image in (releases.v110, releases.v200)
+    )
+    _refused_by_the_service(story, chain, ppmid, wrong)
+    _list(story, chain, ppmid, "PPMID", (releases.v100, right, wrong))
+    _refused_by_the_device(story, chain, ppmid, wrong)
+    _right_path(story, chain, ppmid, right)
+    signed = _delivered(story, chain, switch_110, pairs.manufacturer, supplier)
+    _list(story, chain, hcalcs, "HCALCS", (switch_100, signed))
+    _distributed(story, chain, hcalcs, signed)
+    _activated(story, chain, hcalcs, signed)
+
+
+def _delivered(
+    story: Story, chain: Chain, image: Image, key: PrivateKey, supplier: PrivateKey | None
+) -> Image:
+    """What the supplier has of the manufacturer's `image`; signed anew by `supplier`, if given."""
+    checked: list[Image] = []
+
+    def play() -> tuple[bool, str]:
+        header = header_for(image.header, image.image_bytes, supplier is not None)
+        content = image.manufacturer_image
+        made = Delivery(
+            image.name, header, content, key.sign_plain(header + content),
+            hashlib.sha256(content).digest(),
+        )  # fmt: skip
+        folder = chain.folder / f"delivery-{image.image_hash.hex()[:8]}"
+        files = options.write(made, 1, folder)
+        taken = options.read(1, folder, Sources())
+        taken.check(key.public)
+        loaded = ota_file.load(taken.gbcs_file(), "signed" if supplier else "unsigned")
+        seen = ", ".join(Path(file).name for file in files)
+        if supplier is not None:
+            loaded = ota_file.load(sign.sign(loaded, supplier), "signed")
+            seen += "\nthe supplier's signature in the place of the manufacturer's"
+        checked.append(loaded)
+        return loaded.image_hash == image.image_hash, seen
+
+    label = image.manifest.label if image.manifest else image.name
+    kind = "load switch" if supplier else "PPMID"
+    story.step(f"{label} for the {kind} delivered by option 1, checked by the supplier", play)
+    return checked[0] if checked else image
+
+
+def _list(story: Story, chain: Chain, device: str, kind: str, images: tuple[Image, ...]) -> None:
+    def play() -> tuple[bool, str]:
+        model = chain.held(device).device_model
+        for number, image in enumerate(images, 1):
+            own = {
+                "device_type": kind,
+                "device_model": f"{model:08X}",
+                "cpl_entry_id": f"{kind}-{number:04d}",
+            }
+            row = submission.rows_from(_ROW | own)
+            why = Attribution("the manufacturer", "release")
+            submission.submit(chain.registry, image, row, image.name, why)
+        return True, f"{kind}-0001 to {kind}-{len(images):04d}, each Active"
+
+    story.step(f"the CPL lists the {kind}'s images", play)
+
+
+def _send_ppmid(chain: Chain, device: str, image: Image) -> str:
+    target = chain.request_id(BROKER)
+    return chain.submit(requests.update_ppmid_firmware(target, image, [parse_eui(device)]))[0]
+
+
+def _refused_by_the_service(story: Story, chain: Chain, device: str, image: Image) -> None:
+    def play() -> tuple[bool, str]:
+        code = _send_ppmid(chain, device, image)
+        return code == _NOT_LISTED, f"{code}; nothing went to the hub"
+
+    story.step("11.4 with 2.0.0, which is not on the CPL yet: the DSP refuses", play)
+
+
+def _refused_by_the_device(story: Story, chain: Chain, device: str, image: Image) -> None:
+    def play() -> tuple[bool, str]:
+        code = _send_ppmid(chain, device, image)
+        alert = _dcc_alert(chain, "comms_hub_alert")
+        found = alert["firmware_transfer_alert"]["transfer_response_code"] if alert else "none"
+        outcomes = [sent.outcome for sent in chain.inventory.distributions()]
+        held = chain.held(device)
+        good = (code, found, outcomes) == (_TAKEN, "FileTransferFailure", ["failed"])
+        return (
+            good and held.firmware_version == 0x01000000,
+            f"DSP {code}, then a CommsHubAlert in the supplier's inbox: {found}\n"
+            f"the inventory: {device} runs {held.firmware_version:08X}, the distribution failed",
+        )
+
+    story.step("11.4 with 2.0.0, listed now: the device refuses it over 1.0.0", play)
+
+    def remedy() -> tuple[bool, str]:
+        ways = [
+            [step.cpl_entry_id for step in need.steps]
+            for need in pending.needs(chain.registry, chain.inventory)
+            # the load switch is on no CPL yet, and has no way
+            if need.steps
+        ]
+        return ways == [["PPMID-0002", "PPMID-0003"]], " -> ".join(ways[0]) if ways else "no way"
+
+    story.step("the planner's remedy, from the inventory", remedy)
+
+
+def _right_path(story: Story, chain: Chain, device: str, image: Image) -> None:
+    def play() -> tuple[bool, str]:
+        code = _send_ppmid(chain, device, image)
+        alert = _dcc_alert(chain, "ppmid_alert")
+        told = alert["ppmid_firmware_upgrade_alert"] if alert else {}
+        held = chain.held(device)
+        good = code == _TAKEN and told.get("activate_image_result_code") == "ActivationSuccess"
+        return (
+            good and held.image_hash == image.image_hash,
+            f"CS09 came back as a PPMIDAlert: {told.get('activate_image_result_code')}, "
+            f"{told.get('firmware_version')}\nthe inventory: {held.firmware_version:08X}; "
+            f"in the supplier's inbox: {_kinds(chain)}",
+        )
+
+    story.step("11.4 with 1.1.0: taken, tried, confirmed", play)
+
+
+def _distributed(story: Story, chain: Chain, device: str, image: Image) -> None:
+    def play() -> tuple[bool, str]:
+        target = chain.request_id(BROKER)
+        code, _ = chain.submit(requests.update_firmware(target, image, [parse_eui(device)]))
+        alert = chain.wait_for("DeviceAlertMessage", lambda body: body["alert_code"] == _RECEIVED)
+        digest = alert["gbcs_payload"]["payload"]["image_hash"] if alert else ""
+        held = chain.held(device)
+        return (
+            code == _TAKEN
+            and digest == image.image_hash.hex()
+            and held.firmware_version == 0x01000000,
+            f"DSP {code}, then alert {_RECEIVED} with the hash; 1.0.0 runs still",
+        )
+
+    story.step("11.1 with 1.1.0 for the load switch: received, its signature is right", play)
+
+
+def _activated(story: Story, chain: Chain, device: str, image: Image) -> None:
+    def play() -> tuple[bool, str]:
+        first = requests.activate_firmware(chain.request_id(device), image.image_hash)
+        _, answer = chain.submit(first)
+        command = precommand.compare(first, answer)
+        second = precommand.sign(first, command, _SEND_AND_ANSWER, chain.key("supplier-ds"))
+        code, _ = chain.submit(second)
+        body = chain.wait_for("ResponseMessage", lambda body: "gbcs_payload" in body)
+        payload: dict[str, Any] = body["gbcs_payload"]["payload"] if body else {}
+        held = chain.held(device)
+        good = code == _ON_ITS_WAY and payload.get("response") == "success"
+        return (
+            good and held.image_hash == image.image_hash,
+            f"pre-command compared and signed, {code}; the device: {payload.get('response')}, "
+            f"{payload.get('version')}\nthe inventory: {held.firmware_version:08X}; "
+            f"in the supplier's inbox: {_kinds(chain)}",
+        )
+
+    story.step("11.3 in two steps: activated, and answered", play)
+
+
+def _dcc_alert(chain: Chain, name: str) -> dict[str, Any] | None:
+    body = chain.wait_for("DCCAlertMessage", lambda body: name in body["dcc_alert"])
+    found: dict[str, Any] | None = body["dcc_alert"][name] if body else None
+    return found
+
+
+def _kinds(chain: Chain) -> str:
+    return ", ".join(one["kind"] for one in chain.received())
