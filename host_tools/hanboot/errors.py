@@ -43,8 +43,8 @@ class HanbootError(Exception):
         return "; ".join(self.lines)
 
 
-class Refused(HanbootError):
-    """A device refused, or a verification failed."""
+class CheckFailed(HanbootError):
+    """A device refused, or a check failed here; its own exception is `reasons.Refused`."""
 
     exit_code = 1
 

@@ -24,7 +24,7 @@ from hanboot.duis import (
 )
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.schema import Schema
-from hanboot.errors import BadFile, Refused, WrongUsage
+from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.gbcs import document
 from hanboot.image import ota_file
 from hanboot.trust import keys
@@ -409,7 +409,7 @@ def test_a_pre_command_that_was_asked_for(pki):
     ],
 )
 def test_another_pre_command_than_was_asked_for(change, word):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CheckFailed) as caught:
         precommand.compare(*exchange(change_command=change))
     assert caught.value.why.startswith(word)
 
@@ -440,7 +440,7 @@ def test_a_signed_pre_command_in_another_request():
     root = parsing.load(SYNTHETIC / "11.3_signed_precommand_request_cv5.xml")
     precommand.check_signed(root)
     root.find(f".//{names.sr('RequestID')}").text = str(ASKED)
-    with pytest.raises(Refused, match="not of this request"):
+    with pytest.raises(CheckFailed, match="not of this request"):
         precommand.check_signed(root)
 
 

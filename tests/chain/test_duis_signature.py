@@ -13,7 +13,7 @@ from lxml import etree
 from hanboot.duis import parsing, requests, responses, signature
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import DOCUMENT_MAX_BYTES, DS, SR, ds
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki.authority import Authority
@@ -40,7 +40,7 @@ def verify(octets, user, at=None):
 
 
 def refused(octets, user, word, at=None):
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CheckFailed) as caught:
         verify(octets, user, at)
     assert word in caught.value.why, caught.value.why
 
@@ -86,7 +86,7 @@ def test_what_is_accepted_is_what_was_signed(user):
             wrong[at] ^= change
             try:
                 verify(bytes(wrong), user)
-            except (BadFile, Refused):
+            except (BadFile, CheckFailed):
                 continue
             survivors += 1
             assert canonical(bytes(wrong)) == content, at
@@ -323,7 +323,7 @@ def test_who_may_sign(pki, user):
         return signature.to_octets(root)
 
     def refuses(name, octets, word):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(CheckFailed) as caught:
             signs(name, octets)
         assert word in caught.value.why
 
@@ -342,10 +342,10 @@ def test_who_may_sign(pki, user):
     refuses("supplier-ka", request, "is not for signatures")
     refuses("issuing", request, "is not for signatures")
     # the certificate of another key
-    with pytest.raises(Refused, match="is not of this key"):
+    with pytest.raises(CheckFailed, match="is not of this key"):
         signature.sign(parsing.parse(request), user[0], smki.load(pki / "dsp-xml.pem"))
     # signed already
-    with pytest.raises(Refused, match="signed already"):
+    with pytest.raises(CheckFailed, match="signed already"):
         signature.sign(parsing.parse(signs("supplier-xml", request)), *user)
 
 
@@ -359,7 +359,7 @@ def test_another_key_with_the_same_name_and_number(user):
         found[2][0][0][1].text = str(stranger.serial)
 
     root = parsing.parse(changed(octets, claims))
-    with pytest.raises(Refused, match="not by stranger"):
+    with pytest.raises(CheckFailed, match="not by stranger"):
         signature.verify(root, [stranger], None)
 
 

@@ -194,7 +194,7 @@ def test_the_dccs_templates_go_through(pki):
         root = parsing.parse(xml.encode())
         if name.startswith("CS08"):
             # it names the broker as originator
-            with pytest.raises(test_duis.Refused):
+            with pytest.raises(test_duis.CheckFailed):
                 signature.sign(root, key, certificate)
             continue
         signature.sign(root, key, certificate)

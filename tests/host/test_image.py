@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.image import ota_file, verify
 from hanboot.image.build import assemble
 from hanboot.image.describe import describe
@@ -269,7 +269,7 @@ def test_published_image_with_any_octet_changed(dcc):
     # neither Force Replace nor, which is a pity, the header are covered by the signature
     for at in (*range(60, 295), *range(296, 361)):
         changed = octets[:at] + bytes((octets[at] ^ 1,)) + octets[at + 1 :]
-        with pytest.raises(Refused):
+        with pytest.raises(CheckFailed):
             verify.verify(ota_file.load(changed), None, supplier)
 
 
@@ -326,7 +326,7 @@ def test_signing_again_replaces_the_trailer(built, pairs):
 def test_unsigned_image(built, pairs):
     unsigned = ota_file.load(with_manufacturer_signature(built, UNSIGNED))
     assert not unsigned.is_signed
-    with pytest.raises(Refused, match="not signed yet"):
+    with pytest.raises(CheckFailed, match="not signed yet"):
         verify.verify(unsigned, pairs.manufacturer.public, None)
     signature = pairs.manufacturer.sign(manufacturer_to_sign(unsigned))
     attached = ota_file.load(with_manufacturer_signature(unsigned, signature))
@@ -335,10 +335,10 @@ def test_unsigned_image(built, pairs):
 
 
 def test_no_place_for_a_signature(built, pairs):
-    with pytest.raises(Refused, match="no place"):
+    with pytest.raises(CheckFailed, match="no place"):
         with_manufacturer_signature(ota_file.load(foreign(b"x" * 100)), bytes(64))
     signed = ota_file.load(sign(built, pairs.supplier))
-    with pytest.raises(Refused, match="covers the manufacturer's"):
+    with pytest.raises(CheckFailed, match="covers the manufacturer's"):
         with_manufacturer_signature(signed, bytes(64))
 
 
@@ -404,7 +404,7 @@ def test_verification_of_our_image(built, first, pairs):
     ],
 )
 def test_wrong_octets(built, pairs, change, reason):
-    with pytest.raises(Refused) as raised:
+    with pytest.raises(CheckFailed) as raised:
         verify.verify(ota_file.load(change(built.octets)), pairs.manufacturer.public, None)
     assert raised.value.reason == reason
 
@@ -419,7 +419,7 @@ def test_wrong_signers(built, first, pairs):
         (ota_file.load(foreign(b"x" * 100)), (manufacturer, None), reasons.ENVELOPE),
         (ota_file.load(foreign(b"x" * 100)), (None, supplier), reasons.SUPPLIER_MISSING),
     ):
-        with pytest.raises(Refused) as raised:
+        with pytest.raises(CheckFailed) as raised:
             verify.verify(subject, *arguments)
         assert raised.value.reason == reason
 
@@ -467,5 +467,5 @@ def test_validity(pairs, caplog):
         verify.check_validity(key, "c.pem", datetime.datetime(2020, 6, 1).astimezone())
         verify.check_validity(pairs.supplier.public, "k.pem", first)
         assert not caplog.records
-    with pytest.raises(Refused, match="not valid on 2019"):
+    with pytest.raises(CheckFailed, match="not valid on 2019"):
         verify.check_validity(key, "c.pem", first - datetime.timedelta(days=1))

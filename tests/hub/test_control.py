@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from home import V1, V11, People, build, eui_of
 
 from hanboot import cli
-from hanboot.errors import BadFile, HanbootError, NoDevice, Refused
+from hanboot.errors import BadFile, CheckFailed, HanbootError, NoDevice
 from hanboot.hub.air import Air, Weather
 from hanboot.hub.attachment import Attachment
 from hanboot.hub.control import ControlServer, call
@@ -80,7 +80,7 @@ def test_it_is_the_owners_alone(path: Path) -> None:
 
 
 def test_one_hub_at_a_place(path: Path, service: HubService) -> None:
-    with pytest.raises(Refused, match="a hub runs already"):
+    with pytest.raises(CheckFailed, match="a hub runs already"):
         ControlServer(path, service.handle)
 
 

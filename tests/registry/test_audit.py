@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from registries import WHY, entry, fill, same_but
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.registry.storage import audit, never_in_field
 from hanboot.registry.storage.store import Registry
 
@@ -64,7 +64,7 @@ def test_what_went_through_the_history_is_in_order(registry: Registry) -> None:
 def test_direct_edits_and_orphans(registry: Registry, statement: str, found: str) -> None:
     with registry.database.writing() as connection:
         connection.execute(sa.text(statement))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(CheckFailed) as caught:
         verify(registry)
     assert "past its history" in caught.value.what
     assert found in caught.value.why
@@ -73,5 +73,5 @@ def test_direct_edits_and_orphans(registry: Registry, statement: str, found: str
 def test_a_statement_that_was_removed(registry: Registry) -> None:
     with registry.database.writing() as connection:
         connection.execute(sa.text("DELETE FROM never_in_field"))
-    with pytest.raises(Refused, match="never-in-field E-3"):
+    with pytest.raises(CheckFailed, match="never-in-field E-3"):
         verify(registry)

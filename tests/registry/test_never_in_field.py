@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from registries import WHY, entry, fill, same_but
 
-from hanboot.errors import Refused, WrongUsage
+from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.inventory import never_in_field, reports
 from hanboot.inventory.devices import Device, Distribution, Inventory
 from hanboot.registry.entry import Model
@@ -71,7 +71,7 @@ def test_a_statement_makes_the_check_green_and_is_counted(registry: Registry) ->
 @pytest.mark.parametrize("status", ["Active", "Expired"])
 def test_only_what_may_not_be_distributed_any_more(registry: Registry, status: str) -> None:
     withdraw(registry, status)
-    with pytest.raises(Refused, match="withdraw it first"):
+    with pytest.raises(CheckFailed, match="withdraw it first"):
         never_in_field.state(registry, "E-2", WHY)
 
 
@@ -95,7 +95,7 @@ def test_refused_where_a_device_is_named(registry: Registry, seen: Device | Dist
         inventory.add([seen])
     else:
         inventory.record(seen)
-    with pytest.raises(Refused, match="device"):
+    with pytest.raises(CheckFailed, match="device"):
         never_in_field.state(registry, "E-2", WHY)
 
 

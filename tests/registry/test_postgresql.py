@@ -16,7 +16,7 @@ from click.testing import Result
 from postgres_cluster import Cluster, find_programs
 from registries import WHY, WORKED, entry, everything, fill, same_but
 
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.registry.storage import audit, database
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.schema import Base
@@ -91,7 +91,7 @@ def test_a_direct_edit_is_found(registry: Registry) -> None:
         connection.execute(sa.text("UPDATE entry SET status = 'Withdrawn'"))
     with (
         registry.database.reading() as connection,
-        pytest.raises(Refused, match="changed past its history"),
+        pytest.raises(CheckFailed, match="changed past its history"),
     ):
         audit.verify(connection)
 

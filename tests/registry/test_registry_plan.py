@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from registries import CODE, MODEL, WHY, FakeDevice, digest, entry, fill, make_image, same_but
 
-from hanboot.errors import BadFile, Refused, WrongUsage
+from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways import walk
 from hanboot.registry.pathways.check import check_model
@@ -363,7 +363,7 @@ def test_images_are_found_by_their_hash(registry: Registry, tmp_path) -> None:
 def test_plan_upgrade_refuses_where_there_is_no_path(registry: Registry) -> None:
     fill(registry, [entry(1), entry(2, [])])
     device = FakeDevice(entry(1).identity)
-    with pytest.raises(Refused, match="no safe path"):
+    with pytest.raises(CheckFailed, match="no safe path"):
         walk.plan_upgrade(registry, device.identity(), [])
     there = FakeDevice(entry(2).identity)
     answer, steps = walk.plan_upgrade(registry, there.identity(), [])

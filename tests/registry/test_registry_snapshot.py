@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from registries import KEY, entry, fill
 
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
@@ -59,7 +59,7 @@ def test_no_bit_can_change(tmp_path_factory: pytest.TempPathFactory, at: int, bi
     octets[at % len(octets)] ^= 1 << bit
     path = tmp_path_factory.mktemp("changed") / "cpl.snapshot"
     path.write_bytes(octets)
-    with pytest.raises((Refused, BadFile)):
+    with pytest.raises((CheckFailed, BadFile)):
         snapshot.load(path, KEY.public, NOW)
 
 
@@ -71,13 +71,13 @@ def test_cut_short_and_longer(path: Path, octets: bytes) -> None:
 
 
 def test_another_key(path: Path) -> None:
-    with pytest.raises(Refused, match="not signed by"):
+    with pytest.raises(CheckFailed, match="not signed by"):
         snapshot.load(path, keys.generate().public, NOW)
 
 
 @pytest.mark.parametrize("days", [-2, 7.1, 365])
 def test_not_for_ever(path: Path, days: float) -> None:
-    with pytest.raises(Refused, match="not valid now"):
+    with pytest.raises(CheckFailed, match="not valid now"):
         snapshot.load(path, KEY.public, NOW + days * 86_400)
 
 

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, given, settings
 from registries import WHY, entry, everything, fill, same_but
 from strategies import entries
 
-from hanboot.errors import BadFile, Refused, WrongUsage
+from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.registry.storage import audit, database, history
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
@@ -142,7 +142,7 @@ def test_history_that_was_rewritten_shows(registry: Registry, statement: str) ->
         for trigger in ("change_set_no_update", "change_set_no_delete"):
             connection.execute(sa.text(f"DROP TRIGGER {trigger}"))
         connection.execute(sa.text(statement))
-    with registry.database.reading() as connection, pytest.raises(Refused, match="was changed"):
+    with registry.database.reading() as connection, pytest.raises(CheckFailed, match="was changed"):
         audit.verify(connection)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from registries import SSC_COLUMNS, WHY, digest, entry, entry_of, fill, make_image, write_rows
 
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.registry.exchange import sheets
@@ -103,7 +103,9 @@ def test_what_differs_is_refused(
     registry: Registry, change: dict[str, str], code: str | None
 ) -> None:
     before = registry.entries()
-    refused = Refused if code else BadFile  # two device types of one model: a faulty row already
+    refused = (
+        CheckFailed if code else BadFile
+    )  # two device types of one model: a faulty row already
     with pytest.raises(refused) as caught:
         submit(registry, successor(), rows_from(ROW | change), "made", WHY)
     assert registry.entries() == before
@@ -159,9 +161,9 @@ def test_predecessors_that_nobody_knows(registry: Registry) -> None:
 
 
 def test_no_row(registry: Registry) -> None:
-    with pytest.raises(Refused, match="has no row"):
+    with pytest.raises(CheckFailed, match="has no row"):
         check_image(registry, make_image(5))
-    with pytest.raises(Refused, match="has no row"):
+    with pytest.raises(CheckFailed, match="has no row"):
         submit(registry, make_image(5), None, "made", WHY)
 
 

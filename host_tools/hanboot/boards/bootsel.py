@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from hanboot.errors import HanbootError, LinkError, NoDevice, Refused
+from hanboot.errors import CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.link.deadline import Deadline
 
 INFO = "INFO_UF2.TXT"
@@ -128,9 +128,9 @@ def the_only(found: list[Volume]) -> Volume:
 
 
 def check_rp2040(volume: Volume) -> None:
-    """Raises `Refused` if the board behind `volume` is another chip."""
+    """Raises `CheckFailed` if the board behind `volume` is another chip."""
     if volume.board_id != RP2040_BOARD_ID:
-        raise Refused(
+        raise CheckFailed(
             f"the board at {volume.folder} is no RP2040",
             f"it is {volume.model}, Board-ID {volume.board_id}",
             f"give the disk of an RP2040, Board-ID {RP2040_BOARD_ID}",
@@ -147,7 +147,7 @@ def copy(volume: Volume, name: str, octets: bytes, advance: Callable[[int, int],
         advance: called with octets written and octets in all.
 
     Raises:
-        Refused: the disk has no room; nothing was written.
+        CheckFailed: the disk has no room; nothing was written.
         LinkError: the disk failed or went before the end, or did not go at the end.
     """
     try:
@@ -156,7 +156,7 @@ def copy(volume: Volume, name: str, octets: bytes, advance: Callable[[int, int],
     except OSError as error:
         raise _broken(volume, 0, len(octets), error) from None
     if free < len(octets):
-        raise Refused(
+        raise CheckFailed(
             f"{volume.folder} has no room for the firmware",
             f"{free} octets are free, {len(octets)} are needed; nothing was written",
             "unplug the board, and begin again with BOOTSEL",

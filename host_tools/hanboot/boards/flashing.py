@@ -23,7 +23,7 @@ from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
 from hanboot.device.records import Identity, Role, Tier
 from hanboot.device.refusal import AnotherDevice
-from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
+from hanboot.errors import BadFile, CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.explain.versions import device_type_text, version_text
 from hanboot.link import usb
 from hanboot.link.deadline import Deadline
@@ -138,7 +138,7 @@ def to_bootsel(
             was meant.
 
     Raises:
-        Refused: it is no RP2040, has no prompt, or holds what `replace` should name.
+        CheckFailed: it is no RP2040, has no prompt, or holds what `replace` should name.
         NoDevice: nothing is at the port, or its disk is not to be told from others.
         LinkError: it has neither hanboot nor a prompt, or the disk did not come.
         AnotherDevice: the port leads to another board than before.
@@ -162,20 +162,20 @@ def to_bootsel(
 
 def _check_device(port: str, identity: Identity, firmware: Uf2File, replace: bool) -> None:
     if identity.tier is Tier.VIRTUAL:
-        raise Refused(
+        raise CheckFailed(
             f"{port} is no board that can be flashed",
             f"it is {describe(identity)}",
             "give the port of an RP2040 board",
         )
     if identity.tier is Tier.PRODUCT:
-        raise Refused(
+        raise CheckFailed(
             f"{port} is a product: it cannot be flashed over its console",
             f"it is {describe(identity)}; it has no prompt, and no command leads to BOOTSEL",
             f"{bootsel.HOLD_BOOTSEL}, then the same with --volume in place of --port",
         )
     other = firmware.role != identity.role
     if (identity.provisioned or other) and not replace:
-        raise Refused(
+        raise CheckFailed(
             f"{port} holds {'another product' if other else 'a provisioned device'}",
             f"it is {describe(identity)}; the file is {firmware.text}",
             "--replace flashes over it; anchors, journal, slots and data stay as they are",
@@ -184,13 +184,13 @@ def _check_device(port: str, identity: Identity, firmware: Uf2File, replace: boo
 
 def _check_stock(port: str, machine: str, names: list[str], replace: bool) -> None:
     if "RP2040" not in machine:
-        raise Refused(
+        raise CheckFailed(
             f"{port} is no RP2040",
             f"it is {machine}",
             "give the port of an RP2040 board",
         )
     if names and not replace:
-        raise Refused(
+        raise CheckFailed(
             f"{port} holds a program or data of its own",
             f"it is {machine} under MicroPython, with the files {', '.join(sorted(names))}",
             "--replace flashes over it: hanboot uses the flash where these files are",
@@ -231,7 +231,7 @@ def wait_back(
     Raises:
         NoDevice: it does not come back, or two boards did.
         LinkError: it came back and does not answer.
-        Refused: it came back as something else.
+        CheckFailed: it came back as something else.
         AnotherDevice: another board came in its place.
     """
     deadline = Deadline(_BACK_S * (patience(port) if port else 1.0))
@@ -271,7 +271,7 @@ def _not_back(error: HanbootError) -> HanbootError:
 
 def _check_returned(port: str, identity: Identity, firmware: Uf2File) -> None:
     if (identity.tier, identity.role) != (firmware.tier, firmware.role):
-        raise Refused(
+        raise CheckFailed(
             f"{port} is not what was flashed",
             f"it is {describe(identity)}; the file is {firmware.text}",
             "check with hanboot board list that it is the same board, and flash again",

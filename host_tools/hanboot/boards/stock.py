@@ -17,7 +17,7 @@ from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
 from hanboot.device.records import Identity, Tier
 from hanboot.device.refusal import AnotherDevice
-from hanboot.errors import LinkError, NoDevice, Refused
+from hanboot.errors import CheckFailed, LinkError, NoDevice
 from hanboot.image import romfs
 from hanboot.link.deadline import Deadline
 from hanboot.link.serial import patience
@@ -213,7 +213,7 @@ def deploy(
             than was meant.
 
     Raises:
-        Refused: it runs hanboot's own firmware, cannot run these modules, has no room, or holds
+        CheckFailed: it runs hanboot's own firmware, cannot run these modules, has no room, or holds
             what `replace` should name. Nothing was written.
         NoDevice: nothing is at the port.
         LinkError: there is no prompt, or the port went in the middle.
@@ -250,7 +250,7 @@ def _look(prompt: Prompt) -> Stock:
     try:
         return Stock(*prompt.literal(_LOOK))
     except Failed as failed:
-        raise Refused(
+        raise CheckFailed(
             "the board cannot say what it is",
             str(failed),
             "check that it runs MicroPython 1.25 with a file system",
@@ -266,7 +266,7 @@ def _check_firmware(port: str) -> bytes | None:
     with Device(port) as device:
         identity = device.probe()
     if identity and identity.tier not in (Tier.STOCK, Tier.PARTITIONED):
-        raise Refused(
+        raise CheckFailed(
             f"{port} is no board with stock MicroPython",
             f"it is {flashing.describe(identity)}: hanboot is in its firmware",
             "use it as it is, or flash stock MicroPython: hanboot board flash",
@@ -277,13 +277,13 @@ def _check_firmware(port: str) -> bytes | None:
 def _check(port: str, there: Stock, files: dict[str, bytes]) -> None:
     wanted = next(octets[1] for path, octets in files.items() if path.endswith(".mpy"))
     if there.implementation != "micropython" or there.mpy != wanted:
-        raise Refused(
+        raise CheckFailed(
             f"{port} cannot run these modules",
             f"{there.text} reads .mpy version {there.mpy or 'none'}, and these are {wanted}",
             "flash MicroPython 1.25, for which they are compiled",
         )
     if there.missing:
-        raise Refused(
+        raise CheckFailed(
             f"{port} lacks what hanboot needs",
             f"{there.text} has no module {', '.join(there.missing)}",
             "flash the stock MicroPython 1.25 of this board",
@@ -292,7 +292,7 @@ def _check(port: str, there: Stock, files: dict[str, bytes]) -> None:
     if not there.has_partitions:
         needed += _FLASH_BYTES
     if there.free_bytes + there.home_bytes < needed:
-        raise Refused(
+        raise CheckFailed(
             f"{port} has no room for hanboot",
             f"{there.free_bytes + there.home_bytes} octets are free, {needed} are needed; "
             "nothing was written",
@@ -302,13 +302,13 @@ def _check(port: str, there: Stock, files: dict[str, bytes]) -> None:
 
 def _check_replaced(port: str, there: Stock, other_role: str | None, replace: bool) -> None:
     if other_role and not replace:
-        raise Refused(
+        raise CheckFailed(
             f"{port} holds another product",
             f"it plays {other_role.upper()}",
             "--replace makes it another one: anchors, journal, images and data go",
         )
     if "main.py" in there.names and not there.is_deployed and not replace:
-        raise Refused(
+        raise CheckFailed(
             f"{port} holds a program of its own",
             f"there is a main.py among {', '.join(sorted(there.names))}",
             "--replace puts hanboot's in its place; save it first",

@@ -32,7 +32,7 @@ from hanboot.device import network
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, anchor_key, provision
 from hanboot.device.records import Identity
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.link import usb
 from hanboot.trust import keys
 from hanbootloader.han.gbcs import clock
@@ -232,7 +232,7 @@ def _write_requests(out: Out, device: Device, identity: Identity, folder: Path) 
 
 def _check_role(port: str, identity: Identity, role: str | None) -> None:
     if role is not None and identity.role != role:
-        raise Refused(
+        raise CheckFailed(
             f"{port} is no {role.upper()}",
             f"it is {flashing.describe(identity)}; nothing was written",
             "check which board is at the port: hanboot board list",

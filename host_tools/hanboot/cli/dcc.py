@@ -16,7 +16,7 @@ from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.duis_request import EUI, needs_lxml
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import registry_option
-from hanboot.errors import BadFile, LinkError, Refused
+from hanboot.errors import BadFile, CheckFailed, LinkError
 from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki.certificate import SUPPLIER, eui_text
 
@@ -172,7 +172,7 @@ def submit(
     out.document(described)
     out.pairs([("answer", f"{code}: {described['response']}"), *_list_pairs(described)])
     if code.startswith("E"):
-        raise Refused(
+        raise CheckFailed(
             f"the request was refused: {code}",
             described["response"],
             "correct it, and send it with a new counter",

@@ -14,7 +14,7 @@ from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.certificates import at_option, certificates_option, date_argument
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import passphrase_asker, passphrase_option
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.gbcs import codec, document, protection
 from hanboot.gbcs.codec import Decoded
 from hanboot.gbcs.protection import Report, Secret
@@ -163,7 +163,7 @@ def verify(
     for text in report.warnings:
         out.note(f"warning: {text}")
     if report.failures:
-        raise Refused(
+        raise CheckFailed(
             f"{file.name} is not verified",
             "; ".join(report.failures),
             "check which certificates and keys belong to it, or have it sent again",

@@ -18,7 +18,7 @@ from hanboot.cli.settings import (
     passphrase_asker,
     passphrase_option,
 )
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.explain.versions import version_text
 from hanboot.image import ota_file, release, verify
 from hanboot.image.build import build_image, unsigned
@@ -321,7 +321,7 @@ def sign_command(
     loaded = ota_file.load(file, layout)
     note_assumption(loaded)
     if loaded.trailer and not replace:
-        raise Refused(
+        raise CheckFailed(
             f"{file} is signed already",
             f"its trailer carries the signature {bytes(loaded.trailer.signature).hex()[:16]}…",
             "--replace puts another in its place; it is then no longer what was signed before",

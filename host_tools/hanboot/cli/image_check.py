@@ -221,7 +221,7 @@ def _refusal_as_json(out: Out, loaded: Image) -> Iterator[None]:
     """With --json a refusal is a document, of the same form as a device's."""
     try:
         yield
-    except errors.Refused as refused:
+    except errors.CheckFailed as refused:
         reason = explain(refused.reason) if refused.reason is not None else None
         out.document(
             {

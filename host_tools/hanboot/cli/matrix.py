@@ -23,7 +23,7 @@ from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import any_registry_option, option
 from hanboot.device.client import Device
 from hanboot.device.provisioning import anchor_key
-from hanboot.errors import Refused, WrongUsage
+from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.image import ota_file
 from hanboot.matrix import oracle, report
 from hanboot.matrix.cells import Cell, Evidence, Matrix, Release, name_releases
@@ -144,13 +144,13 @@ def matrix(
     if junit_file:
         files.write(junit_file, report.junit(played))
     if played.faulty:
-        raise Refused(
+        raise CheckFailed(
             report.summary(played),
             report.fault_lines(played)[0],
             "one of the three is wrong: read docs/reference/decisions.md, then fix it",
         )
     if missing := [r.name for r in played.unreached if r.name not in allowed]:
-        raise Refused(
+        raise CheckFailed(
             f"nothing is shown of {', '.join(missing)}: never started",
             "every answer agrees, but no device allowed a step to it from what it ran",
             "give the images that lead there and the key that signed them, or name it with "

@@ -11,7 +11,7 @@ import click
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.certificates import at_option, date_argument
 from hanboot.cli.output import Out, counted, json_option
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.trust.smki import certificate, lab, validation
 from hanboot.trust.smki.certificate import Certificate
 
@@ -192,7 +192,7 @@ def check(
     )
     failed = [one for one in findings if not one.passed]
     if failed:
-        raise Refused(
+        raise CheckFailed(
             f"{file.name} is not to be trusted for this",
             "; ".join(f"{one.name}: {one.text}" for one in failed),
             "give the right certificate, its authority with --issuer, or --pinned and --at-time",

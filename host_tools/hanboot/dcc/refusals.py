@@ -6,7 +6,7 @@ choice, in one place, for a lab to change: the words travel to people by other w
 
 from __future__ import annotations
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 
 # fmt: off
 NOT_AUTHENTICATED = "E100"     # the signature is wrong, or its signer is not the originator
@@ -35,7 +35,7 @@ SOME_DEVICES      = {"11.1": "W110101", "11.4": "W110401"}  # not an error: list
 # fmt: on
 
 
-class RequestRefused(Refused):
+class RequestRefused(CheckFailed):
     """A request that is refused. code: the response code."""
 
     def __init__(self, code: str, what: str, why: str, what_to_do: str = "") -> None:

@@ -27,7 +27,7 @@ from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import PRE_COMMAND, SERVICES, SIGNED_PRE_COMMAND, sr
 from hanboot.duis.parsing import Element, text_of
 from hanboot.duis.schema import Schema
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.inventory.devices import Device, find_devices, parse_device_id
 from hanboot.inventory.listing import cpl_status
 from hanboot.registry.storage.store import Registry
@@ -190,7 +190,7 @@ class Service:
         held = certificates_of(connection, party.eui)
         try:
             signature.verify(root, held, self._clock())
-        except Refused as refused:
+        except CheckFailed as refused:
             raise RequestRefused(refusals.NOT_AUTHENTICATED, refused.what, refused.why) from None
         reference, variant = described["service_reference"], described["command_variant"]
         asked = Asked(root, request_id, reference, variant, party, stated_hash)

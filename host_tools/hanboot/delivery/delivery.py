@@ -17,7 +17,7 @@ import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.explain.versions import version_text
 from hanboot.trust.keys import PublicKey
 from hanbootloader import reasons
@@ -96,17 +96,17 @@ class Delivery:
         """Checks hash and signature.
 
         Raises:
-            Refused: one of them is wrong.
+            CheckFailed: one of them is wrong.
         """
         found = hashlib.sha256(self.manufacturer_image).digest()
         if found != self.image_hash:
-            raise Refused(
+            raise CheckFailed(
                 f"the hash of {self.name} is not that of its Manufacturer Image",
                 f"delivered {self.image_hash.hex()}, computed {found.hex()}",
                 "fetch all elements again: they are not of one delivery, or one was damaged",
             )
         if not manufacturer.is_signature(self.signed_octets, self.signature):
-            raise Refused(
+            raise CheckFailed(
                 f"the manufacturer's signature of {self.name} is wrong",
                 self._why_not(manufacturer),
                 "check the manufacturer's key, then fetch the delivery again",

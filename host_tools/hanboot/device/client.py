@@ -20,7 +20,7 @@ from hanboot.device.records import (
     Verdict,
 )
 from hanboot.device.refusal import NO_VERDICT, AnotherDevice, DeviceRefused
-from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
+from hanboot.errors import BadFile, CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.explain.reasons import Reason
 from hanboot.link.deadline import Clock, Deadline, StallTimer
 from hanboot.link.line import MESSAGE_BYTES, Line, MessageSize, message_bytes
@@ -302,11 +302,11 @@ class Device:
         """Confirms the running image in the application's place.
 
         Raises:
-            Refused: nothing is on trial, or the board, as a product's, does not let a client do it.
+            CheckFailed: nothing is on trial, or the board, as a product's, lets no client do it.
         """
         running = self.identity().running
         if running is None or running.state is not SlotState.TRIAL:
-            raise Refused(
+            raise CheckFailed(
                 "nothing to confirm",
                 "no image is on trial",
                 "hanboot status shows what runs",
@@ -316,7 +316,7 @@ class Device:
         except SmpRefusal as refusal:
             if (refusal.group, refusal.rc) != (_IMAGE, smp.CONFIRMATION_DENIED):
                 raise self._error_of(refusal) from None
-            raise Refused(
+            raise CheckFailed(
                 "the device was not confirmed",
                 "its board does not let a client do it: an image is confirmed by its own self-test",
                 "wait for it: hanboot status shows whether the trial has ended",

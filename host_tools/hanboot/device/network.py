@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hanboot.device.client import Device
-from hanboot.errors import LinkError, Refused
+from hanboot.errors import CheckFailed, LinkError
 from hanboot.explain.reasons import Reason, explain
 from hanboot.link.smp import Fields, Retries, SmpRefusal
 from hanboot.trust.keys import PrivateKey
@@ -106,7 +106,7 @@ def make_keys(device: Device) -> None:
     """Has the device make its two keys, of its own random numbers and of ours.
 
     Raises:
-        Refused: it has keys, is locked, or its random numbers repeat.
+        CheckFailed: it has keys, is locked, or its random numbers repeat.
     """
     entropy = secrets.token_bytes(_ENTROPY_BYTES)
     _request(device, smp.WRITE, _KEYS, {"entropy": entropy})
@@ -116,7 +116,7 @@ def write_keys(device: Device, signing: PrivateKey, agreement: PrivateKey) -> No
     """Writes two keys that were made elsewhere.
 
     Raises:
-        Refused: the device has keys, or is locked.
+        CheckFailed: the device has keys, or is locked.
     """
     _request(device, smp.WRITE, _KEYS, {"keys": [signing.scalar, agreement.scalar]})
 
@@ -133,7 +133,7 @@ def _request(device: Device, operation: int, command: int, fields: Fields) -> Fi
     except SmpRefusal as refusal:
         if refusal.group == smp.HANBOOT_GROUP and refusal.rc >= smp.REASON_BASE:
             words = explain(refusal.rc - smp.REASON_BASE)
-            raise Refused(
+            raise CheckFailed(
                 f"the device refuses: {words.name}", words.meaning, words.remedy, reason=words.code
             ) from None
         raise LinkError(

@@ -155,7 +155,7 @@ def provision(
         on_cell: called with each key and `WRITTEN` or `WAS_THERE`.
 
     Raises:
-        Refused: the device holds another key, or does not hold what was written.
+        CheckFailed: the device holds another key, or does not hold what was written.
         DeviceRefused: it takes a cell for malformed.
     """
     for anchor in sorted(wanted, key=lambda key: key.role == cell.MANUFACTURER):

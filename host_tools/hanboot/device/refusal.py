@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hanboot.device.records import Verdict
-from hanboot.errors import NoDevice, Refused
+from hanboot.errors import CheckFailed, NoDevice
 from hanboot.explain.reasons import Reason
 from hanboot.explain.verdicts import verdict_lines
 
@@ -11,7 +11,7 @@ from hanboot.explain.verdicts import verdict_lines
 NO_VERDICT = Verdict(reason=Reason.ACCEPTED)
 
 
-class DeviceRefused(Refused):
+class DeviceRefused(CheckFailed):
     """The device refused an image; `verdict` says why and what it would accept.
 
     Args:

@@ -13,7 +13,7 @@ from hanboot.duis.describe import body_of, child, command_of
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import SERVICES, sr
 from hanboot.duis.parsing import Element, text_of
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.gbcs import document, protection
 from hanboot.gbcs.codec import Decoded
 from hanboot.trust.keys import PrivateKey
@@ -31,7 +31,7 @@ def compare(request: Element, response: Element) -> Decoded:
 
     Raises:
         BadFile: one of them is no such document.
-        Refused: the pre-command is another one than was asked for.
+        CheckFailed: the pre-command is another one than was asked for.
     """
     asked = body_of(request)
     if asked.tag != sr(SERVICES["11.3"].element):
@@ -66,7 +66,7 @@ def _check_same(
     )
     for name, wanted, found in pairs:
         if wanted != found:
-            raise Refused(
+            raise CheckFailed(
                 "the pre-command is not what was asked for",
                 f"{name}: asked for {wanted}, and in the pre-command stands {found}",
                 "do not sign it; send the request again, and tell the DSP",
@@ -129,7 +129,7 @@ def check_signed(request: Element) -> None:
 
     Raises:
         BadFile: it is no message.
-        Refused: it is another party's, for another device, or with another counter.
+        CheckFailed: it is another party's, for another device, or with another counter.
     """
     if body_of(request).tag != sr("SignedPreCommand"):
         return
@@ -146,7 +146,7 @@ def check_signed(request: Element) -> None:
             if sent
             else "nothing"
         )
-        raise Refused(
+        raise CheckFailed(
             "the signed pre-command is not of this request",
             f"the RequestID is {asked}, and in the command stands {in_it}",
             "put the command into a request with its own RequestID",

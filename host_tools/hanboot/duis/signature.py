@@ -24,7 +24,7 @@ from lxml import etree
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import DS, ds, sr
 from hanboot.duis.parsing import Element, text_of
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.trust.keys import PrivateKey
 from hanboot.trust.smki.certificate import (
     BROKER,
@@ -90,7 +90,7 @@ def signature_of(root: Element) -> Element | None:
     """The document's signature, right or wrong; None where there is none.
 
     Raises:
-        Refused: there are several, or it is not where it must be.
+        CheckFailed: there are several, or it is not where it must be.
     """
     found = list(root.iter(ds("Signature")))
     if not found:
@@ -150,7 +150,7 @@ def verify(
         at: when the signer's must be valid; None: now, and it is only a warning if it is not.
 
     Raises:
-        Refused: there is no signature, it is wrong, its signer is not known or not the right one.
+        CheckFailed: there is no signature, it is wrong, or its signer is not the right one.
     """
     signature = signature_of(root)
     if signature is None:
@@ -253,8 +253,8 @@ def _check_validity(verified: Verified, at: datetime.datetime | None) -> None:
     verified.warnings.append(f"{text}; give --at-time to check it at another time")
 
 
-def _refused(why: str, what_to_do: str = "ask its sender to sign it again") -> Refused:
-    return Refused("the document's signature is refused", why, what_to_do)
+def _refused(why: str, what_to_do: str = "ask its sender to sign it again") -> CheckFailed:
+    return CheckFailed("the document's signature is refused", why, what_to_do)
 
 
 # --- made
@@ -264,16 +264,16 @@ def sign(root: Element, key: PrivateKey, certificate: Certificate) -> None:
     """Signs a document that has no signature.
 
     Raises:
-        Refused: it has one, or the certificate is of another key.
+        CheckFailed: it has one, or the certificate is of another key.
     """
     if signature_of(root) is not None:
-        raise Refused(
+        raise CheckFailed(
             "the document is signed already",
             "a signature is replaced only on request",
             "give --replace to put another in its place",
         )
     if key.public.point != certificate.key.point:
-        raise Refused(
+        raise CheckFailed(
             f"{certificate.name} is not of this key",
             f"the key is {key.public.kid.hex()}, the certificate's {certificate.key.kid.hex()}",
             "give the certificate that belongs to the signing key",

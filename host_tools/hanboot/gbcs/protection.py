@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from hanboot.errors import Refused, WrongUsage
+from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.gbcs.codec import Decoded
 from hanboot.trust.keys import PrivateKey, PublicKey, matching_signature
 from hanboot.trust.smki.certificate import BROKER, SUPPLIER, Certificate, eui_text, role_text
@@ -201,11 +201,11 @@ def sign(decoded: Decoded, key: PrivateKey) -> Decoded:
     """The message signed by its originator.
 
     Raises:
-        Refused: its use case is not signed, or it is signed already.
+        CheckFailed: its use case is not signed, or it is signed already.
     """
     sent = decoded.message
     if not decoded.use_case.protection & use_cases.SIGNED:
-        raise Refused(
+        raise CheckFailed(
             "this message is not to be signed",
             f"{decoded.use_case.name} is protected by a MAC alone",
             "give --key-agreement-key or --shared-secret",
@@ -226,7 +226,7 @@ def attach(decoded: Decoded, octets: bytes, key: PublicKey, name: str) -> Decode
 
     Raises:
         BadFile: it is no signature.
-        Refused: it is another key's, or over something else.
+        CheckFailed: it is another key's, or over something else.
     """
     _require_open(decoded)
     sent = decoded.message
@@ -238,23 +238,23 @@ def add_mac(decoded: Decoded, certificates: Sequence[Certificate], secret: Secre
     """The message with its MAC.
 
     Raises:
-        Refused: its use case has none, it lacks its signature, or it has a MAC.
+        CheckFailed: its use case has none, it lacks its signature, or it has a MAC.
     """
     sent = decoded.message
     if not decoded.use_case.protection & use_cases.MACED:
-        raise Refused(
+        raise CheckFailed(
             "this message has no MAC",
             f"{decoded.use_case.name} as this kind of message is only signed",
             "leave the secret out",
         )
     if decoded.use_case.protection & use_cases.SIGNED and not decoded.is_signed:
-        raise Refused(
+        raise CheckFailed(
             "the message is not signed yet",
             "its MAC covers the signature",
             "give --signing-key too, or sign it first",
         )
     if sent.mac is not None:
-        raise Refused(
+        raise CheckFailed(
             "the message has a MAC already", "a MAC is never replaced", "take the one before"
         )
     secrets = _secrets(sent, certificates, secret)
@@ -272,7 +272,7 @@ def add_mac(decoded: Decoded, certificates: Sequence[Certificate], secret: Secre
 
 def _require_open(decoded: Decoded) -> None:
     if decoded.is_signed or decoded.has_mac:
-        raise Refused(
+        raise CheckFailed(
             "the message is protected already",
             "a signature is never replaced",
             "sign the pre-command that it was made of",

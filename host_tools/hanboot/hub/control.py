@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hanboot.errors import HanbootError, LinkError, NoDevice, Refused
+from hanboot.errors import CheckFailed, HanbootError, LinkError, NoDevice
 
 #: An image of 10 MB in base64, and what stands around it.
 _REQUEST_MAX_BYTES = 16 * 1024 * 1024
@@ -35,7 +35,7 @@ class ControlServer:
     """Listens at `path` and answers with what `handler` returns.
 
     Raises:
-        Refused: another hub listens there, or the socket cannot be made.
+        CheckFailed: another hub listens there, or the socket cannot be made.
     """
 
     def __init__(self, path: Path, handler: Handler) -> None:
@@ -49,7 +49,7 @@ class ControlServer:
         try:
             self._socket.bind(str(path))
         except OSError as error:
-            raise Refused(
+            raise CheckFailed(
                 f"cannot listen at {path}", str(error), "name another place: --socket"
             ) from None
         finally:
@@ -68,7 +68,7 @@ class ControlServer:
                 if self._path.is_socket():
                     self._path.unlink()
                 return
-        raise Refused(
+        raise CheckFailed(
             f"a hub runs already at {self._path}",
             "two hubs would take each other's commands",
             "stop it, or name another place: --socket",

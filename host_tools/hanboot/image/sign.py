@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image
 from hanboot.trust.keys import PrivateKey, canonical_signature
@@ -14,7 +14,7 @@ def manufacturer_to_sign(image: Image) -> bytes:
     """What the manufacturer signs: the Sig_structure of the envelope (RFC 9052 4.4).
 
     Raises:
-        Refused: the image has no envelope.
+        CheckFailed: the image has no envelope.
     """
     return writer.to_be_signed(bytes(_envelope(image).content))
 
@@ -23,11 +23,11 @@ def with_manufacturer_signature(image: Image, signature: bytes) -> bytes:
     """The file with `signature` (r || s) in its envelope.
 
     Raises:
-        Refused: the image has no envelope, or a trailer, which signs the envelope as it was.
+        CheckFailed: the image has no envelope, or a trailer, which signs the envelope as it was.
     """
     envelope = _envelope(image)
     if image.trailer:
-        raise Refused(
+        raise CheckFailed(
             f"cannot put a manufacturer's signature into {image.name}",
             "it has a supplier's signature, which covers the manufacturer's",
             "take the image as it was built, and have the supplier sign it last",
@@ -60,7 +60,7 @@ def sign(image: Image, key: PrivateKey) -> bytes:
 def _envelope(image: Image) -> cose.Envelope:
     if image.envelope is None:
         words = explain(reasons.ENVELOPE)
-        raise Refused(
+        raise CheckFailed(
             f"{image.name} has no place for a manufacturer's signature",
             words.meaning,
             words.remedy,

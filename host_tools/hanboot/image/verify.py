@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.explain.fields import place_of
 from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image, fitting_device
@@ -158,7 +158,7 @@ def verify(
         supplier_required: with `supplier`, refuse an image without a trailer.
 
     Raises:
-        Refused: with the reason.
+        CheckFailed: with the reason.
     """
     required = supplier is not None and supplier_required
     if image.manifest is None:
@@ -172,7 +172,7 @@ def verify(
     if decision.reason == reasons.SUPPLIER_SIGNATURE and _is_delivered(
         image, manufacturer, supplier
     ):
-        raise Refused(
+        raise CheckFailed(
             f"{image.name} carries the manufacturer's signature, not a supplier's",
             "it is over OTA Header and Manufacturer Image, as in delivery option 2; a supplier's "
             "is over the Manufacturer Image alone (GBCS 11.2.3)",
@@ -200,18 +200,18 @@ def check_delivered(image: Image, manufacturer: PublicKey) -> None:
     """Checks the manufacturer's signature of a delivery in GBCS format.
 
     Raises:
-        Refused: the trailer does not carry it.
+        CheckFailed: the trailer does not carry it.
     """
     if _is_delivered(image, manufacturer):
         return
     if image.trailer is None:
-        raise Refused(
+        raise CheckFailed(
             f"{image.name} carries no signature to replace",
             "it has no trailer (GBCS 11.2.3); a PPMID's image gets none",
             "leave --replace out to sign it for a device that wants a supplier's signature",
         )
     is_alone = manufacturer.is_signature(image.manufacturer_image, bytes(image.trailer.signature))
-    raise Refused(
+    raise CheckFailed(
         f"{image.name} does not carry this manufacturer's signature",
         "it is over the Manufacturer Image alone, as a supplier's"
         if is_alone
@@ -246,7 +246,7 @@ def _decide_foreign(
     return Decision(reasons.ACCEPTED)
 
 
-def _refused(image: Image, decision: Decision) -> Refused:
+def _refused(image: Image, decision: Decision) -> CheckFailed:
     words = explain(decision.reason)
     why, remedy = words.meaning, words.remedy
     where = place_of(decision.reason, decision.offset)
@@ -259,7 +259,7 @@ def _refused(image: Image, decision: Decision) -> Refused:
         why, remedy = "it is not signed yet", "put the signature in: hanboot image attach"
     elif where:
         why = f"{where}: {why}"
-    return Refused(
+    return CheckFailed(
         f"{image.name} does not verify: {words.name}",
         why,
         remedy,
@@ -278,7 +278,7 @@ def check_validity(key: PublicKey, name: str, at_time: datetime.datetime | None)
             the field have expired, and a signature does not become wrong by that.
 
     Raises:
-        Refused: the certificate was not valid at `at_time`.
+        CheckFailed: the certificate was not valid at `at_time`.
     """
     if key.valid is None:
         return
@@ -288,7 +288,7 @@ def check_validity(key: PublicKey, name: str, at_time: datetime.datetime | None)
         return
     period = f"it is valid from {first:%Y-%m-%d} to {last:%Y-%m-%d}"
     if at_time:
-        raise Refused(
+        raise CheckFailed(
             f"the certificate {name} was not valid on {at_time:%Y-%m-%d}",
             period,
             "give the certificate of that time, or another --at-time",

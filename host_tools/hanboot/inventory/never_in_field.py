@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.graph import today
 from hanboot.registry.storage import never_in_field
@@ -34,7 +34,7 @@ def state(
 
     Raises:
         WrongUsage: there is no such entry.
-        Refused: it may still be distributed, or some device runs, ran or reported it.
+        CheckFailed: it may still be distributed, or some device runs, ran or reported it.
     """
     entry = registry.entry(cpl_entry_id)
     status = entry.status_on(day or today())
@@ -48,8 +48,8 @@ def state(
         never_in_field.record(writer, cpl_entry_id, attribution)
 
 
-def _refused(entry: Entry, why: str) -> Refused:
-    return Refused(
+def _refused(entry: Entry, why: str) -> CheckFailed:
+    return CheckFailed(
         f"{entry.cpl_entry_id} cannot be stated to have never been in the field",
         why,
         "find out which devices run it, and how they get on from there: hanboot registry plan",

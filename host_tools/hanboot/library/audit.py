@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.library import clock
 from hanboot.library.schema import AuditRow
 from hanboot.registry.fields import TEXT_MAX
@@ -103,7 +103,7 @@ def verify(connection: Connection) -> int:
         how many rows there are.
 
     Raises:
-        Refused: a row is not what was recorded, or one is missing.
+        CheckFailed: a row is not what was recorded, or one is missing.
     """
     before, count = _NOTHING_BEFORE, 0
     query = sa.select(_AUDIT).order_by(_AUDIT.c.number)
@@ -112,7 +112,7 @@ def verify(connection: Connection) -> int:
         before = _digest(before, values)
         count += 1
         if before != recorded or row.number != count:
-            raise Refused(
+            raise CheckFailed(
                 f"the audit log was changed after it was written, at row {row.number}",
                 "its digest is not that of what it holds and of the row before",
                 "restore the database from a backup, and find out who could write to it",

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 
 from hanboot.device.client import Device
 from hanboot.device.upgrade import Outcome
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Cell, Matrix, Release, Situation
 from hanboot.matrix.compare import Place, play, state_of
@@ -67,7 +67,7 @@ class DeviceWalk:
                 None,
             )
             if running is None:
-                raise Refused(
+                raise CheckFailed(
                     "the device runs an image that is not among these",
                     f"its Manufacturer Image Hash is {confirmed.image_hash.hex()}",
                     "give the image that runs, too",

@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 
 from hanboot import files
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanbootloader.trust import p256
 
 KID_BYTES = 8
@@ -151,7 +151,7 @@ def matching_signature(octets: bytes, key: PublicKey, message: bytes, name: str)
 
     Raises:
         BadFile: it is no signature.
-        Refused: it is another key's, or over something else.
+        CheckFailed: it is another key's, or over something else.
     """
     candidates = [octets] if len(octets) == SIGNATURE_BYTES else []
     with contextlib.suppress(ValueError):
@@ -165,7 +165,7 @@ def matching_signature(octets: bytes, key: PublicKey, message: bytes, name: str)
     for signature in candidates:
         if key.is_signature(message, signature):
             return signature
-    raise Refused(
+    raise CheckFailed(
         f"{name} does not match",
         f"it is not a signature by the key {key.kid.hex()} over these octets",
         "sign the octets that --to-sign wrote for this very file, with the key's private half",

@@ -14,7 +14,7 @@ from pathlib import Path
 from hanboot import files
 from hanboot.errors import BadFile
 from hanboot.trust.keys import SIGNATURE_BYTES, PrivateKey, PublicKey
-from hanbootloader.reasons import Refused as CellRefused
+from hanbootloader.reasons import Refused
 from hanbootloader.trust import cell
 from hanbootloader.trust.p256 import is_public_key
 
@@ -60,8 +60,8 @@ def load(path: Path) -> Successor:
     try:
         parsed = found.cell
         if len(octets) != FILE_BYTES or parsed.is_old or not is_public_key(parsed.key):
-            raise CellRefused(0, len(octets))
-    except CellRefused as refused:
+            raise Refused(0, len(octets))
+    except Refused as refused:
         digest = hashlib.sha256(octets).hexdigest()[:16]
         raise BadFile(
             f"{path} is not a signed trust anchor cell",

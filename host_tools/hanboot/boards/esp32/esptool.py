@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanboot.boards.esp32.chips import Chip
-from hanboot.errors import HanbootError, LinkError, NoDevice, Refused
+from hanboot.errors import CheckFailed, HanbootError, LinkError, NoDevice
 
 PROGRAM = "esptool"
 _MAJOR = 5  # whose command names have hyphens
@@ -62,7 +62,7 @@ class Esptool:
         """Asks the chip; every error that the port or another chip can be the reason of comes here.
 
         Raises:
-            Refused: another chip answers, or esptool is too old.
+            CheckFailed: another chip answers, or esptool is too old.
             NoDevice: the port cannot be opened.
             LinkError: no ROM loader answers.
         """
@@ -158,7 +158,7 @@ def explained(output: str, port: str, chip: Chip, command: str) -> HanbootError:
     """The error that esptool's `output` ends in. command: that was under way."""
     another = _ANOTHER_CHIP.search(output)
     if another:
-        return Refused(
+        return CheckFailed(
             f"the board at {port} is not an {chip.title}",
             f"it is an {another[1]}; nothing was written",
             "give its own image with its own --chip, or check the port: hanboot board list",
@@ -191,7 +191,7 @@ def explained(output: str, port: str, chip: Chip, command: str) -> HanbootError:
 def _check_version(output: str) -> None:
     found = _VERSION.search(output)
     if found and int(found[1]) < _MAJOR:
-        raise Refused(
+        raise CheckFailed(
             f"esptool {found[1]}.{found[2]} is too old",
             f"hanboot uses the commands of version {_MAJOR}",
             "pip install --upgrade esptool",

@@ -24,7 +24,7 @@ from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
 from hanboot.device.records import Identity
 from hanboot.device.refusal import AnotherDevice
-from hanboot.errors import BadFile, HanbootError, LinkError, NoDevice, Refused
+from hanboot.errors import BadFile, CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
 from hanboot.link.serial import resolve
@@ -112,14 +112,14 @@ def flash(
         say: called with what a person should read.
 
     Raises:
-        Refused: another chip, less flash than the table needs, or a board that holds what `replace`
-            should name. Nothing was written.
+        CheckFailed: another chip, less flash than the table needs, or a board that holds what
+            `replace` should name. Nothing was written.
         NoDevice: nothing is at the port, somebody holds it, or there is no esptool.
         LinkError: no ROM loader answers, it broke off, or MicroPython did not start afterwards.
         AnotherDevice: the port leads to another board than before.
     """
     if port.startswith(virtual.PREFIX):
-        raise Refused(
+        raise CheckFailed(
             f"{port} is no board that can be flashed",
             "it only exists on this machine",
             "give the port of an ESP32",
@@ -132,7 +132,7 @@ def flash(
         serial = eui64(bytes.fromhex(there.mac.replace(":", "")))
         check_same(port, meant, serial)
         if there.size < content.table.end:
-            raise Refused(
+            raise CheckFailed(
                 f"the board at {port} has too little flash",
                 f"it has {there.size // 1024} KiB, and the partition table needs "
                 f"{content.table.end // 1024}; nothing was written",
@@ -158,7 +158,7 @@ def _check_device(port: str, replace: bool) -> bytes | None:
     with Device(port) as device:
         identity = device.probe()
     if identity and identity.provisioned and not replace:
-        raise Refused(
+        raise CheckFailed(
             f"{port} holds a provisioned device",
             f"it is {flashing.describe(identity)}",
             "--replace flashes over it",
@@ -170,7 +170,7 @@ def _check_held(port: str, held: bytes, replace: bool) -> None:
     if replace or not held.strip(b"\xff"):
         return
     there = table.decode(held)
-    raise Refused(
+    raise CheckFailed(
         f"{port} holds something else",
         "its partitions are " + ", ".join(row.text for row in there.partitions)
         if there

@@ -12,7 +12,7 @@ from pathlib import Path
 from hanboot.boards import device_code
 from hanboot.boards.esp32.model import MODEL, blank_flash
 from hanboot.boards.prompt import Failed, Prompt
-from hanboot.errors import LinkError, Refused
+from hanboot.errors import CheckFailed, LinkError
 
 _QUESTIONS = MODEL / "questions.py"
 _SOURCES = {"ran": "seen on an emulated chip", "src": "read in source"}
@@ -55,7 +55,7 @@ def ask_board(port: str) -> list[Answer]:
     """Answers of the board at `port`, which is reset afterwards.
 
     Raises:
-        Refused: it has no partition `scratch`, or is no ESP32.
+        CheckFailed: it has no partition `scratch`, or is no ESP32.
         NoDevice: nothing is at the port.
         LinkError: there is no prompt, or the port went in the middle.
     """
@@ -64,7 +64,7 @@ def ask_board(port: str) -> list[Answer]:
             prompt.run(_QUESTIONS.read_text())
             found = prompt.literal("print(repr(answers()))")
         except Failed as failed:
-            raise Refused(
+            raise CheckFailed(
                 f"the board at {port} cannot be asked",
                 f"it says {failed}",
                 "hanboot board flash --chip esp32 gives an ESP32 the partition table that it takes",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from hanboot.device.records import Identity
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.explain.versions import device_type_text
 from hanboot.image.ota_file import Image
 from hanboot.inventory.devices import Device, device_id
@@ -41,7 +41,7 @@ class ListedEntry(Protocol):
     def status_on(self, day: datetime.date) -> str: ...
 
 
-class GateRefused(Refused):
+class GateRefused(CheckFailed):
     """An image may not go to a device. code: why, for records and programs."""
 
     def __init__(self, code: str, what: str, why: str, what_to_do: str) -> None:

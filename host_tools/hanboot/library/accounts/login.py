@@ -12,7 +12,7 @@ import datetime
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.library import audit, clock
 from hanboot.library.accounts import secrets
 from hanboot.library.accounts.users import User, find_user
@@ -28,7 +28,7 @@ LOCK_MINUTES       = 15
 # fmt: on
 
 
-class TooMany(Refused):
+class TooMany(CheckFailed):
     """Attempts came too fast."""
 
     def __init__(self, seconds: int) -> None:
@@ -40,7 +40,7 @@ class TooMany(Refused):
         )
 
 
-class NotSignedIn(Refused):
+class NotSignedIn(CheckFailed):
     """What was given does not sign anybody in."""
 
     def __init__(self) -> None:

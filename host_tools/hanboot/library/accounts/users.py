@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused, WrongUsage
+from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.library import audit, clock
 from hanboot.library.accounts import secrets
 from hanboot.library.permissions import Action, PartyKind, allows
@@ -61,10 +61,10 @@ class User:
         """Refuses what the user's party may not do.
 
         Raises:
-            Refused: it may not.
+            CheckFailed: it may not.
         """
         if not self.may(action, own=own):
-            raise Refused(
+            raise CheckFailed(
                 f"you may not {action}",
                 f"{self.party.name} is a {self.party.kind}",
                 "ask a party that may; the table of permissions is in the guide",
@@ -211,13 +211,13 @@ def invitation(connection: Connection, token: str, now: datetime.datetime) -> In
     """The invitation of a token.
 
     Raises:
-        Refused: there is none, it was used, or it is too old.
+        CheckFailed: there is none, it was used, or it is too old.
     """
     row = connection.execute(
         sa.select(InvitationRow.__table__).where(InvitationRow.digest == secrets.digest(token))
     ).first()
     if row is None or row.used_at is not None or row.expires_at < clock.text(now):
-        raise Refused(
+        raise CheckFailed(
             "this invitation cannot be used",
             "it was used already, is too old, or never was",
             "ask who sent it for a new one",
@@ -250,7 +250,9 @@ def accept(
         .values(used_at=stamp)
     )
     if used.rowcount != 1:
-        raise Refused("this invitation cannot be used", "it was used just now", "sign in instead")
+        raise CheckFailed(
+            "this invitation cannot be used", "it was used just now", "sign in instead"
+        )
     values = {
         "password_hash": secrets.hash_password(password),
         "totp_secret": key.encrypt(totp_secret),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sqlalchemy as sa
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.library import audit, clock
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import entries
@@ -19,7 +19,7 @@ from hanboot.library.schema import AcknowledgementRow
 _RANGE = re.compile(r"bytes=(\d{1,10})-(\d{0,10})")
 
 
-class NotAcknowledged(Refused):
+class NotAcknowledged(CheckFailed):
     """The user has not said that the notes of this revision were read."""
 
     def __init__(self, entry: LibraryEntry) -> None:
@@ -58,7 +58,7 @@ def acknowledge(library: Library, user: User, number: int, revision: int) -> Non
     with library.registry.database.writing() as connection:
         entry = entries.readable(connection, user, number)
         if entry.revision != revision:
-            raise Refused(
+            raise CheckFailed(
                 "nothing was acknowledged",
                 f"you saw revision {revision}, the entry is at revision {entry.revision}",
                 "read what changed, then acknowledge it",
@@ -89,24 +89,24 @@ def is_acknowledged(library: Library, user: User, entry: LibraryEntry) -> bool:
         return _is_acknowledged(connection, user, entry)
 
 
-def why_not(user: User, entry: LibraryEntry) -> Refused | None:
+def why_not(user: User, entry: LibraryEntry) -> CheckFailed | None:
     """Why the user gets no image of an entry, acknowledged or not; None if it can be had."""
     own = entry.is_own(user)
     if entry.is_commercial and not (own and user.may(Action.SUBMIT)):
         contact = entry.fields.get("contact") or entry.party_name
-        return Refused(
+        return CheckFailed(
             f"entry {entry.number} is not offered for download",
             "it is commercially released (SECMP0009 3)",
             f"ask {contact}",
         )
     if not user.may(Action.DOWNLOAD, own=own):
-        return Refused(
+        return CheckFailed(
             f"entry {entry.number} is not yours to download",
             f"{user.party.name} is a {user.party.kind}",
             "ask a party that may; the table of permissions is in the guide",
         )
     if entry.image is None:
-        return Refused(
+        return CheckFailed(
             f"entry {entry.number} has no image",
             "only its hash was submitted",
             f"ask {entry.fields.get('contact') or entry.party_name}",
@@ -121,7 +121,7 @@ def download(library: Library, user: User, number: int, wanted: str = "") -> Dow
         wanted: a Range header (RFC 9110 14.2) of one range; anything else gets the whole.
 
     Raises:
-        Refused: it may not be had, was not acknowledged, or the store has lost it.
+        CheckFailed: it may not be had, was not acknowledged, or the store has lost it.
     """
     with library.registry.database.reading() as connection:
         entry = entries.readable(connection, user, number)

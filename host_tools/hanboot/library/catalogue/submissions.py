@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import BadFile, HanbootError, Refused, WrongUsage
+from hanboot.errors import BadFile, CheckFailed, HanbootError, WrongUsage
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.library import audit, clock
@@ -78,7 +78,7 @@ class Faulty(BadFile):
         )
 
 
-class Changed(Refused):
+class Changed(CheckFailed):
     """The entry is not what the user decided on."""
 
     def __init__(self, seen: int, now: int) -> None:
@@ -237,7 +237,7 @@ def submit(library: Library, user: User, draft: Draft) -> int:
 
     Raises:
         Faulty: something cannot be used, or the image is not what the fields say.
-        Refused: the user may not, or a submission of this CPL Entry ID waits already.
+        CheckFailed: the user may not, or a submission of this CPL Entry ID waits already.
     """
     checked = check(library, draft)
     if checked.differences:
@@ -305,7 +305,7 @@ def _refuse_second(connection: Connection, entry: Entry, replaces: int | None) -
         )
     ).first()
     if there:
-        raise Refused(
+        raise CheckFailed(
             f"{entry.cpl_entry_id} is in the library already",
             f"entry {there.number} with this CPL Entry ID is {there.state}",
             "propose a correction of it, or wait for its review",
@@ -364,7 +364,7 @@ def review(
         accept_findings: list it although `check` says that it loses devices.
 
     Raises:
-        Refused: it would strand devices, or the endorsement is missing.
+        CheckFailed: it would strand devices, or the endorsement is missing.
     """
     user.require(Action.REVIEW)
     with library.registry.database.reading() as connection:
@@ -376,7 +376,7 @@ def review(
     values = entries.parse_fields(entry.fields)
     checked = _compared(library, _as_entry(entry.fields, values), None)
     if checked.stranding and not accept_findings:
-        raise Refused(
+        raise CheckFailed(
             f"entry {number} was not listed",
             checked.stranding[0].text,
             "have it corrected; or list it all the same, saying that you have seen the findings",
@@ -384,7 +384,7 @@ def review(
     with library.registry.database.writing() as connection:
         entry = _step(connection, library, user, number, revision, "review", remark, {"authorised"})
         if entry.device_type == "CH" and not _is_endorsed(connection, entry):
-            raise Refused(
+            raise CheckFailed(
                 f"entry {number} was not listed",
                 "a Communications Hub's entry needs the DCC's endorsement",
                 "ask the DCC to endorse this revision",
@@ -443,7 +443,7 @@ def _step(
     if entry.revision != revision:
         raise Changed(revision, entry.revision)
     if entry.state not in states:
-        raise Refused(
+        raise CheckFailed(
             f"entry {number} cannot be decided on in this way",
             f"it is {entry.state}; to {step} it, it must be {' or '.join(sorted(states))}",
             "look at it again: it may have been decided meanwhile",

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from hanboot.errors import HanbootError, Refused, WrongUsage
+from hanboot.errors import CheckFailed, HanbootError, WrongUsage
 from hanboot.library.accounts.login import TooMany
 from hanboot.library.accounts.users import User, find_user
 from hanboot.library.library import Library
@@ -82,7 +82,7 @@ def explained(handle: Handler) -> Handler:
             status = 400
             if isinstance(error, TooMany):
                 status = 429
-            elif isinstance(error, Refused):
+            elif isinstance(error, CheckFailed):
                 status = 403
             elif isinstance(error, WrongUsage):
                 status = 404
@@ -128,7 +128,7 @@ def signed_in(handle: Handler) -> Handler:
                 # an error of a middleware passes by `explained`
                 try:
                     user.require(route.access)
-                except Refused as refused:
+                except CheckFailed as refused:
                     return pages.error(request, refused.lines, 403)
             return None
 

@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 from hanboot import files
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
 from hanboot.registry.storage.store import Registry
 from hanboot.trust.keys import SIGNATURE_BYTES, PublicKey
 from hanbootloader.image import cbor, writer
-from hanbootloader.reasons import Refused as Malformed
+from hanbootloader.reasons import Refused
 
 #: 100,000 entries are 9 MB.
 SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
@@ -127,15 +127,15 @@ def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
 
     Raises:
         BadFile: it cannot be read, or is none.
-        Refused: the signature is wrong, or it is not valid any more.
+        CheckFailed: the signature is wrong, or it is not valid any more.
     """
     octets = files.read(path, SNAPSHOT_MAX_BYTES)
     try:
         kid, content, signature = _open(octets)
-    except (Malformed, ValueError):
+    except (Refused, ValueError):
         raise _malformed(path) from None
     if kid != key.kid or not key.is_signature(writer.to_be_signed(content), signature):
-        raise Refused(
+        raise CheckFailed(
             f"{path} is not signed by the given key",
             f"it names the key {kid.hex()}, the given one is {key.kid.hex()}"
             if kid != key.kid
@@ -145,7 +145,7 @@ def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
     snapshot = _parse(path, content)
     moment = time.time() if now is None else now
     if not snapshot.issued <= moment + _DAY_S or moment > snapshot.valid_until:
-        raise Refused(
+        raise CheckFailed(
             f"{path} is not valid now",
             f"it is good from {_date(snapshot.issued)} to {_date(snapshot.valid_until)}",
             "fetch a newer one: hanboot registry snapshot makes it",
@@ -187,7 +187,7 @@ def _parse(path: Path, content: bytes) -> Snapshot:
             str(fields.get(_SOURCE, "")),
             tuple(_listed(row) for row in fields[_ENTRIES]),
         )
-    except (Malformed, LookupError, TypeError, ValueError, AttributeError):
+    except (Refused, LookupError, TypeError, ValueError, AttributeError):
         raise _malformed(path) from None
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import hardware_text
 from hanboot.image.ota_file import Image
@@ -44,7 +44,7 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-class ImageDiffers(Refused):
+class ImageDiffers(CheckFailed):
     """An image and its rows do not say the same."""
 
     def __init__(

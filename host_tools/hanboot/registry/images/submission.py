@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from hanboot.errors import Refused, WrongUsage
+from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
@@ -46,7 +46,7 @@ def submit(
         source: where they come from, for messages.
 
     Raises:
-        Refused: an image and a row differ, or there is no row; nothing was changed.
+        CheckFailed: an image and a row differ, or there is no row; nothing was changed.
         BadFile: a row is faulty; nothing was changed.
     """
     compared: list[Comparison] = []
@@ -72,7 +72,7 @@ def check_image(registry: Registry, image: Image, ids: Sequence[str] = ()) -> li
         ids: CPL Entry IDs of the rows; none takes those that the image or its hash names.
 
     Raises:
-        Refused: the registry has no row for it.
+        CheckFailed: the registry has no row for it.
         WrongUsage: there is no entry with one of the IDs.
     """
     entries = [registry.entry(i) for i in ids]
@@ -127,7 +127,7 @@ def _held(connection: sa.Connection, image: Image) -> list[Entry]:
     if own:
         found |= find_entries(connection, [own])
     if not found:
-        raise Refused(
+        raise CheckFailed(
             f"{image.name} has no row in the registry",
             f"no entry has the hash {image.image_hash.hex()}"
             + (f" or the ID {own}" if own else ""),

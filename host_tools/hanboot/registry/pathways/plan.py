@@ -14,7 +14,7 @@ from typing import Any
 
 import networkx as nx
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.explain.reasons import explain
 from hanboot.registry.entry import Entry, Model, name
 from hanboot.registry.pathways.graph import Pathways
@@ -75,7 +75,7 @@ class NoPlan:
             "accepts": [entry_json(entry) for entry in self.accepts],
         }
 
-    def refusal(self) -> Refused:
+    def refusal(self) -> CheckFailed:
         """The same as an error."""
         nearest = " -> ".join(name(step) for step in self.nearest)
         accepted = " or ".join(name(entry) for entry in self.accepts)
@@ -85,7 +85,7 @@ class NoPlan:
             else "nothing newer can be reached safely: leave it as it is",
             f"the target follows only {accepted}" if accepted else "",
         ]
-        return Refused(
+        return CheckFailed(
             f"there is no safe path from {self.start} to {self.wanted}",
             self.why,
             "; ".join(line for line in remedy if line),

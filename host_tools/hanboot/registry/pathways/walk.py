@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanboot.device.records import Identity
-from hanboot.errors import BadFile, Refused
+from hanboot.errors import BadFile, CheckFailed
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry, name
@@ -38,12 +38,12 @@ def plan_upgrade(
         files: image files, or folders with them.
 
     Raises:
-        Refused: there is no safe path, or an image is on trial, so that it is not known yet what
-            will run.
+        CheckFailed: there is no safe path, or an image is on trial, so that it is not known yet
+            what will run.
         BadFile: the image of a step is not among the files.
     """
     if identity.slot("trial"):
-        raise Refused(
+        raise CheckFailed(
             "nothing can be planned yet",
             "an image is on trial: it may be confirmed or reverted",
             "wait for the end of the trial, then try again",

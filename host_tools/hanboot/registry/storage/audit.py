@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, SSC_NAMES, STORED
 from hanboot.registry.storage import ssc
@@ -50,13 +50,13 @@ def verify(connection: Connection, has_entries: bool = True) -> int:
         how many change sets there are.
 
     Raises:
-        Refused: history or entries were changed past the history.
+        CheckFailed: history or entries were changed past the history.
     """
     count = verify_digests(connection)
     found = list(itertools.islice(direct_edits(connection, has_entries), _SHOWN + 1))
     if found:
         texts = "; ".join(f"{edit.subject}: {edit.text}" for edit in found[:_SHOWN])
-        raise Refused(
+        raise CheckFailed(
             "the registry was changed past its history",
             texts + ("; and more" if len(found) > _SHOWN else ""),
             "restore it from a copy; or enter as a correction what is right: "

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import Refused, WrongUsage
+from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.registry.fields import TEXT_MAX, BadValue, parse_text
 from hanboot.registry.storage.schema import CHANGE, CHANGE_SET
 
@@ -196,7 +196,7 @@ def verify_digests(connection: Connection) -> int:
         how many change sets there are.
 
     Raises:
-        Refused: a change set is not what was recorded, or one is missing.
+        CheckFailed: a change set is not what was recorded, or one is missing.
     """
     digest = _NOTHING_BEFORE
     count = 0
@@ -218,7 +218,7 @@ def verify_digests(connection: Connection) -> int:
         digest = sha.digest()
         count += 1
         if digest != recorded or row.number != count:
-            raise Refused(
+            raise CheckFailed(
                 f"history was changed after it was written, at change set {row.number}",
                 "its digest is not that of what it holds and of the change set before",
                 "restore the registry from a copy, or from an export",

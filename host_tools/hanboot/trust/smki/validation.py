@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
 
-from hanboot.errors import Refused
+from hanboot.errors import CheckFailed
 from hanboot.trust.smki.certificate import Certificate, Usage, role_text
 
 #: From the holder up, an issuing authority and a root.
@@ -94,10 +94,10 @@ def check(
 
 
 def require(findings: Iterable[Finding], name: str) -> None:
-    """Raises `Refused` for the first check that failed."""
+    """Raises `CheckFailed` for the first check that failed."""
     for finding in findings:
         if not finding.passed:
-            raise Refused(
+            raise CheckFailed(
                 f"{name} fails the check of its {finding.name}",
                 finding.text,
                 "give the right certificate, or the authorities that it chains to",
