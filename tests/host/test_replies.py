@@ -65,7 +65,7 @@ def test_all_of_an_identity() -> None:
     assert (identity.tier, identity.role) == (Tier.STOCK, Role.PPMID)
     assert identity.versions == {"hanboot": "0.1.0"}
     assert identity.running == identity.slots[0]
-    assert identity.confirmed == records.FirmwareId(0x01000000, HASH)
+    assert identity.confirmed == records.FirmwareId(file_version=0x01000000, image_hash=HASH)
 
 
 def test_a_key_more_works() -> None:
@@ -173,7 +173,7 @@ def test_verdicts() -> None:
     verdict = records.parse_verdict(VERDICT)
     assert verdict is not None
     assert verdict.reason is Reason.NOT_A_PREDECESSOR
-    assert verdict.accepts == (records.FirmwareId(1, None),)
+    assert verdict.accepts == (records.FirmwareId(file_version=1, image_hash=None),)
 
 
 @pytest.mark.parametrize(

@@ -156,8 +156,12 @@ class FakeDevice:
         self.breaks: Exception | None = None
         self._staged: Image | None = None
 
+    def _running_id(self) -> FirmwareId:
+        file_version, image_hash = self.running
+        return FirmwareId(file_version=file_version, image_hash=image_hash)
+
     def identity(self) -> Identity:
-        slot = Slot(state=SlotState.CONFIRMED, firmware=FirmwareId(*self.running))
+        slot = Slot(state=SlotState.CONFIRMED, firmware=self._running_id())
         return Identity(started=0, slots=(slot,), **self._facts)
 
     def upload(self, octets: bytes, progress: Any = None) -> None:
@@ -176,9 +180,13 @@ class FakeDevice:
         )
         self._verdict = Verdict(
             reason=Reason(reason),
-            offered=FirmwareId(loaded.header.file_version, loaded.image_hash),
-            running=FirmwareId(*self.running),
-            accepts=tuple(FirmwareId(v, h) for v, h, _ in loaded.manifest.predecessors),
+            offered=FirmwareId(
+                file_version=loaded.header.file_version, image_hash=loaded.image_hash
+            ),
+            running=self._running_id(),
+            accepts=tuple(
+                FirmwareId(file_version=v, image_hash=h) for v, h, _ in loaded.manifest.predecessors
+            ),
             accepts_total=len(loaded.manifest.predecessors),
         )
         if reason != ACCEPTED:

@@ -235,7 +235,7 @@ def sign(
     if not (signing_key or signature_file or secret):
         raise click.UsageError("give --signing-key, --signature, --to-sign, or the secret of a MAC")
     if binary and not output:
-        raise click.UsageError("--binary goes with -o")
+        raise click.UsageError("--binary requires -o")
     held = [smki.load(path) for path in certificates]
     if signature_file:
         _attach(decoded, signature_file, held)

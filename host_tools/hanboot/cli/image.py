@@ -108,7 +108,7 @@ def build(
     ask = passphrase_asker(passphrase_file)
     signer: Callable[[bytes], bytes]
     if to_sign is None:
-        _forbid(ctx, "goes with --to-sign", "kid", "manufacturer_public_key")
+        _forbid(ctx, "requires --to-sign", "kid", "manufacturer_public_key")
         if not manufacturer_key:
             raise click.MissingParameter(
                 param_hint="'--manufacturer-key' (or '--to-sign')", param_type="option"

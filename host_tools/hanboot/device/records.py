@@ -97,7 +97,7 @@ class UploadState(enum.StrEnum):
     VERIFYING = "verifying"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class FirmwareId:
     """Identity of a firmware.
 
@@ -223,7 +223,7 @@ class Verdict:
 
     reason: Reason
     offset: int = -1
-    offered: FirmwareId = FirmwareId(0, None)
+    offered: FirmwareId = FirmwareId(file_version=0, image_hash=None)
     running: FirmwareId | None = None
     minimum_base_version: int = 0
     accepts: tuple[FirmwareId, ...] = ()
@@ -381,7 +381,7 @@ def parse_verdict(fields: dict[Any, Any]) -> Verdict | None:
     return Verdict(
         reason=Reason(reply.uint("reason", 0xFFFF)),
         offset=reply.integer("offset", -1, 0xFFFFFFFF),
-        offered=_firmware(reply, "offered") or FirmwareId(0, None),
+        offered=_firmware(reply, "offered") or FirmwareId(file_version=0, image_hash=None),
         running=_firmware(reply, "running"),
         minimum_base_version=reply.uint("minimum_base_version"),
         accepts=accepts,
@@ -497,4 +497,6 @@ def _firmware(reply: Reply, name: str) -> FirmwareId | None:
 
 
 def _parse_firmware(reply: Reply) -> FirmwareId:
-    return FirmwareId(reply.uint("version"), reply.octets_or_none("hash", _HASH_BYTES))
+    return FirmwareId(
+        file_version=reply.uint("version"), image_hash=reply.octets_or_none("hash", _HASH_BYTES)
+    )

@@ -114,7 +114,7 @@ def flash(
     Raises:
         CheckFailed: another chip, less flash than the table needs, or a board that holds what
             `replace` should name. Nothing was written.
-        NoDevice: nothing is at the port, somebody holds it, or there is no esptool.
+        NoDevice: nothing is at the port, it is in use, or there is no esptool.
         LinkError: no ROM loader answers, it broke off, or MicroPython did not start afterwards.
         AnotherDevice: the port leads to another board than before.
     """
