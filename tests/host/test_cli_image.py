@@ -336,3 +336,13 @@ def test_start_is_not_slowed_by_what_is_not_needed():
     code = "import sys, hanboot.cli; print(*sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert not {"rich", "cryptography", "serial"} & set(result.stdout.split())
+
+
+def test_asking_a_device_loads_neither_images_nor_what_runs_on_it():
+    code = "import sys, hanboot.cli.device, hanboot.cli.connection; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    loaded = set(result.stdout.split())
+    assert "hanboot.device.client" in loaded, result.stderr
+    served = {"device", "install", "store.ledger", "link.groups.hanboot", "link.groups.image"}
+    assert not {f"hanbootloader.{name}" for name in served} & loaded
+    assert not {"hanboot.image.ota_file", "rich", "cryptography", "getpass"} & loaded
