@@ -77,6 +77,9 @@ class Board:
     trial_ms: int = 30_000
     # whether a client may confirm an image on trial over the link, in place of its self-test
     confirms_over_link: bool = False
+    # public key (x || y, 64 bytes) of who signs entries of the CPL. With it an image that comes by
+    # cable is taken only with the entry for its hash; None: by cable as by any way
+    cpl_key: "bytes | None" = None
 
     # --- its console
 

@@ -11,6 +11,7 @@ from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.reasons import (
     ACCEPTED,
+    CPL_ENTRY_MISSING,
     NOT_PROVISIONED,
     TRIAL_RUNNING,
     VERIFIER_FAULT,
@@ -61,6 +62,8 @@ class Installer:
         self._keys = verify.AnchorKeys(device.anchors)
         self._staged_sha: "bytes | None" = None  # the file that the staged image came in
         self._staged_bytes = 0
+        # the image that the CPL's last word is on, until a restart: file version, hash
+        self._entry: "tuple[int, bytes] | None" = None
         self._reset()
 
     def _reset(self) -> None:
@@ -68,6 +71,8 @@ class Installer:
         self._admission: "Admission | None" = None
         self._slot: "_FreeSlot | None" = None
         self._sha: "bytes | None" = None  # the sender's name for the file
+        # whether any of it came by cable
+        self._is_by_cable = True
         self._activate_hash: "bytes | None" = None
         self._job = None  # generator that verifies
 
@@ -76,9 +81,12 @@ class Installer:
     # A sender announces a file of `length` bytes; `sha` is its name for it. Returns the offset
     # of the first byte wanted: not 0 where the same file was begun before. held_bytes: of the
     # Manufacturer Image that the free slot holds since before a restart; the caller feeds them
-    # again, after the OTA Header.
-    def begin(self, length: int, sha: "bytes | None", held_bytes: int = 0) -> int:
-        if sha and sha == self._sha:
+    # again, after the OTA Header. by_cable: anything but the Home Area Network.
+    def begin(
+        self, length: int, sha: "bytes | None", held_bytes: int = 0, by_cable: bool = True
+    ) -> int:
+        # a name is anyone's: what comes by cable does not go on with the network's file
+        if sha and sha == self._sha and by_cable == self._is_by_cable:
             assert self._admission is not None
             if self._admission.file_bytes == length:
                 return self._admission.position
@@ -87,8 +95,12 @@ class Installer:
         device = self._device
         self._reset()
         self._staged_sha = None
+        self._is_by_cable = by_cable
         if not device.anchors.is_provisioned:
             self._refuse(Refused(NOT_PROVISIONED))
+        # spares the transfer; which image the entry is for shows at its end
+        if self._needs_entry() and self._entry is None:
+            self._refuse(Refused(CPL_ENTRY_MISSING))
         index = device.ledger.free_slot()
         # the slot that runs is not written, even if the journal did not take that it was started
         if index < 0 or index == device.started:
@@ -105,7 +117,7 @@ class Installer:
 
     # The next bytes of the file, at `offset`. Generator; returns the offset of the next byte
     # wanted: bytes that came before are passed over, bytes that come too early are not taken.
-    def write_steps(self, offset: int, piece: memoryview):  # type: ignore[no-untyped-def]
+    def write_steps(self, offset: int, piece: memoryview, by_cable: bool = True):  # type: ignore[no-untyped-def]
         admission = self._admission
         if admission is None:
             # its last bytes once more, because the answer to them was lost
@@ -113,6 +125,8 @@ class Installer:
         fresh = admission.position - offset
         if self.state != RECEIVING or fresh < 0:
             return admission.position
+        # one byte by cable is enough: the rest may be the network's
+        self._is_by_cable = self._is_by_cable or by_cable
         try:
             yield from admission.feed_steps(piece[fresh:])
             if admission.is_complete:
@@ -169,7 +183,36 @@ class Installer:
 
     def _verify_steps(self, admission: Admission):  # type: ignore[no-untyped-def]
         yield from admission.decide_steps()  # type: ignore[no-untyped-call]
+        self._check_entry(admission)
         self._stage(admission)
+
+    # --- the CPL, where the board demands it of what comes by cable
+
+    # Takes an entry (cpl_entry.py) for an image that is to come. Generator; returns whether the
+    # board asks for one. One that is refused leaves the one before.
+    def put_entry_steps(self, token: bytes):  # type: ignore[no-untyped-def]
+        board = self._device.board
+        if board.cpl_key is None:
+            return False
+        # only here: most boards do not ask
+        from hanbootloader import cpl_entry
+
+        model = (board.manufacturer_code, board.image_type, board.hardware_version)
+        entry = yield from cpl_entry.check_steps(token, board.cpl_key, model)
+        self._entry = (entry.file_version, entry.image_hash)
+        return True
+
+    def _needs_entry(self) -> bool:
+        return self._is_by_cable and self._device.board.cpl_key is not None
+
+    # Before the image is held: what is held may be activated by any way.
+    def _check_entry(self, admission: Admission) -> None:
+        if not self._needs_entry():
+            return
+        header, image_hash = admission.header, admission.image_hash
+        assert header is not None and image_hash is not None
+        if self._entry != (header.file_version, image_hash):
+            raise Refused(CPL_ENTRY_MISSING)
 
     def _stage(self, admission: Admission) -> None:
         manifest, image_hash = admission.manifest, admission.image_hash

@@ -84,6 +84,10 @@ CLOCK_LEAPT            = const(77)  # the clock was set past its date, and did n
 # the device's own keys
 KEYS_LOCKED            = const(78)  # they are made or written once
 NO_ENTROPY             = const(79)  # the chip's random numbers repeat
+
+# the CPL, where a board demands it of an image that comes by cable
+CPL_ENTRY_MISSING      = const(80)  # none was given for this image
+CPL_ENTRY              = const(81)  # malformed, not signed by the board's key, for another model
 # fmt: on
 
 

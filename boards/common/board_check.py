@@ -8,6 +8,7 @@
 from hanbootloader.board import SERIAL_BYTES, TIERS, Board
 from hanbootloader.policy import DEVICE_TYPES
 from hanbootloader.store import flash_map
+from hanbootloader.trust.p256 import is_public_key
 
 _IOCTL_BLOCK_COUNT = 4  # MicroPython block device ioctl
 _IOCTL_BLOCK_BYTES = 5
@@ -25,6 +26,7 @@ _VALUES = (
     ("device_type", lambda v: v in DEVICE_TYPES.values(), "a value of policy.DEVICE_TYPES"),
     ("trial_ms", lambda v: _is_uint(v, 24) and v, "milliseconds, 1 to 0xFFFFFF"),
     ("confirms_over_link", lambda v: isinstance(v, bool), "true or false"),
+    ("cpl_key", lambda v: v is None or _is_key(v), "a point of P-256, 64 bytes, or None"),
     ("line_bytes", lambda v: _is_uint(v, 24), "bytes, or 0"),
     ("line_pause_ms", lambda v: _is_uint(v, 24), "milliseconds, or 0"),
     ("hung", lambda v: isinstance(v, bool), "true or false"),
@@ -40,6 +42,10 @@ _NOT_OPENED = ("data", "spare")
 
 def _is_uint(value: object, bits: int) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << bits
+
+
+def _is_key(value: object) -> bool:
+    return isinstance(value, bytes) and is_public_key(value)
 
 
 # What is missing or wrong of `board`, a line each.

@@ -67,7 +67,7 @@ class DeviceStore(ImageStore):
         kept = 0
         if installer.name != name and _is_of(header, version, total_bytes):
             kept = self._resumable_bytes()
-        position = installer.begin(total_bytes, name, kept)
+        position = installer.begin(total_bytes, name, kept, False)
         if position:
             return position
         self._header = bytearray(header if kept else b"")
@@ -82,7 +82,7 @@ class DeviceStore(ImageStore):
             # over it: from the beginning, and this refusal was none of the hub's file
             self.discard()
             self._header = bytearray()
-            return installer.begin(total_bytes, name, 0)
+            return installer.begin(total_bytes, name, 0, False)
         self._kept_bytes = kept
         return ota.HEADER_BYTES + kept
 
@@ -111,10 +111,10 @@ class DeviceStore(ImageStore):
     def _replay_steps(self, header: bytes, kept: int):  # type: ignore[no-untyped-def]
         installer = self._installer
         slot = self._device.slots[self._device.ledger.free_slot()].view
-        yield from installer.write_steps(0, memoryview(header))
+        yield from installer.write_steps(0, memoryview(header), False)
         for start in range(0, kept, _REPLAY_BYTES):
             piece = slot[start : start + _REPLAY_BYTES]
-            yield from installer.write_steps(ota.HEADER_BYTES + start, piece)
+            yield from installer.write_steps(ota.HEADER_BYTES + start, piece, False)
             yield
 
     def write_steps(self, offset: int, octets: memoryview):  # type: ignore[no-untyped-def]
@@ -126,7 +126,7 @@ class DeviceStore(ImageStore):
         if missing and offset == len(self._header):
             self._header.extend(octets[:missing])
         try:
-            position = yield from installer.write_steps(offset, octets)
+            position = yield from installer.write_steps(offset, octets, False)
         except Refused:
             self._transfer.begin(b"")
             raise

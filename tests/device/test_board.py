@@ -56,6 +56,8 @@ class CheckTest(unittest.TestCase):
             ("trial_ms", 1.5),
             ("confirms_over_link", 1),
             ("tier", "product"),  # which confirms over the link
+            ("cpl_key", b"key"),
+            ("cpl_key", bytes(64)),
             ("line_bytes", -1),
             ("line_pause_ms", None),
             ("hung", "watchdog"),

@@ -24,7 +24,7 @@ READ, WRITE = smp.READ, smp.WRITE
 VERSIONS = ".".join([str(number) for number in sys.implementation.version[:3]])
 HAN = 65
 TUNNEL = 66
-HANDLERS = 7  # commands of group 65, those of the network with them
+HANDLERS = 8  # commands of group 65, those of the network with them
 WHOLE_OUTPUT = ("hanboot", ["ram", "hanboot"], 8)  # first, last and number of words
 
 
@@ -645,6 +645,17 @@ class ProvisioningTest(ConsoleTest):
         sequences = [cell["sequence"] for cell in self.ask(READ, HAN, 4)["cells"]]
         self.assertEqual(sorted(sequences), [1, 2])
 
+    def test_cpl_entry(self):
+        self.assertEqual(self.ask(WRITE, HAN, 9, {"entry": b""}), {"taken": False})
+        self.board.cpl_key = images.key("supplier")
+        refusal = self.refusal(reasons.CPL_ENTRY)
+        self.assertEqual(self.ask(WRITE, HAN, 9, {"entry": b""}), refusal)
+        # of an upload without one, group 65 says why
+        self.use(flows.board_with("1.0.0"))
+        self.board.cpl_key = images.key("supplier")
+        self.line.upload(images.ota_image("1.1.0"))
+        self.assertEqual(self.ask(READ, HAN, 1)["reason"], reasons.CPL_ENTRY_MISSING)
+
     def test_refused(self):
         for command, fields, reply in (
             (4, {}, {"rc": 3}),
@@ -654,6 +665,8 @@ class ProvisioningTest(ConsoleTest):
             # commands of the format before
             (5, {"off": 0, "data": b"x"}, {"rc": 8}),
             (6, {}, {"rc": 8}),
+            (9, {}, {"rc": 3}),
+            (9, {"entry": "text"}, {"rc": 3}),
         ):
             self.assertEqual((command, self.ask(WRITE, HAN, command, fields)), (command, reply))
         self.assertEqual(erases(self.board, "anchors"), 0)

@@ -14,6 +14,7 @@ from registries import KEY, SSC_COLUMNS, WORKED, make_image, write_rows
 
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
+from hanbootloader import cpl_entry
 
 REASON = ("--reason", "a test")
 
@@ -198,6 +199,21 @@ def test_settings_and_snapshot(filled: Run, run_json: Callable[..., Any], tmp_pa
     made = filled("registry", "snapshot", "-o", "cpl.snapshot", "--key", "key.pem")
     assert made.exit_code == 0
     assert "local updates are allowed" in made.stdout
+
+
+def test_an_entry_for_a_board_that_demands_it(
+    filled: Run, run_json: Callable[..., Any], tmp_path: Path
+) -> None:
+    (tmp_path / "key.pem").write_bytes(KEY.pem())
+    (tmp_path / "key.pem").chmod(0o600)
+    listed = next(each for each in run_json("registry", "show") if each["status"] == "Active")
+    made = filled("registry", "cpl-entry", listed["cpl_entry_id"], "-o", "e", "--key", "key.pem")
+    assert made.exit_code == 0
+    assert KEY.public.kid.hex() in made.stdout
+    assert (tmp_path / "e").stat().st_size <= cpl_entry.ENTRY_MAX_BYTES
+    none = filled("registry", "cpl-entry", "NONE-1", "-o", "none", "--key", "key.pem")
+    assert none.exit_code != 0
+    assert not (tmp_path / "none").exists()
 
 
 def test_migrate(filled: Run) -> None:

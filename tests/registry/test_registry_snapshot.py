@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from registries import KEY, entry, fill
 
 from hanboot.errors import BadFile, CheckFailed
-from hanboot.registry.exchange import snapshot
+from hanboot.registry.exchange import cpl_entry, snapshot
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
+from hanbootloader import cpl_entry as device_side
 from hanbootloader.image import cbor
 
 NOW = 1_767_225_600.0  # 2026-01-01
@@ -39,6 +40,22 @@ def test_what_is_active_is_in_it(path: Path) -> None:
     assert loaded.by_hash(entry(2).image_hash)[0].cpl_entry_id == "E-2"
     assert loaded.by_hash(entry(3).image_hash) == []
     assert loaded.local_updates == "banned"
+
+
+def test_an_active_entry_for_a_device() -> None:
+    active = entry(2, [1])
+    token = cpl_entry.make(active, KEY.public.kid, KEY.sign, NOW)
+    model = (0xFFF0, 5, 0x0100)
+    steps = device_side.check_steps(token, KEY.public.point, model)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            found = end.value
+            break
+    assert (found.file_version, found.image_hash) == (active.firmware_version, active.image_hash)
+    with pytest.raises(CheckFailed, match="not Active"):
+        cpl_entry.make(entry(3, [2], status="Withdrawn"), KEY.public.kid, KEY.sign, NOW)
 
 
 def test_anyone_can_read_it(octets: bytes) -> None:

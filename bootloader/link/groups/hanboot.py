@@ -2,6 +2,7 @@
 #
 #   0  identity      1  last verdict with its remedy   2  upgrade history
 #   3  progress      4  trust anchors: cells that are held (read), a new one (write)
+#   9  CPL entry of the image to come (write); 7 and 8 are network.py's
 #
 # Refusals are reason codes (bootloader/reasons.py), as errors of this group: rc = 256 + reason.
 
@@ -65,6 +66,7 @@ class HanbootGroup:
             2: (self._history, None),
             3: (self._progress, None),
             4: (self._anchors, self._put_anchor),
+            9: (None, self._put_entry),
         }
 
     def _identity(self, request: Request) -> "dict[str, object]":
@@ -209,6 +211,16 @@ class HanbootGroup:
         except Refused as refused:
             raise _error(refused)
         return {"written": written}
+
+    def _put_entry(self, request: Request):  # type: ignore[no-untyped-def]
+        token = request.byte_string("entry")
+        if token is None:
+            raise SmpError(EINVAL)
+        try:
+            taken = yield from self._installer.put_entry_steps(bytes(token))
+        except Refused as refused:
+            raise _error(refused)
+        return {"taken": taken}
 
 
 def _error(refused: Refused) -> SmpError:

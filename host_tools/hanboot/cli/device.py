@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hanboot import files
 from hanboot.cli.connection import connect
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option, progress
@@ -125,24 +126,35 @@ def _firmware_json(slot: Slot) -> dict[str, Any] | None:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--cpl-entry",
+    type=click.Path(path_type=Path),
+    help="Signed CPL entry of FILE, for a board that demands it.",
+)
 @any_registry_option
 @gate_options
 @_device_command
-def upload(file: Path, registry: str | None, gate: Gate, port: str, as_json: bool) -> None:
+def upload(
+    file: Path, cpl_entry: Path | None, registry: str | None, gate: Gate, port: str, as_json: bool
+) -> None:
     """Send FILE and wait for the verdict. An upload that was cut goes on where it stopped.
 
     A registry that --registry or HANBOOT_REGISTRY names binds, as with hanboot upgrade.
     """
     # imported late: `status` and the others have no image to read
     from hanboot.image import ota_file
+    from hanbootloader.cpl_entry import ENTRY_MAX_BYTES
 
     out = Out(as_json)
     octets = ota_file.read_to_send(file)
+    token = files.read(cpl_entry, ENTRY_MAX_BYTES) if cpl_entry else None
     with (
         connect(port) as device,
         refusals(out, device, registry),
         gate.sending(device, octets, file.name) as sent,
     ):
+        if token is not None and not device.put_cpl_entry(token):
+            out.note("note: the board demands no CPL entry")
         send(device, octets, file.name, out)
         verdict = device.wait_verified()
         if sent:

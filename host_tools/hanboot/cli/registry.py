@@ -28,8 +28,8 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import passphrase_asker, passphrase_option, registry_option
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Entry, Model
+from hanboot.registry.exchange import cpl_entry, snapshot
 from hanboot.registry.exchange import export as exporting
-from hanboot.registry.exchange import snapshot
 from hanboot.registry.exchange.export import Format
 from hanboot.registry.exchange.views import Role, check_view, columns_for, shown_entries
 from hanboot.registry.fields import texts_of
@@ -232,3 +232,29 @@ def snapshot_command(
     out.document({"snapshot": str(output), "octets": len(octets), "kid": kid, "days": days})
     out.line(f"{output}: {len(octets)} octets, signed by {kid}, good for {days} days")
     out.line(f"local updates are {switch}")
+
+
+@registry.command("cpl-entry")
+@click.argument("cpl_entry_id", metavar="ID")
+@click.option("-o", "--output", type=FILE, required=True, help="File to write.")
+@click.option("--key", type=FILE, required=True, help="Private key (PEM) that signs it.")
+@passphrase_option
+@registry_option
+@json_option
+def cpl_entry_command(
+    cpl_entry_id: str,
+    output: Path,
+    key: Path,
+    passphrase_file: Path | None,
+    url: str,
+    as_json: bool,
+) -> None:
+    """Write the Active entry ID as a signed file, for a board that demands it by cable."""
+    out = Out(as_json)
+    private = keys.load_private(key, passphrase_asker(passphrase_file))
+    with opened(url) as registry:
+        octets = cpl_entry.make(registry.entry(cpl_entry_id), private.public.kid, private.sign)
+    files.write(output, octets)
+    kid = private.public.kid.hex()
+    out.document({"cpl_entry": str(output), "octets": len(octets), "kid": kid})
+    out.line(f"{output}: {len(octets)} octets, signed by {kid}")

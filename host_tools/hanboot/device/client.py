@@ -431,6 +431,20 @@ class Device:
             request["signature"] = signature
         return bool(self._write(_HANBOOT, 4, request, _ANCHOR)["written"])
 
+    def put_cpl_entry(self, token: bytes) -> bool:
+        """Gives the CPL's word on the image to come, for a board that demands it.
+
+        Args:
+            token: as `hanboot registry cpl-entry` writes it.
+
+        Returns:
+            Whether the board asks for one.
+
+        Raises:
+            DeviceRefused: it is not signed by the board's key, or for another model.
+        """
+        return self._write(_HANBOOT, 9, {"entry": token}, _ANCHOR).get("taken") is True
+
     # --- requests
 
     def _read(self, command: int, fields: Fields | None = None) -> Fields:

@@ -82,6 +82,8 @@ class Reason(enum.IntEnum):
     CLOCK_LEAPT = reasons.CLOCK_LEAPT
     KEYS_LOCKED = reasons.KEYS_LOCKED
     NO_ENTROPY = reasons.NO_ENTROPY
+    CPL_ENTRY_MISSING = reasons.CPL_ENTRY_MISSING
+    CPL_ENTRY = reasons.CPL_ENTRY
 
     @classmethod
     def _missing_(cls, value: object) -> Reason | None:
@@ -431,6 +433,17 @@ _TEXTS = {
     "NO_ENTROPY": (
         "the chip's random numbers repeat: a key made of them could be guessed",
         "write keys that were made elsewhere, or look at the chip's generator",
+        _NONE,
+    ),
+    "CPL_ENTRY_MISSING": (
+        "the board takes an image by cable only with its CPL entry, and has none for this one",
+        "give the entry for this very image: hanboot upload --cpl-entry",
+        _NONE,
+    ),
+    "CPL_ENTRY": (
+        "the CPL entry is malformed, for another model, or not signed by the key that the board "
+        "names",
+        "have the registry's keeper make it for this device: hanboot registry cpl-entry",
         _NONE,
     ),
 }
