@@ -11,7 +11,9 @@ import pytest
 from samples import ROOT
 
 from hanboot.boards import device_code
+from hanboot.boards.bootloader_files import PACKAGE, imports_of
 
+PORTS = ("rp2040_han", "esp32_han", "esp32_stock", "stock", "common")
 MANIFEST = ROOT / "boards" / "bootloader_manifest.py"
 
 
@@ -57,6 +59,19 @@ def test_a_device_imports_no_more(frozen: list[str], tmp_path: Path) -> None:
         env={"MICROPYPATH": f".frozen:{tmp_path}"},
         check=True,
     )
+
+
+def test_what_ports_import_is_frozen(frozen: list[str]) -> None:
+    """A firmware whose board cannot import its flash map is mute: it fails before USB starts."""
+    modules = {name.removesuffix(".py").replace("/", ".") for name in frozen}
+    for port in PORTS:
+        for path in sorted((ROOT / "boards" / port).glob("*.py")):
+            if path.stem == "manifest":
+                continue
+            for name in imports_of(path):
+                file = PACKAGE.parent / (name.replace(".", "/") + ".py")
+                if name.startswith(f"{PACKAGE.name}.") and file.exists():
+                    assert name in modules, path
 
 
 def test_nothing_that_only_hosts_need_is_frozen(frozen: list[str]) -> None:

@@ -12,6 +12,9 @@ import hanbootloader
 PACKAGE = Path(hanbootloader.__file__).parent
 
 
+#: Where the imports begin: the start of a device, and what a port of a board builds on.
+_ROOTS = ("boot", "board", "store.flash_map")
+
 #: What a device imports only where it has a Home Area Network: a radio, or the tunnel.
 _NETWORK = tuple(
     f"{PACKAGE.name}.{name}" for name in ("han", "link.groups.network", "link.groups.tunnel")
@@ -21,14 +24,14 @@ _NETWORK = tuple(
 def bootloader_modules(has_network: bool = True) -> list[Path]:
     """The modules of the bootloader that a device imports, and their packages.
 
-    Found by following every import from `hanbootloader.boot` on: what is only for tools on a host,
-    writers of formats for instance, is not among them.
+    Found by following every import from `_ROOTS` on: what is only for tools on a host, writers of
+    formats for instance, is not among them.
 
     Args:
         has_network: whether the device has a Home Area Network.
     """
     found: set[Path] = set()
-    wanted = _files(f"{PACKAGE.name}.boot")
+    wanted = [file for root in _ROOTS for file in _files(f"{PACKAGE.name}.{root}")]
     while wanted:
         path = wanted.pop()
         if path not in found:
