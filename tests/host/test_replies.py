@@ -9,6 +9,7 @@ import pytest
 from hanboot.cli.device import identity_json
 from hanboot.device import records
 from hanboot.device.records import EventKind, Role, Tier
+from hanboot.device.reply import Reply
 from hanboot.errors import LinkError
 from hanboot.explain.reasons import Reason
 from hanbootloader.trust import anchors
@@ -232,3 +233,27 @@ def test_progress() -> None:
     for wrong in ({"state": "asleep"}, {"received": 10}, {"total": -1}):
         with pytest.raises(LinkError, match="progress"):
             records.parse_progress({"state": "idle", "received": 3, "total": 9} | wrong)
+
+
+def test_pairs_of_integers() -> None:
+    assert Reply("a", {"pair": [0, 7]}).uint_pair("pair", 7) == (0, 7)
+    for value in ([1], [1, 2, 3], (1, 2), [1, True], [1, 8], [-1, 1], ["1", 1], None):
+        with pytest.raises(LinkError, match="two integers from 0 to 7"):
+            Reply("a", {"pair": value}).uint_pair("pair", 7)
+
+
+def test_lists_of_maps_up_to_the_most() -> None:
+    assert len(Reply("a", {"list": [{}, {}]}).maps("list", 2)) == 2
+    with pytest.raises(LinkError, match="at most 2 maps"):
+        Reply("a", {"list": [{}, {}, {}]}).maps("list", 2)
+
+
+def test_keys_that_are_no_text_are_passed_over() -> None:
+    assert Reply("a", {"map": {"b": "c", 1: "d"}}).texts("map", 9) == {"b": "c"}
+
+
+@pytest.mark.parametrize(("offset", "shown"), [(-1, None), (0, 0), (56, 56)])
+def test_offset_of_a_verdict_as_json(offset: int, shown: int | None) -> None:
+    verdict = records.parse_verdict(VERDICT | {"offset": offset})
+    assert verdict is not None
+    assert verdict.as_json()["detail"]["offset"] == shown
