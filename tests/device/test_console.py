@@ -16,6 +16,7 @@ from hanbootloader.image.manifest import padding_bytes
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
 from hanbootloader.link.console import Console
+from hanbootloader.link.groups import hanboot as hanboot_group
 from hanbootloader.store import ledger
 from hanbootloader.store.slots import SlotWriter
 from hanbootloader.trust import p256
@@ -450,6 +451,16 @@ class HanbootGroupTest(ConsoleTest):
         device.ledger.slots[1].image_bytes -= 1
         slots = self.ask(READ, HAN, 0)["slots"]
         self.assertEqual([len(slot) for slot in slots], [4, 4])
+
+    def test_no_memory_for_a_manifest(self):
+        def read_front(image):
+            raise MemoryError
+
+        right, hanboot_group.read_front = hanboot_group.read_front, read_front
+        try:
+            self.assertEqual(len(self.ask(READ, HAN, 0)["slots"][0]), 4)
+        finally:
+            hanboot_group.read_front = right
 
     def test_every_state_has_a_name(self):
         record = self.line.device.ledger.slots[0]

@@ -111,7 +111,8 @@ class HanbootGroup:
     def _feature_version(self, index: int) -> "str | None":
         try:
             return read_front(self._device.image(index))[1].feature_version
-        except Refused:
+        except (Refused, MemoryError):
+            # the rest of the identity is worth more, and needs less memory
             return None
 
     # The last verdict on an offered image; with `event` true, what has happened to an image since.
