@@ -248,6 +248,22 @@ def test_lists_of_maps_up_to_the_most() -> None:
         Reply("a", {"list": [{}, {}, {}]}).maps("list", 2)
 
 
+def test_octets_and_texts_up_to_the_most() -> None:
+    assert Reply("a", {"b": b"123"}).any_octets("b", 3) == b"123"
+    assert Reply("a", {"b": "123"}).text("b", 3) == "123"
+    with pytest.raises(LinkError):
+        Reply("a", {"b": b"1234"}).any_octets("b", 3)
+    with pytest.raises(LinkError):
+        Reply("a", {"b": "1234"}).text("b", 3)
+
+
+def test_a_default_is_for_what_is_missing() -> None:
+    assert Reply("a", {}).choice("tier", Tier, None) is None
+    assert Reply("a", {"tier": "stock"}).choice("tier", Tier, None) is Tier.STOCK
+    assert Reply("a", {}).octets("b", 2, b"12") == b"12"
+    assert Reply("a", {"b": b"34"}).octets("b", 2, b"12") == b"34"
+
+
 def test_keys_that_are_no_text_are_passed_over() -> None:
     assert Reply("a", {"map": {"b": "c", 1: "d"}}).texts("map", 9) == {"b": "c"}
 
