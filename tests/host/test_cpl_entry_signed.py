@@ -196,7 +196,11 @@ def test_an_unknown_odd_key_is_passed_over() -> None:
     assert Cable().give(signed(cbor.encode(fields | {5: "later"}))) == {"taken": True}
 
 
-@pytest.mark.parametrize("key", [b"", bytes(64), b"\xff" * 64, KEY.public.point[:63]])
+@pytest.mark.parametrize(
+    "key",
+    [b"", bytes(64), b"\xff" * 64, KEY.public.point[:63]],
+    ids=["empty", "zero", "beyond the field", "cut off"],
+)
 def test_a_board_with_no_point_for_a_key_takes_nothing(key: bytes) -> None:
     cable = Cable(key)
     assert cable.refusal_of(signed(content())) == CPL_ENTRY
