@@ -228,7 +228,7 @@ def _forgets(self: ledger.Ledger, verdict: ledger.Verdict) -> None:
     ("where", "name", "instead", "place"),
     [
         (Journal, "_settle", _no_settling, "tiny-upgrade/320"),
-        (Region, "commit", Region.program, "tiny-upgrade/320"),
+        (Region, "commit", Region.program, "tiny-upgrade/112"),
         (ledger.Ledger, "activate", _counts_early, "tiny-counter"),
         (boot, "_verified", _trusting, "tiny-fall-back"),
         (ledger.Ledger, "record", _forgets, "tiny-upgrade"),

@@ -30,8 +30,9 @@ FLASH_BYTES = VirtualBoard.flash_bytes
 #: As boards/virtual/board.py has it.
 MAP = flash_map.place(store=0, more=512, end=512)
 
-#: What a device may keep of what it got: typed lines, the line that comes next.
-KEPT_BYTES = 1024
+#: What a device may keep of what it got: typed lines, the line that comes next, the last refusal and
+#: the last event, with both sides' model; words of a board have half as many octets.
+KEPT_BYTES = 2560
 
 SMALL_HEAP = 24 * 1024
 """What the design leaves for receiving and verifying on a device, where a word has half as many

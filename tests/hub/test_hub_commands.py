@@ -169,13 +169,13 @@ class TestOutcomes:
         home.send(device, home.cs06(device, bytes(32)))
         assert settle(home, device) == "delivered"
         assert answers(home, device) == [(0x0012, {"response_code": 1, "version": V1})]
-        assert device.device.ledger.verdict().reason == reasons.NO_IMAGE_HELD
+        assert device.device.ledger.last_event()[1].reason == reasons.NO_IMAGE_HELD
 
     def test_mismatch(self, home: Home) -> None:
         device, _ = received(home)
         home.send(device, home.cs06(device, bytes(32)))
         assert answers(home, device) == [(0x0012, {"response_code": 2, "version": V1})]
-        assert device.device.ledger.verdict().reason == reasons.HASH_MISMATCH
+        assert device.device.ledger.last_event()[1].reason == reasons.HASH_MISMATCH
 
     def test_no_longer_allowed(self, home: Home) -> None:
         """What runs has changed since the image was received: by cable, here."""
@@ -186,7 +186,7 @@ class TestOutcomes:
         assert settle(home, device) == "delivered"
         ((_, values),) = answers(home, device)
         assert values["response_code"] == 3
-        assert held.verdict().reason == reasons.NO_LONGER_ALLOWED
+        assert held.last_event()[1].reason == reasons.NO_LONGER_ALLOWED
 
     def test_read_version(self, home: Home) -> None:
         """CS08, MACed both ways, for the supplier through the broker."""

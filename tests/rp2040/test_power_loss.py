@@ -16,16 +16,16 @@ pytestmark = pytest.mark.slow
 
 #: Operations from the first octet of an upgrade to its confirmation, and what is left of each.
 _CUTS = (
-    "85.mixed",
-    "87.bits",
-    "88.prefix",
-    "89.last-octet",
-    "90.bits",
-    "92.prefix",
-    "94.last-octet",
-    "96.bits",
-    "98.prefix",
-    "100.last-octet",
+    "70.mixed",
+    "72.bits",
+    "74.prefix",
+    "76.last-octet",
+    "78.bits",
+    "80.prefix",
+    "82.last-octet",
+    "84.bits",
+    "86.prefix",
+    "88.last-octet",
 )
 
 

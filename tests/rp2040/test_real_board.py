@@ -45,6 +45,9 @@ def _hanboot(*arguments: object) -> str:
     return ran.stdout + ran.stderr
 
 
+# not seen to end since devices make their own comb tables: on an emulated chip with modules in RAM
+# provisioning gave no answer within ten minutes
+@pytest.mark.long
 def test_stock_micropython(stock: Path, tmp_path: Path, maker: Maker, v1: Image, v2: Image) -> None:
     port = f"virtual:{tmp_path / 'state'}"
     alien = maker.build("3.0", follows=(v2,))
