@@ -30,8 +30,8 @@ FLASH_BYTES = VirtualBoard.flash_bytes
 #: As boards/virtual/board.py has it.
 MAP = flash_map.place(store=0, more=512, end=512)
 
-#: What a device may keep of what it got: typed lines, the line that comes next, the last refusal and
-#: the last event, with both sides' model; words of a board have half as many octets.
+#: What a device may keep of what it got: typed lines, the line that comes next, the last
+#: refusal and the last event, with both sides' model; words of a board have half as many octets.
 KEPT_BYTES = 2560
 
 SMALL_HEAP = 24 * 1024
