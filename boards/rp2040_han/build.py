@@ -32,6 +32,7 @@ def build(role: str, development: bool, out: Path) -> None:
     command += ["--board-dir", str(BOARD), "--build", str(tree), "-D", f"HANBOOT_ROLE={role}"]
     if development:
         command += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
+        command += ["--manifest", str(BOARD / "development_manifest.py")]
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         sys.exit(1)
     tree = tree.resolve()
