@@ -27,13 +27,13 @@ setup: $(VENV) $(UNITTEST) ## Make .venv and bring MicroPython
 WITNESSES := .toolchain/witnesses
 # Debian packages: a test that needs one is skipped without it, and fails in CI. npm may be there as
 # a part of another package, which Debian's excludes.
-WITNESS_PACKAGES = postgresql $(if $(shell command -v npm 2>/dev/null),,npm)
+WITNESS_PACKAGES = chromium postgresql $(if $(shell command -v npm 2>/dev/null),,npm)
 setup-witnesses: $(VENV) ## Bring the programs that tests compare with (Debian packages, npm)
 	@dpkg -s $(WITNESS_PACKAGES) >/dev/null 2>&1 || { \
 		apt-get update -qq && apt-get install -qq -y $(WITNESS_PACKAGES) >/dev/null; }
 	@mkdir -p $(WITNESSES)
-	@cmp -s tests/chain/witnesses/package-lock.json $(WITNESSES)/package-lock.json || { \
-		cp tests/chain/witnesses/package*.json $(WITNESSES)/ && \
+	@cmp -s tests/support/witnesses/package-lock.json $(WITNESSES)/package-lock.json || { \
+		cp tests/support/witnesses/package*.json $(WITNESSES)/ && \
 		npm ci --prefix $(WITNESSES) --ignore-scripts --no-audit --no-fund --silent; }
 
 setup-rp2: $(VENV) ## Bring what building RP2040 firmware needs
