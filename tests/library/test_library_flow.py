@@ -56,7 +56,7 @@ def test_from_a_wrong_list_to_a_checked_download(library: Library, sign_in: Sign
     # nobody reviews what no supplier answers for
     reviewer = sign_in("secas")
     reviewer.post(f"{address}/review", address, revision=1, remark="")
-    assert reviewer.status == 403
+    assert reviewer.status == 409
     assert "must be authorised" in reviewer.text
 
     held = _authorise(library, number)

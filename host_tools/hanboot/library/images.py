@@ -7,6 +7,7 @@ written under another name first and moved when it is whole, so that a name is a
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import uuid
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from fsspec.core import url_to_fs
 
 from hanboot.errors import BadFile
+from hanboot.library.refusals import StoreFailed, StoreFull
 
 #: DUIS 11.1 carries at most 10,240,000 bytes of firmware image.
 IMAGE_MAX_BYTES = 10_240_000
@@ -54,7 +56,7 @@ class ImageStore:
         """Keeps a file; twice is as good as once.
 
         Raises:
-            BadFile: it cannot be written; nothing is kept.
+            StoreFailed: it cannot be written; nothing is kept.
         """
         digest = hashlib.sha256(octets).digest()
         path = self._path(digest)
@@ -71,30 +73,26 @@ class ImageStore:
                         self._files.rm_file(partial)
                     raise
         except OSError as error:
-            raise BadFile(
-                "the image cannot be kept",
-                str(error),
-                "the administrator must make room; try again",
-            ) from None
+            raise _unwritten(error) from None
         return Stored(digest=digest, size_bytes=len(octets))
 
     def read(self, digest: bytes) -> bytes:
         """All bytes of a file, checked.
 
         Raises:
-            BadFile: it is gone, or is not what it was.
+            StoreFailed: it is gone, or is not what it was.
         """
         try:
             with self._files.open(self._path(digest), "rb") as file:
                 octets: bytes = file.read(IMAGE_MAX_BYTES + 1)
         except OSError:
-            raise BadFile(
+            raise StoreFailed(
                 "the image is not in the store any more",
                 f"nothing lies under {digest.hex()}",
                 "tell the administrator: it must be restored from the backup",
             ) from None
         if hashlib.sha256(octets).digest() != digest:
-            raise BadFile(
+            raise StoreFailed(
                 "the image in the store is damaged",
                 f"its bytes do not have the SHA-256 {digest.hex()}",
                 "tell the administrator: it must be restored from the backup",
@@ -107,3 +105,14 @@ class ImageStore:
             name = path.rsplit("/", 1)[-1]
             if len(name) == 64:
                 yield bytes.fromhex(name)
+
+
+def _unwritten(error: OSError) -> StoreFailed:
+    what = "the image cannot be kept, and nothing was submitted"
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(
+            what, "the object store is full", "the administrator must make room; then submit again"
+        )
+    return StoreFailed(
+        what, f"the object store failed: {error}", "tell the administrator; then submit again"
+    )

@@ -14,6 +14,7 @@ from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.library import audit, clock
 from hanboot.library.accounts import secrets
 from hanboot.library.permissions import Action, PartyKind, allows
+from hanboot.library.refusals import Forbidden
 from hanboot.library.schema import (
     InvitationRow,
     PartyRow,
@@ -61,10 +62,10 @@ class User:
         """Refuses what the user's party may not do.
 
         Raises:
-            CheckFailed: it may not.
+            Forbidden: it may not.
         """
         if not self.may(action, own=own):
-            raise CheckFailed(
+            raise Forbidden(
                 f"you may not {action}",
                 f"{self.party.name} is a {self.party.kind}",
                 "ask a party that may; the table of permissions is in the guide",

@@ -14,6 +14,7 @@ from hanboot.library.catalogue import entries
 from hanboot.library.catalogue.entries import LibraryEntry
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
+from hanboot.library.refusals import Conflict
 from hanboot.library.schema import AcknowledgementRow
 
 _RANGE = re.compile(r"bytes=(\d{1,10})-(\d{0,10})")
@@ -58,7 +59,7 @@ def acknowledge(library: Library, user: User, number: int, revision: int) -> Non
     with library.registry.database.writing() as connection:
         entry = entries.readable(connection, user, number)
         if entry.revision != revision:
-            raise CheckFailed(
+            raise Conflict(
                 "nothing was acknowledged",
                 f"you saw revision {revision}, the entry is at revision {entry.revision}",
                 "read what changed, then acknowledge it",

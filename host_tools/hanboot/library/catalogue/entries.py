@@ -10,9 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import WrongUsage
 from hanboot.library.accounts.users import User
 from hanboot.library.permissions import Action
+from hanboot.library.refusals import NotFound
 from hanboot.library.schema import DecisionRow, LibraryEntryRow, PartyRow, UserRow
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BY_NAME, BadValue, parse_hash
@@ -21,6 +21,7 @@ _ENTRY = LibraryEntryRow.__table__
 
 #: Rows on one page of a search.
 PAGE_ROWS = 50
+_ROWS_AT_ONCE = 1000
 
 #: Texts of an entry that people read before they use it, by field and heading.
 NOTES = {
@@ -114,12 +115,12 @@ def readable(connection: Connection, user: User, number: int) -> LibraryEntry:
     """An entry that the user may read.
 
     Raises:
-        WrongUsage: there is none, or none that this user may know of; which, is not said.
+        NotFound: there is none, or none that this user may know of; which, is not said.
     """
     entry = find(connection, number)
     action = Action.READ if entry and entry.state == "listed" else Action.READ_UNLISTED
     if entry is None or not user.may(action, own=entry.is_own(user)):
-        raise WrongUsage(
+        raise NotFound(
             f"there is no entry {number}",
             "it does not exist, or is not listed yet",
             "search for it by model, version, hash or CPL Entry ID",
@@ -232,6 +233,24 @@ def of_hash(connection: Connection, user: User, image_hash: bytes) -> list[Libra
         LibraryEntryRow.image_hash == image_hash, LibraryEntryRow.state == "listed"
     ).order_by(LibraryEntryRow.number)
     return [visible(user, _entry(row)) for row in connection.execute(query)]
+
+
+def with_zigbee(connection: Connection, vendor: str, stack: str, limit: int) -> list[LibraryEntry]:
+    """Listed entries that state a ZigBee chipset vendor or stack with these texts."""
+    # a first choice by the database, which holds fields as one text; then by the fields themselves
+    query = _QUERY.where(
+        LibraryEntryRow.state == "listed", LibraryEntryRow.fields.contains('"zigbee_')
+    ).order_by(LibraryEntryRow.number)
+    found = []
+    for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
+        entry = _entry(row)
+        texts = [entry.fields.get(name, "") for name in ("zigbee_vendor", "zigbee_stack")]
+        wanted = zip(texts, (vendor, stack), strict=True)
+        if any(texts) and all(part.casefold() in text.casefold() for text, part in wanted):
+            found.append(entry)
+            if len(found) == limit:
+                break
+    return found
 
 
 # --- decisions

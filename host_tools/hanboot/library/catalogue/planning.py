@@ -17,7 +17,7 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import parse_hash, parse_version
 from hanboot.registry.pathways.plan import LATEST, NoPlan, plan_for_device
 from hanboot.registry.pathways.state import DeviceState
-from hanboot.registry.storage.schema import DEVICE, ENTRY
+from hanboot.registry.storage.schema import DEVICE, SSC
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,9 +84,14 @@ def _step(library: Library, user: User, entry: Entry) -> Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Holding:
-    """An entry with a ZigBee chipset and stack, and how many devices of the inventory run it."""
+    """A firmware with a ZigBee chipset and stack, and how many devices of the inventory run it.
+
+    cpl_entry_id: "" for an entry of the library that is not on the CPL.
+    number: of the library's entry, where the firmware is known from there alone.
+    """
 
     cpl_entry_id: str
+    number: int | None
     device_type: str
     model: Model
     firmware_version: int
@@ -95,38 +100,73 @@ class Holding:
     devices: int
 
 
+_HOLDINGS_MAX = 1000
+
+
 def holdings(library: Library, user: User, *, vendor: str, stack: str) -> list[Holding]:
-    """Entries whose ZigBee chipset vendor and stack hold these texts, MP231 4."""
+    """Firmware whose ZigBee chipset vendor and stack hold these texts, MP231 4.
+
+    What the CPL lists, and what only the library has.
+    """
     user.require(Action.QUERY_ZIGBEE)
-    count = (
+    database = library.registry.database
+    with database.writing() as connection:
+        audit.add(connection, user.actor, "query zigbee", detail={"vendor": vendor, "stack": stack})
+    # what is for the SSC may lie in a database of its own
+    with library.registry.ssc_database().reading() as connection:
+        ids = connection.execute(_about_zigbee(vendor, stack)).scalars().all()
+    listed = library.registry.for_ssc(list(library.registry.find(ids).values()))
+    with database.reading() as connection:
+        unlisted = entries.with_zigbee(connection, vendor, stack, _HOLDINGS_MAX)
+        found = [
+            Holding(
+                cpl_entry_id=entry.cpl_entry_id,
+                number=None,
+                device_type=entry.device_type,
+                model=entry.model,
+                firmware_version=entry.firmware_version,
+                vendor=entry.zigbee_vendor or "",
+                stack=entry.zigbee_stack or "",
+                devices=_devices(connection, entry.model, entry.image_hash),
+            )
+            for entry in sorted(listed, key=lambda entry: entry.cpl_entry_id)
+        ]
+        found += [
+            Holding(
+                cpl_entry_id=entry.cpl_entry_id or "",
+                number=entry.number,
+                device_type=entry.device_type,
+                model=entry.model,
+                firmware_version=entry.firmware_version,
+                vendor=entry.fields.get("zigbee_vendor", ""),
+                stack=entry.fields.get("zigbee_stack", ""),
+                devices=_devices(connection, entry.model, entry.image_hash),
+            )
+            for entry in unlisted
+            if entry.cpl_entry_id not in ids
+        ]
+    return found
+
+
+def _about_zigbee(vendor: str, stack: str) -> sa.Select[str]:
+    query = sa.select(SSC.c.cpl_entry_id).where(
+        sa.or_(SSC.c.zigbee_vendor.is_not(None), SSC.c.zigbee_stack.is_not(None))
+    )
+    if vendor:
+        query = query.where(SSC.c.zigbee_vendor.icontains(vendor, autoescape=True))
+    if stack:
+        query = query.where(SSC.c.zigbee_stack.icontains(stack, autoescape=True))
+    return query.order_by(SSC.c.cpl_entry_id).limit(_HOLDINGS_MAX)
+
+
+def _devices(connection: sa.Connection, model: Model, image_hash: bytes) -> int:
+    query = (
         sa.select(sa.func.count())
         .select_from(DEVICE)
         .where(
-            DEVICE.c.manufacturer_code == ENTRY.c.manufacturer_code,
-            DEVICE.c.device_model == ENTRY.c.device_model,
-            DEVICE.c.image_hash == ENTRY.c.image_hash,
+            DEVICE.c.manufacturer_code == model.manufacturer_code,
+            DEVICE.c.device_model == model.device_model,
+            DEVICE.c.image_hash == image_hash,
         )
-        .scalar_subquery()
     )
-    query = sa.select(ENTRY, count.label("devices")).where(
-        sa.or_(ENTRY.c.zigbee_vendor.is_not(None), ENTRY.c.zigbee_stack.is_not(None))
-    )
-    if vendor:
-        query = query.where(ENTRY.c.zigbee_vendor.icontains(vendor, autoescape=True))
-    if stack:
-        query = query.where(ENTRY.c.zigbee_stack.icontains(stack, autoescape=True))
-    with library.registry.database.writing() as connection:
-        audit.add(connection, user.actor, "query zigbee", detail={"vendor": vendor, "stack": stack})
-        rows = connection.execute(query.order_by(ENTRY.c.cpl_entry_id).limit(1000)).all()
-    return [
-        Holding(
-            cpl_entry_id=row.cpl_entry_id,
-            device_type=row.device_type,
-            model=Model(row.manufacturer_code, row.device_model),
-            firmware_version=row.firmware_version,
-            vendor=row.zigbee_vendor or "",
-            stack=row.zigbee_stack or "",
-            devices=row.devices,
-        )
-        for row in rows
-    ]
+    return int(connection.execute(query).scalar_one())

@@ -27,6 +27,7 @@ from hanboot.library.catalogue.entries import NOTES, LibraryEntry
 from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
+from hanboot.library.refusals import Conflict, NotFound
 from hanboot.library.schema import DecisionRow, LibraryEntryRow, StoredImageRow
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, STORED, BadValue
@@ -78,7 +79,7 @@ class Faulty(BadFile):
         )
 
 
-class Changed(CheckFailed):
+class Changed(Conflict):
     """The entry is not what the user decided on."""
 
     def __init__(self, seen: int, now: int) -> None:
@@ -237,7 +238,8 @@ def submit(library: Library, user: User, draft: Draft) -> int:
 
     Raises:
         Faulty: something cannot be used, or the image is not what the fields say.
-        CheckFailed: the user may not, or a submission of this CPL Entry ID waits already.
+        CheckFailed: the user may not.
+        Conflict: a submission of this CPL Entry ID waits already.
     """
     checked = check(library, draft)
     if checked.differences:
@@ -305,7 +307,7 @@ def _refuse_second(connection: Connection, entry: Entry, replaces: int | None) -
         )
     ).first()
     if there:
-        raise CheckFailed(
+        raise Conflict(
             f"{entry.cpl_entry_id} is in the library already",
             f"entry {there.number} with this CPL Entry ID is {there.state}",
             "propose a correction of it, or wait for its review",
@@ -370,7 +372,7 @@ def review(
     with library.registry.database.reading() as connection:
         entry = entries.find(connection, number)
     if entry is None:
-        raise WrongUsage(f"there is no entry {number}", "it does not exist", "check the number")
+        raise NotFound(f"there is no entry {number}", "it does not exist", "check the number")
     if entry.image is not None:
         library.images.read(entry.image)
     values = entries.parse_fields(entry.fields)
@@ -439,11 +441,11 @@ def _step(
     )
     entry = entries.find(connection, number) if touched.rowcount else None
     if entry is None:
-        raise WrongUsage(f"there is no entry {number}", "it does not exist", "check the number")
+        raise NotFound(f"there is no entry {number}", "it does not exist", "check the number")
     if entry.revision != revision:
         raise Changed(revision, entry.revision)
     if entry.state not in states:
-        raise CheckFailed(
+        raise Conflict(
             f"entry {number} cannot be decided on in this way",
             f"it is {entry.state}; to {step} it, it must be {' or '.join(sorted(states))}",
             "look at it again: it may have been decided meanwhile",
@@ -481,7 +483,7 @@ def set_status(library: Library, user: User, cpl_entry_id: str, status: str, rea
     with library.registry.database.reading() as connection:
         before = find_entries(connection, [cpl_entry_id]).get(cpl_entry_id)
     if before is None:
-        raise WrongUsage(
+        raise NotFound(
             f"there is no entry {cpl_entry_id} on the CPL", "the registry lacks it", "check the ID"
         )
     parsed = BY_NAME["status"].parse(status)

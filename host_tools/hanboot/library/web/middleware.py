@@ -9,11 +9,12 @@ from collections.abc import Callable
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from hanboot.errors import CheckFailed, HanbootError, WrongUsage
+from hanboot.errors import CheckFailed, HanbootError
 from hanboot.library.accounts.login import TooMany
 from hanboot.library.accounts.users import User, find_user
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
+from hanboot.library.refusals import http_status
 from hanboot.library.web import pages, routes
 from hanboot.library.web.sessions import USER
 from hanboot.library.web.settings import BODY_MAX_BYTES, CONTENT_SECURITY_POLICY
@@ -79,13 +80,7 @@ def explained(handle: Handler) -> Handler:
         ) -> HttpResponseBase | None:
             if not isinstance(error, HanbootError):
                 return None
-            status = 400
-            if isinstance(error, TooMany):
-                status = 429
-            elif isinstance(error, CheckFailed):
-                status = 403
-            elif isinstance(error, WrongUsage):
-                status = 404
+            status = 429 if isinstance(error, TooMany) else http_status(error)
             response = pages.error(request, error.lines, status)
             if isinstance(error, TooMany):
                 response.headers["Retry-After"] = str(error.retry_after_s)

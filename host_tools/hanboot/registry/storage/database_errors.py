@@ -31,12 +31,16 @@ _CAUSES = (
 )
 
 
-def explain(name: str, error: SQLAlchemyError) -> BadFile:
+class DatabaseFailed(BadFile):
+    """The database does not do what it is asked to."""
+
+
+def explain(name: str, error: SQLAlchemyError) -> DatabaseFailed:
     text = first_line(error.orig if isinstance(error, DBAPIError) and error.orig else error)
     for words, cause, remedy in _CAUSES:
         if words in text:
-            return BadFile(f"cannot use the registry {name}", cause, remedy)
-    return BadFile(
+            return DatabaseFailed(f"cannot use the registry {name}", cause, remedy)
+    return DatabaseFailed(
         f"cannot use the registry {name}", text, "check the database; nothing was changed"
     )
 
@@ -57,8 +61,8 @@ def may_be_kept(error: SQLAlchemyError) -> bool:
     return error.connection_invalidated or sqlstate is None or str(sqlstate).startswith("57")
 
 
-def not_known_whether(name: str, error: SQLAlchemyError) -> BadFile:
-    return BadFile(
+def not_known_whether(name: str, error: SQLAlchemyError) -> DatabaseFailed:
+    return DatabaseFailed(
         f"it is not known whether {name} kept the changes",
         f"the connection was lost while they were committed: {first_line(error)}",
         "look with hanboot registry history (or inventory list), then decide whether to try again",

@@ -16,6 +16,7 @@ from hanboot.library.accounts import users
 from hanboot.library.accounts.users import Party
 from hanboot.library.catalogue import submissions
 from hanboot.library.permissions import Action, PartyKind
+from hanboot.library.refusals import NotFound
 from hanboot.library.web import pages
 from hanboot.library.web.routes import route
 from hanboot.registry.entry import STATUSES
@@ -81,7 +82,7 @@ def _own_or_any(request: HttpRequest, number: int) -> Party:
     with pages.library().registry.database.reading() as connection:
         found = users.find_party(connection, number)
     if found is None or not (user.may(Action.MANAGE_PARTIES) or user.party.number == number):
-        raise WrongUsage(f"there is no party {number}", "or it is not yours", "check the number")
+        raise NotFound(f"there is no party {number}", "or it is not yours", "check the number")
     return found
 
 
@@ -94,7 +95,7 @@ def disable_user(request: HttpRequest, number: int) -> HttpResponseBase:
     with pages.library().registry.database.writing() as connection:
         found = users.find_user(connection, number)
         if found is None:
-            raise WrongUsage(f"there is no user {number}", "or it is disabled", "check the number")
+            raise NotFound(f"there is no user {number}", "or it is disabled", "check the number")
         _own_or_any(request, found.party.number)
         users.disable(connection, pages.user_of(request), found)
     return redirect("party", found.party.number)
@@ -106,7 +107,7 @@ def recover_user(request: HttpRequest, number: int) -> HttpResponseBase:
     with library.registry.database.writing() as connection:
         found = users.find_user(connection, number)
         if found is None:
-            raise WrongUsage(f"there is no user {number}", "or it is disabled", "check the number")
+            raise NotFound(f"there is no user {number}", "or it is disabled", "check the number")
         _own_or_any(request, found.party.number)
         token = users.start_recovery(connection, pages.user_of(request), found, library.clock())
         members = users.users_of(connection, found.party.number)

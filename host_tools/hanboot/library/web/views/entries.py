@@ -10,6 +10,7 @@ from hanboot.errors import HanbootError, WrongUsage
 from hanboot.library.catalogue import downloads, entries
 from hanboot.library.catalogue.entries import NOTES, Search
 from hanboot.library.permissions import Action
+from hanboot.library.refusals import NotFound
 from hanboot.library.schema import STATES
 from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
@@ -139,14 +140,14 @@ def model_of(text: str) -> Model:
     """A model from its twelve hex digits.
 
     Raises:
-        WrongUsage: they are not.
+        NotFound: they are not.
     """
     try:
         if len(text) != 12:
             raise ValueError
         number = int(text, 16)
     except ValueError:
-        raise WrongUsage(
+        raise NotFound(
             f"{text[:20]} is not a model",
             "a model is the manufacturer code and the device model: 4 and 8 hex digits",
             "search for it",
@@ -180,7 +181,7 @@ def pathways_svg(request: HttpRequest, digits: str) -> HttpResponseBase:
     try:
         text = svg.as_svg(_drawing(wanted))
     except HanbootError as error:
-        raise WrongUsage(*error.lines) from None
+        raise NotFound(*error.lines) from None
     response = HttpResponse(text, content_type="image/svg+xml")
     # the picture has a style element of its own, and is no page
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
@@ -190,4 +191,4 @@ def pathways_svg(request: HttpRequest, digits: str) -> HttpResponseBase:
 def _drawing(wanted: Model) -> diagram.Drawing:
     for own, elsewhere in pages.library().registry.by_model(wanted):
         return diagram.draw(Pathways(own, elsewhere))
-    raise WrongUsage(f"there is no model {wanted} on the CPL", "no entry names it", "search for it")
+    raise NotFound(f"there is no model {wanted} on the CPL", "no entry names it", "search for it")

@@ -7,8 +7,9 @@ from importlib import resources
 import sqlalchemy as sa
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from hanboot.errors import HanbootError, WrongUsage
+from hanboot.errors import HanbootError
 from hanboot.library.permissions import Action, markdown
+from hanboot.library.refusals import NotFound
 from hanboot.library.schema import LibraryEntryRow, SessionRow, StoredImageRow, UserRow
 from hanboot.library.web import pages
 from hanboot.library.web.routes import PUBLIC, SIGNED_IN, route
@@ -29,7 +30,7 @@ def health(request: HttpRequest) -> HttpResponseBase:
 @route("static/<str:name>", PUBLIC)
 def static(request: HttpRequest, name: str) -> HttpResponseBase:
     if name not in _STATIC:
-        raise WrongUsage("there is no such file", "the address leads nowhere", "go back")
+        raise NotFound("there is no such file", "the address leads nowhere", "go back")
     octets = (resources.files("hanboot.library.web") / "static" / name).read_bytes()
     response = HttpResponse(octets, content_type=_STATIC[name])
     response.headers["Cache-Control"] = "max-age=3600"
