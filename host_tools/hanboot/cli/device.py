@@ -14,8 +14,8 @@ from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
-from hanboot.device.client import Device
 from hanboot.device.records import FirmwareId, Identity, Slot
+from hanboot.device.upgrade import stage
 from hanboot.explain.reasons import explain
 from hanboot.explain.verdicts import verdict_lines
 from hanboot.explain.versions import device_type_text, version_text
@@ -155,18 +155,12 @@ def upload(
     ):
         if token is not None and not device.put_cpl_entry(token):
             out.note("note: the board demands no CPL entry")
-        send(device, octets, file.name, out)
-        verdict = device.wait_verified()
+        with progress(out, file.name, len(octets)) as advance:
+            verdict = stage(device, octets, advance)
         if sent:
             sent.staged()
     out.document(verdict.as_json())
     out.line(f"{file.name} is staged: hanboot activate starts it")
-
-
-def send(device: Device, octets: bytes, name: str, out: Out) -> None:
-    """Uploads with a progress bar on a terminal, plain lines elsewhere."""
-    with progress(out, name, len(octets)) as advance:
-        device.upload(octets, advance)
 
 
 @click.command()

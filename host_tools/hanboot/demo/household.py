@@ -7,7 +7,7 @@ import functools
 from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device.refusal import DeviceRefused
-from hanboot.device.upgrade import start
+from hanboot.device.upgrade import stage, start
 from hanboot.explain.reasons import explain
 from hanboot.image.ota_file import Image
 from hanbootloader import reasons
@@ -122,8 +122,7 @@ def _bad_days(story: Story, bench: Bench, v200: Image, v210: Image) -> None:
             reached.append(bench.device.progress().received)
         bench.reconnect()
         # the first answer to the same file tells where to go on
-        bench.device.upload(v210.octets, lambda done, total: reached.append(done))
-        bench.device.wait_verified()
+        stage(bench.device, v210.octets, lambda done, total: reached.append(done))
         resumed = reached[1] if len(reached) > 1 else 0
         return (
             resumed == reached[0] > 0,

@@ -19,7 +19,7 @@ from hanboot.device.records import (
     UploadState,
     Verdict,
 )
-from hanboot.device.refusal import NO_VERDICT, AnotherDevice, DeviceRefused
+from hanboot.device.refusal import NO_VERDICT, AnotherDevice, DeviceRefused, Reverted
 from hanboot.errors import BadFile, CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.explain.reasons import Reason
 from hanboot.link.deadline import Clock, Deadline, StallTimer
@@ -334,7 +334,7 @@ class Device:
         """Waits after a reset until the image with hash `wanted` is confirmed.
 
         Raises:
-            DeviceRefused: it was reverted.
+            Reverted: the trial failed.
             LinkError: neither happened in time.
         """
         timer = StallTimer(RESTART_S * self.transport.patience, _CHANGES_MOST, self._clock)
@@ -346,7 +346,7 @@ class Device:
             held = identity.slot_with(wanted)
             if held is None or held.state is SlotState.REVERTED:
                 event = self._through_resets(self.event)
-                raise DeviceRefused(event or self._through_resets(self.verdict) or NO_VERDICT)
+                raise Reverted(event or self._through_resets(self.verdict) or NO_VERDICT)
             if timer.stalled((held.state, identity.started, identity.attempts)):
                 raise LinkError(
                     "the new firmware is neither confirmed nor reverted",

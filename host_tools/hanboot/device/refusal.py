@@ -25,6 +25,10 @@ class DeviceRefused(CheckFailed):
         super().__init__(what, why, what_to_do or remedy)
 
 
+class Reverted(DeviceRefused):
+    """An image that was started on trial was given up; `verdict` says why."""
+
+
 class AnotherDevice(NoDevice):
     """The port leads to another device than before.
 

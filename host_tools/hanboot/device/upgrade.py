@@ -77,7 +77,8 @@ def start(device: Target, image_hash: bytes) -> Identity:
     """Starts the staged image and waits until it has confirmed itself.
 
     Raises:
-        DeviceRefused: it may not be activated, or was reverted.
+        Reverted: its trial failed.
+        DeviceRefused: it may not be activated.
         LinkError: the link broke, or neither happened in time.
     """
     device.activate(image_hash)
@@ -105,8 +106,7 @@ def follow(device: Target, path: Sequence[Step], watcher: Watcher) -> list[Firmw
     for number, step in enumerate(path, 1):
         watcher.before(step, number, len(path))
         with watcher.sending(step) as progress:
-            device.upload(step.octets, progress)
-        verdict = device.wait_verified()
+            verdict = stage(device, step.octets, progress)
         watcher.staged(step)
         start(device, _hash_of(verdict))
         watcher.confirmed(step, verdict.offered)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from hanboot.device import upgrade
 from hanboot.device.client import Device
 from hanboot.device.records import Identity
-from hanboot.device.refusal import DeviceRefused
-from hanboot.device.upgrade import Outcome, stage
+from hanboot.device.refusal import DeviceRefused, Reverted
+from hanboot.device.upgrade import Outcome
 from hanboot.errors import LinkError, NoDevice
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
@@ -114,7 +115,7 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
 def offer(device: Device, release: Release) -> str:
     """The device's reason for or against `release`."""
     try:
-        stage(device, release.image.octets)
+        upgrade.stage(device, release.image.octets)
     except DeviceRefused as refused:
         return _reason_of(refused)
     return oracle.ACCEPTED
@@ -122,16 +123,12 @@ def offer(device: Device, release: Release) -> str:
 
 def start(device: Device, release: Release) -> tuple[Outcome, str]:
     """Activates what was accepted: the outcome, and the reason if it is not confirmed."""
-    wanted = release.image.image_hash
     try:
-        device.activate(wanted)
+        upgrade.start(device, release.image.image_hash)
+    except Reverted as reverted:
+        return Outcome.REVERTED, _reason_of(reverted)
     except DeviceRefused as refused:
         return Outcome.NOT_ACTIVATED, _reason_of(refused)
-    try:
-        device.reset()
-        device.wait_outcome(wanted)
-    except DeviceRefused as refused:
-        return Outcome.REVERTED, _reason_of(refused)
     return Outcome.CONFIRMED, ""
 
 
