@@ -156,6 +156,10 @@ class LibraryEntryRow(Base):
     """A firmware in the library.
 
     cpl_entry_id: of its CPL entry, if it has one; no foreign key, both exist independently.
+    responsible: supplier that is asked to authorise it, and answers for it from then on.
+    never_in_field: a correction that also states that no device ever ran this firmware.
+    delivery: how the manufacturer delivered the image, as a JSON object of texts: delivery option,
+        signature, ID of the key that it was checked with; {} for a file as it is sent to devices.
     extra: fields that administrators added or an import brought, as a JSON object of texts.
     revision: counts changes, so that a review of something that changed meanwhile is noticed.
     """
@@ -186,6 +190,8 @@ class LibraryEntryRow(Base):
     known_defects: Mapped[str] = mapped_column(Text)
     procedure: Mapped[str] = mapped_column(Text)
     vulnerabilities: Mapped[str] = mapped_column(Text)
+    never_in_field: Mapped[bool] = mapped_column(default=False)
+    delivery: Mapped[str] = mapped_column(Text, default="{}")
     extra: Mapped[str] = mapped_column(Text)
     submitted_at: Mapped[str] = mapped_column(_TIME)
     changed_at: Mapped[str] = mapped_column(_TIME, index=True)

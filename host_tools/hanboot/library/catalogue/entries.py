@@ -41,10 +41,12 @@ class LibraryEntry:
         revision: counts its changes.
         state: submitted, authorised, reviewed, listed, rejected or withdrawn.
         party: number of the party that submitted it.
-        responsible: number of the party that authorised it and answers for it.
+        responsible: number of the supplier that is asked to authorise it, and then answers for it.
         replaces: number of the listed entry that this corrects.
         fields: texts of the registry's fields by name.
         notes: texts by the names of `NOTES`.
+        never_in_field: a correction that states that no device ever ran this firmware.
+        delivery: texts of `deliveries.Delivered`; empty for a file as it is sent to devices.
         extra: texts of fields that the registry does not have, by name.
         image: SHA-256 of the stored file; None where only its hash is known.
     """
@@ -64,6 +66,8 @@ class LibraryEntry:
     image: bytes | None
     fields: dict[str, str]
     notes: dict[str, str]
+    never_in_field: bool
+    delivery: dict[str, str]
     extra: dict[str, str]
     submitted_at: str
     changed_at: str
@@ -95,6 +99,8 @@ def _entry(row: Any) -> LibraryEntry:
         image=row.image,
         fields=json.loads(row.fields),
         notes={name: getattr(row, name) for name in NOTES},
+        never_in_field=row.never_in_field,
+        delivery=json.loads(row.delivery),
         extra=json.loads(row.extra),
         submitted_at=row.submitted_at,
         changed_at=row.changed_at,
@@ -251,6 +257,16 @@ def with_zigbee(connection: Connection, vendor: str, stack: str, limit: int) -> 
             if len(found) == limit:
                 break
     return found
+
+
+def listed_of_model(connection: Connection, model: Model) -> list[LibraryEntry]:
+    """Listed entries of a model with all that they hold: for checks, not for pages."""
+    query = _QUERY.where(
+        LibraryEntryRow.manufacturer_code == model.manufacturer_code,
+        LibraryEntryRow.device_model == model.device_model,
+        LibraryEntryRow.state == "listed",
+    ).order_by(LibraryEntryRow.number)
+    return [_entry(row) for row in connection.execute(query)]
 
 
 # --- decisions

@@ -21,20 +21,21 @@ from hanboot.errors import BadFile, CheckFailed, HanbootError, WrongUsage
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.library import audit, clock
-from hanboot.library.accounts.users import User
+from hanboot.library.accounts.users import User, find_party
 from hanboot.library.catalogue import entries
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
 from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
-from hanboot.library.permissions import Action
+from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.refusals import Conflict, NotFound
 from hanboot.library.schema import DecisionRow, LibraryEntryRow, StoredImageRow
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, STORED, BadValue
 from hanboot.registry.images import comparison
 from hanboot.registry.images.comparison import Difference
-from hanboot.registry.pathways.check import Finding, check_model
+from hanboot.registry.pathways.check import Finding, Statements, check_model
 from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.storage import never_in_field
 from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
@@ -54,9 +55,14 @@ class Draft:
         fields: texts of the registry's fields by name; what is left out is taken from the image.
         notes: texts by the names of `NOTES`.
         extra: texts of other fields; unknown names are kept as they are.
-        octets: the OTA Upgrade Image; None for an entry without one, which then names its hash.
+        octets: the OTA Upgrade Image, see `deliveries` for other forms; None for an entry without
+            one, which then names its hash.
         file_name: what the sender calls the file, for messages alone.
+        delivery: texts of `deliveries.Delivered`.
+        responsible: number of the supplier that is asked to authorise it; a supplier's own
+            submission is its own to authorise.
         replaces: number of the entry that this corrects.
+        never_in_field: states that no device ever ran the firmware that this corrects.
     """
 
     fields: dict[str, str]
@@ -64,7 +70,10 @@ class Draft:
     extra: dict[str, str] = field(default_factory=dict)
     octets: bytes | None = None
     file_name: str = "the file"
+    delivery: dict[str, str] = field(default_factory=dict)
+    responsible: int | None = None
     replaces: int | None = None
+    never_in_field: bool = False
 
 
 class Faulty(BadFile):
@@ -140,7 +149,7 @@ def check(library: Library, draft: Draft) -> Checked:
     if faults:
         raise Faulty(faults)
     entry = _as_entry(texts, values)
-    return _compared(library, entry, image)
+    return _compared(library, entry, image, draft.never_in_field)
 
 
 def _image(draft: Draft, faults: list[tuple[str, str]]) -> Image | None:
@@ -175,7 +184,7 @@ def _as_entry(texts: dict[str, str], values: dict[str, object]) -> Entry:
     return Entry(**known)  # type: ignore[arg-type]
 
 
-def _compared(library: Library, entry: Entry, image: Image | None) -> Checked:
+def _compared(library: Library, entry: Entry, image: Image | None, never_in_field: bool) -> Checked:
     differences: tuple[Difference, ...] = ()
     notes: tuple[str, ...] = ()
     if image is not None:
@@ -187,7 +196,7 @@ def _compared(library: Library, entry: Entry, image: Image | None) -> Checked:
             image=image,
             differences=differences,
             notes=notes,
-            findings=tuple(_findings(connection, entry)),
+            findings=tuple(_findings(connection, entry, never_in_field)),
         )
 
 
@@ -212,18 +221,36 @@ def _compare_as_if_listed(library: Library, entry: Entry, image: Image) -> compa
     return compared[0]
 
 
-def _findings(connection: Connection, entry: Entry) -> list[Finding]:
-    """What `check` says of the model with the entry that it does not say without."""
+def _findings(connection: Connection, entry: Entry, is_stated: bool) -> list[Finding]:
+    """What `check` says of the model with the entry that it does not say without.
+
+    Args:
+        is_stated: whether no device ever ran the entry's firmware.
+    """
     same_model = sa.and_(
         ENTRY.c.manufacturer_code == entry.manufacturer_code,
         ENTRY.c.device_model == entry.device_model,
     )
-    before = list(read_entries(connection, same_model))
+    on_cpl = list(read_entries(connection, same_model))
+    ids = {each.cpl_entry_id for each in on_cpl}
+    # an entry that only the library has is there for devices all the same
+    before = on_cpl + [
+        _as_entry(each.fields, entries.parse_fields(each.fields))
+        for each in entries.listed_of_model(connection, entry.model)
+        if each.cpl_entry_id is not None and each.cpl_entry_id not in ids
+    ]
     others = [each for each in before if each.cpl_entry_id != entry.cpl_entry_id]
     named = {name for each in [*before, entry] for name in each.predecessors or ()}
     elsewhere = find_entries(connection, sorted(named - {each.cpl_entry_id for each in before}))
-    known = {finding.text for finding in check_model(Pathways(before, elsewhere))} if before else ()
-    after = check_model(Pathways([*others, entry], elsewhere))
+    holding = never_in_field.statements(connection)
+    known = (
+        {finding.text for finding in check_model(Pathways(before, elsewhere), Statements(holding))}
+        if before
+        else ()
+    )
+    if is_stated:
+        holding |= {entry.cpl_entry_id}
+    after = check_model(Pathways([*others, entry], elsewhere), Statements(holding))
     return [finding for finding in after if finding.text not in known]
 
 
@@ -258,6 +285,7 @@ def submit(library: Library, user: User, draft: Draft) -> int:
     now = clock.text(library.clock())
     with library.registry.database.writing() as connection:
         _refuse_second(connection, entry, draft.replaces)
+        responsible = _asked(connection, user, draft, original)
         if stored is not None:
             _keep_image(connection, stored.digest, stored.size_bytes, entry.image_hash, now)
         image = stored.digest if stored else (original.image if original else None)
@@ -274,7 +302,7 @@ def submit(library: Library, user: User, draft: Draft) -> int:
                 state="submitted",
                 party=original.party if original else user.party.number,
                 submitted_by=user.number,
-                responsible=original.responsible if original else None,
+                responsible=responsible,
                 replaces=draft.replaces,
                 cpl_entry_id=texts.get("cpl_entry_id"),
                 device_type=entry.device_type,
@@ -284,6 +312,8 @@ def submit(library: Library, user: User, draft: Draft) -> int:
                 image_hash=entry.image_hash,
                 image=image,
                 fields=_json(texts),
+                never_in_field=draft.never_in_field,
+                delivery=_json(draft.delivery or (original.delivery if original else {})),
                 extra=_json(draft.extra),
                 submitted_at=now,
                 changed_at=now,
@@ -293,6 +323,20 @@ def submit(library: Library, user: User, draft: Draft) -> int:
         ).scalar_one()
         audit.add(connection, user.actor, "submit", f"entry {number}", texts)
     return number
+
+
+def _asked(
+    connection: Connection, user: User, draft: Draft, original: LibraryEntry | None
+) -> int | None:
+    """The supplier that is to authorise a draft: only this one sees it before it is listed."""
+    if draft.responsible is not None:
+        party = find_party(connection, draft.responsible)
+        if party is None or party.kind is not PartyKind.SUPPLIER:
+            raise Faulty([("responsible", "this is not a supplier that could authorise it")])
+        return party.number
+    if user.party.kind is PartyKind.SUPPLIER:
+        return user.party.number
+    return original.responsible if original else None
 
 
 def _refuse_second(connection: Connection, entry: Entry, replaces: int | None) -> None:
@@ -332,7 +376,15 @@ def authorise(library: Library, user: User, number: int, revision: int, remark: 
     """A supplier takes responsibility for a submission."""
     user.require(Action.AUTHORISE)
     with library.registry.database.writing() as connection:
-        _step(connection, library, user, number, revision, "authorise", remark, {"submitted"})
+        entry = _step(
+            connection, library, user, number, revision, "authorise", remark, {"submitted"}
+        )
+        if entry.responsible not in (None, user.party.number):
+            raise CheckFailed(
+                f"entry {number} is not yours to authorise",
+                "another supplier is asked to answer for it",
+                "leave it to them; or have it submitted anew, with your party named",
+            )
         _set(connection, library, number, state="authorised", responsible=user.party.number)
 
 
@@ -376,14 +428,16 @@ def review(
     if entry.image is not None:
         library.images.read(entry.image)
     values = entries.parse_fields(entry.fields)
-    checked = _compared(library, _as_entry(entry.fields, values), None)
+    checked = _compared(library, _as_entry(entry.fields, values), None, entry.never_in_field)
     if checked.stranding and not accept_findings:
         raise CheckFailed(
             f"entry {number} was not listed",
             checked.stranding[0].text,
             "have it corrected; or list it all the same, saying that you have seen the findings",
         )
-    with library.registry.database.writing() as connection:
+    attribution = Attribution(user.email, remark or f"entry {number} of the library", "library")
+    with library.registry.changing(attribution) as writer:
+        connection = writer.connection
         entry = _step(connection, library, user, number, revision, "review", remark, {"authorised"})
         if entry.device_type == "CH" and not _is_endorsed(connection, entry):
             raise CheckFailed(
@@ -393,6 +447,8 @@ def review(
             )
         if entry.replaces is not None:
             _set(connection, library, entry.replaces, state="withdrawn")
+        if entry.never_in_field and entry.cpl_entry_id and writer.find([entry.cpl_entry_id]):
+            never_in_field.record(writer, entry.cpl_entry_id, attribution)
         _set(connection, library, number, state="listed")
 
 
@@ -503,4 +559,4 @@ def recheck(library: Library, entry: LibraryEntry) -> Checked:
     if entry.image is not None:
         image = ota_file.load(library.images.read(entry.image))
     values = entries.parse_fields(entry.fields)
-    return _compared(library, _as_entry(entry.fields, values), image)
+    return _compared(library, _as_entry(entry.fields, values), image, entry.never_in_field)

@@ -1,0 +1,85 @@
+"""From a listed entry of the library to the CPL: kept together, and independent of each other."""
+
+from __future__ import annotations
+
+from hanboot.errors import BadFile, CheckFailed
+from hanboot.library import audit
+from hanboot.library.accounts.users import User
+from hanboot.library.catalogue import entries
+from hanboot.library.catalogue.entries import LibraryEntry
+from hanboot.library.library import Library
+from hanboot.library.permissions import Action
+from hanboot.registry.entry import Entry
+from hanboot.registry.exchange import intake
+from hanboot.registry.exchange.faults import Fault
+from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.fields import BY_NAME, SSC_NAMES, STORED
+from hanboot.registry.images.submission import rows_from
+from hanboot.registry.storage.history import Attribution
+from hanboot.registry.storage.store import Registry
+
+# what the CPL's administrator says of an entry, and not who submitted it
+_OF_THE_CPL = ("status", "status_since", "listed_on", "expires_on", "renewal_on", "certificate")
+
+
+def differences(registry: Registry, entry: LibraryEntry) -> list[str] | None:
+    """Headings of the fields in which the CPL says something else; None if it lacks the entry.
+
+    What is for the SSC alone is left out.
+    """
+    if entry.cpl_entry_id is None:
+        return None
+    listed = registry.find([entry.cpl_entry_id]).get(entry.cpl_entry_id)
+    if listed is None:
+        return None
+    return [
+        column.heading
+        for column in STORED
+        if column.name in entry.fields
+        and column.name not in (*SSC_NAMES, *_OF_THE_CPL)
+        and entry.fields[column.name] != _text(listed, column.name)
+    ]
+
+
+def _text(entry: Entry, name: str) -> str:
+    value = getattr(entry, name)
+    return "" if value is None else BY_NAME[name].text(value)
+
+
+def enter(library: Library, user: User, number: int) -> None:
+    """Enters a listed entry on the CPL, or corrects the CPL's entry by it.
+
+    Raises:
+        CheckFailed: it is not listed, has no CPL Entry ID, or the CPL's rules refuse it.
+    """
+    user.require(Action.SET_STATUS)
+    with library.registry.database.reading() as connection:
+        entry = entries.readable(connection, user, number)
+    if entry.state != "listed" or entry.cpl_entry_id is None:
+        raise CheckFailed(
+            f"entry {number} was not entered on the CPL",
+            f"it is {entry.state}" if entry.cpl_entry_id else "it has no CPL Entry ID",
+            "list it first; a correction can add the CPL Entry ID",
+        )
+    today = library.clock().date().isoformat()
+    texts = {name: text for name, text in entry.fields.items() if name not in _OF_THE_CPL}
+    if not library.registry.find([entry.cpl_entry_id]):
+        texts |= {"status": "Active", "listed_on": today, "status_since": today}
+    faults: list[Fault] = []
+    try:
+        intake.import_rows(
+            library.registry,
+            rows_from(texts),
+            f"entry {number}",
+            Attribution(user.email, f"entry {number} of the library", "library"),
+            rules=Rules(correct=True),
+            on_fault=faults.append,
+            finish=lambda writer, ids: audit.add(
+                writer.connection, user.actor, "enter on CPL", *ids
+            ),
+        )
+    except BadFile as error:
+        why = "; ".join(f"{fault.heading}: {fault.cause}" for fault in faults) or error.lines[1]
+        raise CheckFailed(
+            f"entry {number} was not entered on the CPL", why, "have the entry corrected first"
+        ) from None
