@@ -75,7 +75,7 @@ def enter(library: Library, user: User, number: int) -> None:
             rules=Rules(correct=True),
             on_fault=faults.append,
             finish=lambda writer, ids: audit.add(
-                writer.connection, user.actor, "enter on CPL", *ids
+                writer.connection, user.actor, "enter on CPL", ids[0], {"entry": str(number)}
             ),
         )
     except BadFile as error:
