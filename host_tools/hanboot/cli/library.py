@@ -60,7 +60,7 @@ def serve(
     """
     from hanboot.http import listen as http
     from hanboot.library import demo as sample
-    from hanboot.library import server
+    from hanboot.library import demo_firmware, server
 
     if (tls_certificate is None) != (tls_key is None):
         raise click.UsageError("--tls-certificate requires --tls-key, and the other way round")
@@ -80,7 +80,9 @@ def serve(
     opened = _open(url, images or str(base / "images"), key_file or base / "library.key")
     if demo:
         users = [user.as_json() for user in sample.fill(opened)]
-        click.echo(json.dumps({"folder": str(base), "users": users}, indent=2))
+        to_submit = demo_firmware.fill(opened, base)
+        shown = {"folder": str(base), "to_submit": str(to_submit), "users": users}
+        click.echo(json.dumps(shown, indent=2))
     with contextlib.suppress(KeyboardInterrupt):
         server.serve(opened, listen, names, lambda text: click.echo(f"serving {text}", err=True))
 
