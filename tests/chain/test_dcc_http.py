@@ -3,17 +3,14 @@ back, and what is refused before a document is read."""
 
 from __future__ import annotations
 
-import contextlib
 import http.client
 import http.server
 import io
 import os
-import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -21,6 +18,7 @@ import published
 import pytest
 from command_line import assert_error, command, hanboot
 from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp
+from serving import PATIENCE_S, Process, serving, until
 
 from hanboot.dcc import http_client, http_server, parties
 from hanboot.dcc.inbox import Inbox
@@ -32,30 +30,6 @@ from hanboot.http.listen import Listen
 from hanboot.trust.smki import certificate as smki
 
 D, S, T = http_server.PATHS
-PATIENCE_S = 60
-
-
-class Process:
-    """A command that prints the address it listens at, and goes on."""
-
-    def __init__(self, *arguments: object) -> None:
-        self.process = subprocess.Popen(
-            command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().strip()
-        assert self.url.startswith("http"), self.stop()
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.stop()
-
-    def stop(self) -> str:
-        """Ends it as Ctrl-C does; returns what stood on stderr."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-        _, err = self.process.communicate(timeout=PATIENCE_S)
-        return err
 
 
 @pytest.fixture
@@ -65,29 +39,9 @@ def dsp(tmp_path, pki):
     return made
 
 
-@contextlib.contextmanager
-def serving(dsp, *more):
-    process = Process(
-        *("dcc", "serve", "--registry", dsp.path, "--keys", dsp.pki, "--listen", "127.0.0.1:0"),
-        *more,
-    )
-    try:
-        yield process
-    finally:
-        err = process.stop()
-        assert "Traceback" not in err, err
-
-
 def write(path: Path, octets: bytes) -> Path:
     path.write_bytes(octets)
     return path
-
-
-def until(check, what):
-    end = time.monotonic() + PATIENCE_S
-    while not check():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
 
 
 # --- the way there and back

@@ -7,6 +7,7 @@ import json
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +24,12 @@ from hanboot.hub.hub import Hub, Settings
 from hanboot.hub.ota import Phase
 from hanboot.hub.service import HubService
 from hanboot.image.ota_file import Image
+from hanboot.inventory.gate import permit
+from hanboot.registry.entry import Entry
 from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
+from hanboot.trust import keys
 
 EUI = eui_of(1)
 TEXT = EUI.hex("-").upper()
@@ -188,6 +193,50 @@ class TestCommands:
         assert refused.exit_code == 1
         assert "not on the CPL" in refused.output
         assert service.hub.device(EUI).phase == Phase.NONE
+
+    def test_a_permit_lifts_the_ban(
+        self, path: Path, service: HubService, image: Image, tmp_path: Path
+    ) -> None:
+        file, registry = tmp_path / "1.1.0.ota", tmp_path / "registry.db"
+        file.write_bytes(image.octets)
+        key = keys.generate()
+        with Registry(Database(str(registry), create=True)) as made:
+            header = image.header
+            listed = Entry(
+                cpl_entry_id="E-1",
+                device_type="PPMID",
+                manufacturer_code=header.manufacturer_code,
+                device_model=0x0005_0102,
+                firmware_version=header.file_version,
+                firmware_version_text=f"{header.file_version:08X}",
+                image_hash=image.image_hash,
+                status="Active",
+                join_option="2.4 GHz Only",
+                predecessors=(),
+            )
+            with made.changing(Attribution("a test", "to test")) as writer:
+                writer.add([listed])
+                writer.set_permits_from(key.public)
+        offer = ("offer", file, "--to", TEXT, "--socket", path, "--registry", registry)
+        refused = self.run(*offer)
+        assert refused.exit_code == 1
+        assert "local updates are banned" in refused.output
+        permits = {}
+        for device in (TEXT, "00-00-00-00-00-00-00-09"):
+            permits[device] = tmp_path / f"{device}.permit"
+            permits[device].write_bytes(
+                permit.make(
+                    *("90-B3-D5-1F-30-01-00-00", [device], image.image_hash, header.file_version),
+                    *(int(time.time()), 60, key.public.kid, key.sign),
+                )
+            )
+        refused = self.run(*offer, "--permit", permits["00-00-00-00-00-00-00-09"])
+        assert refused.exit_code == 1
+        assert "does not name the device" in refused.output
+        assert service.hub.device(EUI).phase == Phase.NONE
+        offered = self.run(*offer, "--permit", permits[TEXT])
+        assert offered.exit_code == 0, offered.output
+        assert service.hub.device(EUI).phase == Phase.OFFERED
 
 
 def test_a_sleepy_device() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from registries import KEY
 from rig import Bench, Firmware, Keys, States
 
 from hanboot.image.ota_file import load
+from hanboot.inventory.gate import permit
 
 pytestmark = pytest.mark.slow
 
@@ -277,6 +279,114 @@ def test_an_override_is_recorded_before_it_is_sent_and_lifts_the_ban_alone(
     result = run("upgrade", files["2.0.0"], *_AT_REGISTRY, *override, *port)
     assert result.exit_code == 1
     assert "may not be distributed" in result.stderr
+
+
+@pytest.fixture
+def permitted(
+    run: Callable[..., Result], run_json: Callable[..., Any], ppmid: Bench, tmp_path: Path
+) -> Callable[..., Path]:
+    """Makes permits for the PPMID, of a DSP whose permits count; and enters the PPMID."""
+    (tmp_path / "dsp.pub.pem").write_bytes(KEY.public_pem())
+    counts = ("registry", "settings", "--permits-from", "dsp.pub.pem", *REASON)
+    assert run(*counts).exit_code == 0
+    assert run("inventory", "add", "--port", ppmid.board.port).exit_code == 0
+    [own] = run_json("inventory", "list")
+
+    def make(image: Path, device: str | None = None) -> Path:
+        loaded = load(image)
+        octets = permit.make(
+            "90-B3-D5-1F-30-01-00-00",
+            [device or own["DeviceID"]],
+            loaded.image_hash,
+            loaded.header.file_version,
+            int(time.time()),
+            3600,
+            KEY.public.kid,
+            KEY.sign,
+        )
+        path = tmp_path / f"{image.stem}.permit"
+        path.write_bytes(octets)
+        return path
+
+    return make
+
+
+@pytest.mark.parametrize("command", ["upload", "upgrade", "distribute"])
+def test_a_permit_lets_its_image_through(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    files: dict[str, Path],
+    ppmid: Bench,
+    permitted: Callable[..., Path],
+    command: str,
+) -> None:
+    port = ("--port", ppmid.board.port)
+    local = ("--local",) if command == "distribute" else ()
+    before = running(ppmid)
+    wrong = permitted(files["2.0.0"])
+    result = run(command, files["1.1.0"], *_AT_REGISTRY, *local, "--permit", wrong, *port)
+    assert result.exit_code == 1, result.output
+    assert "is for another image" in result.stderr
+    other = permitted(files["1.1.0"], "00-00-00-00-00-00-00-09")
+    result = run(command, files["1.1.0"], *_AT_REGISTRY, *local, "--permit", other, *port)
+    assert result.exit_code == 1, result.output
+    assert "does not name the device" in result.stderr
+    assert running(ppmid) == before
+    given = ("--permit", wrong, "--permit", permitted(files["1.1.0"]))
+    result = run(command, files["1.1.0"], *_AT_REGISTRY, *local, *given, *port)
+    assert result.exit_code == 0, result.output
+    outcomes = [record["outcome"] for record in run_json("inventory", "history")]
+    assert outcomes == ["refused", "refused", "staged" if command == "upload" else "activated"]
+    assert run("registry", "history", "--verify").exit_code == 0
+
+
+def test_a_permit_lets_a_path_through(
+    run: Callable[..., Result],
+    run_json: Callable[..., Any],
+    files: dict[str, Path],
+    ppmid: Bench,
+    permitted: Callable[..., Path],
+) -> None:
+    given = [("--permit", permitted(files[name])) for name in ("1.1.0", "2.0.0")]
+    path = (files["1.1.0"], files["2.0.0"])
+    options = [part for pair in given for part in pair]
+    result = run("upgrade", *path, *_AT_REGISTRY, *options, "--port", ppmid.board.port)
+    assert result.exit_code == 0, result.output
+    assert run_json("inventory", "list")[0]["FirmwareVersion"] == "02000000"
+
+
+def test_a_permit_lets_a_matrix_through(
+    run: Callable[..., Result],
+    files: dict[str, Path],
+    firmware: Firmware,
+    ppmid: Bench,
+    permitted: Callable[..., Path],
+    tmp_path: Path,
+) -> None:
+    keys = ("--manufacturer-public-key", tmp_path / "manufacturer.pub.pem")
+    keys[1].write_bytes(firmware.pairs.manufacturer.public_pem())
+    port = ("--port", ppmid.board.port)
+    allowed = [("--permit", permitted(file)) for file in files.values()]
+    some = [part for pair in allowed[:-1] for part in pair]
+    result = run("matrix", *files.values(), *keys, *_AT_REGISTRY, *some, *port)
+    assert result.exit_code == 1
+    assert "is for another image" in result.stderr
+    every = [part for pair in allowed for part in pair]
+    result = run("matrix", *files.values(), *keys, *_AT_REGISTRY, *every, *port)
+    assert "permit" not in result.stderr
+    assert result.exit_code == 0, result.output
+
+
+def test_usage_of_permits(
+    run: Callable[..., Result], files: dict[str, Path], permitted: Callable[..., Path]
+) -> None:
+    given = ("--permit", permitted(files["1.1.0"]))
+    for wrong in (
+        ("upload", files["1.1.0"], *given),
+        ("upload", files["1.1.0"], *given, *_AT_REGISTRY, "--override-ban", *REASON),
+        ("distribute", files["1.1.0"], *given, *_AT_REGISTRY),
+    ):
+        assert run(*wrong, "--port", "virtual:nowhere").exit_code == 2
 
 
 def test_what_lies_in_the_folder_does_not_bind(

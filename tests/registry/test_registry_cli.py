@@ -189,16 +189,23 @@ def test_submit_and_check_image(run: Run, run_json: Callable[..., Any], tmp_path
 
 
 def test_settings_and_snapshot(filled: Run, run_json: Callable[..., Any], tmp_path: Path) -> None:
-    assert run_json("registry", "settings") == {"local_updates": "banned", "ssc_data": "here"}
+    before = {"local_updates": "banned", "ssc_data": "here", "permits_from": "none"}
+    assert run_json("registry", "settings") == before
     turn = ("registry", "settings", "--local-updates", "allowed")
     assert filled(*turn).exit_code == 2  # no reason
     assert filled(*turn, *REASON).exit_code == 0
-    assert run_json("registry", "settings") == {"local_updates": "allowed", "ssc_data": "here"}
+    assert run_json("registry", "settings") == before | {"local_updates": "allowed"}
     (tmp_path / "key.pem").write_bytes(KEY.pem())
     (tmp_path / "key.pem").chmod(0o600)
     made = filled("registry", "snapshot", "-o", "cpl.snapshot", "--key", "key.pem")
     assert made.exit_code == 0
     assert "local updates are allowed" in made.stdout
+    (tmp_path / "dsp.pub.pem").write_bytes(KEY.public_pem())
+    assert filled("registry", "settings", "--permits-from", "dsp.pub.pem").exit_code == 2
+    filled("registry", "settings", "--permits-from", "dsp.pub.pem", *REASON)
+    assert run_json("registry", "settings")["permits_from"] == KEY.public.kid.hex()
+    filled("registry", "settings", "--permits-from", "none", *REASON)
+    assert run_json("registry", "settings")["permits_from"] == "none"
 
 
 def test_an_entry_for_a_board_that_demands_it(

@@ -7,18 +7,22 @@ import datetime
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hanboot import files
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.duis_request import EUI, needs_lxml
-from hanboot.cli.output import Out, json_option
+from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.settings import registry_option
 from hanboot.errors import BadFile, CheckFailed, LinkError
+from hanboot.trust.signed_cbor import is_signed_cbor
 from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki.certificate import SUPPLIER, eui_text
+
+if TYPE_CHECKING:
+    from hanboot.inventory.gate import Permit
 
 
 @click.group()
@@ -59,6 +63,14 @@ def dcc() -> None:
     metavar="SECONDS",
     help="Window over which the images of one distribution go to the hubs. Default: at once.",
 )
+@click.option(
+    "--permit-hours",
+    type=click.FloatRange(0, 30 * 24, min_open=True),
+    default=24,
+    show_default=True,
+    metavar="HOURS",
+    help="How long a permit for local updates is good for.",
+)
 @needs_lxml
 def serve(
     url: str,
@@ -69,6 +81,7 @@ def serve(
     tls_key: Path | None,
     behind_proxy: bool,
     spread: float,
+    permit_hours: float,
 ) -> None:
     """Answer requests until stopped, and do what they ask for.
 
@@ -95,7 +108,8 @@ def serve(
     with Registry(Database(url)) as registry:
         schema.prepare(registry.database)
         window = datetime.timedelta(seconds=spread)
-        service = Service(registry, held, documents, spread=window)
+        valid = datetime.timedelta(hours=permit_hours)
+        service = Service(registry, held, documents, spread=window, permit_valid=valid)
         devices = Devices(registry.database, service, held)
         dispatcher = Dispatcher(registry.database, devices, SocketHub)
         server = http.open_server(listen, http_server.Application(service), DOCUMENT_MAX_BYTES)
@@ -130,6 +144,13 @@ def _run(server: Any, work: Callable[[threading.Event], None]) -> None:
 )
 @click.option("--hash", "image_hash", metavar="HEX", help="Manufacturer Image Hash, sent with it.")
 @click.option("-o", "--output", type=FilePath(), help="File for the answer.")
+@click.option(
+    "--permit",
+    "permit_file",
+    type=FilePath(),
+    metavar="PERMIT",
+    help="Have nothing distributed: ask for a permit to update these devices locally.",
+)
 @json_option
 @needs_lxml
 def submit(
@@ -138,11 +159,13 @@ def submit(
     certificates: tuple[Path, ...],
     image_hash: str | None,
     output: Path | None,
+    permit_file: Path | None,
     as_json: bool,
 ) -> None:
     """Send the signed request in FILE, and check what is answered.
 
-    The command variant decides to which of the service's paths it goes.
+    The command variant decides to which of the service's paths it goes. With --permit the request
+    is screened like any other, and what comes back goes with `hanboot upgrade --permit`.
     """
     from hanboot.dcc import http_client, http_server
     from hanboot.duis import describe, names, parsing, signature
@@ -156,6 +179,8 @@ def submit(
     path = next((path for path, taken in http_server.PATHS.items() if variant in taken), None)
     if path is None:
         raise click.UsageError(f"{file} is no request that the service takes")
+    if permit_file:
+        path = http_server.PERMIT_PATH
     headers = {http_server.HASH_HEADER: image_hash} if image_hash else {}
     try:
         answer = http_client.post(to.rstrip("/") + path, octets, headers)
@@ -163,6 +188,9 @@ def submit(
         raise LinkError(
             "the request was not answered", str(error), "check the address, then send it again"
         ) from None
+    if permit_file and is_signed_cbor(answer):
+        _take_permit(out, permit_file, answer, certificates, asked)
+        return
     if output:
         files.write(output, answer)
     root = parsing.parse(answer, "the answer")
@@ -177,6 +205,56 @@ def submit(
             described["response"],
             "correct it, and send it with a new counter",
         )
+
+
+def _take_permit(
+    out: Out, file: Path, octets: bytes, certificates: tuple[Path, ...], asked: dict[str, Any]
+) -> None:
+    from hanboot.inventory.gate import permit
+
+    got = permit.decode(octets, "the permit")
+    permit.check_signer(got, [smki.load(path).key for path in certificates])
+    files.write(file, octets)
+    out.document(got.as_json())
+    out.pairs(_permit_pairs(got))
+    permitted = set(got.devices)
+    left = [one for one in asked["body"].get("device_id_list", []) if one not in permitted]
+    if left:
+        out.note(f"it leaves out {counted(len(left), 'device')}: {', '.join(left[:5])}")
+
+
+def _permit_pairs(got: Permit) -> list[tuple[str, str]]:
+    shown = got.as_json()
+    return [
+        ("party", got.party),
+        ("devices", f"{len(got.devices)}: {', '.join(got.devices[:3])}"),
+        ("image", f"{shown['file_version']}, hash {shown['hash']}"),
+        ("good until", shown["valid_until"]),
+    ]
+
+
+@dcc.command()
+@click.argument("file", metavar="PERMIT", type=FilePath())
+@click.option(
+    "--certificate",
+    "certificates",
+    type=FilePath(),
+    multiple=True,
+    required=True,
+    metavar="CERT",
+    help="Certificate of the DSP: the permit must carry its signature.",
+)
+@json_option
+@needs_lxml
+def permit(file: Path, certificates: tuple[Path, ...], as_json: bool) -> None:
+    """Show a permit for local updates: who may update which devices, with what, until when."""
+    from hanboot.inventory.gate import permit as permits
+
+    got = permits.load(file)
+    permits.check_signer(got, [smki.load(path).key for path in certificates])
+    out = Out(as_json)
+    out.document(got.as_json())
+    out.pairs(_permit_pairs(got))
 
 
 def _list_pairs(described: dict[str, Any]) -> list[tuple[str, str]]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import click
 
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.connection import connect, line_options
+from hanboot.cli.gating import permit_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
 from hanboot.cli.settings import configured, registry_option
@@ -22,7 +23,7 @@ from hanboot.inventory import gate, reports
 from hanboot.inventory.devices import Inventory
 from hanboot.inventory.distribute import Outcome
 from hanboot.inventory.distribute import distribute as send
-from hanboot.inventory.gate import ListedEntry
+from hanboot.inventory.gate import GateRefused, ListedEntry, permit
 from hanboot.registry.exchange import snapshot
 from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.storage.store import Registry
@@ -49,6 +50,7 @@ from hanboot.trust import keys
     type=FILE,
     help="Offline: file for what devices run afterwards; hanboot inventory merge takes it.",
 )
+@permit_option
 @click.option(
     "--layout",
     type=click.Choice(["signed", "unsigned"]),
@@ -66,6 +68,7 @@ def distribute(
     snapshot_file: Path | None,
     snapshot_key: Path | None,
     report_file: Path | None,
+    permits: tuple[Path, ...],
     layout: Layout | None,
     day: datetime.datetime | None,
     url: str,
@@ -81,6 +84,8 @@ def distribute(
         raise click.MissingParameter(
             param_hint="'--port' (or HANBOOT_PORT, or port in hanboot.toml)", param_type="option"
         )
+    if permits and not (local or snapshot_file):
+        raise click.UsageError("--permit is for local updates: give --local or --snapshot")
     loaded = ota_file.load(image_file, layout)
     with contextlib.ExitStack() as stack:
         cpl: Registry | Snapshot
@@ -90,14 +95,38 @@ def distribute(
         else:
             cpl = stack.enter_context(opened(url))
             inventory = Inventory(cpl.database)
-        if local or snapshot_file:
-            gate.check_local(cpl)
+        check_local = (
+            _local_check(cpl, loaded, permits) if local or snapshot_file else _through_the_dcc
+        )
         listed = gate.check_listed(cpl, loaded, date_of(day))
-        outcomes = list(_each(out, loaded, listed, ports, inventory, report_file))
+        outcomes = list(_each(out, loaded, listed, ports, inventory, report_file, check_local))
     out.document([outcome.as_json() for outcome in outcomes])
     codes = [outcome.error.exit_code for outcome in outcomes if outcome.error]
     if codes:
         ctx.exit(max(codes))
+
+
+def _through_the_dcc(device_id: str) -> None:
+    """No ban stands before what goes through the DCC."""
+
+
+def _local_check(
+    cpl: Registry | Snapshot, image: Image, files: Sequence[Path]
+) -> Callable[[str], None]:
+    """Checks a device, by its ID; where no permit could lift a ban, it is refused at once."""
+    if not files:
+        gate.check_local(cpl)
+        return _through_the_dcc
+    permits = gate.Permits(tuple(permit.load(path) for path in files))
+
+    def check(device_id: str) -> None:
+        try:
+            gate.check_local(cpl)
+        except GateRefused:
+            key = cpl.permits_from if isinstance(cpl, Snapshot) else cpl.permits_from()
+            gate.check_permit(permits.for_image(image), key, device_id, image.image_hash)
+
+    return check
 
 
 def _offline(file: Path, key: Path | None, report_file: Path | None) -> Snapshot:
@@ -114,6 +143,7 @@ def _each(
     ports: tuple[str, ...],
     inventory: Inventory | None,
     report_file: Path | None,
+    check_local: Callable[[str], None],
 ) -> Iterator[Outcome]:
     def tell(report: reports.Report) -> None:
         if report_file:
@@ -122,7 +152,7 @@ def _each(
     for port in ports:
         try:
             with connect(port) as device, progress(out, loaded.name, len(loaded.octets)) as advance:
-                outcome = send(device, loaded, listed, inventory, tell, advance)
+                outcome = send(device, loaded, listed, inventory, tell, check_local, advance)
         except HanbootError as error:
             # no device there: nothing to record, and the others are still to be served
             if len(ports) == 1:

@@ -36,7 +36,7 @@ from hanboot.registry.fields import texts_of
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import REVISION
-from hanboot.registry.storage.settings import SETTINGS
+from hanboot.registry.storage.settings import NO_KEY, PERMITS_FROM, SETTINGS
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 
@@ -159,6 +159,11 @@ def _in_one_line(entry: Entry, day: datetime.date | None) -> str:
     help="Whether devices may be updated locally: SECMP0007 bans it, geo proposed to allow it.",
 )
 @click.option(
+    "--permits-from",
+    metavar="CERT|none",
+    help="Whose permits lift a ban of local updates for what they name: the DSP's certificate.",
+)
+@click.option(
     "--ssc-data",
     type=click.Choice(["apart"]),
     help="Move what is for the SSC alone to the database that --ssc-registry names.",
@@ -170,6 +175,7 @@ def _in_one_line(entry: Entry, day: datetime.date | None) -> str:
 @json_option
 def settings(
     local_updates: str | None,
+    permits_from: str | None,
     ssc_data: str | None,
     author: str | None,
     reason: str | None,
@@ -184,10 +190,16 @@ def settings(
         if local_updates:
             with registry.changing(Attribution(author or "", reason or "")) as writer:
                 writer.set("local_updates", local_updates)
+        if permits_from:
+            key = None if permits_from == NO_KEY else keys.load_public(Path(permits_from))
+            with registry.changing(Attribution(author or "", reason or "")) as writer:
+                writer.set_permits_from(key)
         if ssc_data:
             count = registry.move_ssc_data(Attribution(author or "", reason or ""))
             out.note(f"moved what is for the SSC of {counted(count, 'row')}")
         values = {name: registry.setting(name) for name in SETTINGS}
+        permitting = registry.permits_from()
+        values[PERMITS_FROM] = permitting.kid.hex() if permitting else NO_KEY
     out.document(values)
     out.pairs([(name.replace("_", " "), value) for name, value in values.items()])
 

@@ -9,6 +9,7 @@ from typing import Any
 from hanboot.dcc.service import Service
 from hanboot.duis.names import DOCUMENT_MAX_BYTES
 from hanboot.errors import HanbootError
+from hanboot.trust.signed_cbor import is_signed_cbor
 
 _log = logging.getLogger(__name__)
 
@@ -18,7 +19,11 @@ PATHS = {
     "/api/v1/serviceS": (1, 2, 3, 5, 6, 7),
     "/api/v1/serviceT": (4,),
 }
+#: 11.1 and 11.4 sent here ask for a permit to update locally. DUIS has no such service.
+PERMIT_PATH = "/api/v1/permit"
+PERMIT_VARIANTS = (8,)
 XML = "application/xml"
+COSE = "application/cose"
 #: For the hash that SECMP0007 has submitted with an image; DUIS has no place for it.
 HASH_HEADER = "Manufacturer-Image-Hash"
 
@@ -41,7 +46,9 @@ class Application:
 
     def __call__(self, environ: dict[str, Any], start: StartResponse) -> list[bytes]:
         try:
-            return respond(start, "200 OK", self._answer(environ), XML)
+            answer = self._answer(environ)
+            kind = COSE if is_signed_cbor(answer) else XML
+            return respond(start, "200 OK", answer, kind)
         except Problem as problem:
             return respond(start, problem.status, f"{problem}\n".encode())
         except HanbootError as error:
@@ -53,12 +60,14 @@ class Application:
 
     def _answer(self, environ: dict[str, Any]) -> bytes:
         path = environ.get("PATH_INFO", "")
-        variants = PATHS.get(path)
+        for_permit = path == PERMIT_PATH
+        variants = PERMIT_VARIANTS if for_permit else PATHS.get(path)
         if variants is None:
-            raise Problem("404 Not Found", f"the paths are {', '.join(PATHS)}")
+            raise Problem("404 Not Found", f"the paths are {', '.join((*PATHS, PERMIT_PATH))}")
         octets = read_document(environ)
         stated = environ.get("HTTP_" + HASH_HEADER.upper().replace("-", "_"))
-        return self._service.answer(octets, _hash(stated) if stated else None, variants)
+        announced = _hash(stated) if stated else None
+        return self._service.answer(octets, announced, variants, for_permit)
 
 
 def respond(

@@ -29,6 +29,7 @@ from hanboot.duis.parsing import Element, text_of
 from hanboot.duis.schema import Schema
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.inventory.devices import Device, find_devices, parse_device_id
+from hanboot.inventory.gate import permit
 from hanboot.inventory.listing import cpl_status
 from hanboot.registry.storage.store import Registry
 from hanboot.trust.smki.certificate import SUPPLIER, eui_text, parse_eui
@@ -36,6 +37,8 @@ from hanboot.trust.smki.certificate import SUPPLIER, eui_text, parse_eui
 _log = logging.getLogger(__name__)
 
 Clock = Callable[[], datetime.datetime]
+
+PERMIT_VALID = datetime.timedelta(hours=24)
 
 
 def now() -> datetime.datetime:
@@ -53,6 +56,7 @@ class Outcome:
         command: the GBCS message that belongs to the request.
         tasks: what has to reach devices.
         image: (digest, octets) of a file that the tasks name.
+        permit: what is answered in place of a response.
     """
 
     code: str = responses.SUCCESS
@@ -61,6 +65,7 @@ class Outcome:
     command: bytes | None = None
     tasks: list[dict[str, Any]] = field(default_factory=list)
     image: tuple[bytes, bytes] | None = None
+    permit: bytes | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ class Asked:
     Attributes:
         root: the document, its signature taken out.
         stated_hash: Manufacturer Image Hash that was submitted with it.
+        for_permit: whether a permit is asked for, in place of a distribution.
     """
 
     root: Element
@@ -78,6 +84,7 @@ class Asked:
     variant: int
     party: Party
     stated_hash: bytes | None
+    for_permit: bool = False
 
     @property
     def originator(self) -> str:
@@ -97,6 +104,7 @@ class Service:
         documents: schema that requests must be valid by; None leaves that out.
         clock: the time, UTC.
         spread: over which a distribution's images go to the hubs, evenly.
+        permit_valid: how long a permit for local updates is good for.
     """
 
     def __init__(
@@ -106,7 +114,9 @@ class Service:
         documents: Schema | None = None,
         clock: Clock = now,
         spread: datetime.timedelta = datetime.timedelta(),
+        permit_valid: datetime.timedelta = PERMIT_VALID,
     ) -> None:
+        self._permit_valid = permit_valid
         self._spread = spread
         self._registry = registry
         self._keys = keys
@@ -118,18 +128,22 @@ class Service:
         octets: bytes,
         stated_hash: bytes | None = None,
         variants: Collection[int] = range(1, 9),
+        for_permit: bool = False,
     ) -> bytes:
-        """The signed response to a request.
+        """The signed response to a request, or the permit that it asks for.
 
         Args:
             octets: the request.
             stated_hash: Manufacturer Image Hash that was submitted with it.
             variants: command variants that are taken where it was sent to.
+            for_permit: 11.1 or 11.4, sent for a permit to update these devices locally: screened
+                like a distribution, and nothing goes to a hub.
 
         Raises:
             BadFile: it is no DUIS request, so that there is no party to answer.
         """
-        digest = hashlib.sha256(octets + (stated_hash or b"")).digest()
+        purpose = b"permit" if for_permit else b""
+        digest = hashlib.sha256(octets + (stated_hash or b"") + purpose).digest()
         root = parsing.parse(octets, "the request")
         if self._schema:
             self._schema.check(root, "the request")
@@ -143,7 +157,7 @@ class Service:
             if before:
                 return before.answer
             try:
-                asked = self._authenticate(connection, root, described, stated_hash)
+                asked = self._authenticate(connection, root, described, stated_hash, for_permit)
                 if asked.variant not in variants:
                     raise RequestRefused(
                         refusals.WRONG_VARIANT,
@@ -180,6 +194,7 @@ class Service:
         root: Element,
         described: dict[str, Any],
         stated_hash: bytes | None,
+        for_permit: bool,
     ) -> Asked:
         request_id = RequestID.of(root)
         party = find_party(connection, eui_text(request_id.originator))
@@ -193,7 +208,7 @@ class Service:
         except CheckFailed as refused:
             raise RequestRefused(refusals.NOT_AUTHENTICATED, refused.what, refused.why) from None
         reference, variant = described["service_reference"], described["command_variant"]
-        asked = Asked(root, request_id, reference, variant, party, stated_hash)
+        asked = Asked(root, request_id, reference, variant, party, stated_hash, for_permit)
         self._check_service(asked)
         self._check_counter(connection, asked)
         return asked
@@ -212,6 +227,10 @@ class Service:
                 refusals.WRONG_VARIANT,
                 "service, command variant and body do not go together",
                 f"{asked.reference} with variant {asked.variant}",
+            )
+        if asked.for_permit and asked.reference not in screening.TYPES:
+            raise RequestRefused(
+                refusals.NOT_SERVED, "a permit is for an image", f"{asked.reference} brings none"
             )
         if asked.party.role != SUPPLIER:
             raise RequestRefused(
@@ -238,7 +257,7 @@ class Service:
             )
 
     def _keep(self, connection: Connection, asked: Asked, digest: bytes, outcome: Outcome) -> bytes:
-        answer = self._signed(asked.request_id, asked.reference, outcome)
+        answer = outcome.permit or self._signed(asked.request_id, asked.reference, outcome)
         at = self._clock()
         number = journal.keep_request(
             connection,
@@ -337,6 +356,9 @@ class Service:
             outcome.content = responses.warning(reference, lists)
             table = refusals.SOME_DEVICES if screened.accepted else refusals.NO_DEVICE
             outcome.code = table[reference]
+        if asked.for_permit:
+            outcome.permit = self._permit(asked, screened) if screened.accepted else None
+            return outcome
         digest = hashlib.sha256(octets).digest()
         outcome.image = (digest, octets) if screened.accepted else None
         outcome.tasks = [
@@ -350,6 +372,20 @@ class Service:
             for device_id, entry in screened.accepted.items()
         ]
         return outcome
+
+    def _permit(self, asked: Asked, screened: screening.Screened) -> bytes:
+        """That the originator may update the accepted devices itself, for some time from now."""
+        key = self._keys.xml_key
+        return permit.make(
+            asked.originator,
+            list(screened.accepted),
+            screened.image.image_hash,
+            screened.image.header.file_version,
+            int(self._clock().timestamp()),
+            int(self._permit_valid.total_seconds()),
+            key.public.kid,
+            key.sign,
+        )
 
     def _read_version(self, connection: Connection, asked: Asked) -> Outcome:
         device = self._commissioned(connection, asked)

@@ -73,6 +73,7 @@ def distribute(
     listed: list[ListedEntry],
     inventory: Inventory | None,
     on_report: Callable[[Report], None] = lambda report: None,
+    check_local: Callable[[str], None] = lambda device: None,
     progress: Progress = no_progress,
     clock: Callable[[], str] = now,
 ) -> Outcome:
@@ -82,6 +83,8 @@ def distribute(
         listed: what `gate.check_listed` found.
         inventory: where the device must be, and what is updated; None offline.
         on_report: called with the device's new firmware, for an inventory that is elsewhere.
+        check_local: called with the device's ID before anything is sent; raises `GateRefused` where
+            it may not be updated locally.
     """
     identity = target.identity()
     before = _firmware(identity)
@@ -111,6 +114,7 @@ def distribute(
         if inventory is not None:
             gate.check_inventory(inventory.find([number]).get(number), identity)
         entry = gate.check_fit(listed, image, model, device_type)
+        check_local(number)
         confirmed = upgrade(target, image.octets, progress)
     except GateRefused as error:
         return Outcome(record("refused", error), before, before, error)

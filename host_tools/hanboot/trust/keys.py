@@ -128,6 +128,16 @@ def point_of(key: ec.EllipticCurvePublicKey) -> bytes:
     )[1:]
 
 
+def key_at(point: bytes) -> PublicKey:
+    """The key whose point is x || y.
+
+    Raises:
+        ValueError: it is no point of the curve.
+    """
+    ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + point)
+    return PublicKey(point)
+
+
 def signature_from_der(octets: bytes) -> bytes:
     """r || s of an ECDSA-Sig-Value as OpenSSL makes it.
 

@@ -61,8 +61,8 @@ def check_local(cpl: Registry | Snapshot) -> None:
             "local-updates-banned",
             "local updates are banned",
             "the owner of the registry decided so, as SECMP0007 does",
-            "send it through the DCC; the owner can allow them: "
-            "hanboot registry settings --local-updates allowed",
+            "send it through the DCC, or with a permit of the DSP: hanboot dcc submit --permit; "
+            "the owner can allow them: hanboot registry settings --local-updates allowed",
         )
 
 

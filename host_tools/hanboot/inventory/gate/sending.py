@@ -2,8 +2,8 @@
 
 Every command that sends an image to a device does so inside `sending`, whatever else it is for.
 The CPL is asked by the hash of the octets that are to be sent; nothing overrides that. A ban of
-local updates is lifted for one image and one device by an `Override`, which stands in the history
-of the registry before the first octet is sent.
+local updates is lifted for one image and one device by a permit of the DSP, or by an `Override`;
+either stands in the history of the registry before the first octet is sent.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from hanboot.inventory.gate.checks import (
     check_local,
     identity_model,
 )
+from hanboot.inventory.gate.permit import Permit, check_permit
 from hanboot.registry.storage.history import Attribution, now
 from hanboot.registry.storage.store import Registry
 
@@ -38,6 +39,18 @@ class Override:
 
     author: str
     reason: str
+
+
+@dataclass(frozen=True)
+class Permits:
+    """Permits of the DSP, one for each image that is to be sent."""
+
+    permits: tuple[Permit, ...]
+
+    def for_image(self, image: Image) -> Permit:
+        """The one for an image; the first, where none is: it says for which it is."""
+        named = (one for one in self.permits if one.image_hash == image.image_hash)
+        return next(named, self.permits[0])
 
 
 @dataclass
@@ -73,7 +86,7 @@ def sending(
     image: Image,
     identity: Identity,
     command: str,
-    override: Override | None = None,
+    lift: Override | Permits | None = None,
     day: datetime.date | None = None,
 ) -> Iterator[Sending]:
     """Around everything that sends an image to a device; what came of it is recorded.
@@ -81,7 +94,7 @@ def sending(
     Args:
         identity: of the device.
         command: that sends it, for the record.
-        override: lifts a ban of local updates, and nothing else.
+        lift: lifts a ban of local updates, and nothing else.
         day: on which the status of entries counts; None is today.
 
     Raises:
@@ -93,7 +106,7 @@ def sending(
         record.entry = check_fit(
             entry, image, identity_model(identity), device_type_text(identity.device_type)
         )
-        record.change_set = _lift_ban(registry, image, identity, override)
+        record.change_set = _lift_ban(registry, image, identity, lift)
         sent = Sending(record.entry, record.change_set)
         yield sent
     except GateRefused as refused:
@@ -112,20 +125,27 @@ def sending(
 
 
 def _lift_ban(
-    registry: Registry, image: Image, identity: Identity, override: Override | None
+    registry: Registry, image: Image, identity: Identity, lift: Override | Permits | None
 ) -> int | None:
     """The change set that lifts a ban; None if there is no ban."""
     try:
         check_local(registry)
     except GateRefused:
-        if override is None:
+        if lift is None:
             raise
     else:
         return None
-    attribution = Attribution(override.author, override.reason, channel="override")
-    with registry.changing(attribution) as writer:
+    number = device_id(identity.serial)
+    if isinstance(lift, Permits):
+        permit = lift.for_image(image)
+        check_permit(permit, registry.permits_from(), number, image.image_hash)
+        kind, author = "permit", permit.party
+        reason = f"a permit of the DSP, good until {permit.as_json()['valid_until']}"
+    else:
+        kind, author, reason = "override", lift.author, lift.reason
+    with registry.changing(Attribution(author, reason, channel=kind)) as writer:
         writer.record(
-            f"override {device_id(identity.serial)}",
+            f"{kind} {number}",
             None,
             {
                 "lifts": "local-updates-banned",

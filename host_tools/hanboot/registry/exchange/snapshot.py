@@ -2,7 +2,8 @@
 
 A COSE_Sign1 (RFC 9052 4.2), as the envelope of our images is one, around deterministic CBOR:
 
-    {0: 1, 2: issued, 4: valid until, 6: local updates allowed, 8: [entry, ...], 1: source}
+    {0: 1, 2: issued, 4: valid until, 6: local updates allowed, 8: [entry, ...], 1: source,
+     3: key of permits}
     entry = [CPL Entry ID, device type, manufacturer code, device model, firmware version, hash]
 
 Times are seconds since 1970, UTC. Only entries that are Active are listed, so nothing else passes.
@@ -22,8 +23,9 @@ from hanboot import files
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
 from hanboot.registry.storage.store import Registry
-from hanboot.trust.keys import SIGNATURE_BYTES, PublicKey
-from hanbootloader.image import cbor, writer
+from hanboot.trust import signed_cbor
+from hanboot.trust.keys import PublicKey, key_at
+from hanboot.trust.signed_cbor import SignedCbor
 from hanbootloader.reasons import Refused
 
 #: 100,000 entries are 9 MB.
@@ -31,7 +33,7 @@ SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
 #: How long a snapshot is good for by default.
 VALID_DAYS = 7
 
-_FORMAT, _ISSUED, _VALID_UNTIL, _LOCAL, _ENTRIES, _SOURCE = 0, 2, 4, 6, 8, 1
+_FORMAT, _ISSUED, _VALID_UNTIL, _LOCAL, _ENTRIES, _SOURCE, _PERMIT_KEY = 0, 2, 4, 6, 8, 1, 3
 _OUR_FORMAT = 1
 _DAY_S = 86_400
 
@@ -54,13 +56,19 @@ class SnapshotEntry:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The Active entries of a CPL at one time. issued, valid_until: seconds since 1970."""
+    """The Active entries of a CPL at one time.
+
+    Attributes:
+        issued, valid_until: seconds since 1970.
+        permits_from: whose permits lift a ban of local updates; None lifts none.
+    """
 
     issued: int
     valid_until: int
     local_updates: str
     source: str
     listed: tuple[SnapshotEntry, ...]
+    permits_from: PublicKey | None = None
 
     @property
     def name(self) -> str:
@@ -89,23 +97,18 @@ def make(
     issued = int(time.time() if now is None else now)
     day = datetime.datetime.fromtimestamp(issued, datetime.UTC).date()
     active = (entry for own, _ in registry.by_model() for entry in own if entry.is_active(day))
-    content = cbor.encode(
-        {
-            _FORMAT: _OUR_FORMAT,
-            _ISSUED: issued,
-            _VALID_UNTIL: issued + valid_days * _DAY_S,
-            _LOCAL: registry.setting("local_updates") == "allowed",
-            _ENTRIES: [_row(entry) for entry in active],
-            _SOURCE: registry.database.name,
-        }
-    )
-    parts = (_PROTECTED, {4: kid}, content, sign(writer.to_be_signed(content)))
-    return _HEAD + b"".join(cbor.encode(part) for part in parts)
-
-
-# tag 18 around an array of four, RFC 9052 4.2
-_HEAD = cbor.encode_head(6, 18) + cbor.encode_head(4, 4)
-_PROTECTED = cbor.encode({1: -7})  # ES256
+    permits_from = registry.permits_from()
+    fields = {
+        _FORMAT: _OUR_FORMAT,
+        _ISSUED: issued,
+        _VALID_UNTIL: issued + valid_days * _DAY_S,
+        _LOCAL: registry.setting("local_updates") == "allowed",
+        _ENTRIES: [_row(entry) for entry in active],
+        _SOURCE: registry.database.name,
+    }
+    if permits_from:
+        fields[_PERMIT_KEY] = permits_from.point
+    return signed_cbor.encode(fields, kid, sign)
 
 
 def _row(entry: Entry) -> list[object]:
@@ -131,18 +134,18 @@ def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
     """
     octets = files.read(path, SNAPSHOT_MAX_BYTES)
     try:
-        kid, content, signature = _open(octets)
+        signed = signed_cbor.decode(octets)
     except (Refused, ValueError):
         raise _malformed(path) from None
-    if kid != key.kid or not key.is_signature(writer.to_be_signed(content), signature):
+    if not signed.is_signed_by(key):
         raise CheckFailed(
             f"{path} is not signed by the given key",
-            f"it names the key {kid.hex()}, the given one is {key.kid.hex()}"
-            if kid != key.kid
+            f"it names the key {signed.kid.hex()}, the given one is {key.kid.hex()}"
+            if signed.kid != key.kid
             else "the signature is wrong: it was changed or damaged",
             "fetch the snapshot again, or give the key of who made it: --snapshot-key",
         )
-    snapshot = _parse(path, content)
+    snapshot = _parse(path, signed)
     moment = time.time() if now is None else now
     if not snapshot.issued <= moment + _DAY_S or moment > snapshot.valid_until:
         raise CheckFailed(
@@ -153,26 +156,9 @@ def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
     return snapshot
 
 
-def _open(octets: bytes) -> tuple[bytes, bytes, bytes]:
-    """(kid, content, signature) of the COSE_Sign1."""
-    if not octets.startswith(_HEAD):
-        raise ValueError
-    reader = cbor.Reader(octets)
-    reader.take(len(_HEAD))
-    protected, unprotected, content, signature = (reader.item() for _ in range(4))
-    if protected != _PROTECTED or reader.position != len(octets):
-        raise ValueError
-    kid = unprotected.get(4) if isinstance(unprotected, dict) else None
-    if not (isinstance(kid, bytes) and isinstance(content, bytes)):
-        raise ValueError
-    if not isinstance(signature, bytes) or len(signature) != SIGNATURE_BYTES:
-        raise ValueError
-    return kid, content, signature
-
-
-def _parse(path: Path, content: bytes) -> Snapshot:
+def _parse(path: Path, signed: SignedCbor) -> Snapshot:
     try:
-        fields: Any = cbor.decode(content)
+        fields = signed.fields()
         unknown = [key for key in fields if key % 2 == 0 and key > _ENTRIES]
         if fields[_FORMAT] != _OUR_FORMAT or unknown:
             raise BadFile(
@@ -186,6 +172,7 @@ def _parse(path: Path, content: bytes) -> Snapshot:
             "allowed" if fields[_LOCAL] is True else "banned",
             str(fields.get(_SOURCE, "")),
             tuple(_listed(row) for row in fields[_ENTRIES]),
+            key_at(fields[_PERMIT_KEY]) if _PERMIT_KEY in fields else None,
         )
     except (Refused, LookupError, TypeError, ValueError, AttributeError):
         raise _malformed(path) from None

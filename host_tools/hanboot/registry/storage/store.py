@@ -18,8 +18,9 @@ from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.entries import find_entries, of_model, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.settings import read_setting
+from hanboot.registry.storage.settings import NO_KEY, PERMITS_FROM, read_setting
 from hanboot.registry.storage.writer import Writer, stated_texts
+from hanboot.trust.keys import PublicKey
 
 
 class Registry:
@@ -103,6 +104,11 @@ class Registry:
     def setting(self, name: str) -> str:
         with self.database.reading() as connection:
             return read_setting(connection, name)
+
+    def permits_from(self) -> PublicKey | None:
+        """Whose permits lift a ban of local updates for what they name; None: no one's."""
+        text = self.setting(PERMITS_FROM)
+        return None if text == NO_KEY else PublicKey(bytes.fromhex(text))
 
     # --- what is for the SSC
 

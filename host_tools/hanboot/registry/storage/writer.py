@@ -14,7 +14,14 @@ from hanboot.registry.storage import history, ssc
 from hanboot.registry.storage.entries import find_entries, row_of
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY, PREDECESSOR
-from hanboot.registry.storage.settings import SETTINGS, read_setting, write_setting
+from hanboot.registry.storage.settings import (
+    NO_KEY,
+    PERMITS_FROM,
+    SETTINGS,
+    read_setting,
+    write_setting,
+)
+from hanboot.trust.keys import PublicKey
 
 
 class Writer:
@@ -108,6 +115,13 @@ class Writer:
                 "it is a switch",
                 f"one of: {', '.join(SETTINGS[name])}",
             )
+        self._write_setting(name, value)
+
+    def set_permits_from(self, key: PublicKey | None) -> None:
+        """States whose permits lift a ban of local updates; None: no one's."""
+        self._write_setting(PERMITS_FROM, key.point.hex() if key else NO_KEY)
+
+    def _write_setting(self, name: str, value: str) -> None:
         before = read_setting(self.connection, name)
         write_setting(self.connection, name, value)
         if before != value:

@@ -1,0 +1,55 @@
+"""The service and the supplier's inbox as processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import time
+
+from command_line import command
+
+PATIENCE_S = 60
+
+
+class Process:
+    """A command that prints the address it listens at, and goes on."""
+
+    def __init__(self, *arguments: object) -> None:
+        self.process = subprocess.Popen(
+            command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().strip()
+        assert self.url.startswith("http"), self.stop()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.stop()
+
+    def stop(self) -> str:
+        """Ends it as Ctrl-C does; returns what stood on stderr."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        _, err = self.process.communicate(timeout=PATIENCE_S)
+        return err
+
+
+@contextlib.contextmanager
+def serving(dsp, *more):
+    process = Process(
+        *("dcc", "serve", "--registry", dsp.url, "--keys", dsp.pki, "--listen", "127.0.0.1:0"),
+        *more,
+    )
+    try:
+        yield process
+    finally:
+        err = process.stop()
+        assert "Traceback" not in err, err
+
+
+def until(check, what):
+    end = time.monotonic() + PATIENCE_S
+    while not check():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
