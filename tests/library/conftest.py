@@ -8,6 +8,7 @@ from pathlib import Path
 import pyotp
 import pytest
 from library_browser import Browser, SteppedClock
+from library_programs import Program
 from registries import entry_of, fill, make_image
 
 from hanboot.http.listen import Listen
@@ -62,3 +63,13 @@ def sign_in(users: dict[str, DemoUser], clock: SteppedClock) -> Callable[[str], 
         return browser
 
     return signed_in
+
+
+@pytest.fixture
+def program(users: dict[str, DemoUser], clock: SteppedClock) -> Callable[[str], Program]:
+    """A program with the token of a user of the demonstration."""
+
+    def made(name: str) -> Program:
+        return Program(users[name].token)
+
+    return made

@@ -96,6 +96,12 @@ def records(
         )
 
 
+def last_digest(connection: Connection) -> bytes:
+    """The digest of the last row: kept elsewhere, it shows rows that were cut off later."""
+    query = sa.select(_AUDIT.c.digest).order_by(_AUDIT.c.number.desc()).limit(1)
+    return connection.execute(query).scalar() or _NOTHING_BEFORE
+
+
 def verify(connection: Connection) -> int:
     """Computes every digest again.
 

@@ -34,7 +34,7 @@ class TooMany(CheckFailed):
     def __init__(self, seconds: int) -> None:
         self.retry_after_s = seconds
         super().__init__(
-            "too many attempts to sign in",
+            "there were too many attempts",
             "the number of attempts is limited",
             f"wait {seconds} seconds, then try again",
         )
@@ -60,13 +60,37 @@ def count_attempt(database: Database, subjects: dict[str, int], now: datetime.da
     Raises:
         TooMany: of one of them there were more.
     """
-    unix_s = int(now.timestamp())
-    window = unix_s // WINDOW_S
+    # what is refused all the same is not written down: an attacker must not keep the database busy
+    refuse_too_many(database, subjects, now)
+    window = _window(now)
     with database.writing() as connection:
         connection.execute(sa.delete(AttemptRow).where(AttemptRow.window < window))
         counts = [_increment(connection, subject, window) for subject in subjects]
     if any(count > most for count, most in zip(counts, subjects.values(), strict=True)):
-        raise TooMany(WINDOW_S - unix_s % WINDOW_S)
+        raise TooMany(_left_s(now))
+
+
+def refuse_too_many(database: Database, subjects: dict[str, int], now: datetime.datetime) -> None:
+    """Refuses an attempt of which one subject has used up its number; counts nothing.
+
+    Raises:
+        TooMany: of one of them there were as many as are allowed.
+    """
+    query = sa.select(AttemptRow.subject, AttemptRow.count.label("tries")).where(
+        AttemptRow.subject.in_(subjects), AttemptRow.window == _window(now)
+    )
+    with database.reading() as connection:
+        rows = connection.execute(query).all()
+    if any(row.tries >= subjects[row.subject] for row in rows):
+        raise TooMany(_left_s(now))
+
+
+def _window(now: datetime.datetime) -> int:
+    return int(now.timestamp()) // WINDOW_S
+
+
+def _left_s(now: datetime.datetime) -> int:
+    return WINDOW_S - int(now.timestamp()) % WINDOW_S
 
 
 def _increment(connection: Connection, subject: str, window: int) -> int:

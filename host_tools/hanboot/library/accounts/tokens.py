@@ -13,10 +13,13 @@ from hanboot.errors import WrongUsage
 from hanboot.library import audit, clock
 from hanboot.library.accounts import secrets
 from hanboot.library.accounts.users import User, find_user
+from hanboot.library.refusals import Forbidden
 from hanboot.library.schema import TokenRow
 from hanboot.registry.fields import TEXT_MAX
 
 DAYS_MAX = 366
+# a use is recorded once in a while, since it is a change of the database
+_USE_RECORDED_S = 60
 
 #: What a token begins with, so that scanners of repositories know one when they see it.
 PREFIX = "hbl_"
@@ -41,6 +44,16 @@ class Token:
     used_at: str | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Authenticated:
+    """A token that was shown. is_due: its last use is to be recorded again."""
+
+    user: User
+    scope: TokenScope
+    expires_at: str
+    is_due: bool
+
+
 def issue(
     connection: Connection,
     user: User,
@@ -49,14 +62,26 @@ def issue(
     scope: TokenScope,
     days: int,
     now: datetime.datetime,
+    by: Authenticated | None = None,
 ) -> str:
-    """Makes a token, which is kept nowhere."""
+    """Makes a token, which is kept nowhere.
+
+    Args:
+        by: the token that asks for it; one that it makes can do no more, and ends no later.
+
+    Raises:
+        WrongUsage: it has no name, or ends too late.
+        Forbidden: it would outlive or outdo `by`.
+    """
     if not name.strip() or len(name) > TEXT_MAX or not 1 <= days <= DAYS_MAX:
         raise WrongUsage(
             "no token was made",
             f"it needs a name, and an end within {DAYS_MAX} days",
             "say what it is for, and for how many days",
         )
+    expires_at = clock.text(now + datetime.timedelta(days=days))
+    if by is not None:
+        _refuse_more_than(by, scope, expires_at)
     token = PREFIX + secrets.new_token()
     connection.execute(
         sa.insert(TokenRow).values(
@@ -65,16 +90,28 @@ def issue(
             name=name.strip(),
             scope=scope.value,
             created_at=clock.text(now),
-            expires_at=clock.text(now + datetime.timedelta(days=days)),
+            expires_at=expires_at,
         )
     )
     audit.add(connection, user.actor, "make token", name.strip(), {"scope": scope.value})
     return token
 
 
+def _refuse_more_than(by: Authenticated, scope: TokenScope, expires_at: str) -> None:
+    if expires_at > by.expires_at or (
+        scope is TokenScope.WRITE and by.scope is not TokenScope.WRITE
+    ):
+        raise Forbidden(
+            "no token was made",
+            f"the token that asks for it has the scope {by.scope.value} and ends {by.expires_at}; "
+            "what it makes can do no more, and ends no later",
+            "ask for fewer days, or make the token on your account's page",
+        )
+
+
 def authenticate(
     connection: Connection, token: str, now: datetime.datetime
-) -> tuple[User, TokenScope] | None:
+) -> Authenticated | None:
     """Whose token it is; None if nobody's, or too old."""
     digest = secrets.digest(token)
     row = connection.execute(
@@ -83,7 +120,15 @@ def authenticate(
         )
     ).first()
     user = find_user(connection, row.user) if row else None
-    return (user, TokenScope(row.scope)) if row and user else None
+    if row is None or user is None:
+        return None
+    recently = clock.text(now - datetime.timedelta(seconds=_USE_RECORDED_S))
+    return Authenticated(
+        user=user,
+        scope=TokenScope(row.scope),
+        expires_at=row.expires_at,
+        is_due=(row.used_at or "") < recently,
+    )
 
 
 def mark_used(connection: Connection, token: str, now: datetime.datetime) -> None:

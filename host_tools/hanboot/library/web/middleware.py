@@ -31,9 +31,7 @@ def limits(handle: Handler) -> Handler:
         started = time.monotonic()
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isdecimal() or int(length) > BODY_MAX_BYTES:
-            response: HttpResponseBase = HttpResponse(
-                "the request is too large\n", status=413, content_type="text/plain"
-            )
+            response: HttpResponseBase = _too_large(request)
         else:
             response = handle(request)
         route = routes.route_of(request)
@@ -50,6 +48,18 @@ def limits(handle: Handler) -> Handler:
         return response
 
     return middleware
+
+
+def _too_large(request: HttpRequest) -> HttpResponse:
+    if request.path.startswith(pages.API_PATH):
+        lines = (
+            "the request is too large",
+            f"it has more than {BODY_MAX_BYTES} bytes",
+            "send an image of at most 10,240,000 bytes (DUIS 11.1)",
+        )
+        return pages.error(request, lines, 413)
+    # a page needs a session, which is not looked up for this
+    return HttpResponse("the request is too large\n", status=413, content_type="text/plain")
 
 
 def security_headers(handle: Handler) -> Handler:

@@ -6,13 +6,16 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect
 from django.template import loader
 
 from hanboot.library.accounts.users import User
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
+
+#: What is below it is for programs.
+API_PATH = "/api/"
 
 
 def library() -> Library:
@@ -56,8 +59,11 @@ def render(
 
 
 def error(request: HttpRequest, lines: tuple[str, str, str], status: int) -> HttpResponse:
-    """A page that says what, why and what to do."""
+    """A page that says what, why and what to do; for a program the same as JSON."""
     what, why, what_to_do = lines
+    if request.path.startswith(API_PATH):
+        problem = {"what": what, "why": why, "remedy": what_to_do}
+        return JsonResponse({"error": problem, "faults": []}, status=status)
     return render(
         request, "error.html", {"what": what, "why": why, "what_to_do": what_to_do}, status
     )

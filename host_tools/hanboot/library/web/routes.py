@@ -75,4 +75,5 @@ def patterns() -> list[URLPattern]:
 def route_of(request: HttpRequest) -> Route | None:
     """The route of a request that was resolved."""
     match = request.resolver_match
-    return _routes.get(match.url_name or "") if match else None
+    # operations of the API have a name space, and a table of their own
+    return _routes.get(match.url_name or "") if match and not match.namespaces else None

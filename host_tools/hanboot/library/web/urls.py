@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 from django.http import HttpRequest, HttpResponse
+from django.urls import path
 
 from hanboot.library.web import pages, routes
+from hanboot.library.web.api import administration as _administration  # noqa: F401
+from hanboot.library.web.api import entries as _entries  # noqa: F401
+from hanboot.library.web.api import evidence as _evidence  # noqa: F401
+from hanboot.library.web.api import submissions as _submissions  # noqa: F401
+from hanboot.library.web.api.operations import api
 from hanboot.library.web.views import (  # noqa: F401
     account,
     administration,
@@ -14,7 +20,7 @@ from hanboot.library.web.views import (  # noqa: F401
     submissions,
 )
 
-urlpatterns = routes.patterns()
+urlpatterns = [*routes.patterns(), path("", api.urls)]
 
 
 def handler404(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -34,6 +40,9 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
+    lines = ("internal error", "the log has the details", "tell the administrator when it was")
+    if request.path.startswith(pages.API_PATH):
+        return pages.error(request, lines, 500)
     return HttpResponse(
         "internal error: nothing was changed by this request; the log has the details\n",
         status=500,
