@@ -26,7 +26,9 @@ def test_from_a_wrong_list_to_a_checked_download(library: Library, sign_in: Sign
 
     def form(predecessors: str) -> dict[str, object]:
         return {
+            "form": "0",
             "image": SimpleUploadedFile("2.ota", right.octets),
+            "responsible": asked,
             "device_type": "PPMID",
             "join_option": "2.4 GHz Only",
             "predecessors": predecessors,
@@ -37,10 +39,13 @@ def test_from_a_wrong_list_to_a_checked_download(library: Library, sign_in: Sign
 
     # the image says one list, the form another: stopped, and nothing is kept
     maker = sign_in("volt")
+    found = re.search(r'value="(\d+)">Northern Energy', maker.get("/submit").page)
+    assert found
+    asked = found.group(1)
     maker.post("/submit", **form("N/A"))
     assert maker.status == 400
     assert "E-1 (00000001)" in maker.text, re.findall(r"errorlist.*?</ul>", maker.page, re.S)
-    assert "Submission" not in maker.page
+    assert "<h1>Submission" not in maker.page
 
     maker.post("/submit", **form("E-1"))
     assert maker.status == 200, maker.text
@@ -59,7 +64,11 @@ def test_from_a_wrong_list_to_a_checked_download(library: Library, sign_in: Sign
     assert reviewer.status == 409
     assert "must be authorised" in reviewer.text
 
-    held = _authorise(library, number)
+    # the other supplier is not asked, and does not even see it
+    assert sign_in("south").get(address).status == 404
+    supplier.post(f"{address}/authorise", address, revision=1, remark="ours")
+    assert supplier.status == 200, supplier.text
+    held = revision_of(reviewer.get(address).page)
     # a review of what changed meanwhile
     reviewer.post(f"{address}/review", address, revision=held - 1, remark="")
     assert "changed meanwhile" in reviewer.text
@@ -72,11 +81,11 @@ def test_from_a_wrong_list_to_a_checked_download(library: Library, sign_in: Sign
     assert "A secret hole." in supplier.page
     assert "Example Radios" not in supplier.page
     assert supplier.get(f"/entries/{number}/image").status == 403
-    revision = supplier.get(f"/entries/{number}").page.split('name="revision" value="')[1]
+    revision = revision_of(supplier.get(f"/entries/{number}").page)
     supplier.post(
         f"/entries/{number}/acknowledge",
         f"/entries/{number}",
-        revision=revision.split('"')[0],
+        revision=revision,
     )
     supplier.get(f"/entries/{number}/image")
     assert (supplier.status, supplier.octets) == (200, right.octets)
@@ -92,19 +101,8 @@ def test_from_a_wrong_list_to_a_checked_download(library: Library, sign_in: Sign
     assert "A secret hole." not in sign_in("metering").get(f"/entries/{number}").page
 
 
-def _authorise(library: Library, number: int) -> int:
-    """A supplier takes responsibility; the revision after it."""
-    from hanboot.library.accounts import users
-    from hanboot.library.catalogue import entries, submissions
-
-    with library.registry.database.reading() as connection:
-        north = next(p for p in users.parties(connection) if p.name == "Northern Energy")
-        user = users.users_of(connection, north.number)[0]
-    submissions.authorise(library, user, number, 1, "ours")
-    with library.registry.database.reading() as connection:
-        held = entries.find(connection, number)
-    assert held is not None
-    return held.revision
+def revision_of(page: str) -> int:
+    return int(page.split('name="revision" value="')[1].split('"')[0])
 
 
 def test_a_lost_image_is_said(library: Library, sign_in: SignIn) -> None:

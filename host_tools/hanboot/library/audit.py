@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -86,14 +87,42 @@ def records(
     if limit is not None:
         query = query.limit(limit)
     for row in connection.execute(query.execution_options(yield_per=_ROWS_AT_ONCE)):
-        yield Record(
-            number=row.number,
-            at=row.at,
-            actor=Actor(user=row.user, party=row.party),
-            action=row.action,
-            subject=row.subject,
-            detail=json.loads(row.detail),
+        yield _record(row)
+
+
+def latest(
+    connection: Connection, *, text: str = "", before: int | None = None, limit: int
+) -> list[Record]:
+    """Rows, newest first.
+
+    Args:
+        text: a user, a party, an action or a subject; "" for all.
+        before: only rows with a number below this.
+    """
+    query = sa.select(_AUDIT).order_by(_AUDIT.c.number.desc()).limit(limit)
+    if text:
+        query = query.where(
+            sa.or_(
+                *(
+                    column.icontains(text, autoescape=True)
+                    for column in (_AUDIT.c.user, _AUDIT.c.party, _AUDIT.c.action, _AUDIT.c.subject)
+                )
+            )
         )
+    if before is not None:
+        query = query.where(_AUDIT.c.number < before)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def _record(row: Any) -> Record:
+    return Record(
+        number=row.number,
+        at=row.at,
+        actor=Actor(user=row.user, party=row.party),
+        action=row.action,
+        subject=row.subject,
+        detail=json.loads(row.detail),
+    )
 
 
 def last_digest(connection: Connection) -> bytes:

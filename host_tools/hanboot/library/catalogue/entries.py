@@ -23,6 +23,10 @@ _ENTRY = LibraryEntryRow.__table__
 PAGE_ROWS = 50
 _ROWS_AT_ONCE = 1000
 
+#: States of a submission that is not decided, and how many of them are shown.
+WAITING = ("submitted", "authorised")
+WAITING_MAX = 500
+
 #: Texts of an entry that people read before they use it, by field and heading.
 NOTES = {
     "release_notes": "Release notes",
@@ -257,6 +261,24 @@ def with_zigbee(connection: Connection, vendor: str, stack: str, limit: int) -> 
             if len(found) == limit:
                 break
     return found
+
+
+def waiting(connection: Connection, user: User) -> list[LibraryEntry]:
+    """Submissions that wait for a decision, as far as the user may know of them, oldest first."""
+    query = _QUERY.where(LibraryEntryRow.state.in_(WAITING)).order_by(LibraryEntryRow.submitted_at)
+    if not user.may(Action.READ_UNLISTED):
+        query = query.where(
+            sa.or_(
+                LibraryEntryRow.party == user.party.number,
+                LibraryEntryRow.responsible == user.party.number,
+            )
+        )
+    found = (_entry(row) for row in connection.execute(query.limit(WAITING_MAX)))
+    return [
+        visible(user, entry)
+        for entry in found
+        if user.may(Action.READ_UNLISTED, own=entry.is_own(user))
+    ]
 
 
 def listed_of_model(connection: Connection, model: Model) -> list[LibraryEntry]:

@@ -268,17 +268,17 @@ def submit(library: Library, user: User, draft: Draft) -> int:
         CheckFailed: the user may not.
         Conflict: a submission of this CPL Entry ID waits already.
     """
+    original = None
+    if draft.replaces is None:
+        user.require(Action.SUBMIT)
+    else:
+        with library.registry.database.reading() as connection:
+            original = entries.readable(connection, user, draft.replaces)
+        user.require(Action.CORRECT, own=original.is_own(user))
+        draft = _as_correction(library, user, draft, original)
     checked = check(library, draft)
     if checked.differences:
         raise Faulty([("image", difference.text) for difference in checked.differences])
-    original = None
-    with library.registry.database.reading() as connection:
-        if draft.replaces is not None:
-            original = entries.readable(connection, user, draft.replaces)
-    if original is None:
-        user.require(Action.SUBMIT)
-    else:
-        user.require(Action.CORRECT, own=original.is_own(user))
     # first the file, then the row that names it: a file that no row names does no harm
     stored = None if draft.octets is None else library.images.put(draft.octets)
     entry = checked.entry
@@ -323,6 +323,23 @@ def submit(library: Library, user: User, draft: Draft) -> int:
         ).scalar_one()
         audit.add(connection, user.actor, "submit", f"entry {number}", texts)
     return number
+
+
+def _as_correction(library: Library, user: User, draft: Draft, original: LibraryEntry) -> Draft:
+    """A correction with what its sender does not see, and the image where it brings none."""
+    seen = entries.visible(user, original)
+    hidden = {n: text for n, text in original.fields.items() if n not in seen.fields}
+    stated = {name: text for name, text in draft.fields.items() if text.strip()}
+    octets = draft.octets
+    if octets is None and original.image is not None:
+        octets = library.images.read(original.image)
+    return replace(
+        draft,
+        fields=hidden | stated,
+        notes={name: text for name, text in original.notes.items() if name not in seen.notes}
+        | draft.notes,
+        octets=octets,
+    )
 
 
 def _asked(
@@ -425,10 +442,13 @@ def review(
         entry = entries.find(connection, number)
     if entry is None:
         raise NotFound(f"there is no entry {number}", "it does not exist", "check the number")
-    if entry.image is not None:
-        library.images.read(entry.image)
-    values = entries.parse_fields(entry.fields)
-    checked = _compared(library, _as_entry(entry.fields, values), None, entry.never_in_field)
+    checked = recheck(library, entry)
+    if checked.differences:
+        raise CheckFailed(
+            f"entry {number} was not listed",
+            checked.differences[0].text,
+            "have it corrected: image and fields do not say the same",
+        )
     if checked.stranding and not accept_findings:
         raise CheckFailed(
             f"entry {number} was not listed",
@@ -476,6 +496,43 @@ def reject(library: Library, user: User, number: int, revision: int, remark: str
             {"submitted", "authorised"},
         )
         _set(connection, library, number, state="rejected")
+
+
+def withdraw(library: Library, user: User, number: int, revision: int, remark: str) -> None:
+    """Takes back what the own party submitted and what was not listed yet."""
+    with library.registry.database.writing() as connection:
+        entry = entries.readable(connection, user, number)
+        user.require(Action.CORRECT, own=entry.party == user.party.number)
+        states = set(entries.WAITING)
+        _step(connection, library, user, number, revision, "withdraw", remark, states)
+        _set(connection, library, number, state="withdrawn")
+
+
+def changes(library: Library, user: User, entry: LibraryEntry) -> list[tuple[str, str, str]] | None:
+    """What a correction changes of the entry that it replaces: heading, before, after.
+
+    Only of what the user may see; None if it corrects nothing.
+    """
+    if entry.replaces is None:
+        return None
+    with library.registry.database.reading() as connection:
+        original = entries.find(connection, entry.replaces)
+    if original is None:
+        return None
+    before, after = entries.visible(user, original), entries.visible(user, entry)
+    texts = [(BY_NAME[name].heading, before.fields.get(name, ""), after.fields.get(name, ""))
+             for name in BY_NAME]  # fmt: skip
+    texts += [
+        (heading, before.notes.get(name, ""), after.notes.get(name, ""))
+        for name, heading in NOTES.items()
+    ]
+    if original.image != entry.image:
+        texts.append(("Image", _hex(original.image), _hex(entry.image)))
+    return [(heading, was, now) for heading, was, now in texts if was != now]
+
+
+def _hex(digest: bytes | None) -> str:
+    return digest.hex() if digest else ""
 
 
 def _step(

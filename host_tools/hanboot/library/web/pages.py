@@ -9,6 +9,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.shortcuts import redirect
 from django.template import loader
+from django.utils.http import url_has_allowed_host_and_scheme
 
 from hanboot.library.accounts.users import User
 from hanboot.library.library import Library
@@ -75,6 +76,14 @@ def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
     if query:
         response = HttpResponseRedirect(f"{response.url}?{query}")
     return response
+
+
+def redirect_back(request: HttpRequest, *default: Any) -> HttpResponseRedirect:
+    """To the page that the form says it was on, if that is one of ours; else to `default`."""
+    target = request.POST.get("next", "")
+    if target and url_has_allowed_host_and_scheme(target, allowed_hosts=None):
+        return HttpResponseRedirect(target)
+    return redirect(*default)
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

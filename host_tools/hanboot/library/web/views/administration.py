@@ -131,7 +131,9 @@ class StatusForm(forms.Form):
 
 @route("cpl", Action.SET_STATUS, methods=("GET", "POST"))
 def cpl_status(request: HttpRequest) -> HttpResponseBase:
-    form = StatusForm(request.POST or None)
+    form = StatusForm(
+        request.POST or None, initial={"cpl_entry_id": request.GET.get("cpl_entry_id", "")[:64]}
+    )
     if request.method == "POST" and form.is_valid():
         try:
             submissions.set_status(
@@ -148,20 +150,32 @@ def cpl_status(request: HttpRequest) -> HttpResponseBase:
 # --- evidence
 
 
+class AuditForm(forms.Form):
+    text = forms.CharField(
+        label="Find",
+        required=False,
+        max_length=128,
+        help_text="A user, a party, an action or a subject.",
+    )
+    before = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
+
+
 @route("audit", Action.READ_AUDIT)
 def audit_log(request: HttpRequest) -> HttpResponseBase:
-    text = request.GET.get("after", "0")
-    after = int(text) if text.isdecimal() and len(text) < 10 else 0
+    form = AuditForm(request.GET)
+    wanted = form.cleaned_data if form.is_valid() else {"text": "", "before": None}
     with pages.library().registry.database.reading() as connection:
-        found = list(audit.records(connection, after=after, limit=_AUDIT_ROWS))
-        count = audit.verify(connection)
+        found = audit.latest(connection, **wanted, limit=_AUDIT_ROWS)
+        # of all rows, so it is done where it is asked for
+        count = audit.verify(connection) if "verify" in request.GET else None
     return pages.render(
         request,
         "audit.html",
         {
+            "form": form,
             "records": found,
             "count": count,
-            "next": found[-1].number if len(found) == _AUDIT_ROWS else None,
+            "older": found[-1].number if len(found) == _AUDIT_ROWS else None,
         },
     )
 

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
 
 from hanboot.errors import HanbootError, WrongUsage
-from hanboot.library.catalogue import downloads, entries
-from hanboot.library.catalogue.entries import NOTES, Search
+from hanboot.library.catalogue import cpl, downloads, entries
+from hanboot.library.catalogue.entries import NOTES, LibraryEntry, Search
 from hanboot.library.permissions import Action
 from hanboot.library.refusals import NotFound
 from hanboot.library.schema import STATES
@@ -97,8 +97,27 @@ def entry(request: HttpRequest, number: int) -> HttpResponseBase:
             "decisions": steps,
             "refusal": refusal,
             "acknowledged": downloads.is_acknowledged(library, user, held),
+            "cpl": _on_cpl(held),
         },
     )
+
+
+def _on_cpl(entry: LibraryEntry) -> dict[str, object]:
+    """The entry on the CPL, which is independent: its status of today, and where it differs."""
+    registry = pages.library().registry
+    listed = registry.find([entry.cpl_entry_id or ""]).get(entry.cpl_entry_id or "")
+    today = pages.library().clock().date()
+    return {
+        "status": listed.status_on(today) if listed else "",
+        "differences": cpl.differences(registry, entry),
+    }
+
+
+@route("entries/<int:number>/enter-on-cpl", Action.SET_STATUS, methods=("POST",))
+def enter_on_cpl(request: HttpRequest, number: int) -> HttpResponseBase:
+    cpl.enter(pages.library(), pages.user_of(request), number)
+    pages.notify(request, "The CPL says what this entry says.")
+    return redirect("entry", number)
 
 
 @route("entries/<int:number>/acknowledge", Action.DOWNLOAD, methods=("POST",))
@@ -107,7 +126,7 @@ def acknowledge(request: HttpRequest, number: int) -> HttpResponseBase:
     if not revision.isdecimal():
         raise WrongUsage("nothing was acknowledged", "the form names no revision", "go back")
     downloads.acknowledge(pages.library(), pages.user_of(request), number, int(revision))
-    return redirect("entry", number)
+    return pages.redirect_back(request, "entry", number)
 
 
 @route("entries/<int:number>/image", Action.DOWNLOAD)

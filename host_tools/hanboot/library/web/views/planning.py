@@ -6,7 +6,8 @@ from django import forms
 from django.http import HttpRequest, HttpResponseBase
 
 from hanboot.errors import HanbootError
-from hanboot.library.catalogue import planning
+from hanboot.library.catalogue import downloads, planning
+from hanboot.library.catalogue.entries import NOTES
 from hanboot.library.permissions import Action
 from hanboot.library.web import pages
 from hanboot.library.web.routes import route
@@ -58,7 +59,26 @@ def plan(request: HttpRequest) -> HttpResponseBase:
                 form.add_error(None, str(bad))
             except HanbootError as error:
                 form.add_error(None, ". ".join(error.lines))
-    return pages.render(request, "plan.html", {"form": form, "answer": answer}, status)
+    steps = [_step(request, step) for step in answer.steps] if answer else []
+    return pages.render(
+        request, "plan.html", {"form": form, "answer": answer, "steps": steps}, status
+    )
+
+
+def _step(request: HttpRequest, step: planning.Step) -> dict[str, object]:
+    """A step with whether its image can be had, and was acknowledged."""
+    user, held = pages.user_of(request), step.held
+    if held is None:
+        return {"entry": step.entry, "held": None}
+    return {
+        "entry": step.entry,
+        "held": held,
+        "notes": [
+            (heading, held.notes[name]) for name, heading in NOTES.items() if name in held.notes
+        ],
+        "refusal": downloads.why_not(user, held),
+        "acknowledged": downloads.is_acknowledged(pages.library(), user, held),
+    }
 
 
 class HoldingsForm(forms.Form):

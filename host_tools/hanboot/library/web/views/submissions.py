@@ -4,97 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.http import HttpRequest, HttpResponseBase
 from django.shortcuts import redirect
 
 from hanboot.errors import WrongUsage
-from hanboot.library.catalogue import entries, submissions
+from hanboot.library.accounts import users
+from hanboot.library.accounts.users import Party, User
+from hanboot.library.catalogue import downloads, entries, submissions
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
-from hanboot.library.catalogue.submissions import Draft, Faulty
-from hanboot.library.images import IMAGE_MAX_BYTES
-from hanboot.library.permissions import Action
+from hanboot.library.catalogue.submissions import Faulty
+from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
-from hanboot.registry.entry import DEVICE_TYPES, JOIN_OPTIONS, RELEASE_KINDS
+from hanboot.library.web.submission_form import SubmissionForm, initial
 from hanboot.registry.fields import BY_NAME
-
-# what a form asks for; the rest of the fields is taken from the image or left open
-_TEXTS = (
-    "cpl_entry_id", "manufacturer_code", "device_model", "firmware_version", "image_hash",
-    "predecessors", "manufacturer", "model_name", "smets_version", "gbcs_version", "contact",
-    "zigbee_vendor", "zigbee_stack",
-)  # fmt: skip
-_CHOICES = {
-    "device_type": DEVICE_TYPES,
-    "join_option": JOIN_OPTIONS,
-    "release_kind": RELEASE_KINDS,
-}
-_HELP = {
-    "predecessors": "CPL Entry IDs with commas between them, or N/A for a first version.",
-    "cpl_entry_id": "Empty if it is not on the CPL.",
-    "image_hash": "Empty: taken from the image.",
-    "manufacturer_code": "Empty: taken from the image.",
-    "device_model": "Empty: taken from the image.",
-    "firmware_version": "Empty: taken from the image.",
-    "zigbee_vendor": "Only the Security Sub-Committee sees it.",
-    "zigbee_stack": "Only the Security Sub-Committee sees it.",
-}
-
-
-class SubmissionForm(forms.Form):
-    """A draft; what its fields may hold is checked where the API is checked, too."""
-
-    image = forms.FileField(
-        label="OTA Upgrade Image",
-        required=False,
-        help_text="The file as it is sent to devices; empty for an entry that only names its hash.",
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for name, choices in _CHOICES.items():
-            self.fields[name] = forms.ChoiceField(
-                label=BY_NAME[name].heading,
-                required=False,
-                choices=[("", "not stated"), *((choice, choice) for choice in choices)],
-            )
-        for name in _TEXTS:
-            self.fields[name] = forms.CharField(
-                label=BY_NAME[name].heading,
-                required=False,
-                max_length=1024,
-                help_text=_HELP.get(name, ""),
-            )
-        for name, heading in NOTES.items():
-            self.fields[name] = forms.CharField(
-                label=heading,
-                required=False,
-                max_length=submissions.NOTE_MAX,
-                widget=forms.Textarea(attrs={"rows": 4}),
-            )
-
-    def draft(self, replaces: int | None = None) -> Draft:
-        values = self.cleaned_data
-        file = values.get("image")
-        if file is not None and file.size > IMAGE_MAX_BYTES:
-            raise Faulty([("image", f"the file is larger than {IMAGE_MAX_BYTES} bytes")])
-        return Draft(
-            fields={name: values[name] for name in (*_CHOICES, *_TEXTS)},
-            notes={name: values[name] for name in NOTES},
-            octets=file.read() if file is not None else None,
-            file_name=file.name if file is not None else "the file",
-            replaces=replaces,
-        )
-
-    def add_faults(self, faulty: Faulty) -> None:
-        for name, cause in faulty.faults:
-            self.add_error(name if name in self.fields else None, cause)
 
 
 @route("submit", Action.SUBMIT, methods=("GET", "POST"))
 def submit(request: HttpRequest) -> HttpResponseBase:
-    return _submission(request, SubmissionForm(request.POST or None, request.FILES or None), None)
+    form = SubmissionForm(
+        request.POST or None, request.FILES or None, suppliers=_to_ask(pages.user_of(request))
+    )
+    return _submission(request, form, None)
+
+
+def _to_ask(user: User) -> list[Party]:
+    """The suppliers that a manufacturer can ask; a supplier answers for its own submission."""
+    if user.party.kind is PartyKind.SUPPLIER:
+        return []
+    with pages.library().registry.database.reading() as connection:
+        found = users.parties(connection)
+    return [party for party in found if party.kind is PartyKind.SUPPLIER]
 
 
 @route("entries/<int:number>/correct", Action.CORRECT, methods=("GET", "POST"))
@@ -103,12 +43,13 @@ def correct(request: HttpRequest, number: int) -> HttpResponseBase:
     with pages.library().registry.database.reading() as connection:
         original = entries.readable(connection, user, number)
     user.require(Action.CORRECT, own=original.is_own(user))
-    form = SubmissionForm(request.POST or None, request.FILES or None, initial=_initial(original))
+    form = SubmissionForm(
+        request.POST or None,
+        request.FILES or None,
+        original=original,
+        initial=initial(entries.visible(user, original)),
+    )
     return _submission(request, form, original)
-
-
-def _initial(original: LibraryEntry) -> dict[str, str]:
-    return {**original.fields, **original.notes}
 
 
 def _submission(
@@ -119,8 +60,7 @@ def _submission(
         return pages.render(request, "submit.html", values)
     if form.is_valid():
         try:
-            draft = form.draft(original.number if original else None)
-            number = submissions.submit(pages.library(), pages.user_of(request), draft)
+            number = submissions.submit(pages.library(), pages.user_of(request), form.draft())
         except Faulty as faulty:
             form.add_faults(faulty)
         else:
@@ -129,33 +69,72 @@ def _submission(
     return pages.render(request, "submit.html", values, 400)
 
 
+# --- decisions
+
+
+@route("submissions", SIGNED_IN)
+def waiting(request: HttpRequest) -> HttpResponseBase:
+    user = pages.user_of(request)
+    with pages.library().registry.database.reading() as connection:
+        found = entries.waiting(connection, user)
+    mine = [entry for entry in found if _decisions_of(user, entry)]
+    return pages.render(
+        request,
+        "submissions.html",
+        {"mine": mine, "others": [entry for entry in found if entry not in mine]},
+    )
+
+
+def _decisions_of(user: User, entry: LibraryEntry) -> list[str]:
+    """What the user can decide about an entry now, by the names of routes."""
+    found = []
+    asked = entry.responsible in (None, user.party.number)
+    if entry.state == "submitted" and asked and user.may(Action.AUTHORISE):
+        found.append("authorise")
+    if entry.state == "authorised" and entry.device_type == "CH" and user.may(Action.ENDORSE):
+        found.append("endorse")
+    if entry.state == "authorised" and user.may(Action.REVIEW):
+        found.append("review")
+    if entry.state in entries.WAITING and user.may(Action.REVIEW):
+        found.append("reject")
+    return found
+
+
 @route("submissions/<int:number>", SIGNED_IN)
 def submission(request: HttpRequest, number: int) -> HttpResponseBase:
     library, user = pages.library(), pages.user_of(request)
     with library.registry.database.reading() as connection:
         held = entries.readable(connection, user, number)
         steps = entries.decisions(connection, number)
-    checked = submissions.recheck(library, held)
+        asked = users.find_party(connection, held.responsible) if held.responsible else None
+    shown = entries.visible(user, held)
+    waits = held.state in entries.WAITING
     return pages.render(
         request,
         "submission.html",
         {
-            "entry": entries.visible(user, held),
+            "entry": shown,
+            "asked": asked,
             "decisions": steps,
-            "checked": checked,
+            "checked": submissions.recheck(library, held) if waits else None,
+            "changes": submissions.changes(library, user, held),
             "rows": [
                 (BY_NAME[name].heading, text)
-                for name, text in entries.visible(user, held).fields.items()
+                for name, text in shown.fields.items()
                 if name in BY_NAME
             ],
-            "can": {
-                "authorise": held.state == "submitted" and user.may(Action.AUTHORISE),
-                "endorse": held.state == "authorised"
-                and held.device_type == "CH"
-                and user.may(Action.ENDORSE),
-                "review": held.state == "authorised" and user.may(Action.REVIEW),
-                "reject": held.state in ("submitted", "authorised") and user.may(Action.REVIEW),
-            },
+            "extra": sorted(shown.extra.items()),
+            "notes": [
+                (heading, shown.notes[name])
+                for name, heading in NOTES.items()
+                if name in shown.notes
+            ],
+            "can": dict.fromkeys(_decisions_of(user, held), True),
+            "can_withdraw": waits
+            and held.party == user.party.number
+            and user.may(Action.CORRECT, own=True),
+            "refusal": downloads.why_not(user, held),
+            "acknowledged": downloads.is_acknowledged(library, user, held),
         },
     )
 
@@ -204,4 +183,14 @@ def reject(request: HttpRequest, number: int) -> HttpResponseBase:
     remark = request.POST.get("remark", "")
     submissions.reject(pages.library(), pages.user_of(request), number, _revision(request), remark)
     pages.notify(request, f"Entry {number} was rejected.")
+    return redirect("submission", number)
+
+
+@route("submissions/<int:number>/withdraw", Action.CORRECT, methods=("POST",))
+def withdraw(request: HttpRequest, number: int) -> HttpResponseBase:
+    remark = request.POST.get("remark", "")
+    submissions.withdraw(
+        pages.library(), pages.user_of(request), number, _revision(request), remark
+    )
+    pages.notify(request, f"Entry {number} was withdrawn.")
     return redirect("submission", number)
