@@ -47,7 +47,7 @@ class _CountingHub(dsp.FakeHub):
         super().__init__()
         self.devices: list[str] = []
 
-    def offer(self, device_id: str, image: bytes, layout: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: str, once: str) -> None:
         if len(self.devices) == _STOP_AFTER and self.devices[-1] != device_id:
             self.devices.append(device_id)
             raise _Killed

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import sqlalchemy as sa
 
 from hanboot.dcc import journal, parties, schema
 from hanboot.dcc import keys as dcc_keys
@@ -24,6 +27,7 @@ from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki.certificate import eui_text
 from hanbootloader.han.gbcs import mac, message
 from hanbootloader.image import ota, writer
 
@@ -62,11 +66,11 @@ class FakeHub:
         if self.away:
             raise NoDevice("the hub does not answer", "it is away", "wait")
 
-    def offer(self, device_id: str, image: bytes, layout: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: str, once: str) -> None:
         self._check()
         self.offers.append((device_id, image))
 
-    def send(self, device_id: str, command: bytes) -> None:
+    def send(self, device_id: str, command: bytes, once: str) -> None:
         self._check()
         self.commands.append((device_id, command))
 
@@ -128,6 +132,25 @@ class Dsp:
                 parties.assign(database, assignment, held)
             # the hub's own alerts are signed too
             parties.trust(database, [self.certificate("hub-ds")])
+
+    def add_displays(self, hubs: Sequence[str]) -> list[bytes]:
+        """A PPMID more on each hub, a path for each; returns their EUI-64s."""
+        devices = [(0x00DB_1000_0000_0000 + n).to_bytes(8, "big") for n in range(len(hubs))]
+        database = Database(self.url)
+        try:
+            Inventory(database).add(
+                Device(eui_text(device), "PPMID", CODE, MODEL, OLD) for device in devices
+            )
+            rows = [
+                {"device_id": eui_text(device), "supplier": SUPPLIER, "hub": hub}
+                for device, hub in zip(devices, hubs, strict=True)
+            ]
+            with database.writing() as connection:
+                for start in range(0, len(rows), 1000):
+                    connection.execute(sa.insert(schema.ASSIGNMENT), rows[start : start + 1000])
+        finally:
+            database.close()
+        return devices
 
     @staticmethod
     def entry(name: str, kind: Any, image: ota_file.Image, **more: Any) -> Entry:

@@ -31,11 +31,11 @@ class HomeHub:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def offer(self, device_id: str, image: bytes, layout: ota_file.Layout) -> None:
+    def offer(self, device_id: str, image: bytes, layout: ota_file.Layout, once: str) -> None:
         offer = Offer(ota_file.load(image, layout), None if layout == "signed" else 0)
         self._home.hub.offer(parse_eui(device_id), offer)
 
-    def send(self, device_id: str, command: bytes) -> None:
+    def send(self, device_id: str, command: bytes, once: str) -> None:
         self._home.hub.send_message(parse_eui(device_id), command)
 
     def messages(self) -> list[bytes]:
@@ -202,15 +202,16 @@ def test_a_hub_is_reached_by_its_socket(tmp_path):
     try:
         hub = SocketHub(str(path))
         image = build(People(), V1)
-        hub.offer(PPMID, image.octets, "unsigned")
-        hub.offer(HCALCS, image.octets, "signed")
-        hub.send(HCALCS, b"\x01\x02")
+        hub.offer(PPMID, image.octets, "unsigned", "a")
+        hub.offer(HCALCS, image.octets, "signed", "b")
+        hub.send(HCALCS, b"\x01\x02", "c")
         assert hub.messages() == [b"\xdf\x00"]
     finally:
         stop.set()
         thread.join()
         server.close()
     assert [one["command"] for one in asked] == ["offer", "offer", "send", "messages"]
+    assert [one.get("once") for one in asked] == ["a", "b", "c", None]
     assert [one.get("activate_in_s", 1) for one in asked[:2]] == [0, None]
     with pytest.raises(Exception, match="no hub answers"):
         SocketHub(str(path)).messages()

@@ -22,6 +22,7 @@ from hanboot.registry.storage.database import Database
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
+_HUBS_AT_ONCE = 200
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 900.0
 #: With the waits above: some two days.
@@ -29,13 +30,17 @@ _ATTEMPTS_MOST = 200
 
 
 class Hub(Protocol):
-    """A Communications Hub, as the service reaches it."""
+    """A Communications Hub, as the service reaches it.
 
-    def offer(self, device_id: str, image: bytes, layout: Layout) -> None:
+    `once` names what is handed over: after a kill it may be handed over again, and a hub does
+    nothing for a name that it had before.
+    """
+
+    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> None:
         """Hands over an image for a device: one with a supplier's signature ("signed") waits for
         CS06, one without is activated as soon as the device has it."""
 
-    def send(self, device_id: str, command: bytes) -> None:
+    def send(self, device_id: str, command: bytes, once: str) -> None:
         """Hands over a GBCS message for a device."""
 
     def messages(self) -> list[bytes]:
@@ -67,6 +72,7 @@ class Dispatcher:
         self._devices = devices
         self._connect = connect
         self._clock = clock
+        self._heard_last = ""
 
     def run(self, stop: threading.Event, every_s: float = 1.0) -> None:
         """Works until `stop`."""
@@ -111,17 +117,17 @@ class Dispatcher:
                 if assignment is None:
                     raise NoDevice("the device is not assigned", "its assignment was removed", "")
                 if task.image:
-                    self._connect(path).offer(task.device_id, images[task.image], _layout(task))
+                    image = images[task.image]
+                    self._connect(path).offer(task.device_id, image, _layout(task), task.once)
                     passed.append(task.number)
                 else:
-                    self._connect(path).send(task.device_id, task.command or b"")
+                    self._connect(path).send(task.device_id, task.command or b"", task.once)
                     self._settle([task.number], "done")
             except HanbootError as error:
                 if isinstance(error, NoDevice) and path:
                     away[path] = error.what
                 self._postpone(task, error.what)
-        # a hub that gets an image twice holds it once, so these are written down together; a
-        # command is not to go out twice, so each is by itself
+        # a hub that gets an image twice holds it once, so these are written down together
         self._settle(passed, "passed")
         return bool(tasks)
 
@@ -146,7 +152,9 @@ class Dispatcher:
 
     def _hear(self) -> None:
         with self._database.reading() as connection:
-            paths = hubs(connection)
+            paths = hubs(connection, self._heard_last, _HUBS_AT_ONCE)
+        # in turns: with 50,000 of them each is heard every four minutes, a few each second
+        self._heard_last = paths[-1] if len(paths) == _HUBS_AT_ONCE else ""
         for path in paths:
             try:
                 heard = self._connect(path).messages()

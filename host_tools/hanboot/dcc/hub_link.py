@@ -15,7 +15,7 @@ class SocketHub:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
-    def offer(self, device_id: str, image: bytes, layout: Layout) -> None:
+    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> None:
         control.call(
             self._path,
             {
@@ -26,11 +26,15 @@ class SocketHub:
                 # a hub lets a PPMID activate at once, and others wait for CS06
                 "activate_in_s": None if layout == "signed" else 0,
                 "jitter": None,
+                "once": once,
             },
         )
 
-    def send(self, device_id: str, command: bytes) -> None:
-        control.call(self._path, {"command": "send", "to": [device_id], "message": command.hex()})
+    def send(self, device_id: str, command: bytes, once: str) -> None:
+        control.call(
+            self._path,
+            {"command": "send", "to": [device_id], "message": command.hex(), "once": once},
+        )
 
     def messages(self) -> list[bytes]:
         heard = control.call(self._path, {"command": "messages"})

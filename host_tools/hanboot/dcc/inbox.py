@@ -44,7 +44,7 @@ class Inbox:
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         try:
-            self._keep(read_document(environ))
+            self.keep(read_document(environ))
         except Problem as problem:
             return respond(start, problem.status, f"{problem}\n".encode())
         except HanbootError as error:
@@ -52,7 +52,12 @@ class Inbox:
         start("204 No Content", [])
         return []
 
-    def _keep(self, octets: bytes) -> None:
+    def keep(self, octets: bytes) -> None:
+        """Keeps a document, once.
+
+        Raises:
+            HanbootError: it is not the DSP's, or not valid.
+        """
         root = parsing.parse(octets)
         if self._schema:
             self._schema.check(root, "the document")

@@ -192,6 +192,7 @@ class Task:
         reference: Service Reference of the request that it comes from.
         image: digest of the file, where it is an image.
         command: a GBCS message, where it is one.
+        digest: of the request.
     """
 
     number: int
@@ -204,10 +205,18 @@ class Task:
     command: bytes | None
     attempts: int
     reference: str
+    digest: bytes
+
+    @property
+    def once(self) -> str:
+        """Its name for the hub. A signature is never made twice, so neither is the digest: another
+        database's tasks have other names."""
+        return f"{self.digest.hex()}-{self.number}"
 
 
-_TASK_COLUMNS = tuple(TASK.c[name] for name in Task.__dataclass_fields__ if name != "reference")
-_TASKS = sa.select(*_TASK_COLUMNS, REQUEST.c.reference).join(REQUEST)
+_OF_REQUEST = ("reference", "digest")
+_TASK_COLUMNS = tuple(TASK.c[name] for name in Task.__dataclass_fields__ if name not in _OF_REQUEST)
+_TASKS = sa.select(*_TASK_COLUMNS, *(REQUEST.c[name] for name in _OF_REQUEST)).join(REQUEST)
 
 
 def due_tasks(connection: Connection, at: datetime.datetime, most: int) -> list[Task]:

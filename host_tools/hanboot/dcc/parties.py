@@ -177,7 +177,13 @@ def find_assignments(connection: Connection, devices: Sequence[str]) -> dict[str
     return found
 
 
-def hubs(connection: Connection) -> list[str]:
-    """Control sockets of all hubs that have devices."""
-    query = sa.select(ASSIGNMENT.c.hub).distinct().order_by(ASSIGNMENT.c.hub)
+def hubs(connection: Connection, after: str, most: int) -> list[str]:
+    """Control sockets of hubs that have devices, in order: the next `most` after one."""
+    query = (
+        sa.select(ASSIGNMENT.c.hub)
+        .distinct()
+        .where(ASSIGNMENT.c.hub > after)
+        .order_by(ASSIGNMENT.c.hub)
+        .limit(most)
+    )
     return list(connection.execute(query).scalars())

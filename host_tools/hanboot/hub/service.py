@@ -21,6 +21,9 @@ from hanboot.hub.ota import DeviceState, Offer, Phase
 from hanboot.image import ota_file
 from hanboot.trust.smki.certificate import eui_text, parse_eui
 
+#: Requests that are remembered: more than a client has under way.
+_ANSWERED_MOST = 10_000
+
 
 class HubService:
     """Serves devices until it is stopped.
@@ -51,6 +54,8 @@ class HubService:
         self._attached: dict[bytes, Attachment] = {}
         self._models: dict[bytes, dict[str, int]] = {}
         self._told: dict[bytes, Phase] = {}
+        #: by their "once"; the oldest go first
+        self._answered: dict[str, Any] = {}
         #: (device, message) in the order of their arrival; the hub's own alerts, too
         self.inbox: list[tuple[bytes, bytes]] = []
         self.hub = Hub(settings, on_message=self._on_message)
@@ -114,7 +119,11 @@ class HubService:
     # --- requests
 
     def handle(self, request: dict[str, Any]) -> Any:
-        """Answers a request of the control socket."""
+        """Answers a request of the control socket.
+
+        One that has a text at "once" is done once: the same text gets the first one's answer. So a
+        client that was stopped before it knew the answer may ask again.
+        """
         handlers = {
             "status": self._status,
             "models": self._list_models,
@@ -126,8 +135,16 @@ class HubService:
         handler = handlers.get(str(request.get("command")))
         if handler is None:
             raise ValueError(f"no command {request.get('command')!r}")
+        once = request.get("once")
         with self._lock:
-            return handler(request)
+            if once is not None and once in self._answered:
+                return self._answered[once]
+            answer = handler(request)
+            if once is not None:
+                self._answered[once] = answer
+                if len(self._answered) > _ANSWERED_MOST:
+                    del self._answered[next(iter(self._answered))]
+            return answer
 
     def _devices(self, request: dict[str, Any]) -> list[bytes]:
         found = [parse_eui(text) for text in request["to"]]
