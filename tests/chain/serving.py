@@ -45,7 +45,9 @@ def serving(dsp, *more):
         yield process
     finally:
         err = process.stop()
+        # a fault of the service's own is one line, too
         assert "Traceback" not in err, err
+        assert "error: " not in err, err
 
 
 def until(check, what):
