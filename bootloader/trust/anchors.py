@@ -47,6 +47,7 @@ _DIGEST_BYTES  = const(32)
 TABLE_ROWS = 6  # of a comb table: 63 entries, 4032 bytes
 
 _OLD_PLACES = (0, 5, 10)  # sectors where cells of format 1 began
+_OLD_BEGIN = b"HBAC\x01"
 
 
 # What is remembered of the anchors outside of their region. A device keeps it in its journal and in
@@ -272,7 +273,7 @@ class Anchors:
         cell = self._head_at(start)
         if cell is not None and not (sector in _OLD_PLACES if cell.is_old else is_place):
             return None
-        if cell is None and not (is_place and region.is_begun(start)):
+        if cell is None and not (region.is_begun(start) if is_place else self._is_like_old(start)):
             return None
         is_sealed = region.is_begun(start + _SEAL_AT)
         if not is_sealed and region.is_begun(start + _VOID_AT):
@@ -285,6 +286,12 @@ class Anchors:
         if cell is not None and not cell.is_old:
             self._attach_table(cell, sector // _PLACE_SECTORS)
         return cell
+
+    # Whether what does not check may be a cell of format 1, where else a table may lie.
+    def _is_like_old(self, start: int) -> bool:
+        found = bytes(self._region.view[start : start + len(_OLD_BEGIN)])
+        wrong = int.from_bytes(found, "big") ^ int.from_bytes(_OLD_BEGIN, "big")
+        return not wrong & (wrong - 1)  # one bit at most
 
     def _head_at(self, start: int) -> "Cell | None":
         # what reads wrong is read again before it counts as wrong; a copy, which stays as it is

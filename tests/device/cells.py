@@ -1,5 +1,7 @@
 # Trust anchor cells to give to a device.
 
+import struct
+
 import images
 
 from hanbootloader.device import AnchorMemory
@@ -33,6 +35,25 @@ def head(name, **more):
     }
     fields.update(more)
     return cells.encode_head(**fields)
+
+
+# A head of format 1, as the state before wrote it. kid, table: whatever its sender said.
+def old_head(name, kid=None, sequence=1, table=b"", label=b"old", flags=0):
+    head = struct.pack(
+        "<4sBBBB8s64sII32s24s",
+        b"HBAC",
+        1,
+        ROLES[name],
+        flags,
+        0,
+        kid or images.kid(name),
+        images.key(name),
+        sequence,
+        len(table),
+        images.sha256(table),
+        label,
+    )
+    return head + images.sha256(head)
 
 
 # signature: of a key that is held, once the region is locked. Whether it was written.

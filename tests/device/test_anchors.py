@@ -1,7 +1,6 @@
 # Trust anchor cells: written once at provisioning, afterwards only with a held key's signature,
 # and there as a whole or not at all.
 
-import struct
 import unittest
 
 import cells
@@ -39,25 +38,6 @@ def held_by(held):
 
 def verified(cell, digest, signature):
     return cells.finish(cell.verify_steps(digest, signature))
-
-
-# A head of format 1, as earlier releases wrote it.
-def old_head(name, kid=None, sequence=1, table=b"", label=b"old"):
-    head = struct.pack(
-        "<4sBBBB8s64sII32s24s",
-        b"HBAC",
-        1,
-        cells.ROLES[name],
-        1,
-        0,
-        kid or images.kid(name),
-        images.key(name),
-        sequence,
-        len(table),
-        images.sha256(table),
-        label,
-    )
-    return head + images.sha256(head)
 
 
 class KidTest(unittest.TestCase):
@@ -138,7 +118,7 @@ class CellTest(unittest.TestCase):
 
     # what an older device was told about the key is not believed, the key is
     def test_old_format(self):
-        cell = Cell(old_head("manufacturer", kid=b"whatever", sequence=7))
+        cell = Cell(cells.old_head("manufacturer", kid=b"whatever", sequence=7))
         self.assertEqual((cell.kid, cell.sequence), (images.kid("manufacturer"), 7))
         self.assertEqual(cell.label.rstrip(b"\0"), b"old")
 
@@ -251,7 +231,7 @@ class ProvisioningTest(AnchorsTest):
         self.put("supplier", sequence=0x1FFFD)
 
     def test_old_format_is_not_taken(self):
-        refusal = refusal_of(cells.put_into, self.held, old_head("manufacturer"))
+        refusal = refusal_of(cells.put_into, self.held, cells.old_head("manufacturer"))
         self.assertEqual(refusal, (ANCHOR_MALFORMED, 4))
 
 
@@ -460,7 +440,10 @@ class MigrationTest(AnchorsTest):
     def setUp(self):
         AnchorsTest.setUp(self)
         region = self.flash.region(0, SECTORS)
-        for sector, head in ((0, old_head("supplier", sequence=3)), (5, old_head("manufacturer"))):
+        for sector, head in (
+            (0, cells.old_head("supplier", sequence=3)),
+            (5, cells.old_head("manufacturer")),
+        ):
             region.program(sector * SECTOR_BYTES, head)
             region.program(sector * SECTOR_BYTES + 255, b"\0")
             # a table of the sender's making, into the next sector

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 
 import cases
+import kept_devices
 import scenarios
 import transient_reads
 from nor_faults import Fault
@@ -67,6 +68,12 @@ def single_cases(place: str, draws: int | None = None) -> Iterator[str]:
 
 def single_units(size: str = "", draws: int | None = None) -> list[Unit]:
     return [("single", (place, draws)) for place in places(size)]
+
+
+def kept_units() -> list[Unit]:
+    """Devices that an earlier hanboot left."""
+    kept = [cases.place_of(name, kept_devices.SIZE) for name in kept_devices.names()]
+    return [("single", (place, 1)) for place in kept]
 
 
 def double_units() -> list[Unit]:

@@ -82,6 +82,12 @@ def single(options: Options) -> Part:
     return _units("single", options.part_of(campaign.single_units()), options)
 
 
+def kept(options: Options) -> Part:
+    """Devices whose flash an earlier hanboot wrote: each operation fails in each way."""
+    cases.prepare()
+    return _units("kept", options.part_of(campaign.kept_units()), options)
+
+
 def double(options: Options) -> Part:
     """On the smallest device: every pair of faults, the second in the recovery from the first."""
     cases.prepare()
@@ -241,6 +247,7 @@ ALL: dict[str, Callable[[Options], Part]] = {
     "data": data_region,
     "micropython": micropython,
     "single": single,
+    "kept": kept,
     "double": double,
     "transient": transient,
     "triple": triple,

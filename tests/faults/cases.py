@@ -4,7 +4,7 @@
 #   upgrade/112@17.weak-new.0,3.prefix.1
 #
 #   upgrade      the scenario; tiny-upgrade: on the smallest device there can be; pair-upgrade: with
-#                a journal of two sectors only
+#                a journal of two sectors only; kept-pending: flash that an earlier hanboot wrote
 #   112          octets that are left in the journal's sector when it begins
 #   17.weak-new.0    operation 17 of the scenario fails as weak-new, first draw
 #   3.prefix.1       the third operation after that one, as prefix, second draw
@@ -21,7 +21,7 @@ from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
 from rules import Violation
 from simulation import RESTARTS_MORE
 
-_SIZES = ("tiny-", "pair-")
+_SIZES = ("tiny-", "pair-", "kept-")
 
 _plain = {}
 

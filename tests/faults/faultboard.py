@@ -32,8 +32,14 @@ def _map(anchors, journal, slot):
 
 
 # first sector and sectors of each region: as devices have it, but for fewer sectors to a slot; as
-# small as can be; and with nowhere to go for a journal whose sector fails
-MAPS = {"": _map(16, 4, 2), "tiny-": _map(8, 3, 1), "pair-": _map(8, 2, 1)}
+# small as can be; with nowhere to go for a journal whose sector fails; and with room for the images
+# of kept_devices.py
+MAPS = {
+    "": _map(16, 4, 2),
+    "tiny-": _map(8, 3, 1),
+    "pair-": _map(8, 2, 1),
+    "kept-": _map(16, 4, 4),
+}
 
 # what an application left there: no bootloader may touch it
 _DATA = bytes([at * 5 & 0xFF for at in range(SECTOR_BYTES)])
@@ -108,6 +114,7 @@ class Snapshot:
         self.hashes = [slot.image_hash for slot in store.slots]
         self.trial = (store.attempts, store.trial_reason)
         self.security_counter = store.security_counter
+        self.short_lives = store.short_lives
         # what the journal did not take the next start does
         sequences = dict(store.sequences)
         if device.anchors.is_provisioned:
@@ -131,6 +138,7 @@ class Snapshot:
             and self.slots == other.slots
             and self.trial == other.trial
             and self.security_counter == other.security_counter
+            and self.short_lives == other.short_lives
             and self.locked == other.locked
             and self.verdict == other.verdict
             and self.history == other.history
@@ -138,13 +146,14 @@ class Snapshot:
 
     # what differs, for a report
     def __repr__(self):
-        return "%s %s slots %s %s trial %s counter %d verdict %s history %d" % (
+        return "%s %s slots %s %s trial %s counter %d lives %d verdict %s history %d" % (
             self.anchors,
             self.locked,
             self.states,
             [digest.hex()[:4] for digest in self.hashes],
             self.trial,
             self.security_counter,
+            self.short_lives,
             self.reason,
             len(self.history),
         )

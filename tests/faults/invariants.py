@@ -9,6 +9,9 @@ from faultboard import Snapshot, settled_device, snapshot_of
 from rules import must
 
 from hanbootloader.store import ledger
+from hanbootloader.trust.cell import MANUFACTURER
+
+_SUCCESSOR = (MANUFACTURER, 2)  # role and sequence of the cell that the manufacturer's key named
 
 # fmt: off
 TRIAL_STARTS = 3  # that a trial may take
@@ -137,6 +140,12 @@ class Invariants:
             must(found.states[index] in (ledger.PENDING, ledger.TRIAL), "what starts was activated")
             must(state == ledger.TRIAL, "what is not confirmed is on trial")
             must(device.ledger.attempts <= TRIAL_STARTS, "a trial has so many starts")
+            # from the successor on the key before it vouches for nothing new
+            is_by_successor = name in self._rules.by_successor
+            must(
+                is_by_successor == (_SUCCESSOR in found.anchors),
+                "the key that counts signed what is not confirmed",
+            )
             running = None if confirmed < 0 else self._rules.names[found.hashes[confirmed]]
             must(
                 running in self._rules.follows[name]

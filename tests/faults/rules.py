@@ -27,11 +27,13 @@ def of_release(make, name):
 class Rules:
     # follows: which releases each one may follow; None: a device without any
     # counters: the security counter of each. no_return: releases behind which nothing older starts
-    # prefix: of their names in images.py
-    def __init__(self, follows, counters, no_return=(), prefix=""):
+    # prefix: of their names in images.py. by_successor: those that the successor of the
+    # manufacturer's key signed; the others are signed by the key before
+    def __init__(self, follows, counters, no_return=(), prefix="", by_successor=()):
         self.follows = follows
         self.counters = counters
         self.no_return = no_return
+        self.by_successor = by_successor
         self._prefix = prefix
         self.names = {self.image_hash(name): name for name in follows}
 
@@ -57,12 +59,14 @@ class Rules:
 _FOLLOWS = {
     "1.0.0": (None,),
     "1.1.0": ("1.0.0",),
+    "1.1.0 next": ("1.0.0",),
     "1.2.0": ("1.1.0",),
     "2.0.0": ("1.1.0",),
     "2.1.0": ("1.1.0", "2.0.0"),
 }
-_COUNTERS = {"1.0.0": 1, "1.1.0": 1, "1.2.0": 1, "2.0.0": 2, "2.1.0": 2}
+_COUNTERS = {"1.0.0": 1, "1.1.0": 1, "1.1.0 next": 1, "1.2.0": 1, "2.0.0": 2, "2.1.0": 2}
 _NO_RETURN = ("2.1.0",)
+_BY_SUCCESSOR = ("1.1.0 next",)
 
 _rules = {}
 
@@ -70,5 +74,5 @@ _rules = {}
 # For the releases of images.py, or those of small_releases.py.
 def of(prefix):
     if prefix not in _rules:
-        _rules[prefix] = Rules(_FOLLOWS, _COUNTERS, _NO_RETURN, prefix)
+        _rules[prefix] = Rules(_FOLLOWS, _COUNTERS, _NO_RETURN, prefix, _BY_SUCCESSOR)
     return _rules[prefix]

@@ -4,6 +4,7 @@
 import flows
 import rules
 import small_releases
+import state_before
 from faultboard import MAPS, FaultBoard, settled_device
 from simulation import World
 
@@ -21,16 +22,35 @@ SPACES = (None, 0, 112, 320, 432, 544)
 
 class Scenario:
     # about: in words. installed: releases, one after the other, before it begins. events: so many
-    # more in the history. damaged: a cell of the confirmed image has lost a bit. world: what is
-    # wanted
-    def __init__(self, about, goal, installed=(), events=0, damaged=False, **world):
+    # more in the history. damaged: a cell of the confirmed image has lost a bit. rotated: the
+    # manufacturer's key has a successor, named before the second release. activated: one that was
+    # activated before that, and has yet to start. before: all of it is as the state before left it.
+    # world: what is wanted
+    def __init__(
+        self,
+        about,
+        goal,
+        installed=(),
+        events=0,
+        damaged=False,
+        rotated=False,
+        activated=None,
+        before=False,
+        **world,
+    ):
         self.about = about
         self.goal = goal
         self.installed = installed
         self.events = events
         self.damaged = damaged
+        self.rotated = rotated
+        self.activated = activated
+        self.before = before
         self.world = world
 
+
+_NEXT_SUPPLIER = ("supplier", "manufacturer", "next supplier")
+_NEXT_MANUFACTURER = ("supplier", "manufacturer", "next manufacturer")
 
 SCENARIOS = {
     "provision": Scenario("cells of supplier and manufacturer, and the first application", "1.0.0"),
@@ -58,7 +78,9 @@ SCENARIOS = {
         bad_trials=True,
         confirm="history",
     ),
-    "anchor": Scenario("a cell is replaced; then an upgrade", "1.1.0", ("1.0.0",), supplier=2),
+    "anchor": Scenario(
+        "a cell is replaced; then an upgrade", "1.1.0", ("1.0.0",), anchors=_NEXT_SUPPLIER
+    ),
     "fall-back": Scenario(
         "the confirmed image is damaged, the one before it starts; then the upgrade again",
         "1.1.0",
@@ -87,6 +109,53 @@ SCENARIOS = {
     "refusal": Scenario(
         "an image that may not follow, then one that may", "1.1.0", ("1.0.0",), offers_first="2.0.0"
     ),
+    "short-lives": Scenario(
+        "the confirmed application ends each of its starts; then an upgrade over the link alone",
+        "1.1.0",
+        ("1.0.0",),
+        short_lives=True,
+    ),
+    "migrate": Scenario(
+        "a device of the state before: its cells are written anew; then an upgrade",
+        "1.1.0",
+        ("1.0.0",),
+        before=True,
+    ),
+    "rotate": Scenario(
+        "the manufacturer's key has a successor: what it signed is refused; then an upgrade under "
+        "the successor",
+        "1.1.0 next",
+        ("1.0.0",),
+        anchors=_NEXT_MANUFACTURER,
+        offers_first="1.1.0",
+    ),
+    "rotate-staged": Scenario(
+        "what the key before the successor signed is activated, and must not start any more; then "
+        "an upgrade under the successor",
+        "1.1.0 next",
+        ("1.0.0",),
+        rotated=True,
+        activated="1.1.0",
+        anchors=_NEXT_MANUFACTURER,
+    ),
+    "rotate-revert": Scenario(
+        "a trial under the successor fails: back to what the key before it signed; then again",
+        "1.1.0 next",
+        ("1.0.0",),
+        rotated=True,
+        anchors=_NEXT_MANUFACTURER,
+        bad_trials=True,
+    ),
+    "rotate-back": Scenario(
+        "what the successor signed is damaged, what the key before it signed starts; then the "
+        "upgrade again",
+        "1.1.0 next",
+        ("1.0.0", "1.1.0 next"),
+        rotated=True,
+        damaged=True,
+        anchors=_NEXT_MANUFACTURER,
+        falls_back=True,
+    ),
 }
 
 # How full the journal is when all pairs of faults are tried: each of the records of an upgrade is
@@ -103,6 +172,10 @@ PAIR_SPACES = {
     "rescue": (544,),
     "replace": (None,),
     "refusal": (0,),
+    "short-lives": (0,),
+    "migrate": (None,),
+    "rotate": (None,),
+    "rotate-back": (None,),
 }
 
 _begun = {}
@@ -121,8 +194,16 @@ def _begin(scenario, size, space):
     prefix = small_releases.PREFIX if size else ""
     if scenario.installed:
         flows.cells.provision(settled_device(board))
-    for release in scenario.installed:
+    for release in scenario.installed[:1]:
         flows.install(board, prefix + release)
+    if scenario.activated is not None:
+        flows.activate(board, prefix + scenario.activated)
+    if scenario.rotated:
+        _rotate(board)
+    for release in scenario.installed[1:]:
+        flows.install(board, prefix + release)
+    if scenario.before:
+        state_before.leave(board, settled_device(board))
     journal = Journal(Region(*board.region("journal")))
     for _ in range(scenario.events):
         history = ledger.Ledger(journal)
@@ -132,9 +213,15 @@ def _begin(scenario, size, space):
         _fill(board, journal, space)
     if scenario.damaged:
         damage(board)
-    # whatever is done once at a first start is done
-    settled_device(board)
+    # whatever is done once at a first start is done; a migration is to be seen
+    if not scenario.before:
+        settled_device(board)
     return board.cells()
+
+
+def _rotate(board):
+    signature = flows.images.signature("next manufacturer, manufacturer")
+    flows.cells.put(settled_device(board), "next manufacturer", signature)
 
 
 # Appends what nobody reads until so many octets are left in the sector.
@@ -176,6 +263,11 @@ def damage(board):
 
 # The world of a scenario; faults: what is to go wrong in it.
 def world(name, size="", space=None, faults=()):
+    if size == "kept-":
+        # only here: MicroPython cannot unpack what is kept
+        import kept_devices
+
+        return kept_devices.world(name, faults)
     scenario = SCENARIOS[name]
     board = FaultBoard(MAPS[size], beginning(name, size, space), faults)
     prefix = small_releases.PREFIX if size else ""

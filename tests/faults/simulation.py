@@ -16,6 +16,7 @@ from hanbootloader.image import cbor
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
 from hanbootloader.link.console import Console
+from hanbootloader.lives import Lives
 from hanbootloader.reasons import (
     ACCEPTED,
     BELOW_MINIMUM_BASE,
@@ -23,6 +24,7 @@ from hanbootloader.reasons import (
     NOT_A_PREDECESSOR,
     TRIAL_CRASHED,
     TRIAL_RUNNING,
+    UNKNOWN_SIGNER,
     Refused,
 )
 from hanbootloader.store import ledger
@@ -39,7 +41,8 @@ class World:
     # offers_first: one that the device must refuse, offered once before
     # bad_trials: whether the application crashes, hangs and crashes again in its first trial
     # held_first: one that is uploaded and activated before, until the client thinks otherwise
-    # supplier: sequence of the supplier's cell that is wanted
+    # anchors: names of the cells that are wanted, in this order
+    # short_lives: the application ends each of its starts until the link is served alone
     # falls_back: the confirmed image is damaged, and the one before it is not
     def __init__(
         self,
@@ -49,7 +52,8 @@ class World:
         offers_first=None,
         held_first=None,
         bad_trials=False,
-        supplier=1,
+        anchors=("supplier", "manufacturer"),
+        short_lives=False,
         confirm="confirm",
         falls_back=False,
     ):
@@ -59,7 +63,8 @@ class World:
         self.offers_first = offers_first
         self.held_first = held_first
         self.bad_trials = bad_trials
-        self.supplier = supplier
+        self.anchors = anchors
+        self.short_lives = short_lives
         self.confirm_phase = confirm
         self.falls_back = falls_back
         self.phase = "restart"
@@ -138,6 +143,8 @@ class World:
             self.phase = "fall back" if self.falls_back else "restart"
         if self.falls_back and ledger.PREVIOUS in found.states:
             self._invariants.may_confirm(found.hashes[found.states.index(ledger.PREVIOUS)])
+        if any([cell.is_old for cell in device.anchors.cells()]):
+            self.phase = "migrate"
         chosen = boot.choose(device)
         self.board.hung = False
         if chosen is not None:
@@ -153,6 +160,8 @@ class World:
         if tried:
             if not self._trial(device):
                 return False
+        elif self.short_lives and not self._live(device):
+            return False
         self._provision(device)
         if self.confirmed(device) == self.goal:
             # the start behind the one that confirmed it tells that it stays
@@ -182,6 +191,19 @@ class World:
         self._invariants.may_confirm(device.ledger.slots[device.started].image_hash)
         return self._try(device.ledger.confirm, device.started)
 
+    # A start of the confirmed application, as start.py counts it. Whether a client gets a word in.
+    def _live(self, device):
+        lives = Lives(device.ledger)
+        if self.confirmed(device) == self.goal:
+            self.phase = "lasting"
+            lives.begin()
+            lives.lasted()
+            return True
+        self.phase = "short life"
+        if not lives.needs_grace:
+            lives.begin()
+        return lives.needs_grace
+
     def _try(self, call, *arguments):
         try:
             call(*arguments)
@@ -202,16 +224,15 @@ class World:
 
     def _provision(self, device):
         held = device.anchors
-        wanted = [("supplier", 1), ("manufacturer", 1), ("next supplier", 2)]
-        for name, sequence in wanted[: 1 + self.supplier]:
-            cell = held.cell(cells.ROLES[name])
+        for name in self.anchors:
+            cell, sequence = held.cell(cells.ROLES[name]), cells.SEQUENCES.get(name, 1)
             # one lost for good wants its maker's signature; a PPMID does without
             is_lost = cell is None and held.is_provisioned and self.board.flash.is_unsettled
             if not is_lost and (cell is None or cell.sequence < sequence):
                 self._put(device, name)
 
     def _put(self, device, name):
-        self.phase = "anchor update" if name == "next supplier" else "provision"
+        self.phase = "anchor update" if name in cells.SEQUENCES else "provision"
         signature = None
         if device.anchors.is_provisioned:
             signature = cells.images.signature(name + ", manufacturer")
@@ -227,7 +248,7 @@ class World:
             flows.send(installer, self.rules.ota_image(self.offers_first))
             must(False, "a release that may not follow is refused")
         except Refused as refused:
-            if refused.reason not in (BELOW_MINIMUM_BASE, NOT_A_PREDECESSOR):
+            if refused.reason not in (BELOW_MINIMUM_BASE, NOT_A_PREDECESSOR, UNKNOWN_SIGNER):
                 self._note(refused)
         self.offers_first = None
 

@@ -15,6 +15,14 @@ _PAYLOAD_BYTES = 16
 RELEASES = {
     "1.0.0": Release(V1_0, payload_bytes=_PAYLOAD_BYTES, security_counter=1),
     "1.1.0": Release(V1_1, ((V1_0, None, None),), _PAYLOAD_BYTES, security_counter=1),
+    # by the successor of the manufacturer's key
+    "1.1.0 next": Release(
+        V1_1,
+        ((V1_0, None, None),),
+        _PAYLOAD_BYTES,
+        security_counter=1,
+        signer="next manufacturer",
+    ),
     "1.2.0": Release(
         images.V1_2,
         lambda: ((V1_1, images.image_hash(PREFIX + "1.1.0"), None),),
@@ -42,13 +50,12 @@ def remove():
 
 # Makes releases known to images.py, which builds them as it builds its own.
 def make_known(prefix, releases):
-    key = images.key("manufacturer")
     for name, release in releases.items():
         content = writer.encode_manifest(release.manifest())
         digest = images.sha256(writer.to_be_signed(content))
         # as a real one: s below half the order
         signature = digest + bytes(1) + images.sha256(digest)[1:]
-        signatures.make_up(key, digest, signature)
+        signatures.make_up(images.key(release.signer), digest, signature)
         images.RELEASES[prefix + name] = release
         signed.SIGNATURES[prefix + name] = signature.hex()
 

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import re
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from hanbootloader.store import ledger
 from hanbootloader.store.doubts import Doubts
 from hanbootloader.store.flash import Region
 from hanbootloader.store.journal import Journal
+from hanbootloader.trust.anchors import Anchors
+from hanbootloader.trust.cell import Cell
 
 JOBS = os.cpu_count() or 1
 PAGE = (interpreters.ROOT / "docs" / "design" / "faults.md").read_text()
@@ -45,6 +48,12 @@ _PLACES = (
     "tiny-anchor/320",
     "tiny-fall-back/0",
     "tiny-refusal/0",
+    "tiny-short-lives/112",
+    "tiny-migrate",
+    "tiny-rotate/0",
+    "tiny-rotate-staged",
+    "tiny-rotate-revert",
+    "tiny-rotate-back",
 )
 
 
@@ -69,6 +78,15 @@ def test_every_single_fault_on_the_smallest_device() -> None:
 def test_single_faults_sampled() -> None:
     tally = Tally()
     for case in random.Random(1).sample(_single_cases(("", "tiny-", "pair-")), 2000):
+        campaign.count(tally, cases.run(case))
+    _assert_good(tally)
+
+
+def test_single_faults_of_kept_devices_sampled() -> None:
+    tally = Tally()
+    places = [place for _, (place, _) in campaign.kept_units()]
+    names = [case for place in places for case in campaign.single_cases(place, 1)]
+    for case in random.Random(1).sample(names, 300):
         campaign.count(tally, cases.run(case))
     _assert_good(tally)
 
@@ -224,6 +242,25 @@ def _forgets(self: ledger.Ledger, verdict: ledger.Verdict) -> None:
     pass
 
 
+def _vouches_for_nothing(self: ledger.Ledger, index: int) -> None:
+    return None
+
+
+def _vouches_for_all(self: ledger.Ledger, index: int) -> bytes:
+    return self.slots[index].image_hash
+
+
+def _erases_first(self: Anchors, cell: Cell, table: bytes, place: int) -> Iterator[None]:
+    """The places of old cells first, then what is to take their place."""
+    for sector in (0, 5):
+        if self._region.view[sector * self._region.sector_bytes + 4] == 1:
+            self._region.erase(sector)
+    yield from _write_place_steps(self, cell, table, place)
+
+
+_write_place_steps = Anchors._write_place_steps
+
+
 @pytest.mark.parametrize(
     ("where", "name", "instead", "place"),
     [
@@ -232,6 +269,10 @@ def _forgets(self: ledger.Ledger, verdict: ledger.Verdict) -> None:
         (ledger.Ledger, "activate", _counts_early, "tiny-counter"),
         (boot, "_verified", _trusting, "tiny-fall-back"),
         (ledger.Ledger, "record", _forgets, "tiny-upgrade"),
+        (ledger.Ledger, "vouched_hash", _vouches_for_nothing, "tiny-rotate-back"),
+        (ledger.Ledger, "vouched_hash", _vouches_for_all, "tiny-rotate-staged"),
+        (ledger.Ledger, "keep_short_lives", _forgets, "tiny-short-lives"),
+        (Anchors, "_write_place_steps", _erases_first, "tiny-migrate"),
     ],
 )
 def test_a_broken_device_is_seen(
