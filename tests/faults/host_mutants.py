@@ -30,7 +30,11 @@ FILES = (
     "device/reply.py",
     "device/upgrade.py",
 )
-TESTS = ("tests/host/test_link.py", "tests/host/test_replies.py")
+TESTS = (
+    "tests/host/test_link.py",
+    "tests/host/test_device_client.py",
+    "tests/host/test_replies.py",
+)
 
 #: CPU seconds for a run of the tests, which takes one or two.
 _CPU_S = 8
@@ -125,14 +129,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mutants = [mutant for mutant in found if mutant.key not in EQUIVALENT]
     mutants = mutants[:: round(1 / options.share)]
     began = time.monotonic()
-    alive = list(survivors(mutants, options.jobs))
-    for mutant in alive:
-        print(f"survives: {mutant.name} in {mutant.function}: {mutant.check} -> {mutant.instead}")
+    alive = 0
+    for mutant in survivors(mutants, options.jobs):
+        alive += 1
+        where, check = f"{mutant.name} in {mutant.function}", f"{mutant.check} -> {mutant.instead}"
+        print(f"survives: {where}: {check}", flush=True)
     unused = set(EQUIVALENT) - {mutant.key for mutant in found} if not options.file else set()
     for key in unused:
         print(f"excused, but not there: {key}")
     print(
-        f"{len(mutants)} mutants, {len(mutants) - len(alive)} noticed, {len(alive)} not; "
+        f"{len(mutants)} mutants, {len(mutants) - alive} noticed, {alive} not; "
         f"{time.monotonic() - began:.0f} s"
     )
     return 1 if alive or unused else 0

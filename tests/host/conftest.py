@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from fake_device import HASH, FakeDevice
 from rig import Keys
 from samples import DCC, FIRST_RELEASE, make_release
 
@@ -64,3 +65,12 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
         return CliRunner().invoke(cli.main, [str(argument) for argument in arguments])
 
     return invoke
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeDevice:
+    """A device on a fake transport; nothing with it waits for a real clock."""
+    fake = FakeDevice()
+    monkeypatch.setattr("hanboot.device.client.hash_in", lambda octets: HASH)
+    monkeypatch.setattr("hanboot.device.client.time.sleep", fake.pause)
+    return fake

@@ -1,4 +1,4 @@
-"""The host's link on a fake transport: lost, late, foreign and endless replies; ports that go."""
+"""Requests on a fake transport: lost, late, foreign and unreadable replies; waits; log lines."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ from typing import Any
 
 import pytest
 
-from hanboot.device.client import Device
-from hanboot.device.records import SlotState
-from hanboot.device.refusal import AnotherDevice, DeviceRefused
-from hanboot.device.upgrade import Step, Watcher, follow, remaining, upgrade
-from hanboot.errors import LinkError, NoDevice
-from hanboot.explain.reasons import Reason
+from hanboot.errors import LinkError
+from hanboot.link.deadline import Deadline, StallTimer
+from hanboot.link.line import Line
 from hanboot.link.smp import NoAnswer, Retries, SmpClient, SmpRefusal
 from hanboot.link.transport import Lost
 from hanboot.testing.fake_transport import FakeClock, FakeTransport, Request, reply
-from hanbootloader.link import smp
-
-HASH, OTHER = b"\x11" * 32, b"\x22" * 32
-VERSION = 0x01010000
-SERIAL = bytes(range(8))
-OCTETS = bytes(range(256)) * 12
+from hanbootloader.link import frame, smp
 
 
 def client(
@@ -141,7 +133,16 @@ def test_errors_of_both_versions(fields: dict[str, Any], group: int, rc: int) ->
 
 
 @pytest.mark.parametrize(
-    "fields", [{"rc": "x"}, {"rc": True}, {"err": 5}, {"err": {"group": 1}}, {"err": {}}], ids=str
+    "fields",
+    [
+        {"rc": "x"},
+        {"rc": True},
+        {"err": 5},
+        {"err": {"group": 1}},
+        {"err": {"group": "1", "rc": 5}},
+        {"err": {}},
+    ],
+    ids=str,
 )
 def test_an_error_that_cannot_be_read(fields: dict[str, Any]) -> None:
     link, _ = client(lambda request: reply(request, fields))
@@ -156,395 +157,146 @@ def test_a_port_that_goes_says_so() -> None:
         link.read(65, 0)
 
 
-# --- a device
-
-
-class Played:
-    """A device of a few lines.
-
-    Attributes:
-        state: of the slot that holds the image; None for none.
-        confirmed: hash that runs.
-        verdict: the last.
-        answers: what to answer to (group, command) instead.
-    """
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.transport = FakeTransport(self.answer, self.clock)
-        self.serial = SERIAL
-        self.state: str | None = None
-        self.held = HASH
-        self.confirmed = OTHER
-        self.attempts = 0
-        self.verdict: dict[str, Any] = {}
-        self.received = 0
-        self.total = 0
-        self.resets = 0
-        self.answers: dict[tuple[int, int], Callable[[Request], dict[str, Any] | None]] = {}
-        self.on_reset: Callable[[], None] = self._confirm
-
-    def device(self) -> Device:
-        device = Device(self.transport, clock=self.clock)
-        device._uploaded = HASH
-        return device
-
-    def answer(self, request: Request) -> bytes | None:
-        place = (request.group, request.command)
-        known = self.answers.get(place) or getattr(self, "_{}_{}".format(*place))
-        fields = known(request)
-        return None if fields is None else reply(request, fields)
-
-    def identity(self) -> dict[str, Any]:
-        slots: list[dict[str, Any]] = [
-            {"state": "confirmed", "version": 1, "hash": self.confirmed, "bytes": 9}
-        ]
-        slots.append(
-            {"state": self.state, "version": VERSION, "hash": self.held, "bytes": 9}
-            if self.state
-            else {"state": "empty"}
-        )
-        return {
-            "board": "played",
-            "serial": self.serial,
-            "manufacturer_code": 0xFFF0,
-            "image_type": 5,
-            "hardware_version": 0x0100,
-            "device_type": 5,
-            "slot_bytes": 1 << 19,
-            "security_counter": 0,
-            "provisioned": True,
-            "started": 0,
-            "attempts": self.attempts,
-            "slots": slots,
-        }
-
-    def _65_0(self, request: Request) -> dict[str, Any]:
-        return self.identity()
-
-    def _65_1(self, request: Request) -> dict[str, Any]:
-        return self.verdict
-
-    def _65_3(self, request: Request) -> dict[str, Any]:
-        return {"state": "idle", "received": 0, "total": 0}
-
-    def _1_1(self, request: Request) -> dict[str, Any]:
-        offset = request.fields["off"]
-        if offset == 0:
-            self.total = request.fields["len"]
-        if offset == self.received:
-            self.received += len(request.fields["data"])
-        if self.received == self.total:
-            self.state, self.verdict = "staged", verdict_fields()
-        return {"off": self.received}
-
-    def _1_0(self, request: Request) -> dict[str, Any]:
-        self.state = "pending"
-        return {}
-
-    def _0_6(self, request: Request) -> dict[str, Any]:
-        return {"buf_size": 1024, "buf_count": 1}
-
-    def _0_5(self, request: Request) -> dict[str, Any]:
-        self.resets += 1
-        self.on_reset()
-        return {}
-
-    def _confirm(self) -> None:
-        self.confirmed, self.state = self.held, None
-
-
-def verdict_fields(reason: int = 0, image_hash: bytes = HASH) -> dict[str, Any]:
-    return {
-        "reason": reason,
-        "offset": -1,
-        "offered": {"version": VERSION, "hash": image_hash},
-        "running": None,
-        "minimum_base_version": 0,
-        "accepts": [],
-        "accepts_total": 0,
-    }
-
-
-@pytest.fixture
-def played(monkeypatch: pytest.MonkeyPatch) -> Played:
-    played = Played()
-    monkeypatch.setattr("hanboot.device.client.hash_in", lambda octets: HASH)
-    # nothing here waits for a real clock
-    monkeypatch.setattr(
-        "hanboot.device.client.time.sleep",
-        lambda seconds: setattr(played.clock, "now", played.clock.now + seconds),
-    )
-    return played
-
-
-def test_upload_sends_all_of_it_once(played: Played) -> None:
-    progress: list[tuple[int, int]] = []
-    with played.device() as device:
-        device.upload(OCTETS, lambda done, total: progress.append((done, total)))
-    sent = [r.fields for r in played.transport.requests if (r.group, r.command) == (1, 1)]
-    assert b"".join(fields["data"] for fields in sent) == OCTETS
-    assert "sha" in sent[0]
-    assert all("sha" not in fields for fields in sent[1:])
-    assert progress[-1] == (len(OCTETS), len(OCTETS))
-
-
-@pytest.mark.parametrize("path", [(0,), (0, 500, 0, 500), (500, 1000, 500, 1000)], ids=str)
-def test_an_upload_that_goes_in_circles_ends(played: Played, path: tuple[int, ...]) -> None:
-    offsets = itertools.cycle(path)
-    played.answers[1, 1] = lambda request: {"off": next(offsets)}
-    with played.device() as device, pytest.raises(LinkError, match="does not take the image"):
-        device.upload(OCTETS)
-    assert len(played.transport.requests) < 40
-
-
-def test_an_upload_that_crawls_ends(played: Played) -> None:
-    """Each round comes one octet further than the one before."""
-    rounds = itertools.count(1)
-    played.answers[1, 1] = lambda request: {
-        "off": next(rounds) if request.fields["off"] == 0 else 0
-    }
-    with played.device() as device, pytest.raises(LinkError, match="does not take the image"):
-        device.upload(OCTETS)
-    assert len(played.transport.requests) < 200
-
-
-def test_a_reset_in_the_middle_of_an_upload_is_no_stall(played: Played) -> None:
-    counter = itertools.count()
-
-    def take(request: Request) -> dict[str, Any]:
-        if next(counter) == 2:
-            played.received = 0
-            return {"off": 0}
-        return played._1_1(request)
-
-    played.answers[1, 1] = take
-    with played.device() as device:
-        device.upload(OCTETS)
-    assert played.received == len(OCTETS)
-
-
-@pytest.mark.parametrize("offset", [None, "x", -1, len(OCTETS) + 1, True], ids=str)
-def test_an_offset_that_cannot_be(played: Played, offset: object) -> None:
-    played.answers[1, 1] = lambda request: {"off": offset}
-    with played.device() as device, pytest.raises(LinkError, match="octets that the image"):
-        device.upload(OCTETS)
-
-
-def test_an_upload_goes_on_after_the_port_was_gone(played: Played) -> None:
-    counter = itertools.count()
-
-    def take(request: Request) -> dict[str, Any] | None:
-        if next(counter) == 1:
-            played.transport.fails = True
-            played.transport.absent = 3
-            return None
-        return played._1_1(request)
-
-    played.answers[1, 1] = take
-    with played.device() as device:
-        device.upload(OCTETS)
-    assert played.received == len(OCTETS)
-    assert played.transport.opened == 2
-
-
-def test_a_port_that_stays_away_is_lost(played: Played) -> None:
-    def take(request: Request) -> None:
-        played.transport.fails = True
-        played.transport.absent = 10**6
-
-    played.answers[1, 1] = take
-    with played.device() as device, pytest.raises(Lost):
-        device.upload(OCTETS)
-    assert played.clock.now < 15
-
-
-def test_the_verdict_on_another_image_is_not_taken(played: Played) -> None:
-    """The device was reset before it came to one; the last is from before."""
-    for reason in (0, Reason.PAYLOAD_HASH):
-        played.verdict = verdict_fields(reason, OTHER)
-        with played.device() as device, pytest.raises(LinkError, match="does not hold the image"):
-            device.wait_verified()
-
-
-def test_a_staged_image_counts_whatever_the_last_verdict_is(played: Played) -> None:
-    played.state, played.verdict = "staged", verdict_fields(Reason.HASH_MISMATCH, OTHER)
-    with played.device() as device:
-        found = device.wait_verified()
-    assert (found.reason, found.offered.image_hash) == (Reason.ACCEPTED, HASH)
-
-
-@pytest.mark.parametrize("state", ["reverted", "previous", "trial"])
-def test_an_image_in_another_state_is_not_staged(played: Played, state: str) -> None:
-    played.state, played.verdict = state, verdict_fields(0, OTHER)
-    with played.device() as device, pytest.raises(LinkError, match="does not hold the image"):
-        device.wait_verified()
-
-
-def test_a_refusal_is_raised_with_its_verdict(played: Played) -> None:
-    played.verdict = verdict_fields(Reason.PAYLOAD_HASH)
-    with played.device() as device, pytest.raises(DeviceRefused) as raised:
-        device.wait_verified()
-    assert raised.value.verdict.reason is Reason.PAYLOAD_HASH
-
-
-def test_a_verification_without_end(played: Played) -> None:
-    played.answers[65, 3] = lambda request: {"state": "verifying", "received": 9, "total": 9}
-    with played.device() as device, pytest.raises(LinkError, match="does not come to a verdict"):
-        device.wait_verified()
-    assert 30 <= played.clock.now < 40
-
-
-# --- resets and ports
-
-
-def test_an_upgrade_from_upload_to_confirmation(played: Played) -> None:
-    with played.device() as device:
-        assert upgrade(device, OCTETS).confirmed.image_hash == HASH  # type: ignore[union-attr]
-    assert played.resets == 1
-
-
-def test_a_port_that_vanishes_at_every_reset(played: Played) -> None:
-    """Three starts of a trial, each of which takes the port away; then it is reverted."""
-    starts = itertools.count(1)
-
-    def crash(request: Request) -> dict[str, Any] | None:
-        played.attempts = next(starts)
-        if played.attempts <= 3:
-            played.transport.fails, played.transport.absent = True, 5
-            return None
-        played.state, played.verdict = "reverted", verdict_fields(Reason.TRIAL_CRASHED)
-        del played.answers[65, 0]
-        return played.identity()
-
-    def on_reset() -> None:
-        played.state = "trial"
-        played.answers[65, 0] = crash
-
-    played.on_reset = on_reset
-    with played.device() as device, pytest.raises(DeviceRefused) as raised:
-        upgrade(device, OCTETS)
-    assert raised.value.verdict.reason is Reason.TRIAL_CRASHED
-    assert played.transport.opened >= 4
-
-
-def test_another_device_at_the_same_name(played: Played) -> None:
-    def on_reset() -> None:
-        played.transport.fails = True
-        played.serial = b"\xaa" * 8
-        played.confirmed = HASH
-
-    played.on_reset = on_reset
-    with played.device() as device, pytest.raises(AnotherDevice) as raised:
-        upgrade(device, OCTETS)
-    assert raised.value.exit_code == 3
-    assert SERIAL.hex("-") in raised.value.why
-    assert (b"\xaa" * 8).hex("-") in raised.value.why
-
-
-def test_a_trial_without_end(played: Played) -> None:
-    played.on_reset = lambda: setattr(played, "state", "trial")
-    with played.device() as device, pytest.raises(LinkError, match="neither confirmed nor"):
-        upgrade(device, OCTETS)
-    assert 150 <= played.clock.now < 200
-
-
-def test_a_device_that_changes_its_mind_for_ever(played: Played) -> None:
-    states = itertools.cycle(["trial", "pending"])
-
-    def flip(request: Request) -> dict[str, Any]:
-        played.state = next(states)
-        return played.identity()
-
-    played.on_reset = lambda: played.answers.__setitem__((65, 0), flip)
-    with played.device() as device, pytest.raises(LinkError, match="neither confirmed nor"):
-        upgrade(device, OCTETS)
-
-
-def test_a_device_that_does_not_come_back(played: Played) -> None:
-    played.on_reset = lambda: played.answers.__setitem__((65, 0), lambda request: None)
-    with played.device() as device, pytest.raises(NoAnswer):
-        upgrade(device, OCTETS)
-    assert 150 <= played.clock.now < 160
-
-
-def test_a_port_that_does_not_come_back(played: Played) -> None:
-    def on_reset() -> None:
-        played.transport.fails, played.transport.absent = True, 10**6
-
-    played.on_reset = on_reset
-    with played.device() as device, pytest.raises((NoDevice, Lost)):
-        upgrade(device, OCTETS)
-    assert played.clock.now < 160
-
-
 @pytest.mark.parametrize(
-    "events",
+    ("refusal", "text"),
     [
-        [],
-        [{"index": 0}],
-        [{"index": 5}, {"index": 5}],
+        (SmpRefusal(-1, 8), "SMP error 8"),
+        (SmpRefusal(0, 8), "SMP error 8 of group 0"),
+        (SmpRefusal(65, 257), "SMP error 257 of group 65"),
     ],
-    ids=["none", "the same", "twice"],
+    ids=str,
 )
-def test_a_history_without_end(played: Played, events: list[dict[str, int]]) -> None:
-    event = {"event": 1, "reason": 0, "from": None, "to": None, "chain": bytes(32)}
-    listed = [event | entry for entry in events]
-    played.answers[65, 2] = lambda request: {"events": listed, "more": True}
-    with played.device() as device, pytest.raises(LinkError, match="no end"):
-        device.history()
-    assert len(played.transport.requests) < 5
+def test_an_error_names_its_group(refusal: SmpRefusal, text: str) -> None:
+    assert str(refusal) == text
 
 
-def test_a_history_that_grows_while_it_is_read(played: Played) -> None:
-    event = {"event": 1, "reason": 0, "from": None, "to": None, "chain": bytes(32)}
-    played.answers[65, 2] = lambda request: {
-        "events": [event | {"index": request.fields["from"]}],
-        "more": True,
-    }
-    with played.device() as device, pytest.raises(LinkError, match="no end"):
-        device.history()
+def test_a_request_without_fields_is_an_empty_map() -> None:
+    link, transport = client(lambda request: reply(request, {}))
+    link.read(65, 0)
+    link.write(65, 0)
+    assert [(r.operation, r.fields) for r in transport.requests] == [
+        (smp.READ, {}),
+        (smp.WRITE, {}),
+    ]
 
 
-# --- paths
+def test_frames_that_are_no_smp_are_passed_over() -> None:
+    link, _ = client(lambda request: frame.encode(bytes(20)) + reply(request, {"right": True}))
+    assert link.read(65, 0) == {"right": True}
 
 
-def test_a_path_is_taken_up_where_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hanboot.device.upgrade.hash_in", lambda octets: octets * 32)
-    path = [Step(name=name, octets=name.encode()) for name in "abc"]
-    played = Played()
-    played.confirmed = b"b" * 32
-    with played.device() as device:
-        assert remaining(device.identity().confirmed, path) == path[2:]
-    assert remaining(None, path) == path
+@pytest.mark.parametrize("body", [b"\x80", b"\x01", b"\xff", b""], ids=bytes.hex)
+def test_a_body_that_is_no_map_is_an_error_that_shows_it(body: bytes) -> None:
+    def answer(request: Request) -> bytes:
+        header = smp.Header(1, smp.READ_RESPONSE, len(body), 65, request.sequence, 0)
+        return frame.encode(header.encode() + body)
+
+    link, _ = client(answer)
+    with pytest.raises(LinkError, match="cannot be read") as raised:
+        link.read(65, 0)
+    assert raised.value.why.endswith(body.hex())
 
 
-def test_what_a_watcher_raises_ends_a_path(played: Played) -> None:
-    class Stop(Exception):
-        pass
-
-    class Once(Watcher):
-        def before(self, step: Step, number: int, count: int) -> None:
-            assert count == 2
-            if number == 2:
-                raise Stop
-
-    path = [Step(name=name, octets=OCTETS) for name in "ab"]
-    with played.device() as device, pytest.raises(Stop):
-        follow(device, path, Once())
-    assert played.resets == 1
+def test_opening_again_closes_first_and_forgets_half_a_message() -> None:
+    link, transport = client(lambda request: reply(request, {"n": 1}))
+    link.read(65, 0)
+    half = frame.encode(bytes(200))
+    transport.say(half[: len(half) // 2])
+    link.texts(0.1)
+    link.reopen()
+    assert (transport.opened, transport.closed) == (2, 1)
+    sent = len(transport.sent)
+    assert link.read(65, 0) == {"n": 1}
+    assert transport.sent[sent : sent + 1] == b"\n"
 
 
-def test_a_host_bug_is_not_the_device_s(played: Played, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(fields: object) -> None:
-        raise AttributeError("a bug")
+def test_a_line_is_typed_with_its_end() -> None:
+    link, transport = client(lambda request: reply(request, {}))
+    link.read(65, 0)
+    sent = len(transport.sent)
+    link.type_line("balance")
+    assert transport.sent[sent:] == b"balance\n"
 
-    monkeypatch.setattr("hanboot.device.records.parse_identity", fail)
-    with played.device() as device, pytest.raises(AttributeError, match="a bug"):
-        device.identity()
+
+def test_a_board_in_download_mode_is_named_until_it_answers() -> None:
+    rom = b"waiting for download\n"
+    link, transport = client(lambda request: rom, retries=Retries(tries=1))
+    with pytest.raises(NoAnswer, match="is in download mode"):
+        link.read(65, 0)
+    transport.answer = lambda request: reply(request, {})
+    link.read(65, 0)
+    transport.answer = lambda request: None
+    with pytest.raises(NoAnswer, match="no answer"):
+        link.read(65, 0)
 
 
-def test_states_are_an_enumeration(played: Played) -> None:
-    played.state = "trial"
-    with played.device() as device:
-        assert device.identity().slots[1].state is SlotState.TRIAL
+def test_pauses_are_those_of_the_line_and_no_others() -> None:
+    pauses: list[float] = []
+    link, _ = client(lambda request: reply(request, {}), sleep=pauses.append)
+    link.write(65, 0, {"data": bytes(400)})
+    assert pauses == []
+    link.line = Line(keeps_bytes=128, pause_s=0.5)
+    link.write(65, 0, {"data": bytes(400)})
+    assert len(pauses) >= 3
+    assert all(pause > 0.5 for pause in pauses)
+
+
+def test_what_is_sent_again_is_sent_line_by_line_behind_a_new_line() -> None:
+    pauses: list[float] = []
+    counter = itertools.count()
+    link, transport = client(
+        lambda request: reply(request, {}) if next(counter) else None, sleep=pauses.append
+    )
+    link.write(65, 0, {"data": bytes(400)})
+    assert pauses
+    assert b"\n\n" in transport.sent
+
+
+def test_log_lines_show_what_went_and_never_what_was_in_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    counter = itertools.count()
+
+    def answer(request: Request) -> bytes | None:
+        if not next(counter):
+            return frame.encode(bytes(20))
+        return reply(request, {"secret": "a"})
+
+    link, _ = client(answer, retries=Retries(tries=2, reply_s=1.5))
+    with caplog.at_level("DEBUG", "hanboot.link.smp"):
+        link.write(65, 4, {"secret": "b"})
+    assert [record.getMessage() for record in caplog.records] == [
+        "to fake: write group 65 command 4 sequence 1, 18 bytes",
+        "from fake: no SMP, 20 bytes",
+        "fake: no reply in 1.5 s",
+        "to fake: write group 65 command 4 sequence 2, 18 bytes",
+        "from fake: write response group 65 command 4 sequence 2, 18 bytes",
+    ]
+
+
+# --- waits
+
+
+def test_a_deadline_passes_once_its_seconds_have() -> None:
+    clock = FakeClock()
+    deadline = Deadline(2.0, clock)
+    assert (deadline.left, deadline.passed) == (2.0, False)
+    clock.now = 1.5
+    assert (deadline.left, deadline.passed) == (0.5, False)
+    clock.now = 3.0
+    assert (deadline.left, deadline.passed) == (0.0, True)
+
+
+def test_a_state_that_lasts_is_a_stall_and_one_that_changes_is_not() -> None:
+    clock = FakeClock()
+    timer = StallTimer(10.0, 99, clock)
+    stalled = []
+    for state in "aabbb":
+        clock.now += 6.0
+        stalled.append(timer.stalled(state))
+    assert stalled == [False, False, False, False, True]
+
+
+def test_only_so_many_changes_are_progress() -> None:
+    timer = StallTimer(10.0, 3, FakeClock())
+    assert [timer.stalled(state) for state in "aabbccd"] == [*[False] * 6, True]

@@ -273,3 +273,35 @@ def test_offset_of_a_verdict_as_json(offset: int, shown: int | None) -> None:
     verdict = records.parse_verdict(VERDICT | {"offset": offset})
     assert verdict is not None
     assert verdict.as_json()["detail"]["offset"] == shown
+
+
+def test_slots_by_state_and_by_image() -> None:
+    identity = records.parse_identity(IDENTITY)
+    confirmed, empty = identity.slots
+    assert identity.slot("confirmed") is confirmed
+    assert identity.slot("empty") is empty
+    assert identity.slot("trial") is None
+    assert identity.slot_with(HASH) is confirmed
+    assert identity.slot_with(bytes(32)) is None
+
+
+def test_a_verdict_without_what_it_is_on() -> None:
+    fields = VERDICT | {"offered": None, "running": None}
+    verdict = records.parse_verdict(fields)
+    assert verdict is not None
+    assert verdict.offered == records.FirmwareId(file_version=0, image_hash=None)
+    assert verdict.offered_model is None
+    assert verdict.as_json()["running"] is None
+    verdict = records.parse_verdict(VERDICT)
+    assert verdict is not None
+    assert verdict.as_json()["running"]["hash"] == HASH.hex()
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_whether_there_are_more_trust_anchors(more: bool) -> None:
+    assert records.parse_anchors({"cells": [CELL], "more": more})[1] is more
+
+
+def test_a_choice_without_a_default_must_be_there() -> None:
+    with pytest.raises(LinkError, match=r"a\.tier is missing"):
+        Reply("a", {}).choice("tier", Tier)

@@ -499,7 +499,7 @@ class Device:
     def _error_of(self, refusal: SmpRefusal) -> HanbootError:
         if refusal.group == _IMAGE:
             return DeviceRefused(self._last_verdict() or NO_VERDICT)
-        if refusal.group == _HANBOOT and refusal.rc >= smp.REASON_BASE:
+        if refusal.group == _HANBOOT and refusal.rc > smp.REASON_BASE:
             reason = Reason(refusal.rc - smp.REASON_BASE)
             return DeviceRefused(Verdict(reason=reason))
         return LinkError(

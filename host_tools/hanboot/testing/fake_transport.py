@@ -30,7 +30,7 @@ Answer = Callable[[Request], "bytes | None"]
 
 
 class FakeClock:
-    """Seconds that pass when somebody waits on a `FakeTransport`, and at no other time."""
+    """Seconds that pass while a client waits for a `FakeTransport`, and at no other time."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -49,7 +49,7 @@ class FakeTransport(Transport):
     Attributes:
         requests: all of them, in order.
         sent: every octet that was written.
-        opened: how often it was opened.
+        opened, closed: how often it was opened, and closed.
         fails: raised by the next reads and writes, as an unplugged port does; None for none.
         absent: how many attempts to open it fail.
     """
@@ -63,6 +63,7 @@ class FakeTransport(Transport):
         self.requests: list[Request] = []
         self.sent = b""
         self.opened = 0
+        self.closed = 0
         self.fails = False
         self.absent = 0
         self._frames = frame.FrameReader(4096)
@@ -78,7 +79,7 @@ class FakeTransport(Transport):
         self._arriving.clear()
 
     def close(self) -> None:
-        pass
+        self.closed += 1
 
     def read(self) -> bytes:
         if self._arriving:
