@@ -69,8 +69,8 @@ endif
 endif
 endif
 
-firmware: $(if $(filter esp32%,$(BOARD)),setup,setup-rp2) ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]; esp32_han: with ESP-IDF
-	@$(BIN)/python "boards/$(BOARD)/build.py" $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
+firmware: $(if $(filter esp32%,$(BOARD)),setup,setup-rp2) ## Build BOARD=rp2040_han [ROLE=ihd] [VARIANT=development] [BOARD_DIR=path of your own]; esp32_han: with ESP-IDF
+	@$(BIN)/python "boards/$(BOARD)/build.py" $(if $(BOARD_DIR),--board-dir "$(BOARD_DIR)") $(if $(ROLE),--role $(ROLE)) $(if $(VARIANT),--variant $(VARIANT))
 
 # a BOARD of this Makefile's own is not for the demo
 DEMO_BOARD = $(if $(filter file,$(origin BOARD)),,$(BOARD))

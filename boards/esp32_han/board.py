@@ -29,8 +29,8 @@ _TASK_MS      = const(300)    # of the line at 115200 fill the ring; a task must
 # what MicroPython takes for a ROMFS to mount.
 _MAPPED = {"slot0": (1, 128), "slot1": (129, 128)}
 
-# mpconfigboard.h: "esp32_han <role> <variant>"
-_NAME, _ROLE, _VARIANT = _console.BOARD.split()
+# mpconfigboard.h: "<name> <role> <variant>"
+_NAME, _ROLE, _VARIANT = _console.BOARD.rsplit(" ", 2)
 
 DEVELOPMENT = _VARIANT == "development"
 

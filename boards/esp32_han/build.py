@@ -2,7 +2,8 @@
 
 With ESP-IDF, which is not brought: IDF_PATH says where it is, MICROPYTHON_DIR where a MicroPython
 1.25 is, with its submodules. Leaves build/esp32_han/hanboot-<role>.bin, an image for the whole
-flash that `hanboot board flash --chip esp32` takes.
+flash that `hanboot board flash --chip esp32` takes. With BOARD_DIR=path it builds that folder, a
+manufacturer's copy of this one, into build/ and a folder of the same name.
 """
 
 from __future__ import annotations
@@ -13,14 +14,12 @@ import shutil
 import sys
 from pathlib import Path
 
-BOARD = Path(__file__).resolve().parent
-ROOT = BOARD.parents[1]
-OUT = ROOT / "build" / BOARD.name
+ROOT = Path(__file__).resolve().parents[2]
 
 sys.path.append(str(ROOT / "boards" / "toolchain"))
 
 import tree  # noqa: E402
-from system import ToolchainError, run  # noqa: E402
+from system import ToolchainError, build_folder, run, without_space  # noqa: E402
 
 _IDF = "ESP-IDF 5.2, 5.3 or 5.4"
 _SUBMODULES = ("lib/berkeley-db-1.xx/btree", "lib/micropython-lib/README.md")
@@ -44,14 +43,14 @@ def missing() -> str | None:
     return None
 
 
-def build(role: str, development: bool, secure_boot: bool, out: Path) -> Path:
-    """Builds one variant; the image's path."""
+def build(board: Path, role: str, development: bool, secure_boot: bool, out: Path) -> Path:
+    """Builds one variant of the board in the folder `board`; the image's path."""
     source = tree.given_tree()
     assert source is not None
     name = f"hanboot-{role}" + ("-development" if development else "")
-    build_dir = out / name
+    build_dir = build_folder(out / name)
     flags = f"-DHANBOOT_ROLE={role}" + (" -DHANBOOT_SECURE_BOOT=1" if secure_boot else "")
-    command = ["make", "-C", str(source / "ports" / "esp32"), f"BOARD_DIR={BOARD}"]
+    command = ["make", "-C", str(source / "ports" / "esp32"), f"BOARD_DIR={without_space(board)}"]
     command += [f"BUILD={build_dir}", f"CMAKE_ARGS={flags}"]
     if development:
         command.append("BOARD_VARIANT=DEVELOPMENT")
@@ -66,15 +65,18 @@ def main() -> None:
     parser.add_argument("--role", choices=("ppmid", "ihd", "hcalcs"), default="ppmid")
     parser.add_argument("--variant", choices=("product", "development"), default="product")
     parser.add_argument("--secure-boot", action="store_true", help="Secure Boot V2: burns eFuses")
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--board-dir", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--out", type=Path, help="default: build/ and the name of the folder")
     arguments = parser.parse_args()
+    board = arguments.board_dir.resolve()
+    out = arguments.out or ROOT / "build" / board.name
     try:
         lacking = missing()
         if lacking:
-            sys.exit(f"no firmware for esp32_han: {lacking}")
-        arguments.out.mkdir(parents=True, exist_ok=True)
+            sys.exit(f"no firmware for {board.name}: {lacking}")
+        out.mkdir(parents=True, exist_ok=True)
         development = arguments.variant == "development"
-        print(build(arguments.role, development, arguments.secure_boot, arguments.out))
+        print(build(board, arguments.role, development, arguments.secure_boot, out))
     except ToolchainError as error:
         sys.exit(f"build: {error}")
 

@@ -1,4 +1,6 @@
 # What is frozen into the firmware.
-include("../bootloader_manifest.py")
-freeze("../common", ("esp32_chip.py", "flash_view.py", "sub_range.py"), opt=2)
+from hanboot.installation import BOARDS
+
+include(str(BOARDS / "bootloader_manifest.py"))
+freeze(str(BOARDS / "common"), ("esp32_chip.py", "flash_view.py", "sub_range.py"), opt=2)
 freeze(".", ("_boot.py", "board.py", "main.py"), opt=2)

@@ -29,8 +29,8 @@ _MAGIC         = 0x6AB73121         # there if the watchdog was to guard, not to
 # The flash behind the firmware: first what came later, then the store where it always was.
 _MAP = flash_map.place(store=16, more=0, end=400)
 
-# mpconfigboard.h: "rp2040_han <role> <variant> with RP2040"
-_NAME, _ROLE, _VARIANT = sys.implementation._machine.split()[:3]
+# mpconfigboard.h: "<name> <role> <variant>", to which MicroPython adds " with RP2040"
+_NAME, _ROLE, _VARIANT = sys.implementation._machine.rsplit(" with ", 1)[0].rsplit(" ", 2)
 
 DEVELOPMENT = _VARIANT == "development"
 

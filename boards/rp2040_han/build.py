@@ -1,7 +1,8 @@
 """Builds the firmware: `make firmware BOARD=rp2040_han [ROLE=ihd] [VARIANT=development]`.
 
 Leaves UF2, ELF, link map and a size report in build/rp2040_han/. The same inputs give the same
-octets.
+octets. With BOARD_DIR=path it builds that folder in place of this one: a copy of it that a
+manufacturer changed, wherever it is. What it leaves is in build/, in a folder of the same name.
 """
 
 from __future__ import annotations
@@ -14,9 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-BOARD = Path(__file__).resolve().parent
-ROOT = BOARD.parents[1]
-OUT = ROOT / "build" / BOARD.name
+ROOT = Path(__file__).resolve().parents[2]
 
 sys.path.append(str(ROOT / "boards" / "toolchain"))
 
@@ -24,19 +23,19 @@ import frozen  # noqa: E402
 from system import ToolchainError  # noqa: E402
 
 
-def build(role: str, development: bool, out: Path) -> None:
-    """Builds one variant."""
+def build(board: Path, role: str, development: bool, out: Path) -> None:
+    """Builds one variant of the board in the folder `board`."""
     name = f"hanboot-{role}" + ("-development" if development else "")
     tree = out / name
     command = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
-    command += ["--board-dir", str(BOARD), "--build", str(tree), "-D", f"HANBOOT_ROLE={role}"]
+    command += ["--board-dir", str(board), "--build", str(tree), "-D", f"HANBOOT_ROLE={role}"]
     if development:
         command += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
-        command += ["--manifest", str(BOARD / "development_manifest.py")]
+        command += ["--manifest", str(board / "development_manifest.py")]
     if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
         sys.exit(1)
     tree = tree.resolve()
-    report = size_report(tree)
+    report = size_report(board, tree)
     if report["free_flash"] < 0:
         sys.exit(f"the firmware is {-report['free_flash']} octets too long for its part of flash")
     for suffix, source in (("uf2", "uf2"), ("elf", "elf"), ("map", "elf.map")):
@@ -45,11 +44,11 @@ def build(role: str, development: bool, out: Path) -> None:
     print(f"{out / name}.uf2: " + ", ".join(f"{what} {size}" for what, size in report.items()))
 
 
-def size_report(tree: Path) -> dict[str, int]:
+def size_report(board: Path, tree: Path) -> dict[str, int]:
     """Octets of the parts, from the linked firmware."""
     symbols = _symbols(tree / "firmware.elf")
     firmware = (tree / "firmware.bin").stat().st_size
-    storage, romfs = (_setting(name) for name in ("FLASH_STORAGE_BYTES", "ROMFS_BYTES"))
+    storage, romfs = (_setting(board, name) for name in ("FLASH_STORAGE_BYTES", "ROMFS_BYTES"))
     flash = 2 * 1024 * 1024
     return {
         "firmware": firmware,
@@ -74,10 +73,11 @@ def _symbols(elf: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _setting(name: str) -> int:
-    text = (BOARD / "mpconfigboard.h").read_text()
-    match = re.search(rf"#define MICROPY_HW_{name} \(([0-9* ]+)\)", text)
-    assert match
+def _setting(board: Path, name: str) -> int:
+    header = board / "mpconfigboard.h"
+    match = re.search(rf"#define MICROPY_HW_{name} \(([0-9* ]+)\)", header.read_text())
+    if not match:
+        raise ToolchainError(f"{header} defines no MICROPY_HW_{name} as a product of numbers")
     product = 1
     for factor in match[1].split("*"):
         product *= int(factor)
@@ -88,11 +88,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--role", choices=("ppmid", "ihd", "hcalcs"), default="ppmid")
     parser.add_argument("--variant", choices=("product", "development"), default="product")
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--board-dir", type=Path, default=Path(__file__).parent)
+    parser.add_argument("--out", type=Path, help="default: build/ and the name of the folder")
     arguments = parser.parse_args()
-    arguments.out.mkdir(parents=True, exist_ok=True)
+    board = arguments.board_dir.resolve()
+    out = arguments.out or ROOT / "build" / board.name
     try:
-        build(arguments.role, arguments.variant == "development", arguments.out)
+        if not (board / "mpconfigboard.cmake").exists():
+            raise ToolchainError(f"{board} is no board: it holds no mpconfigboard.cmake")
+        out.mkdir(parents=True, exist_ok=True)
+        build(board, arguments.role, arguments.variant == "development", out)
     except ToolchainError as error:
         sys.exit(f"build: {error}")
 

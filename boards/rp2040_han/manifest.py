@@ -1,3 +1,5 @@
 # What is frozen into the product: this board has no radio.
-include("../bootloader_manifest.py", network=False)
+from hanboot.installation import BOARDS
+
+include(str(BOARDS / "bootloader_manifest.py"), network=False)
 freeze(".", ("_boot.py", "board.py", "main.py"), opt=2)

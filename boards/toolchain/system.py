@@ -41,7 +41,7 @@ def without_space(folder: Path) -> Path:
     """`folder`, or a link to it whose path has no space."""
     if not _has_space(folder):
         return folder
-    link = OUT / "links" / _key(folder) / folder.name
+    link = OUT / "links" / _key(folder) / re.sub(r"\s", "_", folder.name)
     link.parent.mkdir(parents=True, exist_ok=True)
     if not link.exists():
         link.symlink_to(folder)

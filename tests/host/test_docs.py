@@ -666,10 +666,13 @@ def test_predecessors_by_hand_are_taken(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("openssl"), reason="openssl plays the HSM")
 def test_the_way_of_a_manufacturer(tmp_path):
+    """In a folder with spaces, with a manufacturer code that no board here has of its own."""
     tools = Path(sys.executable).parent
+    folder = tmp_path / "Acme Ltd (our own)"
+    folder.mkdir()
     process = subprocess.Popen(
         ["bash", "-c", script_of("adopting.md")],
-        cwd=tmp_path,
+        cwd=folder,
         env=os.environ | {"PATH": f"{tools}:{os.environ['PATH']}"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

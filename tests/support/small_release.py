@@ -12,7 +12,7 @@ from hanboot.trust.keys import PrivateKey
 
 _RELEASE = """
 [image]
-manufacturer_code = 0xFFF0
+manufacturer_code = {manufacturer_code:#06x}
 image_type = 0x0005
 file_version = {version:#010x}
 label = "{label}"
@@ -26,7 +26,12 @@ entry = "app"
 
 
 def write(
-    folder: Path, label: str, version: int, application: str, security_counter: int = 0
+    folder: Path,
+    label: str,
+    version: int,
+    application: str,
+    security_counter: int = 0,
+    manufacturer_code: int = 0xFFF0,
 ) -> None:
     """Leaves RELEASE.toml and app.py in `folder`, which is made.
 
@@ -36,9 +41,15 @@ def write(
         version: its File Version.
         application: source of app.py.
         security_counter: of the image.
+        manufacturer_code: of the image.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    described = _RELEASE.format(version=version, label=label, security_counter=security_counter)
+    described = _RELEASE.format(
+        version=version,
+        label=label,
+        security_counter=security_counter,
+        manufacturer_code=manufacturer_code,
+    )
     (folder / "RELEASE.toml").write_text(described)
     (folder / "app.py").write_text(application)
 

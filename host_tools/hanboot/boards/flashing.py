@@ -33,7 +33,7 @@ from hanboot.link.serial import check_free, patience
 FIRMWARE_BYTES = 448 * 1024
 
 #: How firmware names itself (boards/rp2040_han/mpconfigboard.h).
-_NAME = re.compile(rb"[\w-]{1,32} (ppmid|ihd|hcalcs) (product|development) with RP2040")
+_NAME = re.compile(rb"[!-~] (ppmid|ihd|hcalcs) (product|development) with RP2040")
 
 _DISK_S = 20.0  # from the prompt's last word to a mounted disk
 _BACK_S = 30.0  # from the disk's end to a device that answers
