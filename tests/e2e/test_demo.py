@@ -47,9 +47,14 @@ def test_every_step_goes_as_expected(kind: tuple[str, ...], tmp_path: Path) -> N
         *("header-mismatch", "trial-crashed"),
     ):
         assert reason in done.stdout
-    # the last act, from the registry to the inventory
+    # the act from the registry to the inventory
     assert "PPMID-0002 (01010000) -> PPMID-0003 (02000000)" in done.stdout
     assert "its history: refused, activated, activated" in done.stdout
+    # and the chain, in short
+    if not kind:
+        told = " ".join(done.stdout.split())
+        assert "a PPMIDAlert: ActivationSuccess, 01010000" in told
+        assert "load switch delivered" not in told
     # nobody watches a terminal here: no colours
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
@@ -142,6 +147,7 @@ def test_a_key_for_each_act(monkeypatch: pytest.MonkeyPatch) -> None:
     acts, waits = [], []
     played = tuple((name, lambda *_, name=name: acts.append(name)) for name in ("one", "two"))
     monkeypatch.setattr(demo, "_ACTS", played)
+    monkeypatch.setattr(demo, "_SHORT_ACTS", ())
     monkeypatch.setattr(demo, "_desk", lambda story: (None, None))
     monkeypatch.setattr(demo, "Bench", lambda folder, kind: SimpleNamespace(close=lambda: None))
 
@@ -213,6 +219,7 @@ def test_it_fails_if_the_inventory_is_not_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo, "_ACTS", demo._ACTS[-1:])
+    monkeypatch.setattr(demo, "_SHORT_ACTS", ())
     monkeypatch.setattr(Inventory, "record", lambda self, distribution: None)
     steps, good, told = play(capsys)
     assert good < steps

@@ -12,6 +12,7 @@ household, uncontrolled, inherited, network, chain    the acts
 
 from __future__ import annotations
 
+import functools
 import shutil
 import sys
 import tempfile
@@ -42,7 +43,9 @@ def _play_inherited(story: Story, bench: Bench, pairs: Keys, releases: Releases)
     inherited.play(story, bench, pairs, releases)
 
 
-def _play_chain(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def _play_chain(
+    story: Story, bench: Bench, pairs: Keys, releases: Releases, is_short: bool = False
+) -> None:
     # imported late: the services around a device are an extra of their own
     try:
         from hanboot.demo import chain
@@ -50,7 +53,7 @@ def _play_chain(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> 
         click.echo(f"\nthe chain is left out: {error.name} is missing; ", nl=False)
         click.echo("pip install 'hanboot[chain]'")
         return
-    chain.play(story, bench, pairs, releases)
+    (chain.play_short if is_short else chain.play)(story, bench, pairs, releases)
 
 
 _ACTS: tuple[tuple[str, Act], ...] = (
@@ -63,6 +66,11 @@ _ACTS: tuple[tuple[str, Act], ...] = (
 _MORE_ACTS: tuple[tuple[str, Act], ...] = (
     ("home", network.play),
     ("chain", _play_chain),
+)
+
+#: Of those, what a minute has room for: played after `_ACTS` where no act is named.
+_SHORT_ACTS: tuple[tuple[str, Act], ...] = (
+    ("chain", functools.partial(_play_chain, is_short=True)),
 )
 
 #: What is played on the emulated chip; the rest is about the registries, whatever the device.
@@ -113,9 +121,12 @@ def main(
 
 def _chosen(kind: str, act: str) -> tuple[tuple[str, Act], ...]:
     usual = _ACTS_RP2040 if kind == "rp2040" else _ACTS
-    there = usual + (_MORE_ACTS if kind == "virtual" else ())
-    if not act or act == "all":
-        return there if act else usual
+    is_virtual = kind == "virtual"
+    if not act:
+        return usual + (_SHORT_ACTS if is_virtual else ())
+    there = usual + (_MORE_ACTS if is_virtual else ())
+    if act == "all":
+        return there
     chosen = tuple(one for one in there if one[0] == act)
     if not chosen:
         names = ", ".join(name for name, _ in there)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,18 @@ _ROW = {
 }
 
 
+def play_short(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+    """The PPMID's part: delivered, refused by the device, led the right way."""
+    story.chapter("The chain, its short form: manufacturer, supplier, DSP, hub, PPMID, and back")
+    chain = Chain(pairs.manufacturer.public, bench)
+    try:
+        _begin(story, chain, [(bench, releases.v100)])
+        _play_ppmid(story, chain, bench, pairs, releases)
+    finally:
+        chain.close()
+    story.tell("ACT=chain plays all of it, with a load switch, its signature and its activation")
+
+
 def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
     story.chapter("The chain: manufacturer, supplier, DSP, hub, household, and back")
     switch = Bench(bench.board.state.with_name("load-switch"), "virtual", "hcalcs")
@@ -53,18 +66,36 @@ def _play(
     story: Story, chain: Chain, benches: tuple[Bench, Bench], pairs: Keys, releases: Releases
 ) -> None:
     bench, switch = benches
-    ppmid, hcalcs = device_id(bench), device_id(switch)
+    hcalcs = device_id(switch)
     supplier = chain.key("supplier-ds")
     switch_100 = build("1.0.0", pairs.manufacturer, role="hcalcs")
     switch_100 = ota_file.load(sign.sign(switch_100, supplier))
     switch_110 = build("1.1.0", pairs.manufacturer, (switch_100,), role="hcalcs")
 
-    def begin() -> tuple[bool, str]:
-        good = bench.upgrade(releases.v100)[0] and switch.upgrade(switch_100)[0]
-        chain.enter()
-        return good and not chain.received(), "both run 1.0.0; the supplier's inbox is empty"
+    _begin(story, chain, [(bench, releases.v100), (switch, switch_100)])
+    _play_ppmid(story, chain, bench, pairs, releases)
+    signed = _delivered(story, chain, switch_110, pairs.manufacturer, supplier)
+    _list(story, chain, hcalcs, "HCALCS", (switch_100, signed))
+    _distributed(story, chain, hcalcs, signed)
+    _activated(story, chain, hcalcs, signed)
 
-    story.step("a PPMID and a load switch, commissioned", begin)
+
+def _begin(story: Story, chain: Chain, devices: list[tuple[Bench, Image]]) -> None:
+    def play() -> tuple[bool, str]:
+        good = all([bench.upgrade(image)[0] for bench, image in devices])
+        chain.enter()
+        versions = ", ".join(_inventory(chain, device) for device in chain.devices)
+        return (
+            good and not chain.received(),
+            f"the inventory before: {versions}\nthe supplier's inbox before: empty",
+        )
+
+    names = "a PPMID" if len(devices) == 1 else "a PPMID and a load switch"
+    story.step(f"{names}, commissioned", play)
+
+
+def _play_ppmid(story: Story, chain: Chain, bench: Bench, pairs: Keys, releases: Releases) -> None:
+    ppmid = chain.devices[0]
     right, wrong = (
         _delivered(story, chain, image, pairs.manufacturer, None)
         for image in (releases.v110, releases.v200)
@@ -73,10 +104,11 @@ def _play(
     _list(story, chain, ppmid, "PPMID", (releases.v100, right, wrong))
     _refused_by_the_device(story, chain, ppmid, wrong)
     _right_path(story, chain, ppmid, right)
-    signed = _delivered(story, chain, switch_110, pairs.manufacturer, supplier)
-    _list(story, chain, hcalcs, "HCALCS", (switch_100, signed))
-    _distributed(story, chain, hcalcs, signed)
-    _activated(story, chain, hcalcs, signed)
+
+
+def _inventory(chain: Chain, device: str) -> str:
+    held = chain.held(device)
+    return f"{device} ({held.device_type}) runs {held.firmware_version:08X}"
 
 
 def _delivered(
@@ -151,7 +183,7 @@ def _refused_by_the_device(story: Story, chain: Chain, device: str, image: Image
         return (
             good and held.firmware_version == 0x01000000,
             f"DSP {code}, then a CommsHubAlert in the supplier's inbox: {found}\n"
-            f"the inventory: {device} runs {held.firmware_version:08X}, the distribution failed",
+            f"the inventory: {_inventory(chain, device)}, the distribution failed",
         )
 
     story.step("11.4 with 2.0.0, listed now: the device refuses it over 1.0.0", play)
@@ -178,8 +210,8 @@ def _right_path(story: Story, chain: Chain, device: str, image: Image) -> None:
         return (
             good and held.image_hash == image.image_hash,
             f"CS09 came back as a PPMIDAlert: {told.get('activate_image_result_code')}, "
-            f"{told.get('firmware_version')}\nthe inventory: {held.firmware_version:08X}; "
-            f"in the supplier's inbox: {_kinds(chain)}",
+            f"{told.get('firmware_version')}\nthe inventory after: {_inventory(chain, device)}\n"
+            f"the supplier's inbox after: {_kinds(chain)}",
         )
 
     story.step("11.4 with 1.1.0: taken, tried, confirmed", play)
@@ -216,8 +248,8 @@ def _activated(story: Story, chain: Chain, device: str, image: Image) -> None:
         return (
             good and held.image_hash == image.image_hash,
             f"pre-command compared and signed, {code}; the device: {payload.get('response')}, "
-            f"{payload.get('version')}\nthe inventory: {held.firmware_version:08X}; "
-            f"in the supplier's inbox: {_kinds(chain)}",
+            f"{payload.get('version')}\nthe inventory after: {_inventory(chain, device)}\n"
+            f"the supplier's inbox after: {_kinds(chain)}",
         )
 
     story.step("11.3 in two steps: activated, and answered", play)
@@ -230,4 +262,5 @@ def _dcc_alert(chain: Chain, name: str) -> dict[str, Any] | None:
 
 
 def _kinds(chain: Chain) -> str:
-    return ", ".join(one["kind"] for one in chain.received())
+    kinds = Counter(one["kind"] for one in chain.received())
+    return ", ".join(f"{count} {kind}" for kind, count in kinds.items())

@@ -86,6 +86,8 @@ class Chain:
     def __init__(self, manufacturer: PublicKey, *benches: Bench) -> None:
         self._temporary = tempfile.TemporaryDirectory(prefix="hanboot-demo-")
         self.folder = Path(self._temporary.name)
+        #: their IDs, once they are entered
+        self.devices: list[str] = []
         self._pki = self.folder / "pki"
         lab.new(self._pki)
         self._counters = itertools.count(int(time.time() * 1000))
@@ -174,10 +176,12 @@ class Chain:
 
     def enter(self) -> None:
         """Devices with their first application: into the inventory, and on the hub."""
+        self.devices = []
         for bench in self._benches:
             identity = bench.device.identity()
             device = from_identity(identity, now())
             self.inventory.add([device])
+            self.devices.append(device.device_id)
             held = [self.certificate(f"{identity.serial.hex()}-{end}") for end in ("ds", "ka")]
             assignment = parties.Assignment(device.device_id, SUPPLIER, "hub")
             parties.assign(self.registry.database, assignment, held)

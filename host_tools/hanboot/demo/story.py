@@ -45,7 +45,10 @@ def _columns() -> int:
 
 
 def _wrapped(text: str, first: str, rest: str = " " * _INDENT) -> str:
-    return textwrap.fill(text, _columns(), initial_indent=first, subsequent_indent=rest)
+    # identifiers and file names have hyphens, and are not to be torn apart
+    return textwrap.fill(
+        text, _columns(), initial_indent=first, subsequent_indent=rest, break_on_hyphens=False
+    )
 
 
 class Story:
