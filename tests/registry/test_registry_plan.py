@@ -364,10 +364,10 @@ def test_plan_upgrade_refuses_where_there_is_no_path(registry: Registry) -> None
     fill(registry, [entry(1), entry(2, [])])
     device = FakeDevice(entry(1).identity)
     with pytest.raises(CheckFailed, match="no safe path"):
-        walk.plan_upgrade(registry, device.identity(), [])
+        walk.plan_upgrade(registry, device.identity())
     there = FakeDevice(entry(2).identity)
-    answer, steps = walk.plan_upgrade(registry, there.identity(), [])
-    assert (answer.target.cpl_entry_id, steps) == ("E-2", [])
+    answer = walk.plan_upgrade(registry, there.identity())
+    assert (answer.target.cpl_entry_id, answer.steps) == ("E-2", ())
 
 
 def test_oracle_and_planner_share_no_code() -> None:

@@ -60,7 +60,7 @@ LINES = {
     "dcc": "Play the DCC's data service provider: screen, distribute, forward, answer.",
     "duis": "Build, sign, verify and show DUIS documents of the firmware services.",
     "smki": "Show and check certificates of SMKI's shape, and make some for a lab.",
-    "library": "Serve the Central Firmware Library: images, notes and plans in a browser.",
+    "library": "The Central Firmware Library: serve it, search it, get and put firmware.",
     "completion": "Print what completes commands in bash, zsh or fish.",
 }
 

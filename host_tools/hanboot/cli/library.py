@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hanboot.cli.arguments import FilePath
+from hanboot.cli.library_get import get, search
+from hanboot.cli.library_put import put
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
 
@@ -20,7 +22,12 @@ if TYPE_CHECKING:
 
 @click.group()
 def library() -> None:
-    """Serve the Central Firmware Library: images, notes and plans in a browser."""
+    """The Central Firmware Library: serve it, search it, get and put firmware."""
+
+
+library.add_command(search)
+library.add_command(get)
+library.add_command(put)
 
 
 @library.command()

@@ -7,6 +7,9 @@ hanboot.toml lies in the current folder; paths in it count from there:
     supplier_public_key = "keys/supplier.pub.pem"
     passphrase_file = "keys/passphrase"
     registry = "registry.db"
+    library = "https://library.example"
+    token_file = "keys/library.token"
+    library_ca = "keys/library-ca.pem"
 """
 
 from __future__ import annotations
@@ -38,6 +41,9 @@ NAMES = (
     "supplier_public_key",
     "passphrase_file",
     "registry",
+    "library",
+    "token_file",
+    "library_ca",
 )
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

@@ -13,9 +13,11 @@ import click
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.connection import connect
 from hanboot.cli.gating import Gate, gate_options
+from hanboot.cli.library_options import library_options, signature_options, signer
 from hanboot.cli.output import Out, counted, json_option, progress
 from hanboot.cli.refusals import refusals
 from hanboot.cli.settings import any_registry_option, is_flag_given, port_option
+from hanboot.cli.upgrade_images import FetchedImages, Images
 from hanboot.device.client import Device, Progress
 from hanboot.device.records import FirmwareId
 from hanboot.device.upgrade import Step, Watcher, follow, remaining
@@ -24,14 +26,22 @@ from hanboot.image import ota_file
 from hanboot.registry import DEFAULT_URL
 
 if TYPE_CHECKING:
+    from hanboot.library.client.remote import Remote
     from hanboot.registry.pathways.plan import Plan
     from hanboot.registry.pathways.walk import WalkStep
 
-_FOR_PLANS = ("to", "yes", "day")
+_FOR_PLANS = {
+    "to": "--to",
+    "yes": "--yes",
+    "day": "--on",
+    "library": "--library",
+    "folder": "--download-to",
+    "hash_only": "--hash-only",
+}
 
 
 @click.command()
-@click.argument("files", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("files", type=click.Path(path_type=Path), nargs=-1)
 @click.option(
     "--plan",
     "is_planned",
@@ -47,6 +57,15 @@ _FOR_PLANS = ("to", "yes", "day")
 )
 @click.option("--yes", is_flag=True, help="With --plan: send every step without asking.")
 @on_option
+@click.option(
+    "--download-to",
+    "folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="With --library: folder for what is fetched.  [default: the user's cache]",
+)
+@signature_options[0]
+@signature_options[1]
+@library_options(required=False)
 @any_registry_option
 @gate_options
 @port_option
@@ -59,6 +78,10 @@ def upgrade(
     to: str,
     yes: bool,
     day: datetime.datetime | None,
+    folder: Path | None,
+    manufacturer_public_key: Path | None,
+    hash_only: bool,
+    open_remote: Callable[[], Remote] | None,
     registry: str | None,
     gate: Gate,
     port: str,
@@ -72,17 +95,28 @@ def upgrade(
     the registry, and each step is shown and asked about before it is sent. What was interrupted is
     taken up by the same command, which plans from what runs then.
 
+    With --library, images that are not among FILES are fetched from there. Each must have the hash
+    that the registry says, and the manufacturer's signature; its notes are shown before.
+
     A registry that --registry or HANBOOT_REGISTRY names binds: an image that its CPL does not list
     as Active, and any while local updates are banned, is not sent. What is sent is recorded there.
     """
     out = Out(as_json)
     if is_planned:
+        images = Images(out, files, yes)
+        if open_remote is not None:
+            key = signer(manufacturer_public_key, hash_only)
+            images = FetchedImages(out, files, yes, open_remote(), key, folder)
+        elif not files:
+            raise _no_files()
         with connect(port) as device, refusals(out, device, registry):
-            _walk_plan(out, device, gate, registry or DEFAULT_URL, files, to, date_of(day), yes)
+            _walk_plan(out, device, gate, registry or DEFAULT_URL, images, to, date_of(day), yes)
         return
     for name in _FOR_PLANS:
         if is_flag_given(ctx, name):
-            raise click.UsageError(f"--{'on' if name == 'day' else name} requires --plan")
+            raise click.UsageError(f"{_FOR_PLANS[name]} requires --plan")
+    if not files:
+        raise _no_files()
     path = [Step(name=file.name, octets=ota_file.read_to_send(file)) for file in files]
     with connect(port) as device, refusals(out, device, registry):
         confirmed = device.identity().confirmed
@@ -120,6 +154,10 @@ class Shown(Watcher):
         self._out.line(f"{step.name}: running and confirmed")
 
 
+def _no_files() -> click.MissingParameter:
+    return click.MissingParameter(param_hint="'FILES...'", param_type="argument")
+
+
 # --- by a plan
 
 
@@ -128,7 +166,7 @@ def _walk_plan(
     device: Device,
     gate: Gate,
     url: str,
-    files: tuple[Path, ...],
+    images: Images,
     to: str,
     day: datetime.date | None,
     yes: bool,
@@ -139,7 +177,8 @@ def _walk_plan(
 
     with opened(url) as registry:
         identity = device.identity()
-        plan, steps = plan_upgrade(registry, identity, files, to, day)
+        plan = plan_upgrade(registry, identity, to, day)
+        steps = images.of(plan, registry)
         serial = f"{device_type_text(identity.device_type)} {identity.serial.hex('-').upper()}"
         # who is asked must see it, also where stdout is for a program
         _show(out.line if yes or not out.as_json else out.note, serial, plan, steps)

@@ -18,7 +18,7 @@ from hanboot.registry.images import submission
 from hanboot.registry.pathways import diagram
 from hanboot.registry.pathways.check import check_registry
 from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.pathways.walk import WalkStep, plan_upgrade
+from hanboot.registry.pathways.walk import WalkStep, find_images, plan_upgrade
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution, now
 from hanboot.registry.storage.store import Registry
@@ -130,7 +130,8 @@ def _plan(story: Story, bench: Bench, registry: Registry, releases: Releases) ->
         with tempfile.TemporaryDirectory(prefix="hanboot-demo-") as folder:
             for number, image in enumerate(releases):
                 (Path(folder) / f"{number}.ota").write_bytes(image.octets)
-            plan, steps = plan_upgrade(registry, bench.device.identity(), [Path(folder)])
+            plan = plan_upgrade(registry, bench.device.identity())
+            steps = find_images(plan, [Path(folder)])
         walk.extend(steps)
         sent = [step.image.image_hash for step in steps]
         way = " -> ".join(name(step) for step in plan.steps)

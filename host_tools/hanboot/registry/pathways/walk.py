@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,21 +26,13 @@ class WalkStep:
 
 
 def plan_upgrade(
-    registry: Registry,
-    identity: Identity,
-    files: Iterable[Path],
-    to: str = LATEST,
-    day: datetime.date | None = None,
-) -> tuple[Plan, list[WalkStep]]:
-    """The plan for a device, and the images to send to it in order; none if it is there already.
-
-    Args:
-        files: image files, or folders with them.
+    registry: Registry, identity: Identity, to: str = LATEST, day: datetime.date | None = None
+) -> Plan:
+    """The plan for a device; without steps if it is there already.
 
     Raises:
         CheckFailed: there is no safe path, or an image is on trial, so that it is not known yet
             what will run.
-        BadFile: the image of a step is not among the files.
     """
     if identity.slot("trial"):
         raise CheckFailed(
@@ -51,15 +43,39 @@ def plan_upgrade(
     answer = plan_for_device(registry, state_of(identity), to, day)
     if isinstance(answer, NoPlan):
         raise answer.refusal()
-    return answer, find_images(answer, files)
+    return answer
 
 
 def find_images(plan: Plan, files: Iterable[Path]) -> list[WalkStep]:
     """The image of each step, found by its Manufacturer Image Hash and nothing else.
 
+    Args:
+        files: image files, or folders with them.
+
     Raises:
         BadFile: one is missing.
     """
+    found = _found(plan, files)
+    for step in _missing(plan, found):
+        contact = f"; contact: {step.contact}" if step.contact else ""
+        raise BadFile(
+            f"the image of {name(step)} is missing",
+            f"no file has the Manufacturer Image Hash {step.image_hash.hex()}",
+            f"get it from the manufacturer and add it{contact}",
+        )
+    return [WalkStep(step, found[step.image_hash]) for step in plan.steps]
+
+
+def missing_images(plan: Plan, files: Iterable[Path]) -> list[Entry]:
+    """The steps whose image is not among the files."""
+    return _missing(plan, _found(plan, files))
+
+
+def _missing(plan: Plan, found: Mapping[bytes, Image]) -> list[Entry]:
+    return [step for step in plan.steps if step.image_hash not in found]
+
+
+def _found(plan: Plan, files: Iterable[Path]) -> dict[bytes, Image]:
     wanted = {step.image_hash for step in plan.steps}
     found: dict[bytes, Image] = {}
     for path in _all(files):
@@ -71,15 +87,7 @@ def find_images(plan: Plan, files: Iterable[Path]) -> list[WalkStep]:
             # a folder holds other files too
             continue
         found.setdefault(loaded.image_hash, loaded)
-    for step in plan.steps:
-        if step.image_hash not in found:
-            contact = f"; contact: {step.contact}" if step.contact else ""
-            raise BadFile(
-                f"the image of {name(step)} is missing",
-                f"no file has the Manufacturer Image Hash {step.image_hash.hex()}",
-                f"get it from the manufacturer and add it{contact}",
-            )
-    return [WalkStep(step, found[step.image_hash]) for step in plan.steps]
+    return found
 
 
 def _all(files: Iterable[Path]) -> Iterable[Path]:
