@@ -58,17 +58,12 @@ class Services:
     # `message`; None where the device has no such key. What stands in front keeps it apart from
     # every GBCS message, which only the bootloader signs. It takes a second or so, in steps.
     async def sign(self, message: bytes) -> "bytes | None":
-        # only here: an application that signs nothing needs none of it
-        from hanbootloader.store.device_keys import DIGITAL_SIGNATURE
-        from hanbootloader.trust import private_key
-
-        keys = self._device.keys()
-        private, public = keys.private(DIGITAL_SIGNATURE), keys.public(DIGITAL_SIGNATURE)
-        if private is None or public is None:
+        network = self._device.network
+        if network is None:
             return None
         sha = hashlib.sha256(_SIGNED_FOR)
         sha.update(message)
-        steps = private_key.sign_steps(private, public, sha.digest())
+        steps = network.sign_steps(sha.digest())
         while True:
             try:
                 next(steps)

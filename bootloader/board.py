@@ -124,3 +124,9 @@ class Board:
     # Resets now, once what was written to the console has left. Does not return.
     def reset(self) -> None:
         raise NotImplementedError
+
+
+# Whether a board takes part in a Home Area Network: on its radio, or where no home depends on it,
+# on frames in SMP group 66.
+def has_network(board: Board) -> bool:
+    return board.han is not None or board.tier in TEST_TIERS

@@ -8,6 +8,7 @@
 #   nothing                              -> stay here and serve the link
 
 from hanbootloader import policy, verify
+from hanbootloader.board import has_network
 from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.reasons import (
@@ -167,13 +168,23 @@ def choose(device: Device):  # type: ignore[no-untyped-def]
     return chosen
 
 
+# The device of a board, with its side of the network where the board has one.
+def open_device(board) -> Device:  # type: ignore[no-untyped-def]
+    device = Device(board)
+    if has_network(board):
+        # only here: a board without one has none of these modules
+        from hanbootloader.network import HomeNetwork
+
+        device.network = HomeNetwork(device)
+    return device
+
+
 # Never returns: ends in a reset of the board.
 def run(board) -> None:  # type: ignore[no-untyped-def]
     # only here: what it needs of MicroPython is not there where the flow above is tested
     from hanbootloader import start
 
-    device = Device(board)
-    device.weigh_network()
+    device = open_device(board)
     # a confirmed application that hangs must leave a way in for its successor; one that hung on
     # trial is dealt with
     needs_grace = board.hung and device.ledger.find(ledger.TRIAL) < 0

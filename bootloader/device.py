@@ -7,10 +7,8 @@ from hanbootloader.policy import DeviceFacts, RunningFirmware
 from hanbootloader.reasons import TRIAL_RUNNING, Refused
 from hanbootloader.store import ledger
 from hanbootloader.store.backup import Backup
-from hanbootloader.store.device_keys import DeviceKeys
 from hanbootloader.store.doubts import JOURNAL, PLACE
 from hanbootloader.store.flash import Region
-from hanbootloader.store.han_records import HanRecords, Transfer
 from hanbootloader.store.journal import Journal
 from hanbootloader.trust.anchors import Anchors, Memory
 
@@ -36,6 +34,17 @@ class AnchorMemory(Memory):
         return self._backup.doubts.needs_restart
 
 
+# What a device has besides where it takes part in a Home Area Network: network.py.
+class Network:
+    # Its node there, which serves the link, too, by the commands that it adds to `groups`.
+    def join(self, installer, groups):  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+    # r || s over `digest` by the device's own key; None where it has none. Generator.
+    def sign_steps(self, digest: bytes):  # type: ignore[no-untyped-def]
+        raise NotImplementedError
+
+
 class Device(Recipient):
     def __init__(self, board: Board) -> None:
         self.board = board
@@ -48,6 +57,8 @@ class Device(Recipient):
         )
         self.ledger = ledger.Ledger(journal, backup)
         self.anchors = Anchors(self.region("anchors"), AnchorMemory(self.ledger, backup))
+        # boot.py attaches it; None where the board has none
+        self.network: "Network | None" = None
         # slot that was started; -1 in the bootloader
         self.started = -1
         # what was locked once stays locked, even if its cells cannot be read any more
@@ -95,23 +106,6 @@ class Device(Recipient):
     def migrate(self) -> None:
         for _ in self.anchors.migrate_steps():  # type: ignore[no-untyped-call]
             self.board.watchdog()
-
-    # --- the stores of the HAN side, opened where they are wanted
-
-    def han_records(self) -> HanRecords:
-        return HanRecords(self.region("han"), self.doubts)
-
-    def transfer(self) -> Transfer:
-        return Transfer(self.region("transfer"), self.doubts)
-
-    def keys(self) -> DeviceKeys:
-        return DeviceKeys(self.region("keys"), self.doubts)
-
-    # Opens all of them, so that what is in doubt is known before anything starts.
-    def weigh_network(self) -> None:
-        self.han_records()
-        self.transfer()
-        self.keys()
 
     def facts(self) -> DeviceFacts:
         board = self.board

@@ -8,19 +8,27 @@ import hashlib
 from hanbootloader.device import Device
 from hanbootloader.han.gbcs import mac
 from hanbootloader.han.gbcs.message import Message
+from hanbootloader.han.stores import Stores
 from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
-from hanbootloader.store.han_records import HanRecords
 from hanbootloader.trust import private_key
 
 _MS = 1000
 _ZIGBEE_EPOCH = 946_684_800  # 2000-01-01 in Unix time
 
 
+# r || s over `digest` by the device's key for signatures; None where it has none. Generator.
+def sign_steps(keys: DeviceKeys, digest: bytes):  # type: ignore[no-untyped-def]
+    private, public = keys.private(DIGITAL_SIGNATURE), keys.public(DIGITAL_SIGNATURE)
+    if private is None or public is None:
+        return None
+    return (yield from private_key.sign_steps(private, public, digest))
+
+
 class Identity:
-    def __init__(self, device: Device, records: HanRecords) -> None:
+    def __init__(self, device: Device, stores: Stores) -> None:
         self.eui64 = bytes(device.board.serial)
-        self._keys: DeviceKeys = device.keys()
-        self._records = records
+        self._keys = stores.keys
+        self._records = stores.records
         self._secret: "tuple[bytes, bytes] | None" = None  # (peer's key, Z)
 
     def has_key(self, usage: int) -> bool:
@@ -37,13 +45,8 @@ class Identity:
 
     # Signs `message`; without a key its signature block is empty. Generator.
     def sign_steps(self, message: Message):  # type: ignore[no-untyped-def]
-        private = self._keys.private(DIGITAL_SIGNATURE)
-        public = self._keys.public(DIGITAL_SIGNATURE)
-        if private is None or public is None:
-            message.signature = b""
-            return
         digest = hashlib.sha256(message.signed_octets()).digest()
-        message.signature = yield from private_key.sign_steps(private, public, digest)
+        message.signature = (yield from sign_steps(self._keys, digest)) or b""
 
     # The secret shared with the holder of `peer`; None without a key agreement key. Generator; the
     # last one is remembered, as it takes seconds.

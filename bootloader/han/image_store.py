@@ -15,6 +15,7 @@ from hanbootloader.image import ota
 from hanbootloader.install import IDLE, Installer
 from hanbootloader.reasons import FLASH_FAULT, TRIAL_RUNNING, VERIFIER_FAULT, Refused
 from hanbootloader.store import ledger
+from hanbootloader.store.han_records import Transfer
 
 _REPLAY_BYTES = const(256)  # fed at once
 _PREFIX = b"HAN"  # of the names that the installer knows transfers by
@@ -24,12 +25,14 @@ _NOT_NOW = policy.TRANSIENT + (FLASH_FAULT, VERIFIER_FAULT)
 
 class DeviceStore(ImageStore):
     # activate(image hash): what activates the image held (activation.py)
-    def __init__(self, device: Device, installer: Installer, activate) -> None:  # type: ignore[no-untyped-def]
+    def __init__(  # type: ignore[no-untyped-def]
+        self, device: Device, transfer: Transfer, installer: Installer, activate
+    ) -> None:
         board = device.board
         self._device = device
         self._installer = installer
         self._activate = activate
-        self._transfer = device.transfer()
+        self._transfer = transfer
         self._name = b""  # of the transfer under way, as the installer knows it
         self._kept_bytes = 0  # of the slot, that the transfer's record speaks of
         self._cable = (-1, -1)  # an upload by cable that the network gave way to: bytes, in all

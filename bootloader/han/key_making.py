@@ -11,7 +11,7 @@ from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.han.certificate_request import request_steps
 from hanbootloader.reasons import KEYS_LOCKED, NO_ENTROPY, Refused
-from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
 from hanbootloader.trust import private_key
 
 # fmt: off
@@ -37,8 +37,7 @@ def chip_entropy(urandom=os.urandom) -> bytes:  # type: ignore[no-untyped-def]
 
 
 # Refused where keys are there, or the device is locked.
-def _check_open(device: Device) -> None:
-    keys = device.keys()
+def _check_open(device: Device, keys: DeviceKeys) -> None:
     if device.anchors.is_provisioned or device.anchors.is_locked:
         raise Refused(KEYS_LOCKED)
     for usage in USAGES:
@@ -47,8 +46,8 @@ def _check_open(device: Device) -> None:
 
 
 # Makes both keys. entropy: the host's, ENTROPY_BYTES at least. Generator.
-def make_steps(device: Device, entropy: bytes):  # type: ignore[no-untyped-def]
-    _check_open(device)
+def make_steps(device: Device, keys: DeviceKeys, entropy: bytes):  # type: ignore[no-untyped-def]
+    _check_open(device, keys)
     for usage in USAGES:
         seed = hashlib.sha256(b"hanboot device key")
         for part in (bytes((usage,)), bytes(device.board.serial), chip_entropy(), entropy):
@@ -57,27 +56,26 @@ def make_steps(device: Device, entropy: bytes):  # type: ignore[no-untyped-def]
         # one in 2^32 is no key: the next hash is
         while not private_key.is_private_key(private):
             private = hashlib.sha256(private).digest()
-        yield from _keep_steps(device, usage, private)
+        yield from _keep_steps(keys, usage, private)
 
 
 # Keeps two keys that were made elsewhere: digital signature, key agreement. Generator.
-def write_steps(device: Device, privates: "list[bytes]"):  # type: ignore[no-untyped-def]
-    _check_open(device)
+def write_steps(device: Device, keys: DeviceKeys, privates: "list[bytes]"):  # type: ignore[no-untyped-def]
+    _check_open(device, keys)
     for private in privates:
         if not private_key.is_private_key(private):
             raise Refused(NO_ENTROPY)
     for usage, private in zip(USAGES, privates):
-        yield from _keep_steps(device, usage, private)
+        yield from _keep_steps(keys, usage, private)
 
 
-def _keep_steps(device: Device, usage: int, private: bytes):  # type: ignore[no-untyped-def]
+def _keep_steps(keys: DeviceKeys, usage: int, private: bytes):  # type: ignore[no-untyped-def]
     public = yield from private_key.public_key_steps(private)
-    device.keys().keep(usage, private, public)
+    keys.keep(usage, private, public)
 
 
 # The certificate request (PKCS #10) for the key of `usage`; b"" where there is none. Generator.
-def certificate_request_steps(device: Device, usage: int):  # type: ignore[no-untyped-def]
-    keys = device.keys()
+def certificate_request_steps(device: Device, keys: DeviceKeys, usage: int):  # type: ignore[no-untyped-def]
     private, public = keys.private(usage), keys.public(usage)
     if private is None or public is None:
         return b""

@@ -23,6 +23,7 @@ from hanbootloader.han.ota_client import OtaClient
 from hanbootloader.han.ota_store import Timing
 from hanbootloader.han.radio import BROADCAST, FRAME_MOST_BYTES
 from hanbootloader.han.receipts import Receipts
+from hanbootloader.han.stores import Stores
 from hanbootloader.install import Installer
 from hanbootloader.policy import HCALCS
 from hanbootloader.reasons import Refused
@@ -45,7 +46,7 @@ def _draw() -> int:
 
 
 class Node:
-    def __init__(self, device: Device, installer: Installer, radio: Radio) -> None:
+    def __init__(self, device: Device, stores: Stores, installer: Installer, radio: Radio) -> None:
         self._radio = radio
         self._sequence = 0
         self._last_ticks = ticks_ms()
@@ -54,8 +55,8 @@ class Node:
         self._restart_at = -1
         self._silent_until = 0
         self.server = radio.hub
-        self.records = records = device.han_records()
-        self.identity = identity = Identity(device, records)
+        self.records = records = stores.records
+        self.identity = identity = Identity(device, stores)
         self.time = NetworkTime(records.time())
         self._activations = Activations(device, installer, records, identity, self.time)
         timing = Timing()
@@ -63,7 +64,7 @@ class Node:
         # what is to be reported is not kept waiting
         if not records.outcomes():
             timing.first_query_s += _offset_s(radio.eui64)
-        self.store = DeviceStore(device, installer, self._activate)
+        self.store = DeviceStore(device, stores.transfer, installer, self._activate)
         self.client = OtaClient(
             self.store,
             self._send_ota,

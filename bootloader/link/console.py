@@ -3,7 +3,6 @@
 # `poll` never waits and takes some milliseconds at most: it takes what has arrived, or does one
 # step of the answer to a request, or one of a verification that no client waits for.
 
-from hanbootloader.board import TEST_TIERS
 from hanbootloader.compat import const
 from hanbootloader.device import Device
 from hanbootloader.install import Installer
@@ -12,24 +11,6 @@ from hanbootloader.link.groups import hanboot, image, os
 
 _READ_BYTES = const(256)
 _LINES_KEPT = const(4)  # typed lines that wait for the application
-
-
-# The device's side of its Home Area Network: on the board's radio, or where there is none and
-# nothing depends on it, on frames in SMP group 66. None where there is neither.
-def _join(device: Device, installer: Installer, groups):  # type: ignore[no-untyped-def]
-    radio = device.board.han
-    if radio is None and device.board.tier not in TEST_TIERS:
-        return None
-    # only here: most of this is of no use to a board without a network
-    from hanbootloader.han.node import Node
-    from hanbootloader.link.groups import network, tunnel
-
-    tunnelled = tunnel.TunnelRadio(device.board.serial)
-    node = Node(device, installer, radio or tunnelled)
-    groups[smp.HANBOOT_GROUP].update(network.NetworkCommands(device, node).commands())
-    if radio is None:
-        groups[tunnel.GROUP] = tunnel.TunnelGroup(tunnelled, node.poll).commands()
-    return node
 
 
 class Console:
@@ -48,7 +29,8 @@ class Console:
             smp.IMAGE_GROUP: image.ImageGroup(device, installer, confirm).commands(),
             smp.HANBOOT_GROUP: hanboot.HanbootGroup(device, installer).commands(),
         }
-        self._node = _join(device, installer, groups)
+        network = device.network
+        self._node = None if network is None else network.join(installer, groups)  # type: ignore[no-untyped-call]
         os.Enumeration(groups)
         self._dispatcher = smp.Dispatcher(groups)
 

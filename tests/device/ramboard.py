@@ -3,8 +3,7 @@
 
 import images
 
-from hanbootloader import board, policy
-from hanbootloader.device import Device
+from hanbootloader import board, boot, policy
 from hanbootloader.store.flash import Region
 from nor import SECTOR_BYTES, NorFlash, Partition
 
@@ -129,9 +128,9 @@ class Board(board.Board):
     # The device after a reset, and after the restart that it asks for where something is in doubt:
     # everything is read anew from flash.
     def device(self):
-        device = Device(self)
+        device = boot.open_device(self)
         while device.doubts.needs_restart:
-            device = Device(self)
+            device = boot.open_device(self)
         return device
 
 

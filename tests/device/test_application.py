@@ -39,7 +39,7 @@ class ServicesTest(unittest.TestCase):
         self.assertEqual(asyncio.run(self.services.sign(b"a reading")), None)
         private = b"\x11" * 32
         public = private_key.public_key(private)
-        self.device.keys().keep(DIGITAL_SIGNATURE, private, public)
+        self.device.network.stores.keys.keep(DIGITAL_SIGNATURE, private, public)
         signature = asyncio.run(self.services.sign(b"a reading"))
         digest = images.sha256(b"hanboot application\0a reading")
         self.assertTrue(flows.finish(p256.verify_steps(public, digest, signature)))

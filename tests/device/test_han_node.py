@@ -57,7 +57,7 @@ class NodeTest(unittest.TestCase):
         self.device = flows.start(self.board)[0]
         self.installer = Installer(self.device)
         self.radio = MemoryRadio()
-        self.node = Node(self.device, self.installer, self.radio)
+        self.node = Node(self.device, self.device.network.stores, self.installer, self.radio)
 
     def work(self):
         while self.node.poll() or self.installer.step():

@@ -92,7 +92,7 @@ def frames_to_a_device(data: bytes) -> None:
     clock = [0]
     ticks, node_module.ticks_ms = node_module.ticks_ms, lambda: clock[0]
     try:
-        node = Node(device, installer, radio)
+        node = Node(device, device.network.stores, installer, radio)
         at, count = 0, 0
         while at + 3 <= len(data):
             length, cluster, source = data[at : at + 3]

@@ -20,7 +20,6 @@ sys.path[:] = ["/device", ".frozen"]
 
 from board import Board  # noqa: E402
 from hanbootloader import boot  # noqa: E402
-from hanbootloader.device import Device  # noqa: E402
 from hanbootloader.install import Installer  # noqa: E402
 from hanbootloader.link import frame, smp  # noqa: E402
 from hanbootloader.link.console import Console  # noqa: E402
@@ -65,7 +64,7 @@ def serve(octets):
 
 board = Board(path, role, unhexlify(serial), "reset", 30000, False)
 line = board.console = Line()
-device = Device(board)
+device = boot.open_device(board)
 chosen = boot.choose(device)
 device.started = -1 if chosen is None else chosen[0]
 del chosen

@@ -303,19 +303,21 @@ class TestKeys:
 
     def test_made(self, home: Home) -> None:
         device = self.blank(home)
-        drain(key_making.make_steps(device, bytes(32)))
-        publics = [device.keys().public(usage) for usage in key_making.USAGES]
+        keys = device.network.stores.keys
+        drain(key_making.make_steps(device, keys, bytes(32)))
+        publics = [keys.public(usage) for usage in key_making.USAGES]
         assert len({*publics}) == 2
         # once
         with pytest.raises(reasons.Refused) as refused:
-            drain(key_making.make_steps(device, bytes(32)))
+            drain(key_making.make_steps(device, keys, bytes(32)))
         assert refused.value.reason == reasons.KEYS_LOCKED
 
     def test_locked(self, home: Home) -> None:
         device = home.ppmid(has_keys=False).device
+        keys = device.network.stores.keys
         for steps in (
-            key_making.make_steps(device, bytes(32)),
-            key_making.write_steps(device, [b"\1" * 32, b"\2" * 32]),
+            key_making.make_steps(device, keys, bytes(32)),
+            key_making.write_steps(device, keys, [b"\1" * 32, b"\2" * 32]),
         ):
             with pytest.raises(reasons.Refused) as refused:
                 drain(steps)
@@ -340,13 +342,14 @@ class TestKeys:
         from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
         device = self.blank(home)
-        drain(key_making.make_steps(device, bytes(32)))
+        keys = device.network.stores.keys
+        drain(key_making.make_steps(device, keys, bytes(32)))
         for usage in key_making.USAGES:
-            octets = drain(key_making.certificate_request_steps(device, usage))
+            octets = drain(key_making.certificate_request_steps(device, keys, usage))
             request = x509.load_der_x509_csr(octets)
             assert request.is_signature_valid
             point = request.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-            assert point[1:] == device.keys().public(usage)
+            assert point[1:] == keys.public(usage)
             names = request.extensions.get_extension_for_class(x509.SubjectAlternativeName)
             assert names.critical
             (name,) = names.value

@@ -128,7 +128,7 @@ class Household:
         self.board.flash = ramboard.RamFlash(ramboard.SECTORS, cells_of_flash)
         self.board.serial = serial
         self.board.tier = tier
-        self.radio = HomeRadio(serial)
+        self.radio = self.board.han = HomeRadio(serial)
         self.trial_passes = True
         self.restarts = 0
         self._provision(has_broker, has_keys)
@@ -139,7 +139,7 @@ class Household:
         people = self.people
         if has_keys:
             for usage, key in ((DS, people.signing), (KA, people.agreement)):
-                device.keys().keep(usage, scalar(key), key.public.point)
+                device.network.stores.keys.keep(usage, scalar(key), key.public.point)
         trusted = [(cells.SUPPLIER, cells.DIGITAL_SIGNATURE, people.supplier, SUPPLIER_EUI)]
         if has_broker:
             broker = cells.ACCESS_CONTROL_BROKER
@@ -156,7 +156,6 @@ class Household:
         """A reset: everything is read anew from flash, and what may start does."""
         self.restarts += 1
         self.device = self.board.device()
-        self.device.weigh_network()
         if self.device.doubts.needs_restart:
             self.restart()
             return
@@ -169,7 +168,7 @@ class Household:
         self.installer = Installer(self.device)
         self.radio.inbox.clear()
         self.radio.outbox.clear()
-        self.node = Node(self.device, self.installer, self.radio)
+        self.node = Node(self.device, self.device.network.stores, self.installer, self.radio)
         on_trial = self.device.ledger.find(ledger.TRIAL)
         if on_trial >= 0 and on_trial == self.device.started:
             if self.trial_passes:

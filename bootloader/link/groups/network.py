@@ -9,12 +9,14 @@ from hanbootloader.device import Device
 from hanbootloader.han.node import Node
 from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, Request, SmpError
 from hanbootloader.reasons import Refused
+from hanbootloader.store.device_keys import DeviceKeys
 from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
 
 
 class NetworkCommands:
-    def __init__(self, device: Device, node: Node) -> None:
+    def __init__(self, device: Device, keys: DeviceKeys, node: Node) -> None:
         self._device = device
+        self._keys = keys
         self._node = node
 
     def commands(self) -> "dict[int, tuple[object, object]]":
@@ -48,9 +50,9 @@ class NetworkCommands:
         from hanbootloader.han import key_making
 
         usage = request.uint("usage", 0xFF)
-        keys = self._device.keys()
+        keys = self._keys
         if usage in key_making.USAGES:
-            steps = key_making.certificate_request_steps(self._device, usage)
+            steps = key_making.certificate_request_steps(self._device, keys, usage)
             return {"request": (yield from _guarded(steps))}  # type: ignore[no-untyped-call]
         return {
             "signature": keys.public(key_making.USAGES[0]),
@@ -64,9 +66,11 @@ class NetworkCommands:
         if isinstance(privates, list):
             if len(privates) != 2 or not all([isinstance(one, memoryview) for one in privates]):
                 raise SmpError(EINVAL)
-            steps = key_making.write_steps(self._device, [bytes(one) for one in privates])
+            steps = key_making.write_steps(
+                self._device, self._keys, [bytes(one) for one in privates]
+            )
         elif entropy is not None and len(entropy) >= key_making.ENTROPY_BYTES:
-            steps = key_making.make_steps(self._device, bytes(entropy))
+            steps = key_making.make_steps(self._device, self._keys, bytes(entropy))
         else:
             raise SmpError(EINVAL)
         yield from _guarded(steps)  # type: ignore[no-untyped-call]

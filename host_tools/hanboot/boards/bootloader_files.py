@@ -15,10 +15,8 @@ PACKAGE = Path(hanbootloader.__file__).parent
 #: Where the imports begin: the start of a device, and what a port of a board builds on.
 _ROOTS = ("boot", "board", "store.flash_map")
 
-#: What a device imports only where it has a Home Area Network: a radio, or the tunnel.
-_NETWORK = tuple(
-    f"{PACKAGE.name}.{name}" for name in ("han", "link.groups.network", "link.groups.tunnel")
-)
+#: What a device imports only where it has a Home Area Network, and all that this imports.
+_NETWORK = f"{PACKAGE.name}.network"
 
 
 def bootloader_modules(has_network: bool = True) -> list[Path]:
@@ -36,13 +34,9 @@ def bootloader_modules(has_network: bool = True) -> list[Path]:
         path = wanted.pop()
         if path not in found:
             found.add(path)
-            names = (name for name in imports_of(path) if has_network or not _is_network(name))
+            names = (name for name in imports_of(path) if has_network or name != _NETWORK)
             wanted += [file for name in names for file in _files(name)]
     return sorted(found)
-
-
-def _is_network(name: str) -> bool:
-    return any(name == part or name.startswith(f"{part}.") for part in _NETWORK)
 
 
 def _files(name: str) -> list[Path]:
