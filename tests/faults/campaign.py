@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable, Iterator
 
 import cases
+import home_faults
 import kept_devices
 import scenarios
 import transient_reads
@@ -89,6 +90,14 @@ def transient_units(share: float) -> list[Unit]:
     return [("transient", (unit, share)) for unit in transient_reads.units()]
 
 
+def home_units() -> list[Unit]:
+    return [
+        ("home", (name, number))
+        for name in home_faults.SCENARIOS
+        for number in range(len(home_faults.plain(name)))
+    ]
+
+
 def triple_units(count: int, seed: int) -> list[Unit]:
     each = 100
     return [("triple", (seed, first, min(each, count - first))) for first in range(0, count, each)]
@@ -166,7 +175,13 @@ def _run_transient(unit: transient_reads.Unit, share: float) -> Iterator[cases.O
         yield outcome
 
 
+def _run_home(scenario: str, number: int) -> Iterator[cases.Outcome]:
+    for case in home_faults.names(scenario, number):
+        yield home_faults.run(case)
+
+
 _RUNNERS = {
+    "home": _run_home,
     "transient": _run_transient,
     "single": _run_single,
     "double": _run_double,

@@ -149,6 +149,12 @@ def esp32(options: Options) -> Part:
         cases.forget_places()
 
 
+def home(options: Options) -> Part:
+    """On a Home Area Network: an upgrade, commands and a date, each operation in each way."""
+    cases.prepare()
+    return _units("home", options.part_of(campaign.home_units()), options)
+
+
 def rp2040(options: Options) -> Part:
     """Power cuts on the emulated RP2040 with the product's firmware."""
     import on_rp2040
@@ -254,6 +260,7 @@ ALL: dict[str, Callable[[Options], Part]] = {
     "soak": soak,
     "endurance": endurance,
     "esp32": esp32,
+    "home": home,
     "rp2040": rp2040,
     "mutants": mutants,
     "fuzz": fuzz,

@@ -7,6 +7,7 @@ import os
 import sys
 
 import cases
+import home_faults
 import interpreters
 import long_run
 import on_rp2040
@@ -27,15 +28,20 @@ def main(names: list[str], on_micropython: bool) -> int:
         try:
             if "#" in place:
                 good = _end(name, True, transient_reads.replay(name)) and good
+            elif place in home_faults.SCENARIOS:
+                outcome = home_faults.run(name)
+                fired = outcome.fired == outcome.wanted
+                good = _end(name, fired, outcome.violation) and good
             elif place == on_rp2040.PLACE:
                 on_chip.append(parse_faults(faults))
             else:
                 good = replay(name, on_micropython) and good
         except (KeyError, ValueError):
+            known = (*scenarios.SCENARIOS, *home_faults.SCENARIOS)
             print(
                 f"{name} is no case\n"
                 "a case is PLACE@OPERATION.KIND.DRAW, with a comma between two faults\n"
-                f"take one from a report; the scenarios are {', '.join(scenarios.SCENARIOS)}",
+                f"take one from a report; the scenarios are {', '.join(known)}",
                 file=sys.stderr,
             )
             return 2

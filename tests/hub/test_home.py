@@ -9,6 +9,7 @@ from hanboot.gbcs import codec
 from hanboot.hub.air import Weather
 from hanboot.hub.hub import Settings
 from hanboot.hub.ota import Pacing, Phase, TransferEnd
+from hanboot.image import ota_file
 from hanbootloader import reasons
 from hanbootloader.han import ota_cluster, zcl
 
@@ -94,6 +95,57 @@ class TestPpmid:
         device.install(build(home.people, V1))
         assert home.run(HOUR, lambda: home.hub.reports)
         assert (home.hub.reports, home.state(device).version) == ([(eui_of(1), V1)], None)
+
+
+class TestIhd:
+    """As a PPMID, which goes beyond SECMP0007 (docs/reference/han.md)."""
+
+    def test_upgrade(self, home: Home) -> None:
+        device = home.ihd()
+        device.install(build(home.people, V1))
+        home.offer(device, build(home.people, V11, (V1,)))
+        eui = device.board.serial
+        assert home.run(600, lambda: device.version == V11)
+        assert home.run(60, lambda: decoded(home, eui))
+        (alert,) = decoded(home, eui)
+        assert (alert.use_case.name, alert.message.recipient) == ("CS09", BROKER_EUI)
+        assert (alert.values["version"], alert.values["response_code"]) == (V11, 0)
+        check_signed(home, alert)
+
+    def test_wrong_predecessor(self, home: Home) -> None:
+        device = home.ihd()
+        device.install(build(home.people, V1))
+        home.offer(device, build(home.people, V2, (V11,)))
+        state = home.state(device)
+        assert home.run(600, lambda: state.accepts_version is not None)
+        assert (state.phase, state.reason) == (Phase.REFUSED, reasons.NOT_A_PREDECESSOR)
+        assert state.accepts_version == V11
+        assert state.data_octets <= 4096
+        assert device.version == V1
+
+    def test_a_supplier_may_sign_it(self, home: Home) -> None:
+        """The signature is not needed; where it is there, a wrong one refuses the image."""
+        device = home.ihd()
+        device.install(build(home.people, V1))
+        image = build(home.people, V11, (V1,), signed=True)
+        spoiled = bytearray(image.octets)
+        spoiled[-1] ^= 1
+        home.offer(device, ota_file.load(bytes(spoiled)))
+        state = home.state(device)
+        assert home.run(600, lambda: state.reason)
+        assert (state.reason, device.version) == (reasons.SUPPLIER_SIGNATURE, V1)
+        home.offer(device, image)
+        assert home.run(600, lambda: device.version == V11)
+
+    def test_the_hub_gives_the_time(self, home: Home) -> None:
+        device = home.ihd()
+        device.install(build(home.people, V1))
+        image = build(home.people, V11, (V1,))
+        home.offer(device, image, HOUR)
+        assert home.run(600, lambda: home.state(device).phase == Phase.SCHEDULED)
+        home.run(HOUR - 700)
+        assert device.version == V1
+        assert home.run(HOUR, lambda: device.version == V11)
 
 
 class TestHcalcs:

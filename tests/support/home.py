@@ -221,6 +221,7 @@ class Home:
         monkeypatch: takes the devices' clock.
         settings: of the hub.
         weather, seed: of the line.
+        people: who holds which key; None makes keys.
     """
 
     def __init__(
@@ -229,11 +230,12 @@ class Home:
         settings: Settings | None = None,
         weather: Weather = Weather(),  # noqa: B008
         seed: int = 1,
+        people: People | None = None,
     ) -> None:
         self.ms = 0
         monkeypatch.setattr(node_module, "ticks_ms", lambda: self.ms)
         self.settings = settings or Settings()
-        self.people = People()
+        self.people = people or People()
         self.messages: list[tuple[bytes, bytes]] = []
         self.weather, self.seed = weather, seed
         self.hub = self.new_hub()
@@ -265,6 +267,9 @@ class Home:
 
     def hcalcs(self, number: int = 2, **more) -> Household:
         return self.add(Household(self.people, eui_of(number), policy.HCALCS, **more))
+
+    def ihd(self, number: int = 3, **more) -> Household:
+        return self.add(Household(self.people, eui_of(number), policy.IHD, **more))
 
     def offer(self, household: Household, image: Image, in_s: int | None = 0) -> None:
         self.hub.offer(household.board.serial, Offer(image, in_s))
