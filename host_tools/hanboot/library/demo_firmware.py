@@ -65,6 +65,7 @@ class _Actors:
 
     maker: User
     supplier: User
+    other_supplier: User
     administrator: User
 
 
@@ -80,6 +81,7 @@ def fill(library: Library, folder: Path) -> Path:
     actors = _Actors(
         maker=_user(library, "volt"),
         supplier=_user(library, "north"),
+        other_supplier=_user(library, "south"),
         administrator=_user(library, "secas"),
     )
     key = keys.generate()
@@ -89,7 +91,8 @@ def fill(library: Library, folder: Path) -> Path:
     for number, image in enumerate((v100, v110, v200), 1):
         _list(library, actors, _draft(image, "PPMID", number))
     switch = _build("hcalcs/1.0.0", key)
-    _list(library, actors, _draft(switch, "HCALCS", 1, release_kind="commercial"))
+    by_south = dataclasses.replace(actors, supplier=actors.other_supplier)
+    _list(library, by_south, _draft(switch, "HCALCS", 1, release_kind="commercial"))
     # waits for the supplier; and a Communications Hub for the DCC
     _submit(library, actors, _draft(_build("hcalcs/1.1.0", key, switch), "HCALCS", 2))
     number = _submit(library, actors, _hub())

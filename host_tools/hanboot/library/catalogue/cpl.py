@@ -79,7 +79,9 @@ def enter(library: Library, user: User, number: int) -> None:
             ),
         )
     except BadFile as error:
-        why = "; ".join(f"{fault.heading}: {fault.cause}" for fault in faults) or error.lines[1]
+        # what follows is about options of the command line
+        causes = [f"{fault.heading}: {fault.cause.partition('; --')[0]}" for fault in faults]
+        why = "; ".join(causes) or error.lines[1]
         raise CheckFailed(
             f"entry {number} was not entered on the CPL", why, "have the entry corrected first"
         ) from None

@@ -75,7 +75,7 @@ def configure(library: Library, *, hosts: list[str], is_https: bool, behind_prox
         CSRF_FAILURE_VIEW="hanboot.library.web.pages.csrf_failed",
         DATA_UPLOAD_MAX_MEMORY_SIZE=_FORM_MAX_BYTES,
         DATA_UPLOAD_MAX_NUMBER_FIELDS=200,
-        DATA_UPLOAD_MAX_NUMBER_FILES=4,
+        DATA_UPLOAD_MAX_NUMBER_FILES=8,
         FILE_UPLOAD_HANDLERS=["django.core.files.uploadhandler.TemporaryFileUploadHandler"],
         SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https") if behind_proxy else None,
         SECURE_HSTS_SECONDS=31_536_000 if is_https else 0,

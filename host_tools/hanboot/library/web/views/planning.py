@@ -60,9 +60,8 @@ def plan(request: HttpRequest) -> HttpResponseBase:
             except HanbootError as error:
                 form.add_error(None, ". ".join(error.lines))
     steps = [_step(request, step) for step in answer.steps] if answer else []
-    return pages.render(
-        request, "plan.html", {"form": form, "answer": answer, "steps": steps}, status
-    )
+    values = {"form": form, "answer": answer, "steps": steps, "back": request.get_full_path()}
+    return pages.render(request, "plan.html", values, status)
 
 
 def _step(request: HttpRequest, step: planning.Step) -> dict[str, object]:
