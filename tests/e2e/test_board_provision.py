@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import cells
 import pytest
 from click.testing import CliRunner
 from command_line import assert_error, hanboot
@@ -103,6 +104,39 @@ def test_a_device_with_other_keys(ppmid: Bench, arguments: list[object], tmp_pat
     assert_error(ran, 1, "anchors-locked")
     # the same once more is no fault
     assert hanboot("board", "provision", *arguments, "--port", ppmid.port).code == 0
+
+
+def test_a_foreign_anchor_that_cannot_be_succeeded(
+    states: States, arguments: list[object], tmp_path: Path
+) -> None:
+    """Format 1 had no limit of sequences: a stranger's cell may stand under the highest for good.
+    It is an error of its own, and no 'written', whether the cell was migrated yet or not."""
+    state = states.fresh()
+    state.mkdir()
+    flash = bytearray(b"\xff" * FLASH_BYTES)
+    head = cells.old_head("stranger", sequence=0xFFFFFFFF, kid=cells.images.kid("manufacturer"))
+    flash[: len(head)] = head
+    (state / "flash.bin").write_bytes(flash)
+    with Bench(state, "ppmid") as bench:
+        for _ in range(2):
+            ran = hanboot("board", "provision", *arguments, "--port", bench.port)
+            assert_error(
+                ran,
+                1,
+                "the device's manufacturer anchor differs, and cannot be succeeded",
+                f"it holds the key {cells.images.kid('stranger').hex()} under sequence 0xFFFFFFFF",
+                "return the device to its maker",
+            )
+            assert "manufacturer: written" not in ran.out
+        # nor does a successor's file get in
+        successor = tmp_path / "successor.cell"
+        successor.write_bytes(cells.head("next manufacturer") + bytes(64))
+        ran = hanboot("board", "anchors", "update", successor, "--port", bench.port)
+        assert_error(ran, 1, "anchor")
+        shown = hanboot("board", "anchors", "show", "--port", bench.port, "--json").document
+        held = [cell for cell in shown if cell["role"] == "manufacturer"]
+        assert [cell["kid"] for cell in held] == [cells.images.kid("stranger").hex()]
+        assert [cell["sequence"] for cell in held] == [0xFFFFFFFF]
 
 
 # --- the board that was found, and what is warned of first

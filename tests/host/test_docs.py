@@ -556,6 +556,41 @@ def test_named_commands_exist(page):
                 assert word.split("=")[0] in options, line
 
 
+# --- security.md: the tests that threats name
+
+
+def _names_defined_in(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            found.add(node.name)
+    return found
+
+
+def test_every_threat_has_a_test_that_exists():
+    (threats,) = tables(section(text_of("security.md"), "Threats by PSA"))
+    assert threats[0] == ["threat", "answer", "test"]
+    assert threats[1][0].startswith("`T.SKIP_INTERMEDIATE`")
+    assert len(threats) == 1 + 13
+    scenarios = ROOT / "tests" / "faults" / "scenarios.py"
+    for threat, answer, test in threats[1:]:
+        if test == "none":
+            assert answer.startswith("not promised"), threat
+            continue
+        # `name`, `name` in `path`
+        cited = re.findall(r"((?:`\w+`(?:, )?)+) in `([^`]+)`", test)
+        assert cited, threat
+        for names, path in cited:
+            assert Path(path).name.startswith("test_"), path
+            missing = set(re.findall(r"`(\w+)`", names)) - _names_defined_in(ROOT / path)
+            assert not missing, (threat, path, missing)
+        for name in re.findall(r"`([^`]+)`", "".join(re.findall(r"scenarios? (.*)", test))):
+            assert f'    "{name}": Scenario(' in scenarios.read_text(encoding="utf-8"), name
+        # nothing is named in another way
+        rest = re.sub(r"(?:`\w+`(?:, )?)+ in `[^`]+`|scenarios? .*", "", test)
+        assert "`" not in rest, (threat, rest)
+
+
 @each_page
 def test_named_make_targets_exist(page):
     targets = re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.M)

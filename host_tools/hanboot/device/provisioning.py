@@ -22,6 +22,8 @@ from hanbootloader.trust import cell
 WRITTEN = "written"
 WAS_THERE = "was there already"
 
+_SEQUENCE_MAX = 0xFFFFFFFF  # four bytes in a cell
+
 
 @dataclass(frozen=True)
 class AnchorKey:
@@ -158,6 +160,11 @@ def provision(
         CheckFailed: the device holds another key, or does not hold what was written.
         DeviceRefused: it takes a cell for malformed.
     """
+    for anchor in wanted:
+        there = _held(device, anchor)
+        # the manufacturer's locks the region: nothing else would get in either
+        if anchor.role == cell.MANUFACTURER and there is not None and not is_held(anchor, there):
+            raise _differs(anchor, there)
     for anchor in sorted(wanted, key=lambda key: key.role == cell.MANUFACTURER):
         outcome = WAS_THERE
         there = _held(device, anchor)
@@ -179,13 +186,8 @@ def _held(device: Device, anchor: AnchorKey) -> AnchorCell | None:
 
 def _write(device: Device, anchor: AnchorKey, there: AnchorCell | None) -> None:
     sequence = there.sequence + 1 if there else 1
-    if sequence > 0xFFFFFFFF:
-        raise AnchorDiffers(
-            f"the device's {anchor.name} anchor differs, and cannot be succeeded",
-            f"it holds the key {there.kid.hex() if there else ''} under sequence 0xFFFFFFFF, the "
-            f"highest there is; wanted: {anchor.kid.hex()}",
-            "it is meant to stay: return the device to its maker, to be erased",
-        )
+    if there is not None and sequence > _SEQUENCE_MAX:
+        raise _differs(anchor, there)
     try:
         device.put_anchor(encode_cell(anchor, sequence))
     except DeviceRefused as refused:
@@ -204,6 +206,13 @@ class AnchorDiffers(DeviceRefused):
 
 
 def _differs(anchor: AnchorKey, there: AnchorCell | None) -> AnchorDiffers:
+    if there is not None and there.sequence == _SEQUENCE_MAX:
+        return AnchorDiffers(
+            f"the device's {anchor.name} anchor differs, and cannot be succeeded",
+            f"it holds the key {there.kid.hex()} under sequence 0x{_SEQUENCE_MAX:X}, the highest "
+            f"there is; wanted: {anchor.kid.hex()}",
+            "it is meant to stay: return the device to its maker, to be erased",
+        )
     what = f"the device's {anchor.name} anchor differs (anchors-locked)"
     if there is None:
         why = "it holds none after it was written"
