@@ -5,21 +5,16 @@
 # Stock builds have no VfsRom; it is stood in for before the bootloader imports `vfs`.
 
 import gc
-import machine
 import sys
-import time
 import vfs
 
 import chip
 from role import ROLE
 
-from hanbootloader import board
-from hanbootloader.compat import const
+from console_board import ConsoleBoard
 from hanbootloader.policy import DEVICE_TYPES
 from rom_files import RomFiles
 from stdin_console import Console
-
-_FLUSH_MS = const(50)  # for the last reply to leave
 
 
 # `vfs` as start.py uses it, with `VfsLfs2` for the data region.
@@ -36,7 +31,7 @@ def provide_vfs(lfs2=None):
     sys.modules["vfs"] = _Vfs
 
 
-class Prototype(board.Board):
+class Prototype(ConsoleBoard):
     role = ROLE
     manufacturer_code = 0xFFF0
     hardware_version = 0x0100
@@ -44,7 +39,6 @@ class Prototype(board.Board):
     confirms_over_link = True
     line_bytes = chip.LINE_BYTES
     line_pause_ms = chip.LINE_PAUSE_MS
-    trial_ms = 30_000
     hung = chip.HUNG
 
     def __init__(self):
@@ -58,19 +52,3 @@ class Prototype(board.Board):
 
     def watchdog(self):
         chip.feed()
-
-    def idle(self, duration_ms):
-        time.sleep_ms(duration_ms)
-
-    # A picture is a rule and a line for each of its own.
-    def display(self, lines):
-        self.console.write(b"+--\n")
-        for line in lines:
-            self.console.write(b"| " + line.encode() + b"\n")
-
-    def report(self, error):
-        sys.print_exception(error)
-
-    def reset(self):
-        time.sleep_ms(_FLUSH_MS)
-        machine.reset()

@@ -2,17 +2,15 @@
 #
 # Both slots are in the one partition that the chip maps into its memory: applications run in place.
 
-import machine
 import sys
-import time
 import vfs
 from esp32 import Partition
 
 import _console
 
 import esp32_chip
+from console_board import ConsoleBoard
 from flash_view import View
-from hanbootloader import board
 from hanbootloader.compat import const
 from hanbootloader.policy import DEVICE_TYPES
 from sub_range import SubRange
@@ -21,7 +19,6 @@ from sub_range import SubRange
 _SECTOR_BYTES = const(4096)
 _BLOCK_COUNT  = const(4)      # MicroPython block device ioctl
 _GET_SEGMENT  = const(2)      # of vfs.rom_ioctl (extmod/vfs.h)
-_FLUSH_MS     = const(50)     # for the last reply to leave
 _TASK_MS      = const(300)    # of the line at 115200 fill the ring; a task must not take longer
 # fmt: on
 
@@ -44,7 +41,7 @@ class Console:
         sys.stdout.buffer.write(octets)
 
 
-class Board(board.Board):
+class Board(ConsoleBoard):
     name = _NAME + " (development)" if DEVELOPMENT else _NAME
     tier = "development" if DEVELOPMENT else "product"
     role = _ROLE
@@ -52,7 +49,6 @@ class Board(board.Board):
     manufacturer_code = 0xFFF0
     hardware_version = 0x0100
     device_type = image_type = DEVICE_TYPES[_ROLE]
-    trial_ms = 30_000
     hung = esp32_chip.HUNG
     line_bytes = _console.RING_BYTES
     line_pause_ms = _TASK_MS
@@ -78,19 +74,3 @@ class Board(board.Board):
 
     def watchdog(self):
         esp32_chip.feed()
-
-    def idle(self, duration_ms):
-        time.sleep_ms(duration_ms)
-
-    # A picture is a rule and a line for each of its own.
-    def display(self, lines):
-        self.console.write(b"+--\n")
-        for line in lines:
-            self.console.write(b"| " + line.encode() + b"\n")
-
-    def report(self, error):
-        sys.print_exception(error)
-
-    def reset(self):
-        time.sleep_ms(_FLUSH_MS)
-        machine.reset()

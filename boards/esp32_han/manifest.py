@@ -2,5 +2,6 @@
 from hanboot.installation import BOARDS
 
 include(str(BOARDS / "bootloader_manifest.py"))
-freeze(str(BOARDS / "common"), ("esp32_chip.py", "flash_view.py", "sub_range.py"), opt=2)
+_common = ("console_board.py", "esp32_chip.py", "flash_view.py", "sub_range.py")
+freeze(str(BOARDS / "common"), _common, opt=2)
 freeze(".", ("_boot.py", "board.py", "main.py"), opt=2)

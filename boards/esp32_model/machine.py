@@ -1,13 +1,12 @@
 # The module `machine` of an ESP32, as far as hanboot uses it, for a process of the unix port: the
 # watchdog is the kernel's alarm, and a reset ends the process with a code that says which.
 
-from mapped import libc
+from mapped import RESET_EXIT, libc
 
 # ports/esp32/modmachine.c; what the supervisor says of the last end
 PWRON_RESET = 1
 HARD_RESET = 2
 WDT_RESET = 3
-RESET_EXIT = 64
 
 _MAC_BYTES = 6
 

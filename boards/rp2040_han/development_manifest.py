@@ -2,4 +2,5 @@
 from hanboot.installation import BOARDS
 
 include(str(BOARDS / "bootloader_manifest.py"))
+freeze(str(BOARDS / "common"), ("console_board.py", "rp2040_chip.py"), opt=2)
 freeze(".", ("_boot.py", "board.py", "main.py"), opt=2)

@@ -2,6 +2,7 @@
 
 import sys
 
+import rp2040_chip
 from board import DEVELOPMENT, Board
 from hanbootloader import boot
 
@@ -10,4 +11,4 @@ try:
 except BaseException as error:
     sys.print_exception(error)
     if DEVELOPMENT:
-        Board.keep_alive()
+        rp2040_chip.keep_alive()

@@ -10,7 +10,7 @@ import time
 from hanbootloader import board
 from hanbootloader.policy import DEVICE_TYPES
 from hanbootloader.store import flash_map
-from mapped import libc, mapped
+from mapped import RESET_EXIT, libc, mapped
 from nor import SECTOR_BYTES, NorFlash, Partition
 
 # of a Pico, and behind it what an RP2040 takes from its firmware's part
@@ -19,8 +19,6 @@ _MORE = 16
 _WATCHDOG_S = 8  # an RP2040's lasts 8.3 s at most
 
 _MAP = flash_map.place(store=0, more=_SECTORS, end=_SECTORS)
-
-RESET_EXIT = 64  # the supervisor takes any other end for a crash
 
 _alarm = libc.func("I", "alarm", "I")
 _own_id = libc.func("i", "getpid", "")

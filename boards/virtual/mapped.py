@@ -8,6 +8,10 @@ _O_RDWR = 2
 _PROT_READ_WRITE = 3
 _MAP_SHARED = 1
 
+# How a process ends that is reset; its supervisor (hanboot.boards.process) takes any other end for
+# a crash.
+RESET_EXIT = 64
+
 
 # The `length` octets of the file at `path`, as a bytearray outside the heap.
 def mapped(path, length):

@@ -9,10 +9,9 @@ import os
 import sys
 import vfs
 
-from mapped import libc, mapped
+from mapped import RESET_EXIT, libc, mapped
 from nor import SECTOR_BYTES, NorFlash, Partition
 
-RESET_EXIT = 64
 BOOTLOADER_EXIT = 65
 
 _WATCHDOG_S = 5  # tests wait for it three times

@@ -16,7 +16,7 @@ from hanboot.boards.bootloader_files import PACKAGE, imports_of
 from hanboot.image import romfs
 from hanboot.installation import BOARDS, cache_folder, micropython
 
-__all__ = ["BOARDS", "COMMON", "VIRTUAL", "compiled", "micropython", "modules_in", "stock_modules"]
+__all__ = ["BOARDS", "COMMON", "VIRTUAL", "board_modules", "compiled", "micropython", "modules_in"]
 
 VIRTUAL = BOARDS / "virtual"
 COMMON = BOARDS / "common"
@@ -27,17 +27,19 @@ def modules_in(folder: Path) -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.py"))}
 
 
-def stock_modules(board: str, chip: str) -> dict[str, Path]:
-    """What a board with stock MicroPython imports beside the bootloader, by name.
+def board_modules(board: str, chip: str | None = None) -> dict[str, Path]:
+    """What a board imports beside the bootloader, by name.
 
     Args:
-        board: folder in boards/: "stock", or "esp32_stock".
-        chip: "esp32", "rp2040" or "other".
+        board: folder in boards/.
+        chip: "esp32", "rp2040" or "other", which it imports as `chip`; None if it does not.
     """
-    common = modules_in(COMMON)
-    there = common | modules_in(BOARDS / board) | {"chip": common[f"{chip}_chip"]}
+    there = modules_in(COMMON) | modules_in(BOARDS / board)
+    wanted = ["board"]
+    if chip is not None:
+        there["chip"] = there[f"{chip}_chip"]
+        wanted.append("chip")
     found: dict[str, Path] = {}
-    wanted = ["board", "chip"]
     while wanted:
         name = wanted.pop()
         if name in there and name not in found:

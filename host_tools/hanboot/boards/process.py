@@ -44,6 +44,9 @@ _USB_GONE_S = 0.2
 
 _CUT_POWER = signal.SIGUSR1
 
+#: Of boards/virtual/mapped.py.
+_RESET_EXIT = 64
+
 _MODEL = re.compile("[0-9A-F]{4}:[0-9A-F]{4}:[0-9A-F]{4}")
 
 
@@ -105,9 +108,9 @@ class BoardProcess(ABC):
     def _command(self) -> tuple[list[str], dict[str, str]]:
         """Program and environment of the next start."""
 
-    @abstractmethod
     def _cause_of(self, code: int) -> str | None:
         """Why the process ended: reset or watchdog; None if it should not have."""
+        return {-signal.SIGALRM: "watchdog", _RESET_EXIT: "reset"}.get(code)
 
     def _new_flash(self) -> bytes:
         """What a board's flash holds as it comes: erased, it is all ones."""

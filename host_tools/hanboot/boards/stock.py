@@ -179,7 +179,7 @@ class Stock:
 def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> dict[str, bytes]:
     """What goes on the board, by path; main.py last, for it makes the rest count."""
     board = "esp32_stock" if has_partitions else "stock"
-    modules = {f"{name}.py": path for name, path in device_code.stock_modules(board, chip).items()}
+    modules = {f"{name}.py": path for name, path in device_code.board_modules(board, chip).items()}
     # prototypes have no radio, and no tunnel
     for path in bootloader_modules(has_network=False):
         modules[str(path.relative_to(PACKAGE.parent))] = path

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,8 +17,6 @@ __all__ = ["ROLES", "VirtualBoard", "run_until_stopped"]
 #: The bootloader's modules are frozen on a chip; here the network's take some 100 KiB of heap, with
 #: pointers of twice a chip's size.
 HEAP = "320k"
-
-_RESET_EXIT = 64  # boards/virtual/board.py
 
 
 class VirtualBoard(BoardProcess):
@@ -94,6 +91,3 @@ class VirtualBoard(BoardProcess):
             self._model,
         ]
         return command, {}
-
-    def _cause_of(self, code: int) -> str | None:
-        return {-signal.SIGALRM: "watchdog", _RESET_EXIT: "reset"}.get(code)

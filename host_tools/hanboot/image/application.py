@@ -24,11 +24,11 @@ PROVIDED = frozenset({
 #: Modules of the device's own, on some tier: they are found first, so an application's module of
 #: the same name would never be imported (tests/host/test_packing.py compares them with boards/).
 DEVICE = frozenset({
-    "board_check", "hanbootloader", "serial_radio", "sub_range",
-    "_boot", "_console", "_rp2", "board", "bootloader", "chip", "console", "esp32",
-    "esp32_chip", "ffi", "flash_files", "flash_view", "folder", "main", "mapped", "network",
-    "nor", "other_chip", "prototype", "rom_files", "role", "rp2", "rp2040_chip", "socket",
-    "ssl", "stdin_console", "termios", "uasyncio", "websocket",
+    "_boot", "_console", "_rp2", "board", "board_check", "bootloader", "chip", "console",
+    "console_board", "esp32", "esp32_chip", "ffi", "flash_files", "flash_view", "folder",
+    "hanbootloader", "main", "mapped", "network", "nor", "other_chip", "prototype", "role",
+    "rom_files", "rp2", "rp2040_chip", "serial_radio", "socket", "ssl", "stdin_console",
+    "sub_range", "termios", "uasyncio", "websocket",
 })
 # fmt: on
 

@@ -8,7 +8,6 @@ firmware holds, with the partition that it maps.
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +23,6 @@ FLASH_BYTES = 4 * 1024 * 1024
 HEAP = "216k"
 """An ESP32 with stock MicroPython has some 52 KB left with the bootloader in memory (docs/design/
 budgets.md). This leaves twice as much: so much more do objects of a 64-bit process take."""
-
-_RESET_EXIT = 64  # boards/esp32_model/machine.py
 
 
 def blank_flash(partitions: Path = PARTITIONS) -> bytes:
@@ -79,7 +76,7 @@ class Esp32Board(BoardProcess):
         return self._board_modules() | model | {name: virtual[name] for name in ("mapped", "nor")}
 
     def _board_modules(self) -> dict[str, Path]:
-        return device_code.stock_modules("esp32_stock", "esp32")
+        return device_code.board_modules("esp32_stock", "esp32")
 
     def _new_serial(self) -> bytes:
         # a MAC of our own making, locally administered, as an EUI-64
@@ -101,9 +98,6 @@ class Esp32Board(BoardProcess):
         # main.py needs one module before the code is mounted
         return command, {"MICROPYPATH": f"{device_code.VIRTUAL}:.frozen"}
 
-    def _cause_of(self, code: int) -> str | None:
-        return {-signal.SIGALRM: "watchdog", _RESET_EXIT: "reset"}.get(code)
-
 
 class Esp32Product(Esp32Board):
     """One ESP32 with hanboot's own firmware, boards/esp32_han: its slots are mapped."""
@@ -115,6 +109,4 @@ class Esp32Product(Esp32Board):
     heap = "280k"
 
     def _board_modules(self) -> dict[str, Path]:
-        common = device_code.modules_in(device_code.COMMON)
-        shared = {name: common[name] for name in ("esp32_chip", "flash_view", "sub_range")}
-        return shared | {"board": device_code.BOARDS / "esp32_han" / "board.py"}
+        return device_code.board_modules("esp32_han")
