@@ -876,7 +876,9 @@ def test_each_step_of_a_path_is_seen(fake: FakeDevice) -> None:
 def test_what_is_left_of_a_path(
     monkeypatch: pytest.MonkeyPatch, confirmed: FirmwareId | None, left: str
 ) -> None:
-    monkeypatch.setattr("hanboot.device.upgrade.hash_in", lambda octets: octets * 32)
+    # b is no OTA Upgrade Image
+    hashes = {b"a": b"a" * 32, b"b": None, b"c": b"c" * 32}
+    monkeypatch.setattr("hanboot.device.upgrade.hash_in", hashes.get)
     path = [Step(name=name, octets=name.encode()) for name in "abc"]
     assert "".join(step.name for step in remaining(confirmed, path)) == left
 
