@@ -101,6 +101,8 @@ def run_all(mutants: list[Mutant], jobs: int, seconds: float | None) -> dict[str
         mutant, pipe = running.pop(child)
         with os.fdopen(pipe, "rb") as reading:
             found = reading.read()
+        if not (found or os.WIFSIGNALED(status)):
+            raise SystemExit(f"{mutant.name}: no result; did a file change meanwhile?")
         if os.WIFSIGNALED(status):
             noticed[mutant.name] = f"{ENDLESS} (signal {os.WTERMSIG(status)})"
         else:

@@ -33,6 +33,7 @@ BOOTLOADER = ROOT / "host_tools" / "hanbootloader"  # as modules are found
 ACCEPT_PATH = (
     "policy.py",
     "admission.py",
+    "cpl_entry.py",
     "verdict.py",
     "lives.py",
     "verify.py",
