@@ -124,8 +124,6 @@ class HanRecords:
 
     # One more. Where OUTCOMES_MOST wait already, the oldest goes.
     def add_outcome(self, outcome: bytes) -> None:
-        if len(outcome) > OUTCOME_BYTES:
-            raise Refused(FLASH_FAULT)
         self.set_outcomes((self.outcomes() + [outcome])[-OUTCOMES_MOST:])
 
     # The oldest was reported.
@@ -150,6 +148,8 @@ def _pack_activation(activation: "Activation | None") -> bytes:
 
 
 def _pack_outcomes(outcomes: "list[bytes]") -> bytes:
+    if any([len(outcome) > OUTCOME_BYTES for outcome in outcomes]):
+        raise Refused(FLASH_FAULT)
     return b"".join([bytes([len(outcome)]) + outcome for outcome in outcomes])
 
 
