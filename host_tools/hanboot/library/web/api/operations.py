@@ -7,6 +7,8 @@ the OpenAPI document and a test over all operations and parties are made from.
 
 from __future__ import annotations
 
+import errno
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -31,6 +33,8 @@ from hanboot.library.web.routes import SIGNED_IN, Access
 from hanbootloader import VERSION
 
 PREFIX = "api/v1/"
+
+_log = logging.getLogger("hanboot.library.api")
 
 #: Wrong tokens that one network address may try in a minute.
 _TRIES_OF_TOKENS = 30
@@ -233,6 +237,19 @@ def _unknown(request: HttpRequest, error: AuthenticationError) -> HttpResponse:
     response = refuse(request, lines, 401)
     response.headers["WWW-Authenticate"] = 'Bearer realm="library"'
     return response
+
+
+@api.exception_handler(OSError)
+def _failed(request: HttpRequest, error: OSError) -> HttpResponse:
+    """The server's own disk, where what is sent lies until it is read."""
+    _log.error("a request failed", exc_info=error)
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    lines = (
+        "the request could not be kept, and nothing was changed",
+        "the server's disk is full" if is_full else "the server's disk failed",
+        "tell the administrator; then try again",
+    )
+    return refuse(request, lines, 507 if is_full else 500)
 
 
 @api.exception_handler(HttpError)
