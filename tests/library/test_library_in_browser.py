@@ -239,6 +239,9 @@ def test_by_the_keyboard_alone(served: ServedLibrary, browser: Browser) -> None:
     with page.expect_download() as waiting:
         page.keyboard.press("Enter")
     assert waiting.value.suggested_filename == "FFF0-0005-02000000.zigbee"
+    # and in the list of sessions it is this browser that is there
+    page.goto(f"{served.url}account")
+    expect(page.get_by_role("row").filter(has_text="(this one)")).to_contain_text("Chrome")
     context.close()
 
 

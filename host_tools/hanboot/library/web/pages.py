@@ -12,8 +12,10 @@ from django.template import loader
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from hanboot.library.accounts.users import User
+from hanboot.library.catalogue.entries import LibraryEntry
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
+from hanboot.registry.fields import FIELDS
 
 #: What is below it is for programs.
 API_PATH = "/api/"
@@ -39,7 +41,9 @@ def context(request: HttpRequest) -> dict[str, Any]:
         action.name.lower(): bool(user and (user.may(action) or user.may(action, own=True)))
         for action in Action
     }
-    return {"user": user, "may": offers, "notice": _notice(request)}
+    match = request.resolver_match
+    here = match.url_name if match else ""
+    return {"user": user, "may": offers, "here": here, "notice": _notice(request)}
 
 
 def _notice(request: HttpRequest) -> str:
@@ -76,6 +80,19 @@ def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:
     if query:
         response = HttpResponseRedirect(f"{response.url}?{query}")
     return response
+
+
+#: Of the CPL and not of the library's entry, or stated in another field already.
+_NOT_SHOWN = ("status", "firmware_version_text")
+
+
+def rows_of(entry: LibraryEntry) -> list[tuple[str, str]]:
+    """Headings and texts of an entry's fields, in the order of the registry's columns."""
+    return [
+        (column.heading, entry.fields[column.name])
+        for column in FIELDS
+        if column.name in entry.fields and column.name not in _NOT_SHOWN
+    ]
 
 
 def redirect_back(request: HttpRequest, *default: Any) -> HttpResponseRedirect:

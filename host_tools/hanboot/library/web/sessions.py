@@ -59,7 +59,13 @@ class SessionStore(SessionBase):
             return self.create()
         data = self._get_session(no_load=must_create)  # type: ignore[attr-defined]
         now = self._library.clock()
-        values = {"data": self.encode(data), "user": data.get(USER), "seen_at": clock.text(now)}
+        values = {
+            "data": self.encode(data),
+            "user": data.get(USER),
+            # known once its user has signed in, when there is a session already
+            "agent": data.get("agent"),
+            "seen_at": clock.text(now),
+        }
         with self._library.registry.database.writing() as connection:
             if must_create:
                 _remove_old(connection, now)
@@ -67,7 +73,6 @@ class SessionStore(SessionBase):
                 connection.execute(
                     sa.insert(SessionRow).values(
                         digest=digest(self.session_key),
-                        agent=data.get("agent"),
                         created_at=clock.text(now),
                         expires_at=clock.text(expires),
                         **values,

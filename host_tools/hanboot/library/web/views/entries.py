@@ -15,7 +15,6 @@ from hanboot.library.schema import STATES
 from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
 from hanboot.registry.entry import DEVICE_TYPES, Model
-from hanboot.registry.fields import BY_NAME
 from hanboot.registry.pathways import diagram, svg
 from hanboot.registry.pathways.graph import Pathways
 
@@ -83,11 +82,7 @@ def entry(request: HttpRequest, number: int) -> HttpResponseBase:
         {
             "entry": shown,
             "is_own": held.is_own(user),
-            "rows": [
-                (BY_NAME[name].heading, text)
-                for name, text in shown.fields.items()
-                if name in BY_NAME
-            ],
+            "rows": pages.rows_of(shown),
             "extra": sorted(shown.extra.items()),
             "notes": [
                 (heading, shown.notes[name])

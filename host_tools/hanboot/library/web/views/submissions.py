@@ -17,7 +17,6 @@ from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
 from hanboot.library.web.submission_form import SubmissionForm, initial
-from hanboot.registry.fields import BY_NAME
 
 
 @route("submit", Action.SUBMIT, methods=("GET", "POST"))
@@ -118,17 +117,14 @@ def submission(request: HttpRequest, number: int) -> HttpResponseBase:
             "decisions": steps,
             "checked": submissions.recheck(library, held) if waits else None,
             "changes": submissions.changes(library, user, held),
-            "rows": [
-                (BY_NAME[name].heading, text)
-                for name, text in shown.fields.items()
-                if name in BY_NAME
-            ],
+            "rows": pages.rows_of(shown),
             "extra": sorted(shown.extra.items()),
             "notes": [
                 (heading, shown.notes[name])
                 for name, heading in NOTES.items()
                 if name in shown.notes
             ],
+            "needs_endorsement": waits and held.device_type == "CH",
             "can": dict.fromkeys(_decisions_of(user, held), True),
             "can_withdraw": waits
             and held.party == user.party.number
