@@ -18,11 +18,16 @@ from test_interruptions import (
     test_power_cuts_at_random_moments,
     test_pulled_in_the_middle,
 )
+from test_many_predecessors import (
+    test_accepted_by_the_last_of_many,
+    test_refused_by_the_last_of_many,
+)
 from test_releases import (
     test_a_point_of_no_return,
     test_a_self_test_that_fails_is_reverted,
     test_an_application_that_never_confirms_is_reverted,
     test_credit_survives_the_path,
 )
+from test_short_lives import test_an_upload_is_answered
 
 pytestmark = pytest.mark.slow
