@@ -20,9 +20,11 @@ from hanboot.device.records import (
     fingerprint_text,
 )
 from hanboot.device.refusal import DeviceRefused
+from hanboot.explain.reasons import Reason
 from hanboot.trust import successor
 from hanboot.trust.successor import Successor
-from hanbootloader.reasons import ANCHORS_LOCKED
+from hanbootloader.reasons import ANCHOR_MALFORMED, ANCHORS_LOCKED
+from hanbootloader.trust.cell import ANY
 
 
 @click.group()
@@ -49,19 +51,23 @@ def show_command(port: str, as_json: bool) -> None:
 
 
 def _pairs(cell: AnchorCell) -> list[tuple[str, str]]:
-    code, image_type = (f"{part:04X}" if part != 0xFFFF else "any" for part in cell.scope)
     pairs = [
         ("key identifier", cell.kid.hex()),
         ("fingerprint", cell.fingerprint_text or "not reported by this device"),
         ("sequence", str(cell.sequence)),
         ("label", cell.label),
-        ("for devices", f"manufacturer {code}, image type {image_type}"),
+        ("for devices", _scope_text(cell.scope)),
     ]
     if any(byte != 0xFF for byte in cell.entity):
         pairs.append(("entity", cell.entity.hex("-")))
     if cell.development:
         pairs.append(("development", "DEVELOPMENT KEY: not for the field"))
     return pairs
+
+
+def _scope_text(scope: tuple[int, int]) -> str:
+    code, image_type = (f"{part:04X}" if part != ANY else "any" for part in scope)
+    return f"manufacturer {code}, image type {image_type}"
 
 
 @anchors.command("update")
@@ -98,10 +104,20 @@ def update_command(file: Path, port: str, as_json: bool) -> None:
 
 
 def _explained(refused: DeviceRefused, device: Device, update: Successor) -> DeviceRefused:
-    if refused.verdict.reason != ANCHORS_LOCKED:
-        return refused
     cell = update.cell
     role = ROLE_NAMES[cell.role]
+    if refused.verdict.reason == ANCHOR_MALFORMED:
+        identity = device.identity()
+        own = (identity.manufacturer_code, identity.image_type)
+        if any(made not in (ANY, its) for made, its in zip(cell.scope, own, strict=True)):
+            return AnchorDiffers(
+                f"the {role} anchor is not taken (anchor-malformed)",
+                f"it is for {_scope_text(cell.scope)}; the device is {_scope_text(own)}",
+                "make one for these devices: hanboot keys successor",
+                Reason.ANCHOR_MALFORMED,
+            )
+    if refused.verdict.reason != ANCHORS_LOCKED:
+        return refused
     held = next((c for c in device.anchors() if (c.role, c.usage) == (role, cell.usage)), None)
     holds = f"{held.kid.hex()} under sequence {held.sequence}" if held else "none that counts"
     return AnchorDiffers(

@@ -199,8 +199,10 @@ def _write(device: Device, anchor: AnchorKey, there: AnchorCell | None) -> None:
 class AnchorDiffers(DeviceRefused):
     """A device holds, or keeps, another trust anchor than it is to hold."""
 
-    def __init__(self, what: str, why: str, what_to_do: str) -> None:
-        super().__init__(Verdict(reason=Reason.ANCHORS_LOCKED))
+    def __init__(
+        self, what: str, why: str, what_to_do: str, reason: Reason = Reason.ANCHORS_LOCKED
+    ) -> None:
+        super().__init__(Verdict(reason=reason))
         self.what, self.why, self.what_to_do = what, why, what_to_do
         self.args = (what, why, what_to_do)
 
