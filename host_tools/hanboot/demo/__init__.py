@@ -70,6 +70,7 @@ _MORE_ACTS: tuple[tuple[str, Act], ...] = (
 
 #: Of those, what a minute has room for: played after `_ACTS` where no act is named.
 _SHORT_ACTS: tuple[tuple[str, Act], ...] = (
+    ("home", network.play),
     ("chain", functools.partial(_play_chain, is_short=True)),
 )
 
