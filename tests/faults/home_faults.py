@@ -7,6 +7,7 @@ fails. The line loses nothing here: what fails is flash.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 
 import cases
@@ -22,6 +23,7 @@ from hanboot.hub.ota import Phase
 from hanboot.trust.keys import PrivateKey
 from hanbootloader import reasons
 from hanbootloader.store import ledger
+from hanbootloader.trust import private_key
 
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 _PAYLOAD_BYTES = 5000  # more than a sector: the transfer is kept on the way
@@ -33,12 +35,20 @@ def _everyone() -> People:
     """The same keys in every run: what a case leaves in flash is then the same, too."""
     if not _people:
         names = ("manufacturer", "supplier", "broker", "stranger", "signing", "agreement")
-        _people.append(People(*map(_key, names)))
+        _people.append(People(*map(_Key, names)))
     return _people[0]
 
 
-def _key(name: str) -> PrivateKey:
-    return PrivateKey(ec.derive_private_key(int.from_bytes(name.encode(), "big"), ec.SECP256R1()))
+class _Key(PrivateKey):
+    """Signs the same each time, whatever OpenSSL is there."""
+
+    def __init__(self, name: str) -> None:
+        number = int.from_bytes(name.encode(), "big")
+        super().__init__(ec.derive_private_key(number, ec.SECP256R1()))
+
+    def sign_plain(self, message: bytes) -> bytes:
+        digest = hashlib.sha256(message).digest()
+        return private_key.sign(self.scalar, self.public.point, digest)
 
 
 class World:
