@@ -42,6 +42,7 @@ _VOID_AT       = const(254)
 _SEAL_AT       = const(255)
 _PLACE_SECTORS = const(2)
 _DIGEST_BYTES  = const(32)
+_WRITES_MOST   = const(2)   # of a cell in one place before it counts as worn
 # fmt: on
 
 TABLE_ROWS = 6  # of a comb table: 63 entries, 4032 bytes
@@ -169,9 +170,7 @@ class Anchors:
     def _write_steps(self, cell: Cell, places: "list[int]"):  # type: ignore[no-untyped-def]
         table = yield from p256.table_steps(cell.key, TABLE_ROWS)
         for place in places:
-            try:
-                yield from self._write_place_steps(cell, table, place)
-            except Refused:
+            if not (yield from self._take_place_steps(cell, table, place)):
                 # a worn place is not tried again
                 self._memory.note_worn(place)
                 continue
@@ -181,6 +180,16 @@ class Anchors:
                 raise Refused(FLASH_FAULT)
             return
         raise Refused(FLASH_FAULT)
+
+    # Whether `place` took the cell. One write that is lost does not make a place worn.
+    def _take_place_steps(self, cell: Cell, table: bytes, place: int):  # type: ignore[no-untyped-def]
+        for _ in range(_WRITES_MOST):
+            try:
+                yield from self._write_place_steps(cell, table, place)
+                return True
+            except Refused:
+                pass
+        return False
 
     def _write_place_steps(self, cell: Cell, table: bytes, place: int):  # type: ignore[no-untyped-def]
         for sector in range(_PLACE_SECTORS):
