@@ -65,6 +65,9 @@ class _Hubs:
     def send(self, device_id: str, command: bytes, once: str) -> None:
         raise AssertionError("nobody sends a command here")
 
+    def versions(self) -> dict[str, int]:
+        return {}
+
     def messages(self) -> list[bytes]:
         return []
 
@@ -137,7 +140,7 @@ class _Run:
     def _read(self, words: list[str], is_first: bool) -> None:
         if words[0] == "offer":
             self._last_round = int(words[1])
-            self.by_round[self._last_round] += 1
+            self.by_round[self._last_round] += words[2] not in self.offers
             self.offers.setdefault(words[2], []).append(words[3])
         elif words[0] == "answered" and is_first:
             self.answer_s, self.answer_mb = float(words[1]), float(words[2])

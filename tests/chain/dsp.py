@@ -60,6 +60,7 @@ class FakeHub:
         self.offers: list[tuple[str, bytes]] = []
         self.commands: list[tuple[str, bytes]] = []
         self.inbox: list[bytes] = []
+        self.running: dict[str, int] = {}
         self.away = False
 
     def _check(self) -> None:
@@ -73,6 +74,10 @@ class FakeHub:
     def send(self, device_id: str, command: bytes, once: str) -> None:
         self._check()
         self.commands.append((device_id, command))
+
+    def versions(self) -> dict[str, int]:
+        self._check()
+        return self.running
 
     def messages(self) -> list[bytes]:
         self._check()

@@ -38,6 +38,9 @@ class HomeHub:
     def send(self, device_id: str, command: bytes, once: str) -> None:
         self._home.hub.send_message(parse_eui(device_id), command)
 
+    def versions(self) -> dict[str, int]:
+        return {}
+
     def messages(self) -> list[bytes]:
         return [octets for _, octets in self._home.messages]
 

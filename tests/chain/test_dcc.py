@@ -186,7 +186,7 @@ def test_devices_that_are_left_out(dsp):
     unknown = "00-DB-12-34-56-78-90-FF"
     with dsp.registry.database.writing() as connection:
         connection.execute(
-            sa.update(DEVICE).where(DEVICE.c.device_id == IHD).values(state="Suspended")
+            sa.update(DEVICE).where(DEVICE.c.device_id == IHD).values(state="Decommissioned")
         )
     answer = distribute(dsp, PPMID, HCALCS, IHD, unknown)
     assert answer["response_code"] == "W110401"

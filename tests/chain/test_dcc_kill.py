@@ -184,7 +184,10 @@ def test_killed_while_a_command_goes_out(dsp: Dsp, serve_hub: Callable[[Hub], st
         assert killer.killed.wait(PATIENCE_S)
     with serving(dsp) as again:
         assert post(again.url, S, second) == acknowledged
-        until(lambda: count(dsp, TASK.c.state == "done") == 1, "the command passed on")
+        until(
+            lambda: count(dsp, TASK.c.command.is_not(None), TASK.c.state == "passed") == 1,
+            "the command passed on",
+        )
     assert hub.given == [("send", HCALCS)]
     assert hub.asked == [HCALCS, HCALCS]
 

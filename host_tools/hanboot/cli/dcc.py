@@ -64,6 +64,14 @@ def dcc() -> None:
     help="Window over which the images of one distribution go to the hubs. Default: at once.",
 )
 @click.option(
+    "--silent-after",
+    type=click.FloatRange(0, 365 * 24, min_open=True),
+    default=24.0,
+    show_default=True,
+    metavar="HOURS",
+    help="When an image or an activation that nothing answers is recorded as unanswered.",
+)
+@click.option(
     "--permit-hours",
     type=click.FloatRange(0, 30 * 24, min_open=True),
     default=24,
@@ -81,6 +89,7 @@ def serve(
     tls_key: Path | None,
     behind_proxy: bool,
     spread: float,
+    silent_after: float,
     permit_hours: float,
 ) -> None:
     """Answer requests until stopped, and do what they ask for.
@@ -110,7 +119,8 @@ def serve(
         window = datetime.timedelta(seconds=spread)
         valid = datetime.timedelta(hours=permit_hours)
         service = Service(registry, held, documents, spread=window, permit_valid=valid)
-        devices = Devices(registry.database, service, held)
+        patience = datetime.timedelta(hours=silent_after)
+        devices = Devices(registry.database, service, held, answer_after=patience)
         dispatcher = Dispatcher(registry.database, devices, SocketHub)
         server = http.open_server(listen, http_server.Application(service), DOCUMENT_MAX_BYTES)
         scheme = "https" if tls_certificate else "http"

@@ -57,12 +57,14 @@ def list_command(
     as_json: bool,
 ) -> None:
     """List devices: what the inventory holds, its CPL status on the day, and ! where the device
-    reports something else.
+    reports something else; its state, where it is not commissioned or has left what was sent
+    unanswered.
     """
     out = Out(as_json)
     wanted = [parse_device_id(text) for text in ids]
     with opened(url) as registry, registry.database.reading() as connection:
         statuses = listing.CplStatuses(connection, date_of(day))
+        silent = listing.unanswered(connection)
         if wanted:
             devices = _named(_inventory(registry), wanted)
             batches: Iterable[Sequence[listing.Row]] = [[listing.row_of(d) for d in devices]]
@@ -73,7 +75,12 @@ def list_command(
         for rows in batches:
             count += len(rows)
             differing += sum(map(listing.is_differing, rows))
-            write.add([(row, statuses.of(row[2], row[3], row[4], row[5])) for row in rows])
+            write.add(
+                [
+                    (row, statuses.of(row[2], row[3], row[4], row[5]), silent.get(row[0]))
+                    for row in rows
+                ]
+            )
         write.end()
     out.line(f"{counted(count, 'device')}, {differing} of which report another firmware")
 
@@ -81,9 +88,9 @@ def list_command(
 class _Lines:
     """Devices for people, written some thousand at once."""
 
-    def add(self, found: Sequence[tuple[listing.Row, str]]) -> None:
+    def add(self, found: Sequence[tuple[listing.Row, str, str | None]]) -> None:
         if found:
-            click.echo("\n".join(listing.line(row, status) for row, status in found))
+            click.echo("\n".join(listing.line(*one) for one in found))
 
     def end(self) -> None:
         pass
@@ -95,9 +102,9 @@ class _JsonList:
     def __init__(self) -> None:
         self._before = "[\n"
 
-    def add(self, found: Sequence[tuple[listing.Row, str]]) -> None:
+    def add(self, found: Sequence[tuple[listing.Row, str, str | None]]) -> None:
         if found:
-            texts = (json.dumps(listing.as_json(row, status)) for row, status in found)
+            texts = (json.dumps(listing.as_json(*one)) for one in found)
             click.echo(self._before + ",\n".join(texts), nl=False)
             self._before = ",\n"
 

@@ -6,28 +6,29 @@ MACs with the broker's key. One that fails goes nowhere, and is logged.
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 import logging
+from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc import journal, schema
+from hanboot.dcc import journal, schema, smi
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import certificates_of, find_assignments
 from hanboot.dcc.service import Clock, Service, now
 from hanboot.duis import responses
+from hanboot.duis.building import Part
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.parsing import Element
 from hanboot.errors import BadFile
 from hanboot.gbcs import codec, protection
 from hanboot.gbcs.codec import Decoded
 from hanboot.gbcs.protection import Secret
-from hanboot.inventory.devices import find_devices
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION
-from hanboot.trust.smki.certificate import eui_text
+from hanboot.trust.smki.certificate import eui_text, parse_eui
+from hanbootloader.han.gbcs import clock as gbcs_clock
 from hanbootloader.han.gbcs import message, use_cases
 
 _log = logging.getLogger(__name__)
@@ -44,15 +45,37 @@ class Devices:
         service: signs what goes to parties.
         keys: the service's.
         clock: the time, UTC.
+        answer_after: how long a device may leave an image or an activation unanswered.
     """
 
     def __init__(
-        self, database: Database, service: Service, keys: DspKeys, clock: Clock = now
+        self,
+        database: Database,
+        service: Service,
+        keys: DspKeys,
+        clock: Clock = now,
+        answer_after: datetime.timedelta = smi.ANSWER_AFTER,
     ) -> None:
         self._database = database
         self._service = service
         self._keys = keys
         self._clock = clock
+        self._smi = smi.Smi(self._tell, clock, answer_after)
+
+    def sweep(self) -> None:
+        """Sets the states of devices that the time or the CPL brings about."""
+        with self._database.writing() as connection:
+            schema.take_turns(connection)
+            self._smi.sweep(connection)
+
+    def take_versions(self, hub: str, versions: Mapping[str, int]) -> None:
+        """What a hub says its devices run; of devices that are on another hub it says nothing."""
+        with self._database.writing() as connection:
+            schema.take_turns(connection)
+            assigned = find_assignments(connection, list(versions))
+            for device_id, version in versions.items():
+                if device_id in assigned and assigned[device_id].hub == hub:
+                    self._smi.report(connection, device_id, version, only_news=True)
 
     def take(self, octets: bytes) -> bool:
         """Takes a message, once; whether it was right.
@@ -118,6 +141,22 @@ class Devices:
         self._answer(connection, decoded, responses.gbcs_payload(octets))
         if "response_code" in decoded.values:
             self._activated(connection, decoded, decoded.values)
+        else:
+            self._accepted(connection, decoded.message)
+
+    def _accepted(self, connection: Connection, sent: message.Message) -> None:
+        """A future-dated activation, or a cancellation, which leaves nothing to wait for."""
+        open_ = journal.open_tasks(connection, eui_text(sent.originator))
+        activations = [task for task in open_ if task.command]
+        if not activations:
+            return
+        at = codec.decode(activations[0].command or b"").values["execution_time"]
+        if at == gbcs_clock.CANCELLED:
+            for task in activations:
+                journal.settle_task(connection, task.number, "done")
+        elif at:
+            due = datetime.datetime.strptime(at, "%Y%m%d%H%M%SZ").replace(tzinfo=datetime.UTC)
+            journal.expect_later(connection, activations[0].number, due)
 
     def _activation_alert(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         values = decoded.values
@@ -128,7 +167,7 @@ class Devices:
     def _activated(self, connection: Connection, decoded: Decoded, outcome: dict[str, Any]) -> None:
         device_id = eui_text(decoded.message.originator)
         success = outcome["response_code"] == use_cases.SUCCESS
-        self._runs(connection, device_id, outcome["version"], success)
+        self._smi.activation(connection, device_id, outcome["version"], success)
 
     def _version_response(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent = decoded.message
@@ -139,7 +178,7 @@ class Devices:
         )
         version = decoded.values.get("version")
         if version is not None and not decoded.values.get("response_code"):
-            self._reports(connection, eui_text(sent.originator), version)
+            self._smi.answer(connection, eui_text(sent.originator), version)
 
     def _ppmid_activated(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent, values = decoded.message, decoded.values
@@ -147,8 +186,9 @@ class Devices:
         alert = responses.ppmid_alert(
             sent.originator, values["alert_code"], self._clock(), values["version"], success
         )
-        self._tell(connection, decoded, responses.dcc_alert, ALERT_CODE, alert, sent.originator)
-        self._runs(connection, eui_text(sent.originator), values["version"], success)
+        device_id = eui_text(sent.originator)
+        self._tell(connection, device_id, alert, sent.counter)
+        self._smi.activation(connection, device_id, values["version"], success)
 
     def _transferred(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent, values = decoded.message, decoded.values
@@ -162,13 +202,15 @@ class Devices:
             values["version"],
             code,
         )
-        self._tell(connection, decoded, responses.dcc_alert, ALERT_CODE, alert, target)
+        self._tell(connection, eui_text(target), alert, sent.counter)
         if task:
-            outcome = "done" if code == 0 else "failed"
             text = None if code == 0 else responses.TRANSFER_CODES[code]
+            # a PPMID goes on by itself, and its CS09 is still to come
+            arrived = "arrived" if task.reference == "11.4" else "done"
+            outcome = arrived if code == 0 else "failed"
             journal.settle_task(connection, task.number, outcome, text)
             if code:
-                self._record(connection, task, "failed", text)
+                self._smi.record(connection, task, "failed", text)
 
     def _device_alert(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent = decoded.message
@@ -202,90 +244,22 @@ class Devices:
         self._send(connection, eui_text(originator), root)
 
     def _tell(
-        self,
-        connection: Connection,
-        decoded: Decoded,
-        make: Any,
-        code: str,
-        alert: Any,
-        device: bytes,
+        self, connection: Connection, device_id: str, alert: Part, counter: int | None = None
     ) -> None:
-        """An alert to the supplier of a device."""
-        device_id = eui_text(device)
+        """An alert of the DCC to the supplier of a device.
+
+        Args:
+            counter: of the message that it comes from; None takes the time.
+        """
         assignment = find_assignments(connection, [device_id]).get(device_id)
         if assignment is None:
             _log.warning("an alert about %s, which is not assigned, was dropped", device_id)
             return
-        supplier = RequestID.parse(f"{assignment.supplier}:{assignment.supplier}:0").originator
-        response_id = RequestID(self._keys.broker, supplier, decoded.message.counter)
-        root = make(response_id, code, alert, self._clock())
+        supplier = parse_eui(assignment.supplier)
+        number = int(self._clock().timestamp() * 1000) if counter is None else counter
+        response_id = RequestID(self._keys.broker, supplier, number)
+        root = responses.dcc_alert(response_id, ALERT_CODE, alert, self._clock())
         self._send(connection, assignment.supplier, root)
 
     def _send(self, connection: Connection, party: str, root: Element) -> None:
         journal.add_outgoing(connection, party, self._service.sign(root), self._clock())
-
-    # --- the inventory
-
-    def _runs(self, connection: Connection, device_id: str, version: int, success: bool) -> None:
-        """An activation ended: the inventory follows where it succeeded."""
-        task = journal.image_task(connection, device_id)
-        if task:
-            journal.settle_task(connection, task.number, "done" if success else "failed")
-            text = None if success else f"{version:08X} runs on"
-            self._record(connection, task, "activated" if success else "failed", text)
-        if success:
-            is_task = task is not None and task.file_version == version
-            connection.execute(
-                sa.update(DEVICE)
-                .where(DEVICE.c.device_id == device_id)
-                .values(
-                    firmware_version=version,
-                    image_hash=task.image_hash if task and is_task else None,
-                    reported_version=version,
-                    reported_hash=None,
-                    reported_at=_second(self._clock),
-                )
-            )
-        else:
-            self._reports(connection, device_id, version)
-
-    def _reports(self, connection: Connection, device_id: str, version: int) -> None:
-        """A device said which version it runs; where the inventory differs, its supplier hears."""
-        device = find_devices(connection, [device_id]).get(device_id)
-        assignment = find_assignments(connection, [device_id]).get(device_id)
-        connection.execute(
-            sa.update(DEVICE)
-            .where(DEVICE.c.device_id == device_id)
-            .values(reported_version=version, reported_hash=None, reported_at=_second(self._clock))
-        )
-        if device is None or assignment is None or device.firmware_version == version:
-            return
-        identifiers = RequestID.parse(f"{device_id}:{assignment.supplier}:0")
-        alert = responses.version_mismatch(
-            identifiers.originator, device.device_type, device.firmware_version, version
-        )
-        response_id = RequestID(
-            self._keys.broker, identifiers.target, int(self._clock().timestamp() * 1000)
-        )
-        root = responses.dcc_alert(response_id, ALERT_CODE, alert, self._clock())
-        self._send(connection, assignment.supplier, root)
-
-    def _record(
-        self, connection: Connection, task: journal.Task, outcome: str, detail: str | None
-    ) -> None:
-        connection.execute(
-            sa.insert(DISTRIBUTION).values(
-                at=_second(self._clock),
-                device_id=task.device_id,
-                file_version=task.file_version,
-                image_hash=task.image_hash,
-                cpl_entry_id=task.cpl_entry_id,
-                outcome=outcome,
-                detail=detail,
-            )
-        )
-
-
-def _second(clock: Clock) -> str:
-    """As the inventory writes times: 2026-01-31T03:12:45Z."""
-    return f"{clock():%Y-%m-%dT%H:%M:%SZ}"

@@ -17,12 +17,14 @@ from hanboot.dcc.parties import find_assignments, find_party, hubs
 from hanboot.dcc.service import Clock, now
 from hanboot.errors import HanbootError, NoDevice
 from hanboot.image.ota_file import Layout
+from hanboot.inventory import reports
 from hanboot.registry.storage.database import Database
 
 _log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
 _HUBS_AT_ONCE = 200
+_SWEEP_EVERY = datetime.timedelta(minutes=10)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 900.0
 #: With the waits above: some two days.
@@ -45,6 +47,9 @@ class Hub(Protocol):
 
     def messages(self) -> list[bytes]:
         """GBCS messages of devices and of the hub itself, all that it keeps."""
+
+    def versions(self) -> dict[str, int]:
+        """The version that each device last reported to it, by device ID."""
 
 
 #: Reaches the hub whose control socket is at a path.
@@ -73,6 +78,9 @@ class Dispatcher:
         self._connect = connect
         self._clock = clock
         self._heard_last = ""
+        self._next_sweep = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+        #: day on which a hub was asked for its devices' versions
+        self._asked_on: dict[str, datetime.date] = {}
 
     def run(self, stop: threading.Event, every_s: float = 1.0) -> None:
         """Works until `stop`."""
@@ -91,6 +99,7 @@ class Dispatcher:
         while self._tasks():
             pass
         self._hear()
+        self._sweep()
         self._deliver()
 
     # --- to hubs
@@ -122,7 +131,8 @@ class Dispatcher:
                     passed.append(task.number)
                 else:
                     self._connect(path).send(task.device_id, task.command or b"", task.once)
-                    self._settle([task.number], "done")
+                    # an activation has an outcome still to come
+                    self._settle([task.number], "passed" if task.file_version else "done")
             except HanbootError as error:
                 if isinstance(error, NoDevice) and path:
                     away[path] = error.what
@@ -148,6 +158,13 @@ class Dispatcher:
         wait = min(_FIRST_RETRY_S * 2 ** min(attempts, 16), _LONGEST_RETRY_S)
         return self._clock() + datetime.timedelta(seconds=wait)
 
+    # --- what is overdue
+
+    def _sweep(self) -> None:
+        if self._clock() >= self._next_sweep:
+            self._devices.sweep()
+            self._next_sweep = self._clock() + _SWEEP_EVERY
+
     # --- from hubs
 
     def _hear(self) -> None:
@@ -163,6 +180,21 @@ class Dispatcher:
                 continue
             for octets in heard:
                 self._devices.take(octets)
+            self._ask_versions(path)
+
+    def _ask_versions(self, path: str) -> None:
+        """Once a day, each hub from its own second of the day on: so they are spread."""
+        moment = self._clock()
+        second = moment.hour * 3600 + moment.minute * 60 + moment.second
+        if self._asked_on.get(path) == moment.date() or second < reports.due_second(path):
+            return
+        try:
+            versions = self._connect(path).versions()
+        except HanbootError as error:
+            _log.debug("%s: %s", path, error)
+            return
+        self._asked_on[path] = moment.date()
+        self._devices.take_versions(path, versions)
 
     # --- to parties
 

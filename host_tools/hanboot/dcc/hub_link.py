@@ -39,3 +39,9 @@ class SocketHub:
     def messages(self) -> list[bytes]:
         heard = control.call(self._path, {"command": "messages"})
         return [bytes.fromhex(one["message"]) for one in heard]
+
+    def versions(self) -> dict[str, int]:
+        devices = control.call(self._path, {"command": "status"})["devices"]
+        return {
+            one["device"]: one["file_version"] for one in devices if one["file_version"] is not None
+        }

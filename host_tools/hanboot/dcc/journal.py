@@ -175,10 +175,14 @@ def counts(connection: Connection) -> dict[str, dict[str, int]]:
 
 
 def silent(connection: Connection, before: datetime.datetime) -> list[tuple[str, str]]:
-    """(device, since when): the hub has its image, and nothing was heard since."""
+    """(device, since when): it has its image or its activation, and nothing was heard since."""
     query = (
         sa.select(TASK.c.device_id, TASK.c.due)
-        .where(TASK.c.state == "passed", TASK.c.image.is_not(None), TASK.c.due < time_text(before))
+        .where(
+            TASK.c.state.in_(_OPEN),
+            TASK.c.file_version.is_not(None),
+            TASK.c.due < time_text(before),
+        )
         .order_by(TASK.c.due)
     )
     return [(row.device_id, row.due) for row in connection.execute(query)]
@@ -204,6 +208,7 @@ class Task:
     cpl_entry_id: str | None
     command: bytes | None
     attempts: int
+    state: str
     reference: str
     digest: bytes
 
@@ -229,11 +234,42 @@ def due_tasks(connection: Connection, at: datetime.datetime, most: int) -> list[
     return [Task(**row._mapping) for row in connection.execute(query)]
 
 
+#: Not ended: handed to the hub, arrived at the device, or left unanswered.
+_OPEN = ("passed", "arrived", "silent")
+
+
+def open_tasks(connection: Connection, device_id: str) -> list[Task]:
+    """Images and activations of a device of which no outcome is known, newest first."""
+    query = _TASKS.where(
+        TASK.c.device_id == device_id, TASK.c.file_version.is_not(None), TASK.c.state.in_(_OPEN)
+    ).order_by(TASK.c.number.desc())
+    return [Task(**row._mapping) for row in connection.execute(query)]
+
+
+def overdue(connection: Connection, before: datetime.datetime, most: int) -> list[Task]:
+    """Images and activations that devices should have answered."""
+    query = (
+        _TASKS.where(
+            TASK.c.state.in_(("passed", "arrived")),
+            TASK.c.file_version.is_not(None),
+            TASK.c.due < time_text(before),
+        )
+        .order_by(TASK.c.due, TASK.c.number)
+        .limit(most)
+    )
+    return [Task(**row._mapping) for row in connection.execute(query)]
+
+
+def expect_later(connection: Connection, number: int, due: datetime.datetime) -> None:
+    """A device has accepted what it does at a later time."""
+    connection.execute(sa.update(TASK).where(TASK.c.number == number).values(due=time_text(due)))
+
+
 def image_task(connection: Connection, device_id: str) -> Task | None:
     """The distribution to a device that its hub has, or the last one."""
     query = (
         _TASKS.where(TASK.c.device_id == device_id, TASK.c.image.is_not(None))
-        .order_by(sa.case((TASK.c.state == "passed", 0), else_=1), TASK.c.number.desc())
+        .order_by(sa.case((TASK.c.state.in_(_OPEN), 0), else_=1), TASK.c.number.desc())
         .limit(1)
     )
     row = connection.execute(query).first()
@@ -247,10 +283,8 @@ def settle_task(connection: Connection, number: int, state: str, detail: str | N
 
 
 def settle_tasks(connection: Connection, numbers: Sequence[int], state: str) -> None:
-    """Sets the state of several."""
-    query = sa.update(TASK).where(TASK.c.number == sa.bindparam("task"))
-    change = query.values(state=sa.bindparam("now"))
-    connection.execute(change, [{"task": number, "now": state} for number in numbers])
+    """Sets the state of several: a piece of `due_tasks`, not all there are."""
+    connection.execute(sa.update(TASK).where(TASK.c.number.in_(numbers)).values(state=state))
 
 
 def postpone_task(connection: Connection, task: Task, due: datetime.datetime, detail: str) -> None:

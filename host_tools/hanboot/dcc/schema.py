@@ -86,7 +86,8 @@ IMAGE = sa.Table(
 )
 
 #: What has to reach a device: an image, or a GBCS command. state: waiting, passed (the hub has
-#: it), done, failed.
+#: it), arrived (the device has it, and will say what came of it), silent (it did not), done,
+#: failed. file_version: of images and activations, which devices answer.
 TASK = sa.Table(
     "dcc_task",
     METADATA,

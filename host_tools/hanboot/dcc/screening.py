@@ -29,6 +29,9 @@ from hanboot.registry.storage.store import Registry
 #: Device types of each service. IHDs were left out of SECMP0007; ours go as PPMIDs do.
 TYPES = {"11.1": SIGNED_TYPES, "11.4": UNSIGNED_TYPES}
 
+#: States of devices that firmware goes to. Nothing else would end a suspension.
+TAKES_FIRMWARE = ("Commissioned", "Suspended")
+
 _IN_PROGRESS = ("waiting", "passed")
 
 
@@ -151,7 +154,7 @@ def _place(
     # another party's device is as if there were none: nothing of it is disclosed
     if device is None or assignment is None or assignment.supplier != supplier:
         return "InvalidDeviceIDList"
-    if device.state != "Commissioned":
+    if device.state not in TAKES_FIRMWARE:
         return "NotCommissionedDeviceIDList"
     try:
         entry = check_fit(listed, image, device.model, device.device_type)

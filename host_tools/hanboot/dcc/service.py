@@ -302,7 +302,7 @@ class Service:
 
     def _commissioned(self, connection: Connection, asked: Asked) -> Device:
         device = self._own_device(connection, asked, asked.target)
-        if device.state != "Commissioned":
+        if device.state not in screening.TAKES_FIRMWARE:
             raise RequestRefused(
                 refusals.NOT_COMMISSIONED, "the device is not commissioned", device.state
             )
@@ -446,7 +446,21 @@ class Service:
         ]
         commands.check_signed(command, first.command, signers)
         octets = self._protected(connection, command.message, asked.target)
-        return self._on_its_way(asked, octets)
+        outcome = self._on_its_way(asked, octets)
+        for task in outcome.tasks:
+            task |= self._activated(command.values["image_hash"])
+        return outcome
+
+    def _activated(self, image_hash: bytes) -> dict[str, Any]:
+        """Of an activation: what is activated, as far as the CPL says it."""
+        listed = self._registry.by_hash(image_hash)
+        if not listed:
+            return {}
+        return {
+            "image_hash": image_hash,
+            "file_version": listed[0].firmware_version,
+            "cpl_entry_id": listed[0].cpl_entry_id,
+        }
 
     def _protected(self, connection: Connection, command: Any, device_id: str) -> bytes:
         held = certificates_of(connection, device_id)

@@ -71,6 +71,9 @@ class _HubOfTheHome:
     def send(self, device_id: str, command: bytes, once: str) -> None:
         self._home.hub.send_message(parse_eui(device_id), command)
 
+    def versions(self) -> dict[str, int]:
+        return {}
+
     def messages(self) -> list[bytes]:
         return [octets for _, octets in list(self._home.inbox)]
 

@@ -217,6 +217,15 @@ def delivery_status(
     )
 
 
+def status_change(device: bytes, is_suspended: bool) -> Part:
+    """A device was suspended, or its suspension has ended."""
+    change = "DeviceSuspended" if is_suspended else "DeviceRestored"
+    return (
+        "DeviceStatusChangeEvent",
+        [("DeviceID", eui_text(device)), ("DeviceStatusChange", [(change, [])])],
+    )
+
+
 def version_mismatch(device: bytes, device_type: str, inventory: int, device_version: int) -> Part:
     """A device runs another version than the inventory has."""
     return (

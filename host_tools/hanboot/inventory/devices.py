@@ -34,6 +34,9 @@ State = Literal[
     "Recovery",
     "Recovered",
 ]
+#: Outcome of a distribution of which nothing was heard in time.
+UNANSWERED = "unanswered"
+
 STATES: tuple[State, ...] = get_args(State)
 
 _ROWS_AT_ONCE = 5000
@@ -101,7 +104,7 @@ class Distribution:
     """One attempt to bring an image to a device.
 
     Attributes:
-        outcome: activated, staged (sent and accepted, not started), refused, failed.
+        outcome: activated, staged (sent and accepted, not started), refused, failed, unanswered.
         command: that sent it; None of what was recorded before that was asked for.
         override: number of the change set in which its sender lifted a ban.
     """

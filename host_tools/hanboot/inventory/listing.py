@@ -13,10 +13,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.inventory.devices import Device
+from hanboot.inventory.devices import UNANSWERED, Device
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways.graph import today
-from hanboot.registry.storage.schema import DEVICE, ENTRY
+from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION, ENTRY
 
 NOT_LISTED = "Not listed"
 #: Several firmwares have the version, the device's hash is not known, and they differ in status.
@@ -161,8 +161,27 @@ def is_differing(row: Row) -> bool:
     return reported_hash is not None and digest is not None and reported_hash != digest
 
 
-def line(row: Row, status: str) -> str:
-    """A device for people, one line."""
+def unanswered(connection: Connection) -> dict[str, str]:
+    """Devices that were sent a version, and nothing was heard since: ID -> version."""
+    later = DISTRIBUTION.alias()
+    query = sa.select(DISTRIBUTION.c.device_id, _text(DISTRIBUTION.c.file_version)).where(
+        DISTRIBUTION.c.outcome == UNANSWERED,
+        ~sa.exists().where(
+            later.c.device_id == DISTRIBUTION.c.device_id, later.c.number > DISTRIBUTION.c.number
+        ),
+    )
+    return {device: version for device, version in connection.execute(query)}
+
+
+def line(row: Row, status: str, unanswered_version: str | None = None) -> str:
+    """A device for people, one line.
+
+    Args:
+        status: of the CPL.
+        unanswered_version: that it was sent last, and has not answered.
+    """
+    if unanswered_version:
+        return f"{line(row, status)}  {unanswered_version} activated, no answer came"
     device, kind, code, model, version, _, state, reported, reported_hash, _ = row
     if reported is None and state == "Commissioned":
         # nearly all
@@ -178,7 +197,7 @@ def line(row: Row, status: str) -> str:
     return text
 
 
-def as_json(row: Row, status: str) -> dict[str, object]:
+def as_json(row: Row, status: str, unanswered_version: str | None = None) -> dict[str, object]:
     """A device for programs: names as 'Read Inventory' has them, where it has them."""
     device, kind, code, model, version, digest, state, reported, reported_hash, at = row
     return {
@@ -194,4 +213,5 @@ def as_json(row: Row, status: str) -> dict[str, object]:
         "ReportedAt": at,
         "Differs": is_differing(row),
         "CPLStatus": status,
+        "UnansweredFirmwareVersion": unanswered_version,
     }
