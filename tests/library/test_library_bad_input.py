@@ -5,10 +5,8 @@ from __future__ import annotations
 
 import errno
 import io
-import threading
 import zlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +15,10 @@ import sqlalchemy as sa
 from command_line import assert_error, hanboot
 from fsspec.implementations.local import LocalFileSystem
 from library_programs import Program
-from library_service import FIELDS, Filled
+from library_service import FIELDS, Filled, at_once
 from registries import entry_of, make_image
 
-from hanboot.errors import BadFile, CheckFailed
+from hanboot.errors import BadFile
 from hanboot.files import IMAGE_MAX_BYTES
 from hanboot.image.ota_file import Image
 from hanboot.library import audit
@@ -207,22 +205,6 @@ def filled(tmp_path: Path) -> Iterator[Filled]:
     made = Filled(tmp_path / "own", [entry_of(make_image(1, cpl_entry_id="E-1"), 1)])
     yield made
     made.library.registry.database.close()
-
-
-def at_once(count: int, act: Callable[[int], object]) -> list[Exception | None]:
-    """Does something in so many threads, which start together; what each ended with."""
-    barrier = threading.Barrier(count)
-
-    def one(number: int) -> Exception | None:
-        barrier.wait()
-        try:
-            act(number)
-        except CheckFailed as error:
-            return error
-        return None
-
-    with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(one, range(count)))
 
 
 def test_submissions_of_one_id_at_once(filled: Filled) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from command_line import command
 from registries import fill
 
+from hanboot.errors import CheckFailed
 from hanboot.image.ota_file import Image
 from hanboot.library import demo
 from hanboot.library.accounts import users
@@ -55,6 +58,7 @@ class Filled:
             key=ServerKey(folder / "library.key"),
             images=ImageStore(str(folder / "images")),
         )
+        self.started = self.library.clock()
         self.users: dict[str, DemoUser] = {each.name: each for each in demo.fill(self.library)}
 
     def user(self, name: str) -> User:
@@ -136,3 +140,19 @@ def with_library(url: str, token: Path, more: Mapping[str, object] | None = None
         **(more or {}),
     }.items()
     return [part for pair in options for part in pair]
+
+
+def at_once(count: int, act: Callable[[int], object]) -> list[Exception | None]:
+    """Does something in so many threads, which start together; the refusal each ended with."""
+    barrier = threading.Barrier(count)
+
+    def one(number: int) -> Exception | None:
+        barrier.wait()
+        try:
+            act(number)
+        except CheckFailed as error:
+            return error
+        return None
+
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(one, range(count)))

@@ -8,7 +8,7 @@ with the server's key.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
+from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from hanboot.errors import BadFile
@@ -251,16 +251,47 @@ class AuditRow(Base):
     digest: Mapped[bytes] = mapped_column(Octets(32))
 
 
+_KEPT = "the audit log is not rewritten"
+
+
+def _only_ever_added_to(table: sa.Table) -> None:
+    """The database itself refuses to change the audit log."""
+    for action in ("UPDATE", "DELETE"):
+        statement = (
+            f"CREATE TRIGGER {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "
+            f"BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END"
+        )
+        _after_creation(table, statement, "sqlite")
+    for statement in (
+        f"CREATE OR REPLACE FUNCTION {table.name}_is_kept() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN RAISE EXCEPTION '{_KEPT}'; END $$",
+        f"CREATE TRIGGER {table.name}_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
+        f"FOR EACH STATEMENT EXECUTE FUNCTION {table.name}_is_kept()",
+    ):
+        _after_creation(table, statement, "postgresql")
+
+
+def _after_creation(table: sa.Table, statement: str, dialect: str) -> None:
+    made = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
+    event.listen(table, "after_create", made)
+
+
+_only_ever_added_to(AuditRow.__table__)  # type: ignore[arg-type]
+
+
 def prepare(database: Database) -> None:
     """Makes the tables where they are missing.
 
     Raises:
-        BadFile: they are of another version.
+        BadFile: they are of another version; nothing was made.
     """
     with database.writing() as connection:
-        Base.metadata.create_all(connection)
-        found = connection.execute(sa.select(VersionRow.version)).scalars().all()
+        is_there = sa.inspect(connection).has_table(VersionRow.__tablename__)
+        found = (
+            connection.execute(sa.select(VersionRow.version)).scalars().all() if is_there else []
+        )
         if not found:
+            Base.metadata.create_all(connection)
             connection.execute(sa.insert(VersionRow).values(version=VERSION))
         elif found != [VERSION]:
             raise BadFile(

@@ -27,6 +27,7 @@ _CAUSES = (
         "check the path; folders are not made",
     ),
     ("disk is full", "the disk is full", "make room, then try again"),
+    ("log is not rewritten", "the audit log may only be added to", "leave it as it is"),
     ("history is not rewritten", "history may only be added to", "enter a correction instead"),
 )
 

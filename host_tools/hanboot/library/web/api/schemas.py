@@ -418,10 +418,15 @@ class AuditRecord(Schema):
 
 
 class AuditPage(Schema):
-    """Rows after a number. rows: how many there are, all of whose digests were checked; digest: of
-    the last, to be kept elsewhere. next: what to ask for next; None at the end."""
+    """Rows after a number. next: what to ask for next; None at the end."""
 
     records: list[AuditRecord]
+    next: int | None
+
+
+class AuditVerified(Schema):
+    """rows: how many there are, all as they were recorded. digest: of the last; kept elsewhere, it
+    also shows rows that were cut off at the end."""
+
     rows: int
     digest: str
-    next: int | None
