@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 from pathlib import Path
@@ -74,9 +75,10 @@ def test_inspect_lists_them(tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    write(tmp_path, manufacturer__pem="secret", old__ota="x", notes__md="x")
+    write(tmp_path, manufacturer__pem="secret", old__ota="x", notes__md="x", __settings__json="{}")
     assert list(sources.collect([tmp_path])) == ["app.py"]
-    assert all(name in caplog.text for name in ("manufacturer.pem", "old.ota", "notes.md"))
+    left_out = ("manufacturer.pem", "old.ota", "notes.md", ".settings.json")
+    assert all(name in caplog.text for name in left_out)
 
 
 @pytest.mark.parametrize(
@@ -89,10 +91,23 @@ def test_what_is_left_out_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixt
         (f"from bootloader import policy\n{MAIN}", "line 1 imports bootloader"),
         (f"import ffi\n{MAIN}", "imports ffi"),
         (f"import numpy.linalg\n{MAIN}", "imports numpy"),
+        (f"from . import other\n{MAIN}", "line 1 imports from ., which is above the top"),
+        (f"from ..lib import helper\n{MAIN}", "imports from ..lib"),
+        (f"import lib.nothing_here\n{MAIN}", "imports lib.nothing_here"),
+        (f"from lib.nothing_here import x\n{MAIN}", "imports lib.nothing_here"),
+        (f"from plain import nothing_here\n{MAIN}", "imports plain.nothing_here"),
+        (f"from lib import user\n{MAIN}", None),
     ],
 )
-def test_an_application_that_no_device_could_start(tmp_path: Path, app: str, why: str) -> None:
-    write(tmp_path, app__py=app)
+def test_an_application_that_no_device_could_start(
+    tmp_path: Path, app: str, why: str | None
+) -> None:
+    write(tmp_path, app__py=app, plain_helper__py="", lib_helper__py="", lib_user__py="")
+    (tmp_path / "lib" / "__init__.py").write_text("")
+    if why is None:
+        # what is imported fails, not the application itself
+        (tmp_path / "lib" / "user.py").write_text("from .nothing_here import x\n")
+        why = "imports lib.nothing_here"
     with pytest.raises(BadFile) as raised:
         build(tmp_path)
     assert why in raised.value.why
@@ -105,10 +120,13 @@ def test_an_application_that_no_device_could_start(tmp_path: Path, app: str, why
         f"try:\n    import network\nexcept ImportError:\n    network = None\n{MAIN}",
         "from other import main\n",
         "import other\nmain = other.main\n",
+        f"import plain.helper, lib.helper\nfrom plain import helper\n{MAIN}",
+        f"from lib import WORD, helper\nfrom lib.helper import *\n{MAIN}",
     ],
 )
 def test_an_application_that_can_start(tmp_path: Path, app: str) -> None:
-    write(tmp_path, app__py=app, other__py=MAIN)
+    write(tmp_path, app__py=app, other__py=MAIN, plain_helper__py="", lib_helper__py="")
+    (tmp_path / "lib" / "__init__.py").write_text("from . import helper\nfrom .helper import *\n")
     assert build(tmp_path)
 
 
@@ -118,6 +136,30 @@ def test_a_module_that_would_never_be_imported(tmp_path: Path, name: str) -> Non
     with pytest.raises(BadFile) as raised:
         build(tmp_path)
     assert f"has a module {name} of its own" in raised.value.why
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({"app__mpy": b"M\x06"}, "app.py lies beside it"),
+        ({"board__mpy": b"M\x06"}, "has a module board of its own"),
+        ({"lib__py": "", "lib_helper__py": ""}, "there is a package lib, too"),
+    ],
+    ids=str,
+)
+def test_a_module_behind_another(tmp_path: Path, files: dict[str, str | bytes], why: str) -> None:
+    write(tmp_path, **files)
+    with pytest.raises(BadFile, match="would never be imported") as raised:
+        build(tmp_path)
+    assert why in raised.value.why
+
+
+def test_a_file_with_the_name_of_another_folder(tmp_path: Path) -> None:
+    for place in ("one/x", "two/x/data"):
+        (tmp_path / place).parent.mkdir(parents=True)
+        (tmp_path / place).write_text("")
+    with pytest.raises(BadFile, match="data cannot be packed"):
+        sources.collect([tmp_path / "one", tmp_path / "two"])
 
 
 def test_the_device_s_modules_are_known() -> None:
@@ -198,7 +240,10 @@ WHOLE = header(total=60 + 1000, extra=HARDWARE) + BODY
             "sub-element 'upgrade image' of 1000 octets",
         ),
         (WHOLE.hex().encode(), "the file is hex text"),
+        (b"\xef\xbb\xbf" + WHOLE.hex(" ").upper().encode(), "the file is hex text"),
         (base64.encodebytes(WHOLE), "the file is base64 text"),
+        (base64.urlsafe_b64encode(WHOLE).rstrip(b"="), "the file is base64 text"),
+        (gzip.compress(WHOLE), "begins as a gzip archive does: unpack it first"),
         (b"nothing", "is nowhere in it"),
         (b"", "is nowhere in it"),
     ],

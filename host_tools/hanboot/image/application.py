@@ -43,14 +43,10 @@ def check(files: Mapping[str, Path]) -> None:
         BadFile: there is no `async def main`, an import is in neither the image nor the device, or
             a module has the name of one of the device's.
     """
-    own = {_top(path) for path in files if _is_importable(path, files)}
+    modules = _modules(files)
     for path, file in files.items():
-        if _is_importable(path, files) and _top(path) in DEVICE | PROVIDED:
-            raise BadFile(
-                f"{file} would never be imported",
-                f"the device has a module {_top(path)} of its own, which is found first",
-                "give it another name",
-            )
+        if _is_module(path):
+            _check_name(path, file, modules)
     for path, file in files.items():
         if not path.endswith(".py"):
             continue
@@ -60,22 +56,58 @@ def check(files: Mapping[str, Path]) -> None:
             continue
         if path == f"{ENTRY}.py":
             _check_main(file, tree)
-        for name, line in _imports(tree):
-            # ujson and its like are MicroPython's older names
-            if name not in own | PROVIDED and name.removeprefix("u") not in PROVIDED:
+        for name, line in _imports(tree, _package_of(path), modules):
+            if not _can_be_imported(name, modules):
                 _refuse_import(file, line, name)
 
 
-def _top(path: str) -> str:
-    return PurePosixPath(path).parts[0].removesuffix(".py")
+def _is_module(path: str) -> bool:
+    return path.endswith((".py", ".mpy"))
 
 
-def _is_importable(path: str, files: Mapping[str, Path]) -> bool:
-    """Whether a file is a module, or in a folder with modules."""
-    parts = PurePosixPath(path).parts
-    if len(parts) == 1:
-        return path.endswith(".py")
-    return any(name.startswith(f"{parts[0]}/") and name.endswith(".py") for name in files)
+def _name_of(path: str) -> str:
+    """The dotted name that a module is imported by; an `__init__` is its package."""
+    name = ".".join(PurePosixPath(path).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def _package_of(path: str) -> str:
+    return ".".join(PurePosixPath(path).parts[:-1])
+
+
+def _modules(files: Mapping[str, Path]) -> Mapping[str, bool]:
+    """Modules and packages by dotted name: whether code runs at the import, which binds names."""
+    found: dict[str, bool] = {}
+    for path in filter(_is_module, files):
+        package = _package_of(path)
+        while package:
+            found.setdefault(package, False)
+            package = package.rpartition(".")[0]
+        found[_name_of(path)] = True
+    return found
+
+
+def _check_name(path: str, file: Path, modules: Mapping[str, bool]) -> None:
+    """Refuses a module that is never imported, because another one is found first."""
+    name = _name_of(path)
+    top = name.partition(".")[0]
+    if top in DEVICE | PROVIDED:
+        why = f"the device has a module {top} of its own, which is found first"
+    elif path.endswith(".mpy") and file.with_suffix(".py").exists():
+        why = f"{file.with_suffix('.py').name} lies beside it, and is compiled to the same name"
+    elif _package_of(path) != name and any(other.startswith(f"{name}.") for other in modules):
+        why = f"there is a package {name}, too, which is found first"
+    else:
+        return
+    raise BadFile(f"{file} would never be imported", why, "give it another name")
+
+
+def _can_be_imported(name: str, modules: Mapping[str, bool]) -> bool:
+    top = name.partition(".")[0]
+    if top in modules:
+        return name in modules
+    # ujson and its like are MicroPython's older names
+    return top in PROVIDED or top.removeprefix("u") in PROVIDED
 
 
 def _parsed(file: Path) -> ast.Module | None:
@@ -113,21 +145,44 @@ def _bound(node: ast.ImportFrom | ast.Import | ast.Assign) -> set[str]:
     }
 
 
-def _imports(tree: ast.AST) -> Iterator[tuple[str, int]]:
-    """Top-level names of what must be there, with their lines; a try may do without."""
+def _imports(tree: ast.AST, package: str, modules: Mapping[str, bool]) -> Iterator[tuple[str, int]]:
+    """Dotted names of what must be there, with their lines; a try may do without."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Try):
             continue
         if isinstance(node, ast.Import):
-            yield from ((alias.name.partition(".")[0], node.lineno) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
-            yield node.module.partition(".")[0], node.lineno
+            yield from ((alias.name, node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = _origin(node, package)
+            yield name, node.lineno
+            # a folder without __init__.py has nothing in it but modules
+            if modules.get(name) is False:
+                names = (alias.name for alias in node.names if alias.name != "*")
+                yield from ((f"{name}.{part}", node.lineno) for part in names)
         else:
-            yield from _imports(node)
+            yield from _imports(node, package, modules)
+
+
+def _origin(node: ast.ImportFrom, package: str) -> str:
+    """The module that something is imported from; as it stands there if that is beyond the top."""
+    named = node.module or ""
+    if not node.level:
+        return named
+    parts = package.split(".") if package else []
+    if node.level > len(parts):
+        return "." * node.level + named
+    base = parts[: len(parts) - node.level + 1]
+    return ".".join([*base, named] if named else base)
 
 
 def _refuse_import(file: Path, line: int, name: str) -> None:
     on_some = " on every tier" if name in DEVICE else ""
+    if name.startswith("."):
+        raise BadFile(
+            f"{file} cannot be started",
+            f"line {line} imports from {name}, which is above the top of the image",
+            "name the module itself",
+        )
     raise BadFile(
         f"{file} cannot be started",
         f"line {line} imports {name}, which is neither in the image nor in a device{on_some}",

@@ -17,6 +17,11 @@ from hanbootloader.image import ota
 _IDENTIFIER = (0x0BEEF11E).to_bytes(4, "little")
 #: Up to the Total Image size, ZCL 11.4.2; the optional fields follow.
 _FIXED_BYTES = 56
+_UTF8_MARK = b"\xef\xbb\xbf"
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
+#: How archives begin whose content cannot be read as it stands.
+_ARCHIVES = ((b"\x1f\x8b", "gzip"), (b"PK\x03\x04", "zip"), (b"\xfd7zXZ", "xz"), (b"7z\xbc", "7z"))
+
 _SUBELEMENT_BYTES = 6  # tag and length, ZCL 11.4.3
 _UPGRADE_IMAGE_TAG = 0x0000
 
@@ -59,6 +64,11 @@ def read(octets: bytes) -> Reading:
     reading.offset = inner.find(_IDENTIFIER)
     if reading.offset < 0:
         reading.remarks.append("the identifier 1E F1 EE 0B is nowhere in it")
+        reading.remarks += (
+            f"it begins as a {name} archive does: unpack it first"
+            for start, name in _ARCHIVES
+            if octets.startswith(start)
+        )
         return reading
     if reading.offset:
         reading.remarks.append(
@@ -70,7 +80,7 @@ def read(octets: bytes) -> Reading:
 
 def _decoded(octets: bytes, reading: Reading) -> bytes:
     """The octets behind base64 or hex, if the file is such text."""
-    text = b"".join(octets.split())
+    text = b"".join(octets.removeprefix(_UTF8_MARK).split())
     for name, decode in (("hex", binascii.unhexlify), ("base64", _from_base64)):
         try:
             found = decode(text)
@@ -83,7 +93,9 @@ def _decoded(octets: bytes, reading: Reading) -> bytes:
 
 
 def _from_base64(text: bytes) -> bytes:
-    return base64.b64decode(text, validate=True)
+    # RFC 4648: the alphabet for URLs and file names, too, which may come without padding
+    standard = text.translate(_URL_SAFE).rstrip(b"=")
+    return base64.b64decode(standard + b"=" * (-len(standard) % 4), validate=True)
 
 
 def _read_header(octets: bytes, reading: Reading) -> None:

@@ -15,7 +15,7 @@ from hanboot.errors import BadFile
 _log = logging.getLogger(__name__)
 
 # what lies in such folders and is no part of an application
-_OWN = ("RELEASE.toml", "__pycache__")
+_OWN = ("RELEASE.toml", "__pycache__", ".git")
 #: Left out, with a warning: keys and images must not get into an image by accident.
 _LEFT_OUT = (".pem", ".crt", ".key", ".ota", ".unsigned", ".sig", ".uf2", ".md", ".pyc")
 
@@ -39,15 +39,19 @@ def collect(folders: Sequence[Path]) -> dict[str, Path]:
             )
         for path, file in _walk(folder, folder.resolve(), PurePosixPath()):
             found.setdefault(str(path), file)
+    for path, file in found.items():
+        for parent in PurePosixPath(path).parents:
+            if str(parent) in found:
+                raise _cannot_pack(file, f"{found[str(parent)]} has its folder's name", "rename it")
     return found
 
 
 def _walk(folder: Path, root: Path, at: PurePosixPath) -> Iterator[tuple[PurePosixPath, Path]]:
     for entry in sorted(folder.iterdir()):
         name = entry.name
-        if name in _OWN or name.startswith("."):
+        if name in _OWN:
             continue
-        if entry.suffix in _LEFT_OUT:
+        if name.startswith(".") or entry.suffix in _LEFT_OUT:
             _log.warning("%s is left out of the image", entry)
             continue
         if not entry.resolve().is_relative_to(root):
@@ -69,7 +73,7 @@ def _check_name(entry: Path) -> None:
             f"its name must be at most {_NAME_MOST} printable ASCII characters",
             "rename it",
         )
-    if entry.suffix == ".py" and not entry.stem.isidentifier():
+    if entry.suffix in (".py", ".mpy") and not entry.stem.isidentifier():
         raise BadFile(
             f"{entry} cannot be a module",
             "its name is no identifier",
