@@ -72,7 +72,7 @@ def create(path: Path, octets: bytes, mode: int) -> None:
         raise BadFile(
             f"cannot write {path}",
             _cause(error),
-            "check that the folder is there, and yours to write to",
+            _remedy(error, "check the name; folders are not made"),
         ) from None
 
 

@@ -28,7 +28,7 @@ def test_a_cable_pulled_while_anchors_are_written(
     blank: Bench, firmware: Firmware, pairs: Keys, cut_after: int
 ) -> None:
     provision = ("board", "provision", *write_keys(pairs))
-    with cable(SerialCable, blank.board.port, cut_after=cut_after) as pulled:
+    with cable(SerialCable, blank.board.state, cut_after=cut_after) as pulled:
         assert hanboot(*provision, "--port", pulled.port).code == 4
     assert not blank.identity().provisioned
     ran = hanboot(*provision, "--port", blank.port)
@@ -74,7 +74,7 @@ def test_a_lost_answer_while_anchors_are_written(
                     return b""
         return octets
 
-    with cable(SerialCable, blank.board.port, spoil=spoil) as bad:
+    with cable(SerialCable, blank.board.state, spoil=spoil) as bad:
         ran = hanboot("board", "provision", *write_keys(pairs), "--port", bad.port)
     assert ran.code == 0, ran.err
     assert len(lost) == 3

@@ -35,6 +35,31 @@ def test_no_port(port: str) -> None:
     assert_error(hanboot("status", "--port", port), 3)
 
 
+def test_a_pipe_in_the_place_of_hanboot_toml(tmp_path: Path, monkeypatch) -> None:
+    """Whatever lies in the folder, no command waits for it."""
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo(tmp_path / "hanboot.toml")
+    assert_error(hanboot("status"), 5, "hanboot.toml cannot be used", "not a regular file")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:///file:made.db?mode=rwc&uri=true",
+        "postgresql://host/db?sslkey=/home/me/key",
+        "mysql://host/db",
+        "access+pyodbc:///x",
+    ],
+)
+def test_a_registry_of_the_folder_opens_no_other_file(
+    url: str, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "hanboot.toml").write_text(f'registry = "{url}"\n')
+    assert_error(hanboot("registry", "show"), 5, "without options")
+    assert [file.name for file in tmp_path.iterdir()] == ["hanboot.toml"]
+
+
 @pytest.mark.parametrize("scheme", ["spy", "alt", "loop", "hwgrep", "cp2110", "nonsense"])
 def test_a_scheme_that_is_not_allowed(scheme: str, tmp_path: Path) -> None:
     """pyserial's spy:// writes to any file: a hanboot.toml that somebody left must not use it."""

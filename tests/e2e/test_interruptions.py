@@ -33,7 +33,7 @@ def test_pulled_in_the_middle(
     ppmid: Bench, firmware: Firmware, long: Image, kind: type[SerialCable | TcpCable]
 ) -> None:
     file = firmware.file(long)
-    with cable(kind, ppmid.board.port, cut_after=100_000) as pulled:
+    with cable(kind, ppmid.board.state, cut_after=100_000) as pulled:
         ran = run("upload", file, "--port", pulled.port)
     assert ran.code == 4
     assert "repeat the command" in ran.error[2]
@@ -44,7 +44,7 @@ def test_pulled_in_the_middle(
     assert (reached.state, reached.total) == ("receiving", len(long.octets))
     assert 50_000 < received < len(long.octets)
 
-    with cable(kind, ppmid.board.port) as whole:
+    with cable(kind, ppmid.board.state) as whole:
         ran = hanboot("upgrade", file, "--port", whole.port)
     assert ran.code == 0, ran.err
     assert first_offset(ran.err) == received
@@ -56,7 +56,7 @@ def test_pulled_again_and_again(ppmid: Bench, firmware: Firmware, long: Image) -
     reached = [0]
     file = firmware.file(long)
     while True:
-        with cable(SerialCable, ppmid.board.port, cut_after=50_000) as pulled:
+        with cable(SerialCable, ppmid.board.state, cut_after=50_000) as pulled:
             ran = hanboot("upload", file, "--port", pulled.port)
         if ran.code == 0:
             break
@@ -68,7 +68,7 @@ def test_pulled_again_and_again(ppmid: Bench, firmware: Firmware, long: Image) -
 
 
 def test_another_image_after_the_cut(ppmid: Bench, firmware: Firmware, long: Image) -> None:
-    with cable(SerialCable, ppmid.board.port, cut_after=50_000) as pulled:
+    with cable(SerialCable, ppmid.board.state, cut_after=50_000) as pulled:
         assert hanboot("upload", firmware.file(long), "--port", pulled.port).code == 4
     ran = hanboot("upgrade", *firmware.files("ppmid/1.1.0"), "--port", ppmid.port)
     assert ran.code == 0, ran.err
@@ -102,7 +102,7 @@ def test_a_line_that_spoils_what_it_carries(
 
     starts = ppmid.board.starts
     with (
-        cable(SerialCable, ppmid.board.port, spoil=spoil) as bad,
+        cable(SerialCable, ppmid.board.state, spoil=spoil) as bad,
         Device(bad.port, patience=0.1) as device,
     ):
         device.upload(long.octets)
@@ -122,7 +122,7 @@ def test_an_upload_that_is_stopped(
     """In whatever it does; the same command goes on."""
     file = firmware.file(long)
     with (
-        cable(SerialCable, ppmid.board.port, pace_s=0.05) as slow,
+        cable(SerialCable, ppmid.board.state, pace_s=0.05) as slow,
         subprocess.Popen(
             command("upload", file, "--port", slow.port), stderr=subprocess.PIPE, text=True
         ) as upload,

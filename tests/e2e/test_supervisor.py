@@ -129,7 +129,7 @@ def test_the_default_state_folder(tmp_path: Path) -> None:
 
 def test_over_a_network(ppmid: Bench, firmware: Firmware) -> None:
     """A pyserial URL."""
-    with cable(TcpCable, ppmid.board.port) as line:
+    with cable(TcpCable, ppmid.board.state) as line:
         assert hanboot("status", "--port", line.port).code == 0
         ran = hanboot("upgrade", *firmware.files("ppmid/2.0.0"), "--port", line.port, "--json")
         assert ran.code == 1

@@ -88,6 +88,75 @@ def test_an_upload_goes_on_after_the_port_was_gone(fake: FakeDevice) -> None:
     assert fake.transport.opened == 2
 
 
+@pytest.mark.parametrize("place", [(65, 0), (0, 6)], ids=["identity", "parameters"])
+def test_a_port_that_goes_before_the_first_piece(fake: FakeDevice, place: tuple[int, int]) -> None:
+    """A board that an application resets at every start: it may go whenever it is asked."""
+    counter = itertools.count()
+    usual = getattr(fake, "_{}_{}".format(*place))
+
+    def go_once(request: Request) -> dict[str, Any] | None:
+        return fake.unplug(absent=2) if next(counter) == 0 else usual(request)
+
+    fake.answers[place] = go_once
+    with fake.device() as device:
+        device.upload(OCTETS)
+    assert fake.received == len(OCTETS)
+    assert fake.transport.opened == 2
+
+
+@pytest.mark.parametrize("question", ["identity", "verdict", "event", "progress"])
+def test_a_reset_in_the_middle_of_a_question(fake: FakeDevice, question: str) -> None:
+    """A board on USB that has just been plugged in, or starts what was activated."""
+    command = {"identity": 0, "verdict": 1, "event": 1, "progress": 3}[question]
+    usual, counter = getattr(fake, f"_65_{command}"), itertools.count()
+
+    def go_once(request: Request) -> dict[str, Any] | None:
+        return fake.unplug(absent=3) if next(counter) == 0 else usual(request)
+
+    fake.answers[65, command] = go_once
+    with fake.device() as device:
+        getattr(device, question)()
+    assert fake.transport.opened == 2
+
+
+def test_another_device_after_a_reset_in_the_middle_of_a_question(fake: FakeDevice) -> None:
+    fake.answers[65, 1] = lambda request: fake.unplug(absent=1)
+    with fake.device() as device:
+        device.identity()
+        fake.serial = bytes(8)
+        with pytest.raises(AnotherDevice):
+            device.verdict()
+
+
+def test_a_reset_whose_reply_is_lost_is_not_repeated(fake: FakeDevice) -> None:
+    """Each reset costs a trial one of its three starts."""
+    fake.state = "pending"
+
+    def start(request: Request) -> None:
+        fake.resets, fake.state = fake.resets + 1, "trial"
+
+    fake.answers[0, 5] = start
+    with fake.device() as device:
+        device.reset()
+    assert fake.resets == 1
+
+
+@pytest.mark.parametrize("state", ["pending", "confirmed"])
+def test_a_reset_that_does_not_arrive_is_repeated(fake: FakeDevice, state: str) -> None:
+    fake.state, counter = state, itertools.count()
+    fake.answers[0, 5] = lambda request: None if next(counter) < 2 else {}
+    with fake.device() as device:
+        device.reset()
+    assert next(counter) == 3
+
+
+def test_a_reset_that_is_never_answered(fake: FakeDevice) -> None:
+    fake.state, fake.answers[0, 5] = "pending", lambda request: None
+    with fake.device() as device, pytest.raises(NoAnswer):
+        device.reset()
+    assert len(fake.sent(0, 5)) == 4
+
+
 def test_a_port_that_stays_away_is_lost(fake: FakeDevice) -> None:
     def take(request: Request) -> None:
         fake.transport.fails = True
@@ -674,7 +743,7 @@ def test_a_reset_that_takes_the_port_away_waits_for_the_device(fake: FakeDevice)
         device.identity()
         device.reset()
         assert fake.transport.opened == 2
-        assert len(fake.sent(65, 0)) == 2
+        assert len(fake.sent(65, 0)) == 3
 
 
 @pytest.mark.parametrize("is_silent", [True, False], ids=["silent", "away"])

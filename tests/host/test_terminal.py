@@ -105,6 +105,8 @@ def test_a_full_disk_never_changes_the_exit_code(key: Path, name: str, expected:
     assert code == expected
     assert b"Traceback" not in err
     assert b"Exception ignored" not in err
+    # the result is lost, and that is said
+    assert err.count(b"standard output was cut short: No space left on device") == 1
 
 
 def test_a_closed_pipe_never_changes_the_exit_code(key: Path) -> None:

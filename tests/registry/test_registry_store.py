@@ -38,6 +38,26 @@ def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, made: 
         )
 
 
+def test_a_full_disk_leaves_no_half_made_registry(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(made: Database) -> None:
+        assert file.exists()
+        full_disk = sqlite3.OperationalError("database or disk is full")
+        raise sa.exc.OperationalError("CREATE TABLE", {}, full_disk)
+
+    monkeypatch.setattr(database, "_migrate", full)
+    file = tmp_path / "registry.db"
+    with pytest.raises(BadFile, match="the disk is full"):
+        Database(str(file), create=True)
+    assert not file.exists()
+    # one that was there, although empty, is not ours to remove
+    file.touch()
+    with pytest.raises(BadFile, match="the disk is full"):
+        Database(str(file), create=True)
+    assert file.exists()
+
+
 def test_more_than_a_page(registry: Registry) -> None:
     made = [
         entry(number, [number - 1] if number % 20 else [], device_model=number // 20 << 16)

@@ -15,6 +15,7 @@ hanboot.toml lies in the current folder; paths in it count from there:
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -46,6 +47,9 @@ NAMES = (
     "library_ca",
 )
 
+#: What the folder's file may name besides a path. An option can make a driver open any file.
+_REGISTRY_URL = re.compile(r"(sqlite:///|postgresql(\+psycopg)?://)[^?]*")
+
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 
@@ -58,9 +62,20 @@ def configured(name: str) -> str | None:
     file = Path(FILE_NAME)
     if not os.path.exists(file):
         return None
+    if not file.is_file():
+        # a pipe that nobody writes to would be waited for
+        raise BadFile(f"{file} cannot be used", "it is not a regular file", "remove it")
     table = toml_file.load(file)
     values = {known: table.text(known, None) for known in NAMES}
     table.end()
+    if "://" in (values["registry"] or "") and not _REGISTRY_URL.fullmatch(
+        values["registry"] or ""
+    ):
+        raise BadFile(
+            f"{file} cannot be used",
+            "registry must be a path, or a sqlite or postgresql URL without options",
+            "name any other with --registry or HANBOOT_REGISTRY",
+        )
     return values[name]
 
 

@@ -61,9 +61,8 @@ def write(text: str, err: bool = False, end: bool = True) -> None:
     stream = sys.stderr if err else sys.stdout
     try:
         click.echo(_encodable(text, stream), err=err, nl=end, color=_colour())
-    except (OSError, ValueError):
-        # a closed pipe, a full disk: the result of the command stays what it is
-        _give_up(stream)
+    except (OSError, ValueError) as error:
+        _give_up(stream, error)
 
 
 def is_unicode(stream: TextIO | None = None) -> bool:
@@ -77,8 +76,8 @@ def settle() -> None:
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError):
-            _give_up(stream)
+        except (OSError, ValueError) as error:
+            _give_up(stream, error)
 
 
 def _encodable(text: str, stream: TextIO) -> str:
@@ -93,8 +92,18 @@ def _colour() -> bool | None:
     return False if os.environ.get("NO_COLOR") else None
 
 
-def _give_up(stream: TextIO) -> None:
-    """Lets the rest of a stream go nowhere, so that it fails once and not at every line."""
+def _give_up(stream: TextIO, error: Exception) -> None:
+    """Lets the rest of a stream go nowhere, so that it fails once and not at every line.
+
+    The result of the command stays what it is. That a disk is full is said on standard error; a
+    reader that closed its pipe has read enough.
+    """
+    if (
+        stream is sys.stdout
+        and isinstance(error, OSError)
+        and not isinstance(error, BrokenPipeError)
+    ):
+        write(f"standard output was cut short: {error.strerror or error}", err=True)
     try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

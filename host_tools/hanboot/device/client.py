@@ -131,6 +131,9 @@ class Device:
         Raises:
             AnotherDevice: it is not the device that answered first.
         """
+        return self._over_resets(lambda: self._ask_identity(retries))
+
+    def _ask_identity(self, retries: Retries | None) -> Identity:
         identity = records.parse_identity(
             self._explained(lambda: self.smp.request(smp.READ, _HANBOOT, 0, {}, retries))
         )
@@ -144,7 +147,7 @@ class Device:
     def probe(self) -> Identity | None:
         """The identity; None if no hanboot device answers, without waiting for long."""
         try:
-            return self.identity(_PROBE)
+            return self._ask_identity(_PROBE)
         except LinkError:
             return None
 
@@ -224,7 +227,7 @@ class Device:
         self._uploaded = hash_in(octets)
         sha = hashlib.sha256(octets).digest()
         returns = _Returns()
-        size = MessageSize(self._message_bytes())
+        size = MessageSize(self._over_resets(self._message_bytes))
         offset = 0
 
         def piece(most: int) -> Fields:
@@ -323,12 +326,29 @@ class Device:
             ) from None
 
     def reset(self) -> None:
-        """Resets the device; a verification that is under way is finished first."""
-        try:
-            self._write(_OS, 5, {})
-        except Lost as lost:
-            # the port of a board on USB may go before the reply has come
-            self._await_reappearance(lost)
+        """Resets the device; a verification that is under way is finished first.
+
+        The reply can get lost while the device resets, for example behind a network. Another reset
+        would then cost a trial one of its starts: it is sent again only while what was to start
+        still waits for it.
+        """
+        has_pending = self._has_pending()
+        allowed = self.smp.retries
+        for _ in range(allowed.tries):
+            try:
+                self._write(_OS, 5, {}, Retries(tries=1, reply_s=allowed.reply_s))
+                return
+            except Lost as lost:
+                # the port of a board on USB may go before the reply has come
+                self._await_reappearance(lost)
+                return
+            except NoAnswer:
+                if has_pending and not self._has_pending():
+                    return
+        raise self.smp.no_answer(_OS, 5, allowed)
+
+    def _has_pending(self) -> bool:
+        return any(slot.state is SlotState.PENDING for slot in self.identity().slots)
 
     def wait_outcome(self, wanted: bytes) -> Identity:
         """Waits after a reset until the image with hash `wanted` is confirmed.
@@ -369,13 +389,27 @@ class Device:
                     raise
             self._await_identity(RESTART_S)
 
+    def _over_resets(self, ask: Callable[[], _Answer]) -> _Answer:
+        """Asks again if the port went and came back: a board on USB that was reset.
+
+        For questions alone: what changes the device is not sent twice without a look at it.
+        """
+        returns = _Returns()
+        while True:
+            try:
+                return ask()
+            except Lost as lost:
+                if not returns.is_allowed():
+                    raise
+                self._await_reappearance(lost)
+
     def _await_identity(self, seconds: float) -> Identity:
         """Asks for the identity until the device answers, opening the port again if it went."""
         deadline = self._deadline(seconds)
         while True:
             try:
                 # it may be between reset and start: ask often rather than wait long
-                return self.identity(_RESTARTING)
+                return self._ask_identity(_RESTARTING)
             except NoAnswer:
                 if deadline.passed:
                     raise
@@ -448,7 +482,9 @@ class Device:
     # --- requests
 
     def _read(self, command: int, fields: Fields | None = None) -> Fields:
-        return self._explained(lambda: self.smp.read(_HANBOOT, command, fields))
+        return self._over_resets(
+            lambda: self._explained(lambda: self.smp.read(_HANBOOT, command, fields))
+        )
 
     def _write(
         self, group: int, command: int, fields: Fields, retries: Retries | None = None

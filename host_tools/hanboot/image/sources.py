@@ -39,8 +39,8 @@ def collect(folders: Sequence[Path]) -> dict[str, Path]:
             )
         for path, file in _walk(folder, folder.resolve(), PurePosixPath()):
             found.setdefault(str(path), file)
-    for path, file in found.items():
-        for parent in PurePosixPath(path).parents:
+    for name, file in found.items():
+        for parent in PurePosixPath(name).parents:
             if str(parent) in found:
                 raise _cannot_pack(file, f"{found[str(parent)]} has its folder's name", "rename it")
     return found

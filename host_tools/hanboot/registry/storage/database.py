@@ -58,11 +58,15 @@ class Database:
                 "hanboot registry import makes one; --registry names another",
             )
         self._engine = _engine(self._url)
+        was_there = self._path is None or self._path.exists()
         try:
             with self.explained():
                 self._check_schema(create, upgrade)
         except HanbootError:
             self.close()
+            if self._path and not was_there:
+                # a full disk: SQLite has made the file, and nothing in it
+                self._path.unlink(missing_ok=True)
             raise
 
     @property
