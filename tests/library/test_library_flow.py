@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -11,7 +12,10 @@ from library_browser import Browser
 from registries import make_image
 
 from hanboot.errors import BadFile
+from hanboot.library.catalogue import cpl, submissions
+from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.library import Library
+from hanboot.registry.storage import never_in_field
 
 SignIn = Callable[[str], Browser]
 
@@ -116,3 +120,140 @@ def test_a_lost_image_is_said(library: Library, sign_in: SignIn) -> None:
         file.write(b"\0")
     with pytest.raises(BadFile, match="damaged"):
         library.images.read(stored.digest)
+
+
+# --- corrections
+
+
+def parties(library: Library) -> dict[str, Any]:
+    """The user of each party, by its name."""
+    from hanboot.library.accounts import users
+
+    with library.registry.database.reading() as connection:
+        found = users.parties(connection)
+        return {party.name: users.users_of(connection, party.number)[0] for party in found}
+
+
+def submitted(library: Library, hardware: int, version: int, **more: str) -> int:
+    """A first version that Volt submits for a model of its own, Northern Energy to authorise."""
+    by_name = parties(library)
+    image = make_image(version, hardware=(hardware, hardware))
+    draft = Draft(
+        fields={
+            "cpl_entry_id": f"F-{hardware}-{version}",
+            "device_type": "PPMID",
+            "join_option": "2.4 GHz Only",
+            "predecessors": "N/A",
+            "zigbee_vendor": "Hidden Radios",
+            "zigbee_stack": "3.2",
+            "zigbee_certificate": "ZCP-0001",
+        },
+        notes={"vulnerabilities": "A secret hole."},
+        octets=image.octets,
+        responsible=by_name["Northern Energy"].party.number,
+    )
+    return submissions.submit(library, by_name["Volt Devices Ltd"], draft)
+
+
+def listed(library: Library, hardware: int) -> int:
+    """The first version of a model, listed and on the CPL."""
+    by_name = parties(library)
+    number = submitted(library, hardware, 1)
+    submissions.authorise(library, by_name["Northern Energy"], number, 1, "")
+    submissions.review(library, by_name["SECAS"], number, 2, "")
+    cpl.enter(library, by_name["SECAS"], number)
+    return number
+
+
+CORRECTION = {
+    "form": "0",
+    "predecessors": "N/A",
+    "device_type": "PPMID",
+    "join_option": "2.4 GHz Only",
+}
+
+
+def test_a_correction_is_reviewed_like_a_submission(library: Library, sign_in: SignIn) -> None:
+    number = listed(library, 0x0201)
+    # by the supplier that answers for it: it neither sees nor loses what is for the SSC
+    supplier = sign_in("north")
+    supplier.get(f"/entries/{number}/correct")
+    assert "Hidden Radios" not in supplier.page
+    supplier.post(
+        f"/entries/{number}/correct",
+        **CORRECTION,
+        known_defects="Loses a minute.",
+        vulnerabilities="A secret hole.",
+    )
+    assert supplier.status == 200, supplier.text
+    made = submission_of(supplier.page)
+    address = f"/submissions/{made}"
+    assert "Loses a minute." not in sign_in("metering").get(f"/entries/{number}").text
+    supplier.post(f"{address}/authorise", address, revision=1)
+    reviewer = sign_in("secas")
+    assert "Known defects" in reviewer.get(address).text.split("What it changes")[1]
+    reviewer.post(f"{address}/review", address, revision=2)
+    assert reviewer.status == 200, reviewer.text
+    assert "withdrawn" in reviewer.get(f"/submissions/{number}").text
+    corrected = sign_in("ssc").get(f"/entries/{made}")
+    for text in ("Loses a minute.", "Hidden Radios", "A secret hole."):
+        assert text in corrected.page
+
+
+def test_a_correction_must_still_be_what_the_image_says(library: Library, sign_in: SignIn) -> None:
+    number = listed(library, 0x0202)
+    maker = sign_in("volt")
+    maker.post(f"/entries/{number}/correct", **{**CORRECTION, "predecessors": "E-1"})
+    assert maker.status == 400
+    assert "the image is a first version, the row says otherwise" in maker.text
+    assert "<h1>Submission" not in maker.page
+
+
+def test_never_in_the_field(library: Library, sign_in: SignIn) -> None:
+    """A statement takes the same way, and the registry holds it once it was reviewed."""
+    number, name = listed(library, 0x0203), f"F-{0x0203}-1"
+    maker = sign_in("volt")
+    maker.post(f"/entries/{number}/correct", **CORRECTION, never_in_field="on", cpl_entry_id=name)
+    address = f"/submissions/{submission_of(maker.page)}"
+    assert "no device in the field ever ran" in maker.get(address).text
+
+    def stated() -> bool:
+        with library.registry.database.reading() as connection:
+            return name in never_in_field.statements(connection)
+
+    sign_in("north").post(f"{address}/authorise", address, revision=1)
+    assert not stated()
+    reviewer = sign_in("secas")
+    reviewer.post(f"{address}/review", address, revision=2)
+    assert reviewer.status == 200, reviewer.text
+    assert stated()
+
+
+def test_what_would_be_stranded_is_shown_first(library: Library, sign_in: SignIn) -> None:
+    """A second first version leaves devices without a way to it: the reviewer must accept that."""
+    listed(library, 0x0204)
+    made = submitted(library, 0x0204, 2)
+    address = f"/submissions/{made}"
+    sign_in("north").post(f"{address}/authorise", address, revision=1)
+    reviewer = sign_in("secas")
+    finding = f"F-{0x0204}-1 (00000001) does not reach F-{0x0204}-2"
+    assert finding in reviewer.get(address).text
+    reviewer.post(f"{address}/review", address, revision=2)
+    assert reviewer.status == 403
+    assert finding in reviewer.text
+    assert sign_in("metering").get(f"/entries/{made}").status == 404
+    reviewer.post(f"{address}/review", address, revision=2, accept_findings="yes")
+    assert reviewer.status == 200, reviewer.text
+    assert sign_in("metering").get(f"/entries/{made}").status == 200
+
+
+def test_a_submission_is_withdrawn_by_who_made_it(library: Library, sign_in: SignIn) -> None:
+    made = submitted(library, 0x0205, 1)
+    address = f"/submissions/{made}"
+    maker = sign_in("volt")
+    maker.post(f"{address}/withdraw", address, revision=1)
+    assert "withdrawn" in maker.text
+    supplier = sign_in("north")
+    supplier.post(f"{address}/authorise", address, revision=2)
+    assert supplier.status == 409
+    assert "must be submitted" in supplier.text

@@ -502,7 +502,13 @@ def withdraw(library: Library, user: User, number: int, revision: int, remark: s
     """Takes back what the own party submitted and what was not listed yet."""
     with library.registry.database.writing() as connection:
         entry = entries.readable(connection, user, number)
-        user.require(Action.CORRECT, own=entry.party == user.party.number)
+        user.require(Action.CORRECT, own=True)
+        if entry.party != user.party.number:
+            raise CheckFailed(
+                f"entry {number} was not withdrawn",
+                f"{entry.party_name} submitted it",
+                "leave it to them; a reviewer can reject it",
+            )
         states = set(entries.WAITING)
         _step(connection, library, user, number, revision, "withdraw", remark, states)
         _set(connection, library, number, state="withdrawn")
