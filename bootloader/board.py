@@ -78,7 +78,8 @@ class Board:
     # whether a client may confirm an image on trial over the link, in place of its self-test
     confirms_over_link: bool = False
     # public key (x || y, 64 bytes) of who signs entries of the CPL. With it an image that comes by
-    # cable is taken only with the entry for its hash; None: by cable as by any way
+    # cable is taken only with the entry for its hash, and the firmware is to be frozen with
+    # cpl_entry=True; None: by cable as by any way
     cpl_key: "bytes | None" = None
 
     # --- its console

@@ -1,6 +1,7 @@
 """Builds MicroPython's rp2 port for a board into a UF2, octet by octet repeatable."""
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from system import RP2, ToolchainError, build_folder, ensure, run, say, without_
 
 # For boards that bring no manifest.py; the stock one wants micropython-lib.
 _DEFAULT_MANIFEST = Path(__file__).with_name("rp2") / "manifest.py"
+# what the manifests of our boards include
+_SHARED_MANIFEST = Path(__file__).parents[1] / "bootloader_manifest.py"
 
 # Library folder -> (Debian package, folder inside it, a file that proves it is there).
 _LIBRARIES = {
@@ -36,6 +39,17 @@ def setup() -> Path:
             raise ToolchainError(f"{library} is empty; run: make -C {source}/ports/rp2 submodules")
         tree.unpack(debian.fetch(package), library, inside)
     return source
+
+
+def _drop_outdated(build_dir: Path, manifests: tuple[Path, ...]) -> None:
+    """Drops bytecode older than a manifest: it may be of another optimisation level.
+
+    makemanifest.py compiles a module anew where its source has changed, and nowhere else.
+    """
+    content = build_dir / "frozen_content.c"
+    newest = max(path.stat().st_mtime for path in manifests)
+    if content.exists() and content.stat().st_mtime <= newest:
+        shutil.rmtree(build_dir / "frozen_mpy", ignore_errors=True)
 
 
 def build(board_dir: str, build_dir: Path, manifest: Path | None, definitions: list[str]) -> Path:
@@ -71,6 +85,7 @@ def build(board_dir: str, build_dir: Path, manifest: Path | None, definitions: l
     flags = " ".join(f"-ffile-prefix-map={path}={name}" for path, name in maps.items())
     env |= {"CFLAGS": flags, "CXXFLAGS": flags, "ASMFLAGS": flags}
 
+    _drop_outdated(build_dir, (manifest, _SHARED_MANIFEST))
     say(f"building MicroPython's rp2 port for {board.name} into {build_dir}")
     options = [f"-D{name}={value}" for name, value in settings.items()]
     cmake = ["cmake", "-S", str(source / "ports/rp2"), "-B", str(build_dir)]

@@ -27,15 +27,12 @@ _STACK_VERSION       = const(0x0002)      # ZigBee PRO
 SIGNATURE_BYTES      = const(0x40)
 
 # where the fields are that a check may point to
-IDENTIFIER_AT        = const(0)
-HEADER_VERSION_AT    = const(4)
-HEADER_LENGTH_AT     = const(6)
-FIELD_CONTROL_AT     = const(8)
+_IDENTIFIER_AT       = const(0)
+_HEADER_VERSION_AT   = const(4)
+_HEADER_LENGTH_AT    = const(6)
+_FIELD_CONTROL_AT    = const(8)
 MANUFACTURER_CODE_AT = const(10)
 IMAGE_TYPE_AT        = const(12)
-FILE_VERSION_AT      = const(14)
-STACK_VERSION_AT     = const(18)
-HEADER_STRING_AT     = const(20)
 TOTAL_BYTES_AT       = const(52)
 HARDWARE_AT          = const(56)  # minimum, then maximum
 # fmt: on
@@ -74,13 +71,13 @@ def parse_header(data: "bytes | bytearray | memoryview") -> Header:
     identifier, version, length, control, manufacturer, image_type, file_version = fields[:7]
     stack_version, header_string, total_bytes, hardware_low, hardware_high = fields[7:]
     if identifier != IDENTIFIER:
-        raise Refused(FILE_IDENTIFIER, IDENTIFIER_AT)
+        raise Refused(FILE_IDENTIFIER, _IDENTIFIER_AT)
     if version != HEADER_FORMAT:
-        raise Refused(HEADER_VERSION, HEADER_VERSION_AT)
+        raise Refused(HEADER_VERSION, _HEADER_VERSION_AT)
     if control != HEADER_FIELD_CONTROL:
-        raise Refused(FIELD_CONTROL, FIELD_CONTROL_AT)
+        raise Refused(FIELD_CONTROL, _FIELD_CONTROL_AT)
     if length != HEADER_BYTES:
-        raise Refused(HEADER_VERSION, HEADER_LENGTH_AT)
+        raise Refused(HEADER_VERSION, _HEADER_LENGTH_AT)
     return Header(
         manufacturer,
         image_type,

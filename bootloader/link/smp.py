@@ -25,10 +25,8 @@ UNKNOWN      = const(1)
 NOMEM        = const(2)
 EINVAL       = const(3)
 ENOENT       = const(5)
-BADSTATE     = const(6)
 NOTSUP       = const(8)
 BUSY         = const(10)
-DENIED       = const(11)
 
 _SMP_GROUP   = const(-1)  # an error of SMP itself: rc in every version
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import hanbootloader
@@ -15,18 +15,22 @@ PACKAGE = Path(hanbootloader.__file__).parent
 #: Where the imports begin: the start of a device, and what a port of a board builds on.
 _ROOTS = ("boot", "board", "store.flash_map")
 
-#: What a device imports only where it has a Home Area Network, and all that this imports.
-_NETWORK = f"{PACKAGE.name}.network"
+#: Modules that a firmware may leave out, and with them all that only they import: the side of a
+#: Home Area Network, for a board without one; the check of CPL entries, for a board that demands
+#: none (Board.cpl_key); SHA-1, for a MicroPython that has its own.
+NETWORK, CPL_ENTRY, SHA1 = (
+    f"{PACKAGE.name}.{name}" for name in ("network", "cpl_entry", "trust.sha1")
+)
 
 
-def bootloader_modules(has_network: bool = True) -> list[Path]:
+def bootloader_modules(without: Collection[str] = ()) -> list[Path]:
     """The modules of the bootloader that a device imports, and their packages.
 
     Found by following every import from `_ROOTS` on: what is only for tools on a host, writers of
     formats for instance, is not among them.
 
     Args:
-        has_network: whether the device has a Home Area Network.
+        without: which of NETWORK, CPL_ENTRY and SHA1 it does not need.
     """
     found: set[Path] = set()
     wanted = [file for root in _ROOTS for file in _files(f"{PACKAGE.name}.{root}")]
@@ -34,7 +38,7 @@ def bootloader_modules(has_network: bool = True) -> list[Path]:
         path = wanted.pop()
         if path not in found:
             found.add(path)
-            names = (name for name in imports_of(path) if has_network or name != _NETWORK)
+            names = (name for name in imports_of(path) if name not in without)
             wanted += [file for name in names for file in _files(name)]
     return sorted(found)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hanboot.boards import device_code, flashing
-from hanboot.boards.bootloader_files import PACKAGE, bootloader_modules
+from hanboot.boards.bootloader_files import CPL_ENTRY, NETWORK, PACKAGE, bootloader_modules
 from hanboot.boards.device_code import BOARDS
 from hanboot.boards.prompt import Failed, Prompt
 from hanboot.boards.same_board import check_same, eui64
@@ -180,8 +180,8 @@ def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> di
     """What goes on the board, by path; main.py last, for it makes the rest count."""
     board = "esp32_stock" if has_partitions else "stock"
     modules = {f"{name}.py": path for name, path in device_code.board_modules(board, chip).items()}
-    # prototypes have no radio, and no tunnel
-    for path in bootloader_modules(has_network=False):
+    # prototypes have no radio and no tunnel, and take what comes by cable
+    for path in bootloader_modules(without=(NETWORK, CPL_ENTRY)):
         modules[str(path.relative_to(PACKAGE.parent))] = path
     found = {
         f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)

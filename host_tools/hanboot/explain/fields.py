@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+import re
+import struct
+from collections.abc import Iterator
+
 from hanbootloader import reasons
 from hanbootloader.image import manifest, ota
 
-#: Fields of the OTA Header, ZCL 11.4.2 and GBCS 11.2.2: (offset, octets, name)
-HEADER_FIELDS = (
-    (ota.IDENTIFIER_AT, 4, "OTA upgrade file identifier"),
-    (ota.HEADER_VERSION_AT, 2, "OTA Header version"),
-    (ota.HEADER_LENGTH_AT, 2, "OTA Header length"),
-    (ota.FIELD_CONTROL_AT, 2, "OTA Header field control"),
-    (ota.MANUFACTURER_CODE_AT, 2, "Manufacturer code"),
-    (ota.IMAGE_TYPE_AT, 2, "Image type"),
-    (ota.FILE_VERSION_AT, 4, "File version"),
-    (ota.STACK_VERSION_AT, 2, "ZigBee stack version"),
-    (ota.HEADER_STRING_AT, 32, "OTA Header string"),
-    (ota.TOTAL_BYTES_AT, 4, "Total Image size"),
-    (ota.HARDWARE_AT, 2, "Minimum hardware version"),
-    (ota.HARDWARE_AT + 2, 2, "Maximum hardware version"),
+# in their order, ZCL 11.4.2 and GBCS 11.2.2
+_HEADER_NAMES = (
+    "OTA upgrade file identifier",
+    "OTA Header version",
+    "OTA Header length",
+    "OTA Header field control",
+    "Manufacturer code",
+    "Image type",
+    "File version",
+    "ZigBee stack version",
+    "OTA Header string",
+    "Total Image size",
+    "Minimum hardware version",
+    "Maximum hardware version",
 )
+
+
+def _header_fields() -> Iterator[tuple[int, int, str]]:
+    layout = re.findall(r"\d*[HIs]", ota.HEADER_LAYOUT)
+    offset = 0
+    for code, name in zip(layout, _HEADER_NAMES, strict=True):
+        octets = struct.calcsize("<" + code)
+        yield offset, octets, name
+        offset += octets
+
+
+#: Fields of the OTA Header: (offset, octets, name)
+HEADER_FIELDS = tuple(_header_fields())
 
 #: What the manifest must hold under each key: (name, rule)
 MANIFEST_FIELDS = {
