@@ -45,7 +45,7 @@ class Radio:
 
     # Sends a ZCL frame on a cluster to an EUI-64; to FF times 8 where the hub is not known: to the
     # server of the cluster that the radio finds (Match Descriptor), or to all. False where it
-    # cannot be sent now: to the caller it is as lost as one that nobody heard.
+    # cannot be sent now: to the caller it is as lost as one that was not received.
     def send(self, destination: bytes, cluster: int, frame: bytes) -> bool:
         raise NotImplementedError
 

@@ -38,7 +38,7 @@ def feed():
     _watchdog.feed()
 
 
-# For the prompt: nobody else feeds the watchdog there.
+# For the prompt: nothing else feeds the watchdog there.
 def keep_alive():
     if _watchdog is not None:
         machine.Timer(_TIMER, period=_FEED_MS, callback=lambda timer: _watchdog.feed())

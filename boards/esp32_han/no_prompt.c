@@ -1,7 +1,7 @@
 // What stands in for MicroPython's prompt in a product: a reset.
 //
 // main.c asks for a prompt whenever main.py ends, by whatever error. There is no compiler in a
-// product that could serve one, so nobody gets one.
+// product that could serve one, so none is started.
 
 #include "py/mphal.h"
 #include "py/runtime.h"

@@ -46,7 +46,7 @@ class _Cut(esp32.Partition):
         _kill(_own_id(), _SIGKILL)
 
 
-# The board's console; when the supervisor is gone, nobody else would end the process.
+# The board's console; when the supervisor is gone, nothing else would end the process.
 class _Console:
     def __init__(self, console):
         self._console = console

@@ -30,7 +30,7 @@ from hanbootloader.store.han_records import Activation, HanRecords
 from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
 from hanbootloader.verdict import make_verdict
 
-NOBODY = b"\xff" * 8
+NO_ENTITY = b"\xff" * 8
 _NO_HASH = bytes(32)
 _KEEP_TIME_S = 21_600  # how often the time is kept in flash while an activation waits
 
@@ -94,7 +94,7 @@ class Activations:
     # The time of an Upgrade End Response has come (PPMID). Refused where the image may not start.
     def by_server(self, image_hash: bytes, now_ms: int) -> None:
         broker = self._device.anchors.cell(ACCESS_CONTROL_BROKER, KEY_AGREEMENT)
-        outcome = self._outcome(PPMID, 0, broker.entity if broker else NOBODY, now_ms)
+        outcome = self._outcome(PPMID, 0, broker.entity if broker else NO_ENTITY, now_ms)
         outcome.counter = self._identity.next_counter(self._time.seconds(now_ms))
         self._execute(outcome, image_hash)
         if not self.is_activated:

@@ -92,7 +92,7 @@ class Authority:
         if not (yield from cell.verify_steps(digest, command.signature)):
             raise Refused(MESSAGE_SIGNATURE)
 
-    # The MAC is the broker's, whoever the originator is.
+    # The MAC is the broker's, whatever the originator.
     def _check_mac_steps(self, command: Message, use_case: UseCase):  # type: ignore[no-untyped-def]
         self.mac_was_checked = False
         cell = self._device.anchors.cell(ACCESS_CONTROL_BROKER, KEY_AGREEMENT)

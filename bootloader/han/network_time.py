@@ -1,4 +1,4 @@
-# The network's time (ZCL Time cluster 0x000A), as far as a device can believe it.
+# The network's time (ZCL Time cluster 0x000A), as far as a device can rely on it.
 #
 # The hub is not authenticated and a device here has no clock that runs without power. So the time
 # runs by the device's own ticks, and a reading only corrects it by so much:

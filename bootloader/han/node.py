@@ -3,7 +3,7 @@
 #
 #   OTA Upgrade 0x0019   ota_client      Time 0x000A   network_time      Tunnelling 0x0704   mail
 #
-# The first OTA server that is heard is the hub from then on, until the next start; nobody proves
+# The first OTA server that is heard is the hub from then on, until the next start; no one proves
 # to be one. What a hub can do at worst is in docs/design/security.md.
 
 import os

@@ -162,7 +162,7 @@ class OtaClient:
         elif version == store.running_version():
             self._settle()
         elif (version, size) == self._refused or version == self._reverted:
-            # the hub is told once more, without another transfer
+            # it is reported to the hub once more, without another transfer
             self.version = version
             self._end(zcl.INVALID_IMAGE)
         else:
@@ -281,7 +281,7 @@ class OtaClient:
         wait_ms = min(wait_s, self._timing.wait_most_s) * _S
         self._exchange.schedule(max(wait_ms, self.block_period_ms), self._ask_block)
 
-    # No answer, or none that makes sense: the hub is told, should it hear it.
+    # No answer, or none that makes sense: the hub gets a report, should it receive it.
     def _give_up(self) -> None:
         self._end_status = zcl.ABORT
         self._send(ota.UPGRADE_END, self._build_end())

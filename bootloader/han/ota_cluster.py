@@ -4,7 +4,7 @@
 # Each command is declared once, as its fields in order, and both ways follow. Where a field is
 # optional, the first octet of the payload (field control, payload type or status) decides. Exactly
 # the payload is taken: trailing octets are malformed, because a hub that sends more than was asked
-# for is not believed.
+# for is not accepted.
 
 from hanbootloader.compat import const
 from hanbootloader.han import zcl

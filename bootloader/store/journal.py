@@ -53,7 +53,7 @@ def _padded(length: int) -> int:
 
 
 class Journal:
-    # weigh: is told at the opening whether a check failed, and returns whether to act upon it;
+    # weigh: takes at the opening whether a check failed, and returns whether to act upon it;
     # without one it is acted upon. is_copy: all that counts is elsewhere, too, so nothing needs to
     # be programmed again to stay
     def __init__(self, region: Region, weigh=None, is_copy: bool = False) -> None:  # type: ignore[no-untyped-def]

@@ -1,4 +1,4 @@
-# Trust anchors: the cells with the public keys that this device believes (cell.py), in flash.
+# Trust anchors: the cells with the public keys that this device trusts (cell.py), in flash.
 #
 # A cell has a place of two sectors: its head in the first, the comb table of its key in the second,
 # with SHA-256 of key and table after it. The device computes the table itself, once, and so a key
@@ -288,8 +288,8 @@ class Anchors:
         if not is_sealed and region.is_begun(start + _VOID_AT):
             return None
         is_failed = cell is None
-        is_believed = self._memory.weigh(sector, is_failed)
-        if not is_sealed and not self._memory.is_in_doubt() and is_believed == is_failed:
+        is_acted_on = self._memory.weigh(sector, is_failed)
+        if not is_sealed and not self._memory.is_in_doubt() and is_acted_on == is_failed:
             self._settle(start, cell)
             self._memory.weigh(sector, False)
         if cell is not None and not cell.is_old:

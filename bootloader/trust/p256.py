@@ -19,7 +19,7 @@
 # Formulas are named as in the Explicit-Formulas Database, hyperelliptic.org/EFD, "Jacobian
 # coordinates with a4=-3 for short Weierstrass curves".
 #
-# MicroPython's pow(x, -1, n) is 0, whatever x: a verifier that believes it gets u1 = u2 = 0,
+# MicroPython's pow(x, -1, n) is 0, whatever x: a verifier that takes it gets u1 = u2 = 0,
 # and one that then compares X with r * Z^2 at Z = 0 accepts every signature. Here the inverse is
 # Euclid's and is multiplied back, and infinity is never compared.
 
@@ -401,7 +401,7 @@ _GX_GY_REMAINDER = 0x823CD15F6DD3C71933565064513A6B2BD183E554C6A08622F713EBBBFAC
 #   u1 = e / s               columns 1 and 0 of G's six rows are 0b101101 and 0b010011, others 0
 # Column 1 takes the path that most columns take, column 0 the other one. It was made the other
 # way round: s from the first inverse above 2^16 for which r = 6 * s is the x of a point R, then
-# the key as (R - u1 * G) / 6. Nobody knows its private half.
+# the key as (R - u1 * G) / 6. Its private half is known to no party.
 _TEST_INVERSE = const(65538)
 _TEST_KEY = (
     0x6D2BE4C09910315EA92800082BEA3D2F8F857ED27EE718E7B1B7283C03D6E395,

@@ -1,4 +1,4 @@
-# The meter, simulated: it always plays the same day, half-hour by half-hour, so whoever watches or
+# The meter, simulated: it always plays the same day, half-hour by half-hour, so a viewer or
 # tests knows what comes next. A real device reads the register over its Home Area Network.
 
 import asyncio

@@ -1,5 +1,5 @@
 # What the display says about an update: how far it has come, or why it was refused and what the
-# device would take instead. Few words, for somebody in a hallway.
+# device would take instead. Few words, for a person in a hallway.
 
 # Reason codes are the bootloader's (docs/reference/decisions.md). An application stands alone, so
 # it repeats those that it has words for; the tests compare them with the bootloader's own list.

@@ -13,7 +13,7 @@ _REQUIRED: Any = object()
 
 
 class Table:
-    """A TOML table whose keys are taken one by one; `end` refuses those that nobody took.
+    """A TOML table whose keys are taken one by one; `end` refuses those that were not taken.
 
     Args:
         file: for messages.

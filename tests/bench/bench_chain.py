@@ -63,7 +63,7 @@ class _Hubs:
         print("offer", self.round, device_id, once, flush=True)
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
-        raise AssertionError("nobody sends a command here")
+        raise AssertionError("no command is sent here")
 
     def versions(self) -> dict[str, int]:
         return {}

@@ -460,7 +460,7 @@ BENCHES: dict[str, Callable[[Bench], list[Figure]]] = {
 }
 
 
-# --- what is told
+# --- what is printed
 
 
 def line(figure: Figure) -> str:

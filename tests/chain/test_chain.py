@@ -100,7 +100,7 @@ class Chain:
                 return
         raise AssertionError("it never came to that")
 
-    def told(self):
+    def outgoing(self):
         """Kinds of what was sent to the supplier, with their bodies."""
         return [(one["kind"], one["body"]) for _, one in self.dsp.outgoing()]
 
@@ -108,7 +108,7 @@ class Chain:
 def alerts(chain, name):
     return [
         body["dcc_alert"][name]
-        for kind, body in chain.told()
+        for kind, body in chain.outgoing()
         if kind == "DCCAlertMessage" and name in body["dcc_alert"]
     ]
 
@@ -156,8 +156,8 @@ def test_an_hcalcs(monkeypatch, tmp_path, pki):
     image = chain.listed(build(chain.people, V11, (V1,), signed=True))
     asked = requests.update_firmware(dsp.request_id(BROKER), image, [parse_eui(HCALCS)])
     assert dsp.ask(asked)["response_code"] == "I0"
-    chain.run(lambda: any(kind == "DeviceAlertMessage" for kind, _ in chain.told()))
-    (receipt,) = [body for kind, body in chain.told() if kind == "DeviceAlertMessage"]
+    chain.run(lambda: any(kind == "DeviceAlertMessage" for kind, _ in chain.outgoing()))
+    (receipt,) = [body for kind, body in chain.outgoing() if kind == "DeviceAlertMessage"]
     assert receipt["alert_code"] == "8F72"
     assert receipt["gbcs_payload"]["payload"]["image_hash"] == image.image_hash.hex()
     assert device.version == V1
@@ -186,7 +186,7 @@ def test_an_hcalcs(monkeypatch, tmp_path, pki):
 
 
 def responses(chain):
-    return [one for one in chain.told() if one[0] == "ResponseMessage"]
+    return [one for one in chain.outgoing() if one[0] == "ResponseMessage"]
 
 
 def test_a_hub_is_reached_by_its_socket(tmp_path):

@@ -298,8 +298,8 @@ def test_a_ppmid_that_does_not(dsp):
     distribute(dsp, PPMID)
     dsp.says("ppmid", ppmid_alert(1, "01000000"))
     dsp.dispatcher.work()
-    (_, told) = dsp.outgoing()[0]
-    alert = told["body"]["dcc_alert"]["ppmid_alert"]["ppmid_firmware_upgrade_alert"]
+    (_, reported) = dsp.outgoing()[0]
+    alert = reported["body"]["dcc_alert"]["ppmid_alert"]["ppmid_firmware_upgrade_alert"]
     assert alert["activate_image_result_code"] == "ActivationFailure"
     assert dsp.device(PPMID).firmware_version == OLD
 
@@ -352,9 +352,9 @@ def test_a_device_is_asked_for_its_version(dsp):
         },
     )
     dsp.dispatcher.work()
-    (_, told), (_, mismatch) = dsp.outgoing()
-    assert told["request_id"]["counter"] == 1000
-    assert told["body"]["gbcs_payload"]["payload"]["version"] == "01500000"
+    (_, reported), (_, mismatch) = dsp.outgoing()
+    assert reported["request_id"]["counter"] == 1000
+    assert reported["body"]["gbcs_payload"]["payload"]["version"] == "01500000"
     found = mismatch["body"]["dcc_alert"]["firmware_version_mismatch"]
     assert found["firmware_version_smi"] == "01000000"
     assert found["firmware_version_device"] == "01500000"
@@ -413,10 +413,10 @@ def test_activation(dsp):
     assert signer.key.is_signature(sent.signed_octets(), bytes(sent.signature))
     dsp.says("hcalcs", response_to(dsp, sent, {"response_code": 0, "version": "02000000"}))
     dsp.dispatcher.work()
-    (_, told) = dsp.outgoing()[0]
-    assert told["response_code"] == "I0"
-    assert told["request_id"]["counter"] == sent.counter
-    assert told["body"]["gbcs_payload"]["payload"]["response"] == "success"
+    (_, reported) = dsp.outgoing()[0]
+    assert reported["response_code"] == "I0"
+    assert reported["request_id"]["counter"] == sent.counter
+    assert reported["body"]["gbcs_payload"]["payload"]["response"] == "success"
     assert dsp.device(HCALCS).firmware_version == NEW
     assert dsp.device(HCALCS).image_hash == dsp.signed_image.image_hash
 
@@ -445,7 +445,7 @@ def test_future_dated_activation(dsp):
         },
     )
     dsp.dispatcher.work()
-    accepted, alert = (told for _, told in dsp.outgoing())
+    accepted, alert = (reported for _, reported in dsp.outgoing())
     assert accepted["body"]["gbcs_payload"]["payload"] == {}
     assert alert["request_id"]["counter"] == sent.counter
     message = alert["body"]["future_dated_device_alert_message"]
@@ -472,9 +472,9 @@ def test_a_receipt_alert(dsp):
         },
     )
     dsp.dispatcher.work()
-    (_, told) = dsp.outgoing()[0]
-    assert (told["kind"], told["body"]["alert_code"]) == ("DeviceAlertMessage", "8F72")
-    assert told["response_id"]["originator"] == HCALCS
+    (_, reported) = dsp.outgoing()[0]
+    assert (reported["kind"], reported["body"]["alert_code"]) == ("DeviceAlertMessage", "8F72")
+    assert reported["response_id"]["originator"] == HCALCS
 
 
 def test_an_activation_is_sent_once(dsp):
@@ -540,7 +540,7 @@ def test_status(dsp, run):
     ran = run("dcc", "status", "--registry", dsp.path, "--silent-after", "0", "--json")
     assert ran.document["tasks"] == {"done": 1, "passed": 1}
     assert ran.document["documents"] == {SUPPLIER: 1}
-    # the hub has its image, and nobody said what became of it
+    # the hub has its image, and no report of what became of it
     assert [one["device"] for one in ran.document["silent"]] == [IHD]
     ran = run("dcc", "status", "--registry", dsp.path)
     assert "1 done, 1 passed" in ran.out
@@ -583,7 +583,7 @@ def test_answers_are_delivered_in_order(dsp, monkeypatch):
     def post(url, octets):
         assert url == "http://127.0.0.1:9/answers"
         if down["down"]:
-            raise Undelivered("nobody is there")
+            raise Undelivered("no one is there")
         sent.append(hashlib.sha256(octets).hexdigest())
 
     monkeypatch.setattr(dispatch, "post", post)

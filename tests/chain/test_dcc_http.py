@@ -261,7 +261,7 @@ def test_tls(dsp, tmp_path, pki):
     with serving(dsp, *tls) as service:
         assert service.url.startswith("https://")
         submit = ("dcc", "submit", file, "--to", service.url, "--certificate", pki / "dsp-xml.pem")
-        # a certificate that nobody vouches for is not taken
+        # a certificate without an issuer that is trusted is not taken
         assert_error(hanboot(*submit), 4, "certificate")
         done = subprocess.run(
             command(*submit),

@@ -245,7 +245,7 @@ def test_without_lxml(run, monkeypatch):
 
 
 def device_answer():
-    """A CS06 response, "accepted", with a signature that nobody checks."""
+    """A CS06 response, "accepted", with a signature that is not checked."""
     sent = message.Message(2, 0x0012, 1, ASKED.target, ASKED.originator, b"\x05\x00")
     sent.signature = bytes(64)
     return sent.encode()

@@ -90,7 +90,7 @@ def test_what_is_accepted_is_what_was_signed(user):
                 continue
             survivors += 1
             assert canonical(bytes(wrong)) == content, at
-    # some octets of the declaration, and white space in tags, are nobody's
+    # some octets of the declaration, and white space in tags, are not covered
     assert survivors < 60
 
 

@@ -1,4 +1,4 @@
-"""A virtual board for somebody else's SMP clients, run as a process of its own.
+"""A virtual board for other projects' SMP clients, run as a process of its own.
 
 Not a thread of the test's: mcumgr-toolkit keeps Python's lock while it waits for a reply.
 """

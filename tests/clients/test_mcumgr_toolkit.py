@@ -107,7 +107,7 @@ def test_activation_refused(client: MCUmgrClient, firmware: Firmware) -> None:
 
 
 def test_its_own_upgrade_routine_wants_mcuboot(client: MCUmgrClient, firmware: Firmware) -> None:
-    """Known, and told in docs/reference/protocol.md."""
+    """Known, and described in docs/reference/protocol.md."""
     with pytest.raises(RuntimeError, match="not supported"):
         client.firmware_update(firmware.image("ppmid/1.1.0").octets)
 

@@ -249,7 +249,7 @@ class Services:
         self.said.append(text)
 
 
-# Somebody pulled the plug: the end of a test.
+# The plug was pulled: the end of a test.
 class Unplugged(Exception):
     pass
 

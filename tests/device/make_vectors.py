@@ -3,7 +3,7 @@
 #   .venv/bin/python tests/device/make_vectors.py
 #
 # MicroPython cannot sign, and no private key belongs into a repository. So this makes fresh keys,
-# signs all there is to sign, and forgets the keys: whoever changes a release in images.py or an
+# signs all there is to sign, and forgets the keys: a change of a release in images.py or an
 # octet of a format runs it once more, and every key and signature changes.
 
 import hashlib

@@ -1,9 +1,9 @@
 # What can be wrong with an image: each change of a good one, and the reason that it must give.
 #
-# The good one is release 1.1.0, offered to a device that runs 1.0.0. Nobody can sign the changed
-# manifests, but their reasons are found before a signature is looked at; a change that leaves the
-# manifest right in every other way ends at the signature. What is changed behind the manifest is
-# found after it.
+# The good one is release 1.1.0, offered to a device that runs 1.0.0. The changed manifests
+# cannot be signed, but their reasons are found before a signature is looked at; a change that
+# leaves the manifest right in every other way ends at the signature. What is changed behind the manifest
+# is found after it.
 
 import images
 
@@ -241,11 +241,11 @@ def _envelopes(good):
         yield "signature, %d" % at, good.flip(signature_at + at), MANUFACTURER_SIGNATURE, None
     for at in range(9, 17):
         yield "key identifier, %d" % at, good.flip(60 + at), UNKNOWN_SIGNER, None
-    # the twin of the signature, which verifies as well: its image would have another hash
+    # the high-S form of the signature, which verifies as well: its image would have another hash
     octets = good.file[signature_at + 34 : signature_at + 66]
-    twin = p256.ORDER - int.from_bytes(octets, "big")
-    octets = good.put(signature_at + 34, twin.to_bytes(32, "big"))
-    yield "a signature's twin", octets, HIGH_S_SIGNATURE, None
+    high_s = p256.ORDER - int.from_bytes(octets, "big")
+    octets = good.put(signature_at + 34, high_s.to_bytes(32, "big"))
+    yield "a high-S signature", octets, HIGH_S_SIGNATURE, None
     for r in (bytes(32), b"\xff" * 32):
         octets = good.put(signature_at + 2, r)
         yield "a signature out of range", octets, MANUFACTURER_SIGNATURE, None

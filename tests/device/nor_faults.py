@@ -1,4 +1,4 @@
-# NOR flash that fails where it is told to: what a cut of the supply leaves of an operation that was
+# NOR flash that fails where it is set to: what a cut of the supply leaves of an operation that was
 # under way, and an operation that silently does not happen.
 #
 #   kind         what is left of the operation                                     the supply
@@ -12,7 +12,7 @@
 #   weak-old     hardly anything to be seen, but the cells are no longer stable    is cut
 #   weak         a part done, a part not, the rest unstable                        is cut
 #   weak-new     all done to look at, but a part of the cells unstable             is cut
-#   dropped      nothing, and nobody is told                                       stays
+#   dropped      nothing, without an error                                         stays
 #
 # Unstable cells read as before the operation, or as after it, or as a mixture, and that changes:
 # for one half of the faults at every restart and every operation, for the other half at each access
@@ -190,10 +190,10 @@ class FaultyFlash(NorFlash):
         self.operations = 0  # since the start, or since the last fault
         self.before = None  # the cells before the last fault, and as it should have left them
         self.after = None
-        # told of each operation: ("program" or "erase", offset, whether it changes any cell)
+        # called with each operation: ("program" or "erase", offset, whether it changes any cell)
         self.watcher = None
-        self.on_fault = None  # told of each fault as it happens
-        # a dropped operation would have settled unstable cells: nobody can know of them any more
+        self.on_fault = None  # called with each fault as it happens
+        # a dropped operation would have settled unstable cells: no check can find them any more
         self.is_unsettled = False
         self._unstable = {}  # offset of a page -> [cells, old, new], integers of a page
         self._bias = "half"

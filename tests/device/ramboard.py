@@ -1,4 +1,4 @@
-# A board in memory: NOR flash that counts, and fails where it is told to; a console that is two
+# A board in memory: NOR flash that counts, and fails where it is set to; a console that is two
 # byte strings.
 
 import images

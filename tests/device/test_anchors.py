@@ -108,7 +108,7 @@ class CellTest(unittest.TestCase):
             expected = (ACCEPTED, -1) if offset is None else (ANCHOR_MALFORMED, offset)
             self.assertEqual((fields, refusal), (fields, expected))
 
-    # bytes that a later format may use: what is not understood is not believed
+    # bytes that a later format may use: what is not understood is not taken
     def test_bytes_without_a_meaning(self):
         for at in (120, 143):
             head = bytearray(cells.head("manufacturer")[:144])
@@ -116,7 +116,7 @@ class CellTest(unittest.TestCase):
             octets = bytes(head) + images.sha256(head)
             self.assertEqual(refusal_of(Cell, octets), (ANCHOR_MALFORMED, 120))
 
-    # what an older device was told about the key is not believed, the key is
+    # what an older device was given about the key is not taken, the key is
     def test_old_format(self):
         cell = Cell(cells.old_head("manufacturer", kid=b"whatever", sequence=7))
         self.assertEqual((cell.kid, cell.sequence), (images.kid("manufacturer"), 7))

@@ -90,7 +90,7 @@ class ServicesTest(unittest.TestCase):
     def test_console(self):
         # without one, too
         self.assertIsNone(self.services.readline())
-        self.services.say("nobody listens")
+        self.services.say("no one listens")
         console = Console(self.device, self.installer, self.services.confirm)
         self.services.attach(console)
         self.board.console.incoming = b"balance\n"

@@ -97,7 +97,7 @@ class NothingTest(BootTest):
         self.board = flows.board_with()
         self.check_start(None, ((0, EMPTY), (0, EMPTY)))
 
-    # an image that nobody activated does not start
+    # an image that was not activated does not start
     def test_staged(self):
         self.board = flows.board_with()
         device = self.board.device()
@@ -547,7 +547,7 @@ class DoubtTest(BootTest):
 
 
 class FlashFaultTest(BootTest):
-    # A journal that takes nothing more keeps nobody from starting what was confirmed.
+    # A journal that takes nothing more does not keep a device from starting what was confirmed.
     def test_journal_stuck(self):
         first, count = MAP["journal"]
         self.make_pending("1.1.0")

@@ -499,7 +499,7 @@ class HanbootGroupTest(ConsoleTest):
         # power is lost; the verdict is not
         self.use(self.board)
         self.assertEqual(self.ask(READ, HAN, 1), expected)
-        # a stray activation is an event of its own, told until the next start
+        # a stray activation is an event of its own, reported until the next start
         self.assertIn("err", self.ask(WRITE, 1, 0, {"hash": b"\x11" * 32}))
         reply = self.ask(READ, HAN, 1)
         event = reply.pop("event")
@@ -626,7 +626,7 @@ class ProvisioningTest(ConsoleTest):
                     "image_type": 0xFFFF,
                     "entity": b"\xff" * 8,
                     "label": name.encode(),
-                    # of every byte, as whoever has the public key can compute it
+                    # of every byte, as can be computed from the public key
                     "fingerprint": images.sha256(
                         cells.head(name) + cells.finish(p256.table_steps(images.key(name), 6))
                     ),

@@ -98,7 +98,7 @@ PAYLOADS = [
 ]  # fmt: skip
 
 
-# A message of the use case in its final form, with a signature and a MAC that nobody checks.
+# A message of the use case in its final form, with a signature and a MAC that are not checked.
 def final(use_case, values, **more):
     more.setdefault("signature", bytes(range(64)) if use_case.protection & 1 else b"")
     more.setdefault("mac", bytes(12) if use_case.protection & 2 else None)

@@ -325,7 +325,7 @@ class RefusedTest(InstallTest):
         self.installer = Installer(self.device)
         operations = self.board.flash.operations
         self.assertEqual(self.offer("1.1.0 rebuilt"), TRIAL_RUNNING)
-        # the verdict on the image on trial is the kept one, and is told again after any change
+        # the verdict on the image on trial is the kept one, and is reported again after any change
         self.assertEqual(self.board.flash.operations, operations)
         self.assertEqual(self.board.device().ledger.verdict().reason, ACCEPTED)
         self.device.ledger.note_trial(TRIAL_CRASHED)
@@ -346,7 +346,7 @@ class RefusedTest(InstallTest):
         self.board.flash.stuck = ()
         self.assertEqual(self.offer("1.1.0"), ACCEPTED)
 
-    # arithmetic that fails its known answers believes nothing, and erases nothing
+    # arithmetic that fails its known answers accepts nothing, and erases nothing
     def test_verifier_fault(self):
         passes = p256.self_test
         p256.self_test = lambda: False
@@ -472,7 +472,7 @@ class NoMemoryTest(InstallTest):
     def tearDown(self):
         AnchorKeys.manufacturer_steps, AnchorKeys.supplier_steps = _STEPS
 
-    # what was read and not believed is not gone on with
+    # what was read and not accepted is not gone on with
     def test_at_the_signature(self):
         octets = memoryview(images.ota_image("1.1.0"))
         AnchorKeys.manufacturer_steps = self.no_memory
@@ -486,7 +486,7 @@ class NoMemoryTest(InstallTest):
         AnchorKeys.manufacturer_steps = _STEPS[0]
         self.assertEqual(self.offer("1.1.0", sha=SHA), ACCEPTED)
 
-    # nobody waits for this answer: it is in the verdict, and the device is free for the next
+    # no client waits for this answer: it is in the verdict, and the device is free for the next
     def test_at_the_end(self):
         AnchorKeys.supplier_steps = self.no_memory
         self.assertEqual(self.offer("1.1.0"), VERIFIER_FAULT)

@@ -215,7 +215,7 @@ class RotTest(unittest.TestCase):
         # it cannot be told from a torn one
         self.assertEqual(held(opened(flash))[0], {1: b"before"})
 
-    # What somebody else put into a record is not read as a record, whatever it looks like.
+    # What another program put into a record is not read as a record, whatever it looks like.
     def test_a_record_within_a_record(self):
         inner = RamFlash(SECTORS)
         opened(inner).append([(1, b"forged")])

@@ -56,7 +56,7 @@ class MutationTest(unittest.TestCase):
         if offset is not None:
             # a verdict keeps the offset in 32 bits
             self.assertEqual((name, verdict.offset), (name, min(offset, 0x7FFFFFFF)))
-        # what header, manifest or its signature tell is told before anything is erased
+        # what header, manifest or its signature show is reported before anything is erased
         if reason not in BEHIND_THE_MANIFEST:
             self.assertEqual((name, erases(self.board, "slot1")), (name, erased))
         self.assertEqual(self.installer.state, IDLE)

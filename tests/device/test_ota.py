@@ -56,7 +56,7 @@ class HeaderTest(unittest.TestCase):
         ):
             self.assertEqual(refusal_of(ota.parse_header, changed(at, octets)), refusal)
 
-    # Any value of the others is for the decision to judge, not for the parser.
+    # Any value of the others is for the decision to check, not for the parser.
     def test_free_fields(self):
         for at in range(10, ota.HEADER_BYTES):
             for octet in (b"\x00", b"\xff"):

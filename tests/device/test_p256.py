@@ -329,7 +329,7 @@ class VerifyTest(unittest.TestCase):
         self.check(True, key, digest, octets(r, s))
         self.check(False, key, digest, octets(r, s + N))
 
-    # a table of the signer's, for somebody else's key
+    # a table of the signer's, for another key
     def test_table_of_another(self):
         key = octets(*times(5, G))
         self.check(True, self.key, self.digest, self.signature, self.table)

@@ -280,7 +280,7 @@ class PathwayTest(unittest.TestCase):
     def test_damaged(self):
         made = offer(("running", RunningFirmware(V1_1, OFFERED, True)))
         self.assertEqual(made.decide(), ACCEPTED)
-        # as far as can be told before the hash is known
+        # as far as can be known before the hash is known
         self.assertEqual(made.decide_early(), ACCEPTED)
         for running, reason, early in (
             (RunningFirmware(V1_1, RUNNING, True), NOT_A_PREDECESSOR, ACCEPTED),

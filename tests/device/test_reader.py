@@ -21,7 +21,7 @@ from hanbootloader.reasons import (
 DCC_SAMPLE = __file__[: -len("test_reader.py")] + "../../../shared/data/dcc-esme-signed.ota"
 
 
-# Writes down what it is called with; refuses where it is told to.
+# Writes down what it is called with; refuses where it is set to.
 class Notes(Sink):
     def __init__(self, refuse_header=0, refuse_manifest=0):
         self.calls = []

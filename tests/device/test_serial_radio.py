@@ -55,7 +55,7 @@ class SerialRadioTest(unittest.TestCase):
     def test_send(self):
         self.assertTrue(self.radio.send(HUB, 0x0019, ZCL))
         self.assertEqual(self.port.written, mt("2401 0000 01 01 1900 01 10 1e 05 1900000064"))
-        # to whom nobody knows the way: as lost
+        # to whom there is no known way: as lost
         self.assertFalse(self.radio.send(OWN, 0x0019, ZCL))
         self.assertFalse(self.radio.send(HUB, 0x0019, bytes(251)))
 

@@ -42,7 +42,7 @@ class HeaderTest(unittest.TestCase):
             )
             self.assertEqual(header.encode() + octets[8:], octets)
 
-    # flags and reserved bits are not ours to judge
+    # flags and reserved bits are not checked here
     def test_ignored_bits(self):
         header = smp.parse_header(unhexlify("e2ff000000000000"))
         self.assertEqual((header.version, header.operation), (0, 2))

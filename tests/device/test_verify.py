@@ -108,7 +108,7 @@ class ImageTest(unittest.TestCase):
 
 
 class SupplierTest(unittest.TestCase):
-    # None: there is none, which is for the decision to judge
+    # None: there is none, which is for the decision to check
     def test_table(self):
         image_hash = images.image_hash("1.1.0")
         right = images.signature("1.1.0, supplier")
@@ -117,7 +117,7 @@ class SupplierTest(unittest.TestCase):
             (("supplier",), images.signature("1.1.0, stranger"), False),
             (("supplier",), bytes(64), False),
             (("supplier",), None, None),
-            # nobody's signature is right where nobody is trusted
+            # no signature is right where no key is trusted
             ((), right, False),
             ((), None, None),
             (("manufacturer",), right, False),

@@ -62,7 +62,7 @@ def test_a_registry_of_the_folder_opens_no_other_file(
 
 @pytest.mark.parametrize("scheme", ["spy", "alt", "loop", "hwgrep", "cp2110", "nonsense"])
 def test_a_scheme_that_is_not_allowed(scheme: str, tmp_path: Path) -> None:
-    """pyserial's spy:// writes to any file: a hanboot.toml that somebody left must not use it."""
+    """pyserial's spy:// writes to any file: a hanboot.toml that was left there must not use it."""
     victim = tmp_path / "victim"
     victim.write_text("precious")
     port = f"{scheme}:///dev/null?file={victim}"
@@ -172,7 +172,7 @@ def test_a_device_in_another_role(states: States) -> None:
     assert_error(start(state, "--role", "ihd"), 5, "ppmid")
     with pytest.raises(BadFile) as caught:
         VirtualBoard(state, "ihd")
-    # whoever failed does not hold the folder
+    # a process that failed does not hold the folder
     with Bench(state, "ppmid") as bench:
         assert caught.value.exit_code == 5
         assert hanboot("status", "--port", bench.port).code == 0

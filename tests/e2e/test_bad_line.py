@@ -1,4 +1,4 @@
-"""What a serial line can bring: rubbish, half lines, lines without end, requests that nobody meant.
+"""What a serial line can bring: rubbish, half lines, lines without end, stray requests.
 The device goes on, and its memory does not grow.
 """
 
@@ -261,7 +261,7 @@ def test_the_display_tells_how_an_upgrade_goes(ppmid: Bench, long: Image) -> Non
 
 
 def test_text_does_not_disturb_the_link(ppmid: Bench, long: Image) -> None:
-    """Somebody types all the while, and the device answers."""
+    """Lines are typed all the while, and the device answers."""
     answers: list[str] = []
     with Device(ppmid.port, answers.append) as device:
 

@@ -114,7 +114,7 @@ def test_another_role_is_another_product(deployed: StockBoard) -> None:
     ran = hanboot("board", "deploy", *port, "--role", "ihd", "--replace", "--json")
     assert ran.document["device_type"] == "IHD"
     assert not ran.document["provisioned"]
-    # and stays so if nobody says another
+    # and stays so if no other is given
     assert hanboot("board", "deploy", *port, "--json").document["device_type"] == "IHD"
 
 

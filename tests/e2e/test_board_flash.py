@@ -107,7 +107,7 @@ def test_the_only_disk_is_found(
     disk = tmp_path / "a disk"
     mounts.write_text(f"/dev/sda1 {str(disk).replace(' ', chr(92) + '040')} vfat rw 0 0\n")
     with Disk(disk, on_taken=lambda _: usb.plug(back.board.port, "E6613852832F")):
-        # nobody is there to be asked whether it is the right one
+        # there is no terminal to ask at whether it is the right one
         assert_error(hanboot("board", "flash", file), 2, "--port is missing", str(disk), "--yes")
         assert not list(disk.glob("*.uf2"))
         assert hanboot("board", "flash", file, "--yes").code == 0

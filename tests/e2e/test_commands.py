@@ -144,7 +144,7 @@ def test_upgrade_takes_a_path(ppmid: Bench, firmware: Firmware) -> None:
             for image in (first, second)
         ]
     }
-    # plain lines where nobody watches a bar
+    # plain lines where there is no bar
     assert f"ppmid-1.1.0.ota: {len(first.octets)} of {len(first.octets)} octets" in ran.err
 
     history = hanboot("history", "--port", ppmid.port, "--json").document

@@ -52,12 +52,12 @@ def test_every_step_goes_as_expected(kind: tuple[str, ...], tmp_path: Path) -> N
     assert "its history: refused, activated, activated" in done.stdout
     # the home, and the chain in short
     if not kind:
-        told = " ".join(done.stdout.split())
-        assert "the hub has the reason: not-a-predecessor, it would accept 01010000" in told
-        assert "alert 8F66 after the trial: 01010000 (1.1.0.0) runs" in told
-        assert "a PPMIDAlert: ActivationSuccess, 01010000" in told
-        assert "load switch delivered" not in told
-    # nobody watches a terminal here: no colours
+        reported = " ".join(done.stdout.split())
+        assert "the hub has the reason: not-a-predecessor, it would accept 01010000" in reported
+        assert "alert 8F66 after the trial: 01010000 (1.1.0.0) runs" in reported
+        assert "a PPMIDAlert: ActivationSuccess, 01010000" in reported
+        assert "load switch delivered" not in reported
+    # there is no terminal here: no colours
     assert "\x1b" not in done.stdout
     assert done.stderr == ""
     # and nothing is left behind
@@ -90,18 +90,18 @@ def test_a_home(capsys: pytest.CaptureFixture[str]) -> None:
     """Two devices on one hub, over a line that loses frames."""
     with pytest.raises(SystemExit) as ended:
         demo.main("virtual", "home")
-    told = capsys.readouterr().out
-    assert ended.value.code == 0, told
+    reported = capsys.readouterr().out
+    assert ended.value.code == 0, reported
     for seen in ("not-a-predecessor", "went on from", "CS09", "8F72", "8F66", "Schedule"):
-        assert seen in told
+        assert seen in reported
 
 
 def test_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
     """From the delivery to the supplier's inbox; what a step shows is what came back."""
     with pytest.raises(SystemExit) as ended:
         demo.main("virtual", "chain")
-    told = " ".join(capsys.readouterr().out.split())
-    assert ended.value.code == 0, told
+    reported = " ".join(capsys.readouterr().out.split())
+    assert ended.value.code == 0, reported
     for seen in (
         "E110401; nothing went to the hub",
         "a CommsHubAlert in the supplier's inbox: FileTransferFailure",
@@ -110,7 +110,7 @@ def test_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
         "then alert 8F72 with the hash; 1.0.0 runs still",
         "I99; the device: success, 01010000",
     ):
-        assert seen in told
+        assert seen in reported
 
 
 def test_an_unknown_act(capsys: pytest.CaptureFixture[str]) -> None:
@@ -133,7 +133,7 @@ def test_no_line_is_longer_than_the_terminal(
 ) -> None:
     monkeypatch.setenv("COLUMNS", str(columns))
     story = Story()
-    story.chapter("Another supplier inherits a PPMID, at a version that nobody there ever sent")
+    story.chapter("Another supplier inherits a PPMID, at a version that it never sent")
     story.step("a title of many words " * 8, lambda: (True, "and what was seen of it " * 8))
     story.show(["Balance 10.00", "x" * 33])
     lines = capsys.readouterr().out.splitlines()
@@ -184,12 +184,12 @@ def test_one_act_by_its_name() -> None:
 
 
 def play(capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:
-    """Steps, those as expected, and all that was told; the demo must fail."""
+    """Steps, those as expected, and all that was printed; the demo must fail."""
     with pytest.raises(SystemExit) as ended:
         demo.main()
-    told = capsys.readouterr().out
+    reported = capsys.readouterr().out
     assert ended.value.code == 1
-    return *last_line(told), told
+    return *last_line(reported), reported
 
 
 def test_it_fails_if_the_wrong_upgrade_is_taken(
@@ -208,9 +208,9 @@ def test_it_fails_if_the_wrong_upgrade_is_taken(
     monkeypatch.setattr(demo, "build", careless)
     # nor is there any sense in waiting for the display to tell it
     monkeypatch.setattr(demo.bench, "_ANSWER_S", 0.5)
-    steps, good, told = play(capsys)
+    steps, good, reported = play(capsys)
     assert good < steps
-    assert "the device took it" in told
+    assert "the device took it" in reported
 
 
 def test_it_fails_if_an_image_is_not_tampered_with(
@@ -227,6 +227,6 @@ def test_it_fails_if_the_inventory_is_not_told(
     monkeypatch.setattr(demo, "_ACTS", demo._ACTS[-1:])
     monkeypatch.setattr(demo, "_SHORT_ACTS", ())
     monkeypatch.setattr(Inventory, "record", lambda self, distribution: None)
-    steps, good, told = play(capsys)
+    steps, good, reported = play(capsys)
     assert good < steps
-    assert "✗ the inventory after" in told
+    assert "✗ the inventory after" in reported

@@ -37,7 +37,7 @@ def test_pulled_in_the_middle(
         ran = run("upload", file, "--port", pulled.port)
     assert ran.code == 4
     assert "repeat the command" in ran.error[2]
-    # somebody looks at it meanwhile
+    # another program looks at it meanwhile
     with Device(ppmid.port) as device:
         reached = device.progress()
     received = reached.received

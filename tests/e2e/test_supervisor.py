@@ -52,7 +52,7 @@ def test_stopped_by_a_signal(states: States, number: signal.Signals) -> None:
 
 
 def test_stopped_while_the_application_hangs(states: States, firmware: Firmware) -> None:
-    """Nobody reads the console then, and somebody writes to it."""
+    """The console is not read then, and is written to."""
     hung = firmware.own(
         "hangs-at-once",
         0x05000000,

@@ -66,7 +66,7 @@ def _flash(file: Path, port: str, *more: object, chip: str = "esp32") -> Ran:
 def test_written_and_verified(
     file: Path, tmp_path: Path, loader: RomLoader, starts: StockBoard
 ) -> None:
-    # a file system of somebody's, where a region will be
+    # another file system, where a region will be
     loader.write(0x210000, b"littlefs" * 32, tmp_path)
     ran = _flash(file, loader.port, "--json")
     assert ran.code == 0, ran.err

@@ -30,7 +30,7 @@ PORT = SOURCE / "ports" / "esp32"
 
 
 def test_slots_are_in_the_partition_that_is_mapped() -> None:
-    """The one with the label `romfs` (esp32_partition.c); its first sector is nobody's."""
+    """The one with the label `romfs` (esp32_partition.c); its first sector is not used."""
     assert '"romfs")' in (PORT / "esp32_partition.c").read_text()
     mapped = table.load(BOARD / "partitions.csv").get("romfs")
     assert mapped is not None

@@ -101,19 +101,19 @@ def place_of(name, size="", space=None):
 # What happens without a fault: (restarts, [(phase, operation, whether it changes a cell)])
 def plain(place):
     if place not in _plain:
-        world = scenarios.world(*parse_place(place))
-        _plain[place] = operations_of(world)
+        simulation = scenarios.simulation(*parse_place(place))
+        _plain[place] = operations_of(simulation)
     return _plain[place]
 
 
-# Runs a world to its end; (restarts, operations) on the way.
-def operations_of(world):
+# Runs a simulation to its end; (restarts, operations) on the way.
+def operations_of(simulation):
     found = []
-    world.board.flash.watcher = lambda name, start, changes: found.append(
-        (world.phase, name, changes)
+    simulation.board.flash.watcher = lambda name, start, changes: found.append(
+        (simulation.phase, name, changes)
     )
-    world.run()
-    return world.restarts, found
+    simulation.run()
+    return simulation.restarts, found
 
 
 # The ways in which an operation can fail that differ. One that changes no cell cannot be torn; but
@@ -129,100 +129,100 @@ def kinds_of(operation):
 def run(case, tell=None):
     place, _, text = case.partition("@")
     faults = parse_faults(text)
-    world = _world(place, faults)
+    simulation = _simulation(place, faults)
     if tell is not None:
-        world.tell = tell
-    return finish(world, Outcome(case, len(faults)))
+        simulation.tell = tell
+    return finish(simulation, Outcome(case, len(faults)))
 
 
-def _world(place, faults):
-    world = scenarios.world(*parse_place(place), faults=faults)
-    world.restarts_most = plain(place)[0] + RESTARTS_MORE * len(faults)
-    return world
+def _simulation(place, faults):
+    simulation = scenarios.simulation(*parse_place(place), faults=faults)
+    simulation.restarts_most = plain(place)[0] + RESTARTS_MORE * len(faults)
+    return simulation
 
 
-# Runs `world` to its end, and says in `outcome` how it went.
-def finish(world, outcome):
+# Runs `simulation` to its end, and says in `outcome` how it went.
+def finish(simulation, outcome):
     def on_fault(fault):
-        outcome.phases.append(world.phase)
-        world.tell("%s: fault %r" % (world.phase, fault))
+        outcome.phases.append(simulation.phase)
+        simulation.tell("%s: fault %r" % (simulation.phase, fault))
 
-    world.board.flash.on_fault = on_fault
+    simulation.board.flash.on_fault = on_fault
     try:
-        world.run()
+        simulation.run()
     except Violation as violation:
         outcome.violation = violation.args[0]
     except Exception as error:
-        # nothing but Refused is ever to be seen, and the world takes that
-        outcome.violation = "%s while %s: %r" % (type(error).__name__, world.phase, error.args)
-    outcome.restarts = world.restarts
-    outcome.flash_faults = world.flash_faults
-    outcome.unsettled = world.board.flash.is_unsettled
-    outcome.cells = world.board.flash.cells
+        # nothing but Refused is ever to be seen, and the simulation takes that
+        outcome.violation = "%s while %s: %r" % (type(error).__name__, simulation.phase, error.args)
+    outcome.restarts = simulation.restarts
+    outcome.flash_faults = simulation.flash_faults
+    outcome.unsettled = simulation.board.flash.is_unsettled
+    outcome.cells = simulation.board.flash.cells
     return outcome
 
 
-# Runs a world up to its first fault and the restart behind it, and lets it be taken from there as
-# often as wanted: a pair of faults then costs what comes behind the first.
+# Runs a simulation up to its first fault and the restart after it, and lets it be taken from there
+# as often as wanted: a pair of faults then costs what comes after the first.
 class Checkpoint:
     def __init__(self, place, fault):
         self._place = place
         self._faults = [fault]
-        world = _world(place, self._faults)
-        flash = world.board.flash
+        simulation = _simulation(place, self._faults)
+        flash = simulation.board.flash
         self._phases = []
-        flash.on_fault = lambda fault: self._phases.append(world.phase)
+        flash.on_fault = lambda fault: self._phases.append(simulation.phase)
         # a fault that nobody sees does not end the run: nothing to go on from but the beginning
         self._begun = None
         if fault.kind != "dropped":
             while not flash.fired:
-                world.run_once()
-            self._begun = world
+                simulation.run_once()
+            self._begun = simulation
 
-    # The same world again, with more to go wrong.
-    def world(self, faults=()):
+    # The same simulation again, with more to go wrong.
+    def simulation(self, faults=()):
         faults = self._faults + list(faults)
-        world = _world(self._place, faults)
+        simulation = _simulation(self._place, faults)
         if self._begun is None:
-            return world
+            return simulation
         board = self._begun.board.copy()
         board.flash.faults = faults
         board.flash.fired = 1
         begun = self._begun.copy(board)
-        begun.restarts_most = world.restarts_most
+        begun.restarts_most = simulation.restarts_most
         return begun
 
     # What happens behind the first fault until the device has recovered from it: the operations up
     # to the end of the first start that nothing goes wrong in. From there on it is in a state that
     # other cases begin in.
     def operations(self):
-        world = self.world()
+        simulation = self.simulation()
         found = []
 
         def watch(name, start, changes):
-            if world.board.flash.fired:
-                found.append((world.phase, name, changes))
+            if simulation.board.flash.fired:
+                found.append((simulation.phase, name, changes))
 
-        world.board.flash.watcher = watch
+        simulation.board.flash.watcher = watch
         starts = 0
         while starts < 2:
-            if world.board.flash.fired:
+            if simulation.board.flash.fired:
                 starts += 1 if self._begun is None else 2
-            if world.run_once():
+            if simulation.run_once():
                 break
         return found
 
     # What happens behind a second fault until nothing is left to do.
     def operations_after(self, second):
-        world = self.world((second,))
+        simulation = self.simulation((second,))
         found = []
 
         def watch(name, start, changes):
-            if world.board.flash.fired == 2:
-                found.append((world.phase, name, changes))
+            if simulation.board.flash.fired == 2:
+                found.append((simulation.phase, name, changes))
 
-        world.board.flash.watcher = watch
-        world.run()
+        simulation.board.flash.watcher = watch
+        simulation.run()
         return found
 
     def run(self, *faults):
@@ -230,4 +230,4 @@ class Checkpoint:
         outcome = Outcome(case, 1 + len(faults))
         if self._begun is not None:
             outcome.phases = list(self._phases)
-        return finish(self.world(faults), outcome)
+        return finish(self.simulation(faults), outcome)

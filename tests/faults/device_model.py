@@ -116,7 +116,7 @@ class Model:
 
     # --- what is offered
 
-    def judge_early(self, name: str, spoilt: str | None) -> int:
+    def check_early(self, name: str, spoilt: str | None) -> int:
         """Why it is refused before anything is erased; 0 if it is not."""
         if spoilt is not None and SPOILT[spoilt][1]:
             return SPOILT[spoilt][0]

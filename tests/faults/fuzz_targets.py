@@ -35,7 +35,7 @@ CRASHES = Path(__file__).parent / "crashes"
 _FACTS = policy.DeviceFacts(images.MANUFACTURER_CODE, images.IMAGE_TYPE, 0x0102, 5, 8192, 1)
 
 
-class _Judge(Sink):
+class _Checked(Sink):
     def on_header(self, header: ota.Header) -> None:
         self.header = header
         assert isinstance(policy.check_header(header, header.total_bytes, _FACTS), int)
@@ -53,7 +53,7 @@ def reader(data: bytes) -> None:
     step = data[0] + 1
     octets = data[1:]
     try:
-        parsing = ImageReader(len(octets), _Judge())
+        parsing = ImageReader(len(octets), _Checked())
     except Refused:
         return
     try:

@@ -51,7 +51,7 @@ class _Key(PrivateKey):
         return private_key.sign(self.scalar, self.public.point, digest)
 
 
-class World:
+class Simulation:
     """A device on a hub, up to where flash is to fail, and what may never happen to it."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
@@ -96,7 +96,7 @@ class World:
         raise NotImplementedError
 
 
-class Upgrade(World):
+class Upgrade(Simulation):
     """A PPMID fetches an image, starts it, and reports."""
 
     def prepare(self) -> Household:
@@ -124,7 +124,7 @@ class Upgrade(World):
         must(report.values["version"] == V11, "the report names what runs")
 
 
-class Commanded(World):
+class Commanded(Simulation):
     """A load switch that holds an image for activation."""
 
     def prepare(self) -> Household:
@@ -213,7 +213,7 @@ class Dated(Commanded):
         must(self.run(_HOUR, lambda: self.device.version == V11), "and is done")
 
 
-SCENARIOS: dict[str, type[World]] = {
+SCENARIOS: dict[str, type[Simulation]] = {
     "home-upgrade": Upgrade,
     "home-counters": Counters,
     "home-dated": Dated,
@@ -228,12 +228,12 @@ def plain(name: str) -> list[tuple[str, str, bool]]:
     if name not in _plain:
         found: list[tuple[str, str, bool]] = []
         with pytest.MonkeyPatch.context() as patch:
-            world = _begin(name, [], patch)
-            flash = world.device.board.flash
+            simulation = _begin(name, [], patch)
+            flash = simulation.device.board.flash
             flash.watcher = lambda what, start, changes: found.append((name, what, changes))
-            world.play()
+            simulation.play()
             flash.watcher = None
-            world.recover()
+            simulation.recover()
         _plain[name] = found
     return _plain[name]
 
@@ -244,14 +244,14 @@ def names(scenario: str, number: int) -> Iterator[str]:
         yield f"{scenario}@{number}.{kind}.0"
 
 
-def _begin(name: str, faults: list[Fault], patch: pytest.MonkeyPatch) -> World:
-    world = SCENARIOS[name](patch)
-    board = world.device.board
+def _begin(name: str, faults: list[Fault], patch: pytest.MonkeyPatch) -> Simulation:
+    simulation = SCENARIOS[name](patch)
+    board = simulation.device.board
     board.flash = FaultyFlash(bytearray(board.flash.cells))
-    world.device.restart()
+    simulation.device.restart()
     # from here on
     board.flash.faults, board.flash.operations = faults, 0
-    return world
+    return simulation
 
 
 def run(case: str) -> cases.Outcome:
@@ -260,20 +260,20 @@ def run(case: str) -> cases.Outcome:
     faults = parse_faults(text)
     outcome = cases.Outcome(case, len(faults))
     with pytest.MonkeyPatch.context() as patch:
-        world = _begin(name, faults, patch)
-        flash = world.device.board.flash
+        simulation = _begin(name, faults, patch)
+        flash = simulation.device.board.flash
         flash.on_fault = lambda fault: outcome.phases.append(name)
         try:
-            _play(world)
+            _play(simulation)
         except Violation as violation:
             outcome.violation = violation.args[0]
     return outcome
 
 
-def _play(world: World) -> None:
+def _play(simulation: Simulation) -> None:
     try:
-        world.play()
+        simulation.play()
     except PowerCut:
-        world.device.board.flash.restart()
-        world.device.restart()
-    world.recover()
+        simulation.device.board.flash.restart()
+        simulation.device.restart()
+    simulation.recover()

@@ -14,7 +14,7 @@ from pathlib import Path
 import rules
 from faultboard import MAPS, FaultBoard
 from nor_faults import Fault
-from simulation import World
+from simulation import Simulation
 
 from hanbootloader.image import ota
 from nor import SECTOR_BYTES
@@ -94,6 +94,6 @@ def _rules() -> _Rules:
     return _Rules(_FOLLOWS, dict.fromkeys(_FOLLOWS, 1))
 
 
-def world(name: str, faults: list[Fault]) -> World:
-    """The world of the kept device `name`."""
-    return World(FaultBoard(MAPS[SIZE], beginning(name), faults), _rules(), GOAL)
+def simulation(name: str, faults: list[Fault]) -> Simulation:
+    """The simulation of the kept device `name`."""
+    return Simulation(FaultBoard(MAPS[SIZE], beginning(name), faults), _rules(), GOAL)

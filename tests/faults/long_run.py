@@ -10,7 +10,7 @@ import scenarios
 from faultboard import MAPS, FaultBoard, settled_device
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Dice, Fault
 from rules import Violation
-from simulation import RESTARTS_MORE, World
+from simulation import RESTARTS_MORE, Simulation
 
 from hanbootloader.store import ledger
 
@@ -41,9 +41,9 @@ class Life:
         self._dice = Dice(case)
         self._rules = cyclic_releases.rules()
         self._board = FaultBoard(MAPS[self._dice.choice(sorted(MAPS))])
-        self.world = World(self._board, self._rules, "first")
+        self.simulation = Simulation(self._board, self._rules, "first")
         if tell is not None:
-            self.world.tell = tell
+            self.simulation.tell = tell
 
     def live(self):
         try:
@@ -54,24 +54,24 @@ class Life:
         except Exception as error:
             self.violation = "%s while %s: %r" % (
                 type(error).__name__,
-                self.world.phase,
+                self.simulation.phase,
                 error.args,
             )
         self.cells = self._board.flash.cells
         return self
 
     def _upgrade(self):
-        dice, world, flash = self._dice, self.world, self._board.flash
+        dice, simulation, flash = self._dice, self.simulation, self._board.flash
         self._want()
         count = dice.choice((0, 1, 1, 2, 3))
         flash.faults = [
             _AnyFault(dice.below(_WITHIN), dice.below(64), dice.below(1000)) for _ in range(count)
         ]
         flash.fired = flash.operations = 0
-        flash.on_fault = lambda fault: world.tell("%s: fault %r" % (world.phase, fault))
-        world.restarts_most = world.restarts + _RESTARTS + RESTARTS_MORE * count
-        world.run()
-        world.falls_back = world.bad_trials = False
+        flash.on_fault = lambda fault: simulation.tell("%s: fault %r" % (simulation.phase, fault))
+        simulation.restarts_most = simulation.restarts + _RESTARTS + RESTARTS_MORE * count
+        simulation.run()
+        simulation.falls_back = simulation.bad_trials = False
         self.upgrades += 1
         self.faults += flash.fired
         self.is_unsettled = flash.is_unsettled
@@ -79,28 +79,28 @@ class Life:
 
     # What client, application and time do next.
     def _want(self):
-        dice, world = self._dice, self.world
+        dice, simulation = self._dice, self.simulation
         device = settled_device(self._board)
-        running = world.confirmed(device)
+        running = simulation.confirmed(device)
         if running is None:
             return
-        world.goal = dice.choice([goal for goal in cyclic_releases.GOALS if goal != running])
-        world.bad_trials = dice.below(4) == 0
-        self.reverted += world.bad_trials
+        simulation.goal = dice.choice([goal for goal in cyclic_releases.GOALS if goal != running])
+        simulation.bad_trials = dice.below(4) == 0
+        self.reverted += simulation.bad_trials
         if dice.below(8) == 0 and device.ledger.find(ledger.PREVIOUS) >= 0:
             scenarios.damage(self._board)
-            world.falls_back = True
+            simulation.falls_back = True
             self.damaged += 1
         elif dice.below(4) == 0:
-            world.offers_first = dice.choice(cyclic_releases.refused_over(running))
+            simulation.offers_first = dice.choice(cyclic_releases.refused_over(running))
             self.refused += 1
-        world.tell(
+        simulation.tell(
             "%s over %s%s%s"
             % (
-                world.goal,
+                simulation.goal,
                 running,
-                ", its first trial fails" if world.bad_trials else "",
-                ", what runs is damaged" if world.falls_back else "",
+                ", its first trial fails" if simulation.bad_trials else "",
+                ", what runs is damaged" if simulation.falls_back else "",
             )
         )
 
@@ -115,7 +115,7 @@ def facts(lived):
         lived.case,
         lived.upgrades,
         lived.faults,
-        lived.world.restarts,
+        lived.simulation.restarts,
         lived.violation,
         hexlify(hashlib.sha256(lived.cells).digest()).decode(),
     ]

@@ -15,7 +15,7 @@ import scenarios
 import transient_reads
 from nor_faults import Fault, parse_faults
 
-#: Places whose cases are not played by a World on CPython.
+#: Places whose cases are not played by a Simulation on CPython.
 _DATA_REGION = ("mkfs", "reverted", "confirmed")
 
 

@@ -1,12 +1,12 @@
-# What a device goes through while faults are put in its way: where it begins, and what its world
-# wants of it. Each begins from the same octets every time, so that an operation has a number.
+# What a device goes through while faults are put in its way: where it begins, and what is wanted of
+# it. Each begins from the same octets every time, so that an operation has a number.
 
 import flows
 import rules
 import small_releases
 import state_before
 from faultboard import MAPS, FaultBoard, settled_device
-from simulation import World
+from simulation import Simulation
 
 from hanbootloader.store import ledger
 from hanbootloader.store.flash import Region
@@ -25,7 +25,7 @@ class Scenario:
     # more in the history. damaged: a cell of the confirmed image has lost a bit. rotated: the
     # manufacturer's key has a successor, named before the second release. activated: one that was
     # activated before that, and has yet to start. before: all of it is as the state before left it.
-    # world: what is wanted
+    # simulation: what is wanted
     def __init__(
         self,
         about,
@@ -36,7 +36,7 @@ class Scenario:
         rotated=False,
         activated=None,
         before=False,
-        **world,
+        **simulation,
     ):
         self.about = about
         self.goal = goal
@@ -46,7 +46,7 @@ class Scenario:
         self.rotated = rotated
         self.activated = activated
         self.before = before
-        self.world = world
+        self.simulation = simulation
 
 
 _NEXT_SUPPLIER = ("supplier", "manufacturer", "next supplier")
@@ -261,14 +261,14 @@ def damage(board):
     board.flash.cells[at] = octet & (octet - 1)
 
 
-# The world of a scenario; faults: what is to go wrong in it.
-def world(name, size="", space=None, faults=()):
+# The simulation of a scenario; faults: what is to go wrong in it.
+def simulation(name, size="", space=None, faults=()):
     if size == "kept-":
         # only here: MicroPython cannot unpack what is kept
         import kept_devices
 
-        return kept_devices.world(name, faults)
+        return kept_devices.simulation(name, faults)
     scenario = SCENARIOS[name]
     board = FaultBoard(MAPS[size], beginning(name, size, space), faults)
     prefix = small_releases.PREFIX if size else ""
-    return World(board, rules.of(prefix), scenario.goal, **scenario.world)
+    return Simulation(board, rules.of(prefix), scenario.goal, **scenario.simulation)

@@ -1,8 +1,8 @@
-# A device in its world: a client that wants a release on it, an application that confirms or does
-# not, a supply that may fail. `run` goes on, over as many restarts as it takes, until the release
-# is confirmed; invariants.py says what must hold at every start.
+# A device and what acts on it: a client that wants a release on it, an application that confirms or
+# does not, a supply that may fail. `run` goes on, over as many restarts as it takes, until the
+# release is confirmed; invariants.py says what must hold at every start.
 #
-# The world knows nothing of how the device keeps its state.
+# The simulation knows nothing of how the device keeps its state.
 
 import cells
 import flows
@@ -36,7 +36,7 @@ _PIECE_BYTES  = 500
 # fmt: on
 
 
-class World:
+class Simulation:
     # goal: the release to be confirmed at the end
     # offers_first: one that the device must refuse, offered once before
     # bad_trials: whether the application crashes, hangs and crashes again in its first trial
@@ -75,14 +75,14 @@ class World:
         self.tell = lambda text: None  # told what happens
         self._invariants = Invariants(rules)
 
-    # The same world around another board; what is to come is the same.
+    # The same simulation around another board; what is to come is the same.
     def copy(self, board):
-        world = World(board, self.rules, self.goal)
+        simulation = Simulation(board, self.rules, self.goal)
         for name, value in self.__dict__.items():
             if name != "board":
-                setattr(world, name, value)
-        world._invariants = self._invariants.copy()
-        return world
+                setattr(simulation, name, value)
+        simulation._invariants = self._invariants.copy()
+        return simulation
 
     # --- the supply
 

@@ -54,7 +54,7 @@ def _live(case: str) -> Soaked:
     return Soaked(
         1,
         lived.upgrades,
-        lived.world.restarts,
+        lived.simulation.restarts,
         lived.faults,
         lived.reverted,
         lived.refused,

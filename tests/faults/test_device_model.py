@@ -164,9 +164,9 @@ class DeviceMachine(RuleBasedStateMachine):
             reply = self._write(octets, at, until, sha)
             reason = 0
             if spoilt == "manufacturer code" and before < 60 <= until:
-                reason = model.judge_early(name, spoilt)
+                reason = model.check_early(name, spoilt)
             elif before < front <= until:
-                reason = model.judge_early(name, spoilt)
+                reason = model.check_early(name, spoilt)
                 if not reason:
                     model.lose_other()
             if reason:
@@ -187,7 +187,7 @@ class DeviceMachine(RuleBasedStateMachine):
     @precondition(lambda self: not self.model.takes_none() and self.model.find("pending") is None)
     @rule(name=LIKELY, operation=st.integers(0, 30), octets=st.integers(0, 255))
     def cut(self, name: str, operation: int, octets: int) -> None:
-        if self.model.judge_early(name, None):
+        if self.model.check_early(name, None):
             return
         flash, model = self.board.flash, self.model
         reason_before, held_before = model.reason, model.slots[model.other()]

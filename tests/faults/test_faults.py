@@ -104,7 +104,7 @@ def test_wrong_reads_sampled() -> None:
     _assert_good(campaign.run(units, JOBS))
 
 
-def test_a_start_that_believes_what_it_reads_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_start_that_acts_on_one_wrong_read_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the second start a wrong read costs the journal's last record, or an image."""
     cases.prepare()
     start = transient_reads.starts_of("upgrade")[1]

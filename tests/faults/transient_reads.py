@@ -74,10 +74,10 @@ class Start:
 def starts_of(scenario: str) -> list[Start]:
     """Every start of a scenario without a fault."""
     found: list[Start] = []
-    world = scenarios.world(scenario, _SIZE)
+    simulation = scenarios.simulation(scenario, _SIZE)
     while True:
-        found.append(_prepared(f"{_SIZE}{scenario}#{len(found)}", world.board))
-        if world.run_once():
+        found.append(_prepared(f"{_SIZE}{scenario}#{len(found)}", simulation.board))
+        if simulation.run_once():
             return found
 
 
@@ -294,11 +294,11 @@ def _operations(start: Start, bit: int) -> list[str]:
 # The start after a fault of a scenario. What may be found is what was before the operation that
 # failed, or what it was to leave.
 def _torn(place: str, fault: Fault) -> Start:
-    world = scenarios.world(*cases.parse_place(place), faults=[fault])
-    while not world.board.flash.fired:
-        world.run_once()
-    flash = world.board.flash
-    found = _prepared(f"{place}#{fault!r}", world.board)
+    simulation = scenarios.simulation(*cases.parse_place(place), faults=[fault])
+    while not simulation.board.flash.fired:
+        simulation.run_once()
+    flash = simulation.board.flash
+    found = _prepared(f"{place}#{fault!r}", simulation.board)
     for cells in (flash.before, flash.after):
         board = FaultBoard(found.map, cells)
         found.expected += _without_fault(board)[0]

@@ -175,7 +175,7 @@ def test_the_example_is_cose_to_others(example, points):
         (None, reasons.BELOW_MINIMUM_BASE),
     ],
 )
-def test_a_device_judges_the_example(example, reader, points, running, reason):
+def test_a_device_checks_the_example(example, reader, points, running, reason):
     board = ramboard.Board()
     device = board.device()
     for owner, role in (("supplier", cell.SUPPLIER), ("manufacturer", cell.MANUFACTURER)):
@@ -419,12 +419,14 @@ def test_the_example_frames_are_answered_as_shown():
 # --- the lower s
 
 
-def test_a_signature_has_no_twin_here(reader, points):
+def test_a_high_s_signature_is_refused(reader, points):
     """formats.md says so: the other signature verifies, too, and the format refuses it."""
     signature = bytes(reader.envelope.signature)
-    twin = signature[:32] + (p256.ORDER - int.from_bytes(signature[32:], "big")).to_bytes(32, "big")
-    assert p256.verify(points["manufacturer"], reader.envelope.digest(), twin)
-    envelope = writer.encode_envelope(reader.envelope.kid, bytes(reader.envelope.content), twin)
+    high_s = signature[:32] + (p256.ORDER - int.from_bytes(signature[32:], "big")).to_bytes(
+        32, "big"
+    )
+    assert p256.verify(points["manufacturer"], reader.envelope.digest(), high_s)
+    envelope = writer.encode_envelope(reader.envelope.kid, bytes(reader.envelope.content), high_s)
     with pytest.raises(reasons.Refused) as refused:
         cose.Envelope(envelope)
     assert refused.value.reason == reasons.HIGH_S_SIGNATURE
@@ -658,9 +660,9 @@ def test_options_of_every_command_have_their_row():
 def test_completion_is_installed_as_the_command_says():
     rows = tables(section(text_of("cli.md"), "Completion"))[0][1:]
     assert {row[0] for row in rows} == set(completion.SHELLS)
-    told = " ".join((completion.completion.help or "").split())
+    reported = " ".join((completion.completion.help or "").split())
     for shell, command in rows:
-        assert f"{shell}: {command.split('`')[1]}" in told
+        assert f"{shell}: {command.split('`')[1]}" in reported
 
 
 # --- adopting.md, as it stands

@@ -141,13 +141,13 @@ def test_image_without_an_entry_gets_one(release_file, first, built):
 
 
 def test_equal_versions_with_different_hashes(release_file, first, pairs):
-    twin = build_image(
-        release.load(make_release(release_file.parent / "twin", FIRST_RELEASE)),
+    other = build_image(
+        release.load(make_release(release_file.parent / "other", FIRST_RELEASE)),
         pairs.stranger.public.kid,
         pairs.stranger.sign,
     )
-    described = release.with_predecessors(release.load(release_file), [first, twin])
-    assert [p.image_hash for p in described.predecessors] == [first.image_hash, twin.image_hash]
+    described = release.with_predecessors(release.load(release_file), [first, other])
+    assert [p.image_hash for p in described.predecessors] == [first.image_hash, other.image_hash]
 
 
 def test_predecessor_of_another_model(release_file, first):

@@ -331,7 +331,7 @@ def test_host_device_and_oracle_agree(
         ([FIRST], 0, True, 0, Damage(), "accepted"),
         ([FIRST], 0, True, 0, Damage("", "stranger"), "supplier-signature"),
         ([FIRST, REBUILT], 0, True, 1, Damage(), "not-a-predecessor"),
-        # whether it is the damaged one would be told by its hash, which comes after the signature
+        # whether it is the damaged one would be known by its hash, which comes after the signature
         ([FIRST, REBUILT], 0, True, 1, Damage("signature"), "manufacturer-signature"),
         ([FIRST, REBUILT], 0, True, 1, Damage("signer"), "unknown-signer"),
         ([FIRST, REBUILT], 0, True, 1, Damage("payload"), "not-a-predecessor"),

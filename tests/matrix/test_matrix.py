@@ -120,9 +120,9 @@ def test_a_test_case_for_each_cell(played: Played) -> None:
     assert suite.get("tests") == str(len(cases)) == str(len(WANTED) * len(NAMES))
     assert suite.get("failures") == "0"
     assert len({case.get("name") for case in cases}) == len(cases)
-    told = {case.get("name"): case.findtext("system-out") for case in cases}
-    assert told["2.0.0 over 1.0.0"] == NAMED
-    assert told["2.1.0-faulty over 2.0.0"] == f"accepted, {CRASHED}"
+    reported = {case.get("name"): case.findtext("system-out") for case in cases}
+    assert reported["2.0.0 over 1.0.0"] == NAMED
+    assert reported["2.1.0-faulty over 2.0.0"] == f"accepted, {CRASHED}"
 
 
 @pytest.mark.slow

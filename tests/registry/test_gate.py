@@ -246,7 +246,7 @@ def test_offline_the_same_gate_stands(
 
 
 def test_one_image_for_several_models(registry: Registry, inventory: Inventory) -> None:
-    twin = same_but(ENTRIES[1], cpl_entry_id="E-2b", device_model=MODEL + 1)
-    fill(registry, [twin, entry(9, device_model=MODEL + 1)])
+    second = same_but(ENTRIES[1], cpl_entry_id="E-2b", device_model=MODEL + 1)
+    fill(registry, [second, entry(9, device_model=MODEL + 1)])
     outcome = send(a_device(), SECOND, registry, inventory)
     assert outcome.distribution.cpl_entry_id == "E-2"

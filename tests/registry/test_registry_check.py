@@ -49,7 +49,7 @@ EXAMPLES: dict[str, tuple[list[Entry], list[tuple[str, str, tuple[str, ...]]]]] 
             ("error", "cycle-without-exit", ("E-1", "E-2")),
         ],
     ),
-    "nobody": (
+    "no requirement": (
         [entry(1), entry(2, [1, 9])],
         [("error", "missing-reference", ("E-2", "E-9"))],
     ),
@@ -106,7 +106,7 @@ EXAMPLES: dict[str, tuple[list[Entry], list[tuple[str, str, tuple[str, ...]]]]] 
             ("warning", "unprovable", ("E-2",)),
         ],
     ),
-    "not stated, but nobody needs it": (
+    "not stated, but not needed": (
         [entry(1), entry(2, None), entry(3, [1, 2])],
         [("warning", "unprovable", ("E-2",))],
     ),

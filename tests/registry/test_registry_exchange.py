@@ -519,12 +519,16 @@ def test_memory_is_bounded_while_importing(registry: Registry, tmp_path: Path) -
 
 def test_progress_is_told(registry: Registry, tmp_path: Path) -> None:
     path = write_entries(tmp_path / "r.csv", [entry(n) for n in range(1200)])
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     import_file(
-        registry, path, WHY, rules=EXISTING, progress=lambda done, total: told.append((done, total))
+        registry,
+        path,
+        WHY,
+        rules=EXISTING,
+        progress=lambda done, total: reported.append((done, total)),
     )
-    assert told[-1] == (path.stat().st_size, path.stat().st_size)
-    assert len(told) >= 2
+    assert reported[-1] == (path.stat().st_size, path.stat().st_size)
+    assert len(reported) >= 2
 
 
 def test_as_given_is_kept(registry: Registry, tmp_path: Path) -> None:

@@ -175,7 +175,7 @@ def test_stranded_is_what_brute_force_finds_stranded(entries: list[Entry]) -> No
 @settings(max_examples=200)
 @given(entries=models())
 def test_one_plan_whoever_asks(entries: list[Entry]) -> None:
-    """What is found once for all devices of a model is what each of them is told."""
+    """What is found once for all devices of a model is what each of them is shown."""
     pathways = Pathways(entries, {}, DAY)
     for start in entries:
         answer = plan(pathways, state_of(*start.identity, start.counter), newest_of(entries))

@@ -123,8 +123,8 @@ def test_another_device_type_of_the_same_image_type(registry: Registry) -> None:
 
 
 def test_a_list_that_lets_more_through(registry: Registry) -> None:
-    twin = entry(3, firmware_version=1)
-    fill(registry, [twin])
+    other = entry(3, firmware_version=1)
+    fill(registry, [other])
     by_version = make_image(2, [(1, None, None)], cpl_entry_id="E-2")
     row = ROW | {"predecessors": "E-1"}
     found = check_rows(registry, by_version, rows_from(row), "made")
@@ -155,7 +155,7 @@ def test_a_minimum_base_version_counts(registry: Registry) -> None:
 
 
 def test_predecessors_that_nobody_knows(registry: Registry) -> None:
-    made = make_image(2, [(1, digest("nobody"), "E-1")], cpl_entry_id="E-2")
+    made = make_image(2, [(1, digest("unknown"), "E-1")], cpl_entry_id="E-2")
     found = check_rows(registry, made, rows_from(ROW), "made")
     assert set(codes(found)) == {"list"}
 

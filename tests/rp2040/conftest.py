@@ -44,7 +44,7 @@ async def main(services):
         await asyncio.sleep_ms(50)
 """
 
-#: One that sleeps where nobody can wake it. (A busy loop would take the emulator minutes.)
+#: One that sleeps where nothing can wake it. (A busy loop would take the emulator minutes.)
 HANGS = """
 import time
 

@@ -34,10 +34,10 @@ def test_power_loss(firmware: Path) -> None:
     played = subprocess.run(
         [sys.executable, str(ROOT / "tests" / "faults"), *cases], capture_output=True, text=True
     )
-    told = played.stdout + played.stderr
-    assert played.returncode == 0, told
+    reported = played.stdout + played.stderr
+    assert played.returncode == 0, reported
     for case in cases:
-        assert f"{case}: recovered" in told, told
+        assert f"{case}: recovered" in reported, reported
     # if the upgrade takes other operations than it did, choose the cuts anew
     for phase in ("receive", "finalise", "activate", "first boot"):
-        assert f"power fails while {phase}" in told, told
+        assert f"power fails while {phase}" in reported, reported

@@ -52,8 +52,8 @@ def test_stock_micropython(stock: Path, tmp_path: Path, maker: Maker, v1: Image,
     port = f"virtual:{tmp_path / 'state'}"
     alien = maker.build("3.0", follows=(v2,))
     with Rp2040Board(tmp_path / "state", image=stock):
-        told = _hanboot("board", "deploy", "--port", port)
-        assert "Raspberry Pi Pico with RP2040, micropython 1.25.0. NOT PROTECTED" in told
+        reported = _hanboot("board", "deploy", "--port", port)
+        assert "Raspberry Pi Pico with RP2040, micropython 1.25.0. NOT PROTECTED" in reported
         with Device(port) as device:
             provision_keys(device, maker)
             upgrade(device, v1.octets)
@@ -107,10 +107,10 @@ def test_from_development_firmware_to_a_product(
             with Device(f"virtual:{state}") as device:
                 provision_keys(device, maker)
             rom.start()
-            told = _hanboot("board", "flash", "--port", "usb:2e8a:0005", "--replace", firmware)
-        assert "flashed PPMID product: back at" in told
+            reported = _hanboot("board", "flash", "--port", "usb:2e8a:0005", "--replace", firmware)
+        assert "flashed PPMID product: back at" in reported
         # what it was given before is there
-        assert "(rp2040_han), provisioned, with no application" in told
+        assert "(rp2040_han), provisioned, with no application" in reported
     finally:
         if rom.is_alive():
             board.resets.append("end of test")

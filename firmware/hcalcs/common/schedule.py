@@ -50,7 +50,7 @@ class Schedule:
         self.windows = ()
 
     # Damaged where there is a schedule that cannot be read: a load must not stay off, or on,
-    # because nobody noticed.
+    # because it went unnoticed.
     def load(self) -> None:
         body = self._record.load()
         if body is None:

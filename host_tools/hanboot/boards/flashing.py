@@ -1,8 +1,8 @@
 """Puts firmware on a real RP2040 board, and sees to it that the board comes back.
 
 Two ways in: the disk of BOOTSEL, and a MicroPython prompt that can ask the boot ROM for that disk.
-A product has no prompt, and its link has no command that leads there: whoever is to replace the
-bootloader has to hold the board in their hands.
+A product has no prompt, and its link has no command that leads there: to replace the bootloader,
+a person holds the board.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def to_bootsel(
 
     Raises:
         CheckFailed: it is no RP2040, has no prompt, or holds what `replace` should name.
-        NoDevice: nothing is at the port, or its disk is not to be told from others.
+        NoDevice: nothing is at the port, or its disk cannot be distinguished from others.
         LinkError: it has neither hanboot nor a prompt, or the disk did not come.
         AnotherDevice: the port leads to another board than before.
     """

@@ -32,7 +32,7 @@ from hanboot.link.virtual import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running
 if TYPE_CHECKING:
     from typing import Self
 
-#: Octets for a terminal that nobody reads; what comes beyond is dropped, as USB does.
+#: Octets for a terminal that is not read; what comes beyond is dropped, as USB does.
 _BACKLOG_BYTES = 64 * 1024
 
 #: Longest that a process takes to start.

@@ -125,7 +125,7 @@ class Prompt:
         self.run("f.close()")
 
     def leave(self, code: str) -> None:
-        """Runs code that ends in a reset: nobody is there to answer."""
+        """Runs code that ends in a reset, and so gives no answer."""
         with contextlib.suppress(*_BREAKS, TransportError):
             self._transport.exec_raw_no_follow(code)
         self._transport.in_raw_repl = False

@@ -114,7 +114,7 @@ class Chip:
         return bool(self._mcu.core.waiting)
 
     def run(self) -> None:
-        """Runs on for some milliseconds, of which nobody can say how many are the chip's."""
+        """Runs on for some milliseconds, of which it is not known how many are the chip's."""
         self._simulator._execute_batch()
 
     def close(self) -> None:

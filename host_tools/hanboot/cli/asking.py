@@ -1,4 +1,4 @@
-"""Asks before a board that nobody named is written to for good."""
+"""Asks before a board that no option named is written to for good."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def confirm_found(board: str, act: str) -> None:
         act: what is to be done with it, as the question has it.
 
     Raises:
-        WrongUsage: nobody is there to answer.
+        WrongUsage: there is no terminal to ask at.
         Abort: the answer is no.
     """
     if not _is_attended():
         raise WrongUsage(
-            "--port is missing, and nobody is here to say whether the board that was found is it",
+            "--port is missing, and no terminal is here to ask whether the board found is it",
             f"{board}; nothing was written",
             "name it with --port, or take the only board with --yes",
         )

@@ -1,4 +1,4 @@
-"""Which hanboot board is here, where nobody says.
+"""Which hanboot board is here, where no option names one.
 
 Boards with the USB id of MicroPython or of hanboot's own firmware are asked who they are, and so
 are boards that run on this machine in `build/boards`. A generic USB bridge is never opened: what

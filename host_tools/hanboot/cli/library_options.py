@@ -134,7 +134,7 @@ class Notes:
         self._option = option_name
 
     def __call__(self, entry: RemoteEntry) -> None:
-        """Raises Abort if the answer is no, or nobody answers."""
+        """Raises Abort if the answer is no, or there is none."""
         note = self._out.note
         note(f"{entry.title}, {entry.device_type} {entry.model} {entry.firmware_version}")
         for name, heading in _HEADINGS.items():

@@ -23,7 +23,7 @@ json_option = click.option(
 #: Called with bytes done and bytes in all.
 Advance = Callable[[int, int], None]
 
-_PLAIN_STEPS = 10  # lines that a transfer writes where nobody watches a bar
+_PLAIN_STEPS = 10  # lines that a transfer writes where there is no bar
 
 
 def counted(count: int, noun: str) -> str:
@@ -111,13 +111,13 @@ def _bar(name: str, total: int) -> Iterator[Advance]:
 
 
 def _plain_progress(out: Out, name: str) -> Advance:
-    told = -1
+    reported = -1
 
     def advance(done: int, whole: int) -> None:
-        nonlocal told
+        nonlocal reported
         step = done * _PLAIN_STEPS // whole if whole else _PLAIN_STEPS
-        if step > told:
-            told = step
+        if step > reported:
+            reported = step
             out.note(f"{name}: {done} of {whole} octets")
 
     return advance

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hanboot.trust.keys import AskPassphrase
 
 FILE_NAME = "hanboot.toml"
-#: In a context's meta: nobody named the port.
+#: In a context's meta: the port was not named.
 FOUND = "hanboot.port-found"
 NAMES = (
     "port",
@@ -151,7 +151,7 @@ def registry_option(command: _Command) -> _Command:
 
 
 def any_registry_option(command: _Command) -> _Command:
-    """--registry of commands that can do without, as `registry`: None if nobody named one."""
+    """--registry of commands that can do without, as `registry`: None if none is named."""
     return option("registry", metavar="URL", help=_REGISTRY_HELP)(command)
 
 

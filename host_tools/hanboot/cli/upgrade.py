@@ -231,14 +231,14 @@ def _ask(out: Out, step: WalkStep, place: str) -> None:
     """Asks before a step.
 
     Raises:
-        Abort: the answer is no, or nobody answers.
+        Abort: the answer is no, or there is none.
     """
     door = "; there is no way back from it" if step.entry.point_of_no_return else ""
     question = f"Send {step.entry.cpl_entry_id} ({step.entry.version_text}), {place}{door}?"
     try:
         is_sure = click.confirm(question, err=True)
     except click.Abort:
-        out.note("\nnobody answered: --yes asks nothing")
+        out.note("\nno answer: --yes asks nothing")
         raise
     if not is_sure:
         out.note("not sent; the same command goes on from what the device runs")

@@ -5,7 +5,7 @@ command line's. A step that does not go as expected fails the demo. It is a virt
 `esp32` as argument one with the partitions of an ESP32, or with `rp2040` the firmware of a Pico on
 an emulated chip.
 
-story, bench    how steps are told and counted; a PPMID with somebody at its console
+story, bench    how steps are shown and counted; a PPMID with a user at its console
 parties         who plays the chain
 household, uncontrolled, inherited, network, chain    the acts
 """

@@ -1,4 +1,4 @@
-"""What the acts of the demo work with: a PPMID with somebody at its console, keys, images."""
+"""What the acts of the demo work with: a PPMID with a user at its console, keys, images."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def board(
 
 
 class Bench:
-    """One device with somebody at its console; a PPMID, if nothing else is said."""
+    """One device with a user at its console; a PPMID, if nothing else is said."""
 
     def __init__(self, state: Path, kind: str, role: str = "ppmid") -> None:
         self._typed: list[str] = []

@@ -204,13 +204,13 @@ def _right_path(story: Story, chain: Chain, device: str, image: Image) -> None:
     def play() -> tuple[bool, str]:
         code = _send_ppmid(chain, device, image)
         alert = _dcc_alert(chain, "ppmid_alert")
-        told = alert["ppmid_firmware_upgrade_alert"] if alert else {}
+        fields = alert["ppmid_firmware_upgrade_alert"] if alert else {}
         held = chain.held(device)
-        good = code == _TAKEN and told.get("activate_image_result_code") == "ActivationSuccess"
+        good = code == _TAKEN and fields.get("activate_image_result_code") == "ActivationSuccess"
         return (
             good and held.image_hash == image.image_hash,
-            f"CS09 came back as a PPMIDAlert: {told.get('activate_image_result_code')}, "
-            f"{told.get('firmware_version')}\nthe inventory after: {_inventory(chain, device)}\n"
+            f"CS09 came back as a PPMIDAlert: {fields.get('activate_image_result_code')}, "
+            f"{fields.get('firmware_version')}\nthe inventory after: {_inventory(chain, device)}\n"
             f"the supplier's inbox after: {_kinds(chain)}",
         )
 

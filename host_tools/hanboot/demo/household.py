@@ -28,7 +28,7 @@ def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
 
 def _first_day(story: Story, bench: Bench, pairs: Keys, v100: Image) -> None:
     story.step(
-        "provisioned: the device now believes these two keys and no others",
+        "provisioned: the device now trusts these two keys and no others",
         lambda: (bench.provision(pairs), ""),
     )
     story.step("1.0.0 installed", lambda: bench.upgrade(v100))

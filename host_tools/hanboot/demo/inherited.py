@@ -35,7 +35,7 @@ _ROW = {
 
 
 def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
-    story.chapter("Another supplier inherits a PPMID, at a version that nobody there ever sent")
+    story.chapter("Another supplier inherits a PPMID, at a version that it never sent")
     _inherit(story, bench, pairs, releases)
     with (
         tempfile.TemporaryDirectory(prefix="hanboot-demo-") as folder,

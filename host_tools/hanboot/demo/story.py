@@ -64,7 +64,7 @@ class Story:
         self.as_expected = 0
 
     def act(self, name: str) -> None:
-        """An act begins, once whoever watches wants it."""
+        """An act begins, once the viewer wants it."""
         self._wait(name)
 
     def chapter(self, title: str) -> None:

@@ -27,7 +27,7 @@ _SEQUENCE_MAX = 0xFFFFFFFF  # four bytes in a cell
 
 @dataclass(frozen=True)
 class AnchorKey:
-    """A public key that a device is to believe.
+    """A public key that a device is to trust.
 
     Attributes:
         role: `cell.MANUFACTURER`, `cell.SUPPLIER` or `cell.ACCESS_CONTROL_BROKER`.
@@ -54,7 +54,7 @@ class AnchorKey:
 
 
 def development_keys(manufacturer: PublicKey, supplier: PublicKey | None = None) -> list[AnchorKey]:
-    """What a device on a developer's desk believes: these keys, called by their roles."""
+    """What a device on a developer's desk trusts: these keys, called by their roles."""
     named = [(cell.MANUFACTURER, manufacturer)]
     if supplier is not None:
         named.append((cell.SUPPLIER, supplier))

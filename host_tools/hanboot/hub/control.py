@@ -1,6 +1,6 @@
 """The control socket of a running hub: one JSON request, one JSON answer, a connection each.
 
-It is a Unix socket with mode 0600: whoever may write to it may offer firmware to the devices.
+It is a Unix socket with mode 0600: what may write to it may offer firmware to the devices.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class ControlServer:
             try:
                 probe.connect(str(self._path))
             except OSError:
-                # nobody answers: what a hub left that was killed
+                # no answer: what a hub left that was killed
                 if self._path.is_socket():
                     self._path.unlink()
                 return

@@ -63,7 +63,7 @@ class DeviceState:
         version: file version that it runs, from its last query; None before one.
         position: octets that it has fetched of the image offered.
         data_octets: octets of the file that were sent to it, repetitions included.
-        reason: the device's own reason for the last refusal, where it told one.
+        reason: the device's own reason for the last refusal, where it reported one.
     """
 
     eui: bytes

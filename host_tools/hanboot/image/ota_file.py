@@ -83,7 +83,7 @@ def read(path: Path) -> bytes:
 
 
 def read_to_send(path: Path) -> bytes:
-    """The octets of a file for a device to judge.
+    """The octets of a file for a device to check.
 
     Raises:
         BadFile: it cannot be read, or is no OTA upgrade file at all.

@@ -269,12 +269,12 @@ def _refused(image: Image, decision: Decision) -> CheckFailed:
 
 
 def check_validity(key: PublicKey, name: str, at_time: datetime.datetime | None) -> None:
-    """Judges by a certificate's validity.
+    """Checks a certificate's validity.
 
     Args:
         key: from a certificate, or nothing is checked.
         name: what to call it.
-        at_time: the instant to judge by; None is now, and only warns: most test certificates of
+        at_time: the instant to check at; None is now, and only warns: most test certificates of
             the field have expired, and a signature does not become wrong by that.
 
     Raises:

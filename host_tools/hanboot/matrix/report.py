@@ -74,8 +74,10 @@ def html(matrix: Matrix) -> str:
         for situation, row in matrix.rows.items()
     )
     remarks = _list(matrix.remarks, "Not played")
-    told = [f"{name}: {value}" for name, value in matrix.evidence.lines] if matrix.evidence else []
-    evidence = _list(told, "Evidence")
+    reported = (
+        [f"{name}: {value}" for name, value in matrix.evidence.lines] if matrix.evidence else []
+    )
+    evidence = _list(reported, "Evidence")
     faults = _list(fault_lines(matrix), "Disagreements")
     return f"""<!DOCTYPE html>
 <html lang="en">

@@ -222,7 +222,7 @@ def is_development(path: Path) -> bool:
 
 
 def no_passphrase(path: Path) -> bytes:
-    """For callers that have nobody to ask."""
+    """For callers without a terminal to ask at."""
     raise BadFile(
         f"{path} is encrypted",
         "there is no passphrase for it",

@@ -44,7 +44,7 @@ def _arithmetic():
     _bench.mbedtls_load(KEY, SIGNATURE)
     wrong = bytes((DIGEST[0] ^ 1,)) + DIGEST[1:]
     p256.self_test()
-    # in turn, and neither may believe what is wrong
+    # in turn, and neither may take what is wrong
     _show("p256", lambda: p256.verify(KEY, DIGEST, SIGNATURE, TABLE))
     _show("p256_mbedtls", lambda: _bench.mbedtls_verify(DIGEST))
     _show("p256_wrong", lambda: not p256.verify(KEY, wrong, SIGNATURE, TABLE), 1)

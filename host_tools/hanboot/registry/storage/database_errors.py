@@ -58,7 +58,7 @@ def may_be_kept(error: SQLAlchemyError) -> bool:
     if not isinstance(error, (OperationalError, InterfaceError)):
         return False
     sqlstate = getattr(error.orig, "sqlstate", None)
-    # class 57: the server was told to stop, perhaps after it had committed
+    # class 57: the server was stopped, perhaps after it had committed
     return error.connection_invalidated or sqlstate is None or str(sqlstate).startswith("57")
 
 
