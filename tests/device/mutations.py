@@ -2,8 +2,8 @@
 #
 # The good one is release 1.1.0, offered to a device that runs 1.0.0. The changed manifests
 # cannot be signed, but their reasons are found before a signature is looked at; a change that
-# leaves the manifest right in every other way ends at the signature. What is changed behind the manifest
-# is found after it.
+# leaves the manifest right in every other way ends at the signature. What is changed behind the
+# manifest is found after it.
 
 import images
 
