@@ -67,6 +67,29 @@ class Cluster:
             connection.execute(f"CREATE DATABASE {name}")
         return f"postgresql+psycopg://{_USER}@/{name}?host={self._folder}"
 
+    def dump(self, url: str, name: str) -> Path:
+        """A backup of a database as an administrator makes it, with pg_dump."""
+        file = self._folder / name
+        self._run("pg_dump", "--format=custom", "--file", file, _uri(url))
+        return file
+
+    def restore(self, file: Path) -> str:
+        """The URL of a new database that pg_restore filled."""
+        url = self.new_database()
+        self._run("pg_restore", "--exit-on-error", "--no-owner", "--dbname", _uri(url), file)
+        return url
+
+    def drop(self, url: str) -> None:
+        """Loses a database, whoever is connected."""
+        with self.connect() as connection:
+            connection.execute(f"DROP DATABASE {_uri(url).split('/')[-1].split('?')[0]} (FORCE)")
+
     def stop(self) -> None:
         self._run("pg_ctl", "-D", self._data, "-m", "immediate", "stop")
         shutil.rmtree(self._folder)
+
+
+def _uri(url: str) -> str:
+    """What PostgreSQL's own programs take."""
+    scheme, rest = url.split("://")
+    return f"{scheme.split('+')[0]}://{rest.split('?host=')[0]}?host={rest.split('?host=')[1]}"

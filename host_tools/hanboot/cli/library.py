@@ -6,18 +6,15 @@ import contextlib
 import json
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.library_get import get, search
+from hanboot.cli.library_operation import check, images_option, invite, key_option, open_library
 from hanboot.cli.library_put import put
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
-
-if TYPE_CHECKING:
-    from hanboot.library.library import Library
 
 
 @click.group()
@@ -28,6 +25,8 @@ def library() -> None:
 library.add_command(search)
 library.add_command(get)
 library.add_command(put)
+library.add_command(check)
+library.add_command(invite)
 
 
 @library.command()
@@ -35,16 +34,8 @@ library.add_command(put)
     "--listen", "address", default="127.0.0.1:8080", show_default=True, metavar="HOST:PORT"
 )
 @registry_option
-@click.option(
-    "--images",
-    metavar="FOLDER",
-    help="Folder, or URL of an object store, for the images.  [default: beside the registry]",
-)
-@click.option(
-    "--key-file",
-    type=click.Path(path_type=Path),
-    help="The library's own key, made if it is not there.  [default: beside the registry]",
-)
+@images_option
+@key_option
 @click.option("--tls-certificate", type=FilePath(), help="PEM; needed beyond this machine ...")
 @click.option("--tls-key", type=FilePath(), help="... with its private key.")
 @click.option("--behind-proxy", is_flag=True, help="A proxy before it has TLS.")
@@ -83,25 +74,11 @@ def serve(
     if demo:
         folder = Path(tempfile.mkdtemp(prefix="hanboot-library-"))
         url, images, key_file = str(folder / "registry.db"), None, None
-    base = Path(url).parent if "://" not in url else Path()
-    opened = _open(url, images or str(base / "images"), key_file or base / "library.key")
+    opened = open_library(url, images, key_file)
     if demo:
         users = [user.as_json() for user in sample.fill(opened)]
-        to_submit = demo_firmware.fill(opened, base)
-        shown = {"folder": str(base), "to_submit": str(to_submit), "users": users}
+        to_submit = demo_firmware.fill(opened, folder)
+        shown = {"folder": str(folder), "to_submit": str(to_submit), "users": users}
         click.echo(json.dumps(shown, indent=2))
     with contextlib.suppress(KeyboardInterrupt):
         server.serve(opened, listen, names, lambda text: click.echo(f"serving {text}", err=True))
-
-
-def _open(url: str, images: str, key_file: Path) -> Library:
-    from hanboot.library.accounts.secrets import ServerKey
-    from hanboot.library.images import ImageStore
-    from hanboot.library.library import Library
-    from hanboot.library.schema import prepare
-    from hanboot.registry.storage.database import Database
-    from hanboot.registry.storage.store import Registry
-
-    database = Database(url, create=True)
-    prepare(database)
-    return Library(registry=Registry(database), key=ServerKey(key_file), images=ImageStore(images))
