@@ -117,10 +117,11 @@ class Snapshot:
         self.short_lives = store.short_lives
         # what the journal did not take the next start does
         sequences = dict(store.sequences)
+        is_locked = store.is_locked or device.anchors.is_provisioned
         if device.anchors.is_provisioned:
             for cell in device.anchors.cells():
                 sequences[cell.identity] = max(cell.sequence, sequences.get(cell.identity, 0))
-        self.locked = (store.is_locked, sorted(sequences.items()))
+        self.locked = (is_locked, sorted(sequences.items()))
         self.verdict = None if verdict is None else verdict.pack()
         self.reason = None if verdict is None else verdict.reason
         self.history = [bytes(octets) for _, octets in store._journal.history()]
