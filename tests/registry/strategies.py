@@ -8,6 +8,7 @@ import re
 from hypothesis import strategies as st
 
 from hanboot.registry.entry import DEVICE_TYPES, JOIN_OPTIONS, RELEASE_KINDS, STATUSES, Entry
+from hanboot.registry.fields import other_fields_text
 
 _IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._/:-]{0,12}", fullmatch=True).filter(
     lambda text: text.upper() not in ("N/A", "NA")
@@ -18,6 +19,9 @@ _TEXTS = (
     .filter(lambda text: not re.search("[\ufffe\uffff]", text))
 )
 _LINES = st.lists(_TEXTS, max_size=3).map(lambda lines: "\n".join(lines).strip())
+_OTHER_FIELDS = st.dictionaries(_TEXTS.filter(str.strip), _LINES, min_size=1, max_size=3).map(
+    other_fields_text
+)
 _DAYS = st.dates(datetime.date(2000, 1, 1), datetime.date(2099, 12, 31))
 
 
@@ -74,6 +78,7 @@ def entries(draw: st.DrawFn) -> list[Entry]:
                 minimum_base_version=draw(_maybe(st.integers(0, 0xFFFF_FFFF))),
                 security_counter=draw(_maybe(st.integers(0, 0xFFFF_FFFF))),
                 point_of_no_return=draw(_maybe(st.booleans())),
+                other_fields=draw(_maybe(_OTHER_FIELDS)),
                 **{field: draw(_maybe(_TEXTS.filter(bool))) for field in _ONE_LINE},
                 **{field: draw(_maybe(_LINES.filter(bool))) for field in _LINED},
             )

@@ -48,8 +48,8 @@ def test_what_went_through_the_history_is_in_order(registry: Registry) -> None:
             "firmware_version_text, common_name, image_hash, status, manufacturer, model_name, "
             "smets_version, gbcs_version, listed_on, status_since, certificate, expires_on, "
             "renewal_on, join_option, predecessors_stated, contact, release_notes, release_kind, "
-            "minimum_base_version, security_counter, point_of_no_return, free_text "
-            "FROM entry WHERE cpl_entry_id = 'E-1')",
+            "minimum_base_version, security_counter, point_of_no_return, free_text, "
+            "other_fields FROM entry WHERE cpl_entry_id = 'E-1')",
             "E-7: it is in the table entry, not in the history",
         ),
         ("UPDATE ssc SET zigbee_vendor = 'Others'", "E-1: zigbee_vendor is 'Others'"),

@@ -224,7 +224,7 @@ def test_an_entry_for_a_board_that_demands_it(
 
 
 def test_migrate(filled: Run) -> None:
-    assert "at 0003" in filled("registry", "migrate").stdout
+    assert "at 0004" in filled("registry", "migrate").stdout
     assert filled("registry", "migrate", "--registry", "none.db").exit_code == 5
 
 

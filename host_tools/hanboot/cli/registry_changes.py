@@ -40,6 +40,11 @@ from hanboot.registry.storage.history import Attribution, Change
     is_flag=True,
     help="The entries were listed before MP231: what it demands may be empty.",
 )
+@click.option(
+    "--keep-unknown",
+    is_flag=True,
+    help="Keep columns whose heading is unknown, in Other Fields, instead of refusing the file.",
+)
 @registry_option
 @ssc_option
 @attribution_options
@@ -50,6 +55,7 @@ def import_command(
     sheet: str | None,
     correct: bool,
     existing: bool,
+    keep_unknown: bool,
     url: str,
     ssc_url: str | None,
     attribution: Attribution,
@@ -62,6 +68,7 @@ def import_command(
     """
     out = Out(as_json)
     columns = mapping.load(mapping_file) if mapping_file else mapping.ColumnMapping()
+    columns = dataclasses.replace(columns, keeps_unknown=keep_unknown)
     if sheet:
         layout = dataclasses.replace(columns.layout, sheet=sheet)
         columns = dataclasses.replace(columns, layout=layout)

@@ -98,6 +98,8 @@ class Entry:
         minimum_base_version, security_counter, point_of_no_return: what a hanboot image of it
             says beyond MP231; `submission` fills them in.
         free_text: the CPL's own free-text field.
+        other_fields: what a file said under headings that are none of ours, see
+            `fields.other_fields_text`.
         zigbee_vendor, zigbee_stack, zigbee_certificate: for the SSC only; kept apart, see
             `storage.ssc`, and None where that was not asked for.
     """
@@ -119,6 +121,7 @@ class Entry:
     device_model_text: str | None = None
     certificate: str | None = None
     free_text: str | None = None
+    other_fields: str | None = None
     listed_on: datetime.date | None = None
     status_since: datetime.date | None = None
     expires_on: datetime.date | None = None

@@ -9,6 +9,7 @@ columns of identifiers and versions such a cell is refused.
 from __future__ import annotations
 
 import datetime
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -30,6 +31,8 @@ Part = Literal["cpl", "fir", "ssc"]
 
 TEXT_MAX = 256
 LONG_TEXT_MAX = 4096
+#: Of all fields of an entry that are none of ours.
+OTHER_FIELDS_MAX = 32_000  # a cell of a workbook holds 32,767 characters
 _ID_MAX = 64
 _HASH_DIGITS = 64
 _PREDECESSORS_MAX = 1000
@@ -186,6 +189,28 @@ def lines_of_text(longest: int) -> Callable[[str], str]:
     return parse
 
 
+def other_fields_text(values: Mapping[str, str]) -> str:
+    """How fields that are none of ours are kept: a JSON object of texts, by heading, sorted."""
+    return json.dumps(dict(sorted(values.items())), ensure_ascii=False)
+
+
+def parse_other_fields(text: str) -> str:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict) or not all(isinstance(v, str) for v in values.values()):
+        raise BadValue(f'{_quoted(text)} is not a JSON object of texts like {{"Colour": "blue"}}')
+    for heading, value in values.items():
+        if not parse_text(heading).strip():
+            raise BadValue("a heading in it is empty")
+        lines_of_text(LONG_TEXT_MAX)(value)
+    shown = other_fields_text(values)
+    if len(shown) > OTHER_FIELDS_MAX:
+        raise BadValue(f"{len(shown)} characters, at most {OTHER_FIELDS_MAX} are kept")
+    return shown
+
+
 def parse_date(text: str) -> datetime.date:
     try:
         # fromisoformat takes more forms from Python 3.11 on
@@ -325,6 +350,7 @@ FIELDS = (
         "join_option", "ZigBee Join Option", "cpl", one_of(BANDS, _BAND_NAMES), _show_join_option
     ),
     Field("free_text", "Free Text", "cpl", lines_of_text(LONG_TEXT_MAX)),
+    Field("other_fields", "Other Fields", "fir", parse_other_fields),
     Field(
         "predecessors",
         "Predecessor CPL Entry IDs",
@@ -404,6 +430,7 @@ _TAKES = {
     "device_model_text": "of SMETS1: the same with fewer digits",
     "common_name": "text: what people call the firmware",
     "free_text": "text, also of several lines",
+    "other_fields": "a JSON object of texts by heading: what `--keep-unknown` kept",
     "release_notes": "text, also of several lines",
     "contact": "text, also of several lines",
     "image_hash": "64 hex digits, SHA-256",

@@ -13,7 +13,7 @@ from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
 from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.rows import Rules
-from hanboot.registry.fields import BY_NAME, SSC_NAMES, STORED
+from hanboot.registry.fields import BY_NAME, SSC_NAMES, STORED, other_fields_text
 from hanboot.registry.images.submission import rows_from
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
@@ -63,6 +63,8 @@ def enter(library: Library, user: User, number: int) -> None:
         )
     today = library.clock().date().isoformat()
     texts = {name: text for name, text in entry.fields.items() if name not in _OF_THE_CPL}
+    if entry.extra:
+        texts["other_fields"] = other_fields_text(entry.extra)
     if not library.registry.find([entry.cpl_entry_id]):
         texts |= {"status": "Active", "listed_on": today, "status_since": today}
     faults: list[Fault] = []

@@ -18,11 +18,13 @@ class Columns:
     Attributes:
         fields: of each column; None where it is ignored.
         extractions, skips: of the mapping, each with the position of its column.
+        others: headings that are none of ours and are kept, each with its position.
     """
 
     fields: tuple[Field | None, ...]
     extractions: tuple[tuple[int, Extraction], ...] = ()
     skips: tuple[tuple[int, SkipRule], ...] = ()
+    others: tuple[tuple[int, str], ...] = ()
 
     def is_skipped(self, row: Row) -> bool:
         return any(rule.applies(cell_of(row, at)) for at, rule in self.skips)
@@ -56,9 +58,14 @@ def read_columns(
     fields: list[Field | None] = []
     where: dict[str, str] = {}
     positions: dict[str, int] = {}
+    others: list[tuple[int, str]] = []
     for at, heading in enumerate(head.cells):
         cell = address(head.number, at)
-        name = _field_under(source, cell, heading, mapping, known)
+        if heading and mapping.keeps_unknown and mapping.is_unknown(heading):
+            others.append((at, heading))
+            name = None
+        else:
+            name = _field_under(source, cell, heading, mapping, known)
         if name in where:
             raise BadFile(
                 f"{source} was not imported",
@@ -87,6 +94,7 @@ def read_columns(
         tuple(fields),
         tuple((positions[rule.heading], rule) for rule in mapping.extractions),
         tuple((positions[rule.heading], rule) for rule in mapping.skips),
+        tuple(others),
     )
 
 
@@ -99,6 +107,6 @@ def _field_under(
         raise BadFile(
             f"{source} was not imported",
             f"{cell}: '{heading}' is not a known heading",
-            "correct it, or map or ignore it with --mapping FILE; known are "
-            + ", ".join(column.heading for column in known.values()),
+            "correct it, map or ignore it with --mapping FILE, keep it with --keep-unknown; "
+            "known are " + ", ".join(column.heading for column in known.values()),
         ) from None

@@ -93,6 +93,7 @@ class ColumnMapping:
         date_format: as strptime takes it; None is YYYY-MM-DD.
         extractions: fields that other columns' texts hold.
         skips: rows to leave out.
+        keeps_unknown: whether a column whose heading is unknown is kept as it is, in Other Fields.
         ours: names of fields by the headings that need no mapping, folded.
     """
 
@@ -102,12 +103,18 @@ class ColumnMapping:
     date_format: str | None = None
     extractions: tuple[Extraction, ...] = ()
     skips: tuple[SkipRule, ...] = ()
+    keeps_unknown: bool = False
     ours: Mapping[str, str | None] = field(default_factory=lambda: _OURS)
 
     def field_of(self, heading: str) -> str | None:
         """The field under a heading; None for a column to ignore; KeyError for one unknown."""
         folded = fold(heading)
         return self.headings[folded] if folded in self.headings else self.ours[folded]
+
+    def is_unknown(self, heading: str) -> bool:
+        """Whether a heading is none of ours, and the mapping says nothing of it."""
+        folded = fold(heading)
+        return folded not in self.headings and folded not in self.ours
 
     def translate(self, name: str, text: str) -> str | None:
         """Our text for theirs; None is 'not stated'."""
@@ -172,7 +179,9 @@ def load(file: Path, ours: Mapping[str, str | None] = _OURS) -> ColumnMapping:
         column.end()
     skips = tuple(_skip(rule) for rule in document.tables("skip"))
     document.end()
-    return ColumnMapping(layout, headings, values, date_format, tuple(extractions), skips, ours)
+    return ColumnMapping(
+        layout, headings, values, date_format, tuple(extractions), skips, ours=ours
+    )
 
 
 def _field(table: Table, names: Collection[str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,8 @@ from hanboot.registry.fields import (
     BadValue,
     Field,
     is_smets1,
+    other_fields_text,
+    parse_other_fields,
     parse_short_code,
     parse_version,
 )
@@ -96,6 +99,7 @@ class RowReader:
         self.before = known.get(self.parsed.get("cpl_entry_id") or "")
         for column, cell in short:
             self._parse_code(column, cell)
+        self._keep_others(columns)
         for at in range(len(columns.fields), len(row.cells)):
             if row.cells[at]:
                 self._add(address(row.number, at), "", "a cell beside the columns")
@@ -156,6 +160,27 @@ class RowReader:
             if found and self.parsed.get(name) is None:
                 self._at.setdefault(name, at)
                 self._parse(BY_NAME[name], found.strip())
+
+    def _keep_others(self, columns: Columns) -> None:
+        """What stands under headings that are none of ours, beside what the entry holds of it."""
+        if not columns.others:
+            return
+        stated = self._value("other_fields")
+        values: dict[str, str] = json.loads(stated) if stated else {}
+        for at, heading in columns.others:
+            cell = cell_of(self._row, at)
+            if why := unusable(cell, is_identifier=False):
+                self._add(address(self._row.number, at), heading, why)
+            elif cell:
+                values[heading] = str(cell)
+            else:
+                values.pop(heading, None)
+        try:
+            self.parsed["other_fields"] = (
+                parse_other_fields(other_fields_text(values)) if values else None
+            )
+        except BadValue as bad:
+            self._add(f"row {self._row.number}", BY_NAME["other_fields"].heading, str(bad))
 
     # --- the entry
 

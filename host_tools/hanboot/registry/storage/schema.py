@@ -29,7 +29,7 @@ from hanboot.registry.fields import LONG_TEXT_MAX, TEXT_MAX
 from hanboot.registry.storage.column_types import Hex, Octets
 
 #: Newest step in migrations/.
-REVISION = "0003"
+REVISION = "0004"
 
 
 class Base(DeclarativeBase):
@@ -95,6 +95,7 @@ class EntryRow(Base):
     security_counter: Mapped[int | None] = mapped_column(Hex(8))
     point_of_no_return: Mapped[bool | None]
     free_text: Mapped[str | None] = mapped_column(String(LONG_TEXT_MAX))
+    other_fields: Mapped[str | None] = mapped_column(Text)
 
 
 class SscRow(Base):
