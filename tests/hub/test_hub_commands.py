@@ -10,6 +10,7 @@ from hanboot.hub.ota import Phase
 from hanboot.image.ota_file import Image
 from hanbootloader import reasons
 from hanbootloader.han.gbcs import clock
+from hanbootloader.han.gbcs.message import COMMAND, Message
 from hanbootloader.image.cbor import encode as cbor_encode
 
 HOUR, DAY = 3600, 86_400
@@ -108,6 +109,42 @@ class TestWhoMayCommand:
         home.send(device, home.cs06(device, image.image_hash, counter=2000, payload=payload))
         assert settle(home, device) == "refused"
         assert device.node.mail.last_reason == reasons.MESSAGE_PAYLOAD
+
+    def test_other_use_cases(self, home: Home) -> None:
+        """Signed and MACed as they should be: this device does not serve them."""
+        device, image = received(home)
+        before = bytes(device.board.flash.cells)
+        for code in (0x0059, 0x0084, 0x012B):  # ECS52, GCS38, CS09
+            command = Message(
+                COMMAND, code, home.next_counter(), SUPPLIER_EUI, device.board.serial, b"\x05\x00"
+            )
+            command.signature = home.people.supplier.sign(command.signed_octets())
+            home.send(device, home.with_mac(command, home.people.broker))
+            assert settle(home, device) == "refused"
+            assert device.node.mail.last_reason == reasons.MESSAGE_USE_CASE
+        assert bytes(device.board.flash.cells) == before
+        home.send(device, home.cs06(device, image.image_hash))
+        assert settle(home, device) == "delivered"
+
+    def test_other_protection(self, home: Home) -> None:
+        """CS06 without a signature, or without a MAC; CS08 with a signature."""
+        device, image = received(home)
+        before = bytes(device.board.flash.cells)
+        unsigned = codec.decode(home.cs06(device, image.image_hash)).message
+        unsigned.signature = b""
+        no_mac = codec.decode(home.cs06(device, image.image_hash)).message
+        no_mac.mac = None
+        signed = codec.decode(home.cs08(device)).message
+        signed.signature = home.people.supplier.sign(signed.signed_octets())
+        for octets in (
+            home.with_mac(unsigned, home.people.broker),
+            no_mac.encode(),
+            home.with_mac(signed, home.people.broker),
+        ):
+            home.send(device, octets)
+            assert settle(home, device) == "refused"
+            assert device.node.mail.last_reason == reasons.MESSAGE_PROTECTION
+        assert bytes(device.board.flash.cells) == before
 
     def test_replay(self, home: Home) -> None:
         """Also after a restart; also of a command that was refused by its content."""

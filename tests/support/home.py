@@ -368,7 +368,7 @@ class Home:
         command.signature = changes.get("signer", self.people.supplier).sign(
             command.signed_octets()
         )
-        return self._with_mac(command, changes.get("maced_by", self.people.broker))
+        return self.with_mac(command, changes.get("maced_by", self.people.broker))
 
     def cs08(self, household: Household, **changes) -> bytes:
         command = Message(
@@ -381,9 +381,10 @@ class Home:
             party=(SUPPLIER_EUI, 5),
             signature=b"",
         )
-        return self._with_mac(command, changes.get("maced_by", self.people.broker))
+        return self.with_mac(command, changes.get("maced_by", self.people.broker))
 
-    def _with_mac(self, command: Message, key: PrivateKey) -> bytes:
+    def with_mac(self, command: Message, key: PrivateKey) -> bytes:
+        """`command` with the MAC of the holder of `key`."""
         secret = key.agree(self.people.agreement.public)
         command.mac = mac.make(secret, command)
         return command.encode()
