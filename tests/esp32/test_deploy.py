@@ -12,26 +12,15 @@ from pathlib import Path
 import pytest
 from command_line import assert_error, hanboot
 from rig import TOP_UP, Firmware, is_topped_up, wait_for
-from stock_board import StockBoard
+from stock_board import StockBoard, stock_flash
 
-from hanboot.boards.esp32 import table
-from hanboot.boards.esp32.chips import TABLE_AT
-from hanboot.boards.esp32.model import FLASH_BYTES, blank_flash
+from hanboot.boards.esp32.model import blank_flash
 from hanboot.boards.prompt import Prompt
 from hanboot.device.client import Device
 from hanboot.device.provisioning import provision
 
 pytestmark = pytest.mark.slow
 
-#: ports/esp32/partitions-4MiB.csv of MicroPython.
-STOCK_TABLE = table.Table(
-    (
-        table.Partition("nvs", 1, 2, 0x9000, 0x6000),
-        table.Partition("phy_init", 1, 1, 0xF000, 0x1000),
-        table.Partition("factory", 0, 0, 0x10000, 0x1F0000),
-        table.Partition("vfs", 1, 0x81, 0x200000, 0x200000),
-    )
-)
 EUI64 = "a4e57cfffe0102ff"
 
 
@@ -109,10 +98,7 @@ def test_the_prompt_keeps_the_watchdog_quiet(deployed: StockBoard) -> None:
 
 
 def test_files_on_the_table_that_it_came_with(flash: Path, firmware: Firmware) -> None:
-    octets = bytearray(b"\xff" * FLASH_BYTES)
-    encoded = STOCK_TABLE.encode()
-    octets[TABLE_AT : TABLE_AT + len(encoded)] = encoded
-    flash.write_bytes(octets)
+    flash.write_bytes(stock_flash())
     with StockBoard(flash, is_esp32=True) as board:
         port = ("--port", board.port)
         ran = hanboot("board", "deploy", *port, "--json")

@@ -10,7 +10,7 @@ from pathlib import Path
 import esp_images
 import pytest
 from command_line import Ran, assert_error, hanboot
-from rig import Bench
+from rig import ROOT, Bench
 from rom_loader import RomLoader
 from stock_board import StockBoard
 
@@ -23,6 +23,8 @@ from hanboot.link.serial import SerialTransport
 pytestmark = pytest.mark.slow
 
 ESP32 = chips.by_name("esp32")
+#: A stock image, which `make setup` brings.
+STOCK_IMAGE = ROOT / ".toolchain" / "esp32" / "ESP32_GENERIC-1.25.0.bin"
 #: Of what plays the started board (tests/support/stock_chip.py).
 STARTED = bytes.fromhex("a4e57cfffe0102ff")
 TABLE = table.load(PARTITIONS).encode()
@@ -87,6 +89,23 @@ def test_written_and_verified(
     assert ran.code == 0, ran.err
     assert "stay as they are" in ran.err
     assert loader.read(0x210000, 7, tmp_path) == b"journal"
+
+
+def test_micropython_s_own_image(tmp_path: Path, loader: RomLoader, starts: StockBoard) -> None:
+    """1.7 MB, as it is published: all that was to be written is there, octet for octet."""
+    ran = _flash(STOCK_IMAGE, loader.port, "--json")
+    assert ran.code == 0, ran.err
+    assert ran.document["verified"] is True
+    assert ran.document["micropython"] == "v1.25.0"
+    octets = STOCK_IMAGE.read_bytes()
+    # the file begins at 0x1000 of flash
+    app = octets[APP_AT - 0x1000 :]
+    assert len(app) > 1_600_000
+    assert loader.holds(APP_AT, app, tmp_path)
+    assert not loader.holds(APP_AT, app[:-1] + bytes((app[-1] ^ 1,)), tmp_path)
+    assert loader.read(TABLE_AT, len(TABLE), tmp_path) == TABLE
+    # the second-stage bootloader, but for its flash size
+    assert loader.read(0x1004, 4096, tmp_path) == octets[4:4100]
 
 
 def test_what_is_there_is_named_first(file: Path, tmp_path: Path, loader: RomLoader) -> None:

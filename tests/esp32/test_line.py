@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
+from command_line import hanboot
 from rig import Bench, Firmware, Keys, States
 from ring_line import ring_line
+from stock_board import StockBoard, stock_flash
 
 from hanboot.boards.esp32.model import Esp32Board, Esp32Product
 from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
 from hanboot.device.provisioning import encode_cell, provision
+from hanboot.device.records import Identity
 from hanboot.device.upgrade import upgrade
 from hanboot.errors import LinkError
 from hanboot.link.line import MESSAGE_BYTES, Line, MessageSize
@@ -51,25 +55,55 @@ def test_from_a_blank_device_to_a_second_release(
     bench: Bench, tier: tuple[LocalBoard, int], firmware: Firmware, pairs: Keys
 ) -> None:
     board, ring_bytes = tier
+    played = _play(bench.board.port, ring_bytes, firmware, pairs)
+    assert bench.runs(firmware.image("ppmid/1.1.0"))
+    if board is VirtualBoard:
+        # it gets there all the same, by what is lost
+        assert played.dropped
+        assert played.repeats
+    else:
+        assert played.identity.line_bytes == ring_bytes
+        assert played.dropped == 0
+        assert played.repeats < 3
+
+
+def test_the_same_with_files_on_a_stock_table(firmware: Firmware, pairs: Keys, flash: Path) -> None:
+    """The stock tier on the table that the chip came with."""
+    flash.write_bytes(stock_flash())
+    with StockBoard(flash, is_esp32=True) as board:
+        deployed = hanboot("board", "deploy", "--port", board.port)
+        assert deployed.code == 0, deployed.err
+        played = _play(board.port, 259, firmware, pairs)
+    assert played.identity.tier == "stock"
+    assert played.identity.line_bytes == 259
+    running = played.identity.running
+    assert running is not None
+    assert running.firmware is not None
+    assert running.firmware.image_hash == firmware.image("ppmid/1.1.0").image_hash
+    # requests are repeated while it starts, which takes this tier longest; none for a lost byte
+    assert played.dropped == 0
+
+
+@dataclass(frozen=True)
+class Played:
+    """identity: at the end. dropped: bytes. repeats: requests that were sent again."""
+
+    identity: Identity
+    dropped: int
+    repeats: int
+
+
+def _play(port: str, ring_bytes: int, firmware: Firmware, pairs: Keys) -> Played:
+    """Provisioned, a successor, two releases: on a line to the board at `port`."""
     with (
-        ring_line(bench.board.port, ring_bytes, STALL_MS) as line,
+        ring_line(port, ring_bytes, STALL_MS) as line,
         Device(line.port, patience=0.3) as device,
     ):
         provision(device, pairs.anchors())
         _succeed(device, pairs)
         upgrade(device, firmware.image("ppmid/1.0.0").octets)
         upgrade(device, firmware.image("ppmid/1.1.0").octets)
-        dropped, repeats = line.dropped, device.smp.repeats
-        identity = device.identity()
-    assert bench.runs(firmware.image("ppmid/1.1.0"))
-    if board is VirtualBoard:
-        # it gets there all the same, by what is lost
-        assert dropped
-        assert repeats
-    else:
-        assert identity.line_bytes == ring_bytes
-        assert dropped == 0
-        assert repeats < 3
+        return Played(device.identity(), line.dropped, device.smp.repeats)
 
 
 def _succeed(device: Device, pairs: Keys) -> None:

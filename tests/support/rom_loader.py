@@ -11,7 +11,15 @@ from pathlib import Path
 from hanboot.boards.esp32.chips import Chip
 from hanboot.boards.esp32.esptool import find
 
-_PROGRAM = Path(sys.executable).with_name("esp32-mock-bootloader")
+# It ends a client's session three seconds after the first of its files, whatever comes: too soon
+# for an image of the real size.
+_PROGRAM = """
+import sys
+from esp32_mock_bootloader import cli, server
+
+server._FLASH_END_IDLE_SEC = 600.0
+sys.exit(cli.main())
+"""
 #: It needs a moment between two clients.
 _BETWEEN_S = 1.0
 
@@ -27,7 +35,7 @@ class RomLoader:
 
     def __enter__(self) -> RomLoader:
         self._process = subprocess.Popen(
-            [_PROGRAM, "run", "--chip", self._chip.name, "--pty"],
+            [sys.executable, "-c", _PROGRAM, "run", "--chip", self._chip.name, "--pty"],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
@@ -52,6 +60,19 @@ class RomLoader:
             capture_output=True,
         )
         return file.read_bytes()
+
+    def holds(self, address: int, octets: bytes, folder: Path) -> bool:
+        """Whether its flash has `octets` there: by their MD5, however many they are."""
+        time.sleep(_BETWEEN_S)
+        file = folder / "expected.bin"
+        file.write_bytes(octets)
+        command = [find(), "--chip", self._chip.name, "--port", self.port]
+        verified = subprocess.run(
+            [*command, "verify-flash", "--flash-size", "keep", hex(address), file],
+            capture_output=True,
+            check=False,
+        )
+        return verified.returncode == 0
 
     def write(self, address: int, octets: bytes, folder: Path) -> None:
         """Puts something there, as somebody did before."""

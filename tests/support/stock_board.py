@@ -15,13 +15,34 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hanboot.boards import device_code
-from hanboot.boards.esp32.model import MODEL
+from hanboot.boards.esp32 import table
+from hanboot.boards.esp32.chips import TABLE_AT
+from hanboot.boards.esp32.model import FLASH_BYTES, MODEL
+
+# ports/esp32/partitions-4MiB.csv of MicroPython.
+_STOCK_TABLE = table.Table(
+    (
+        table.Partition("nvs", 1, 2, 0x9000, 0x6000),
+        table.Partition("phy_init", 1, 1, 0xF000, 0x1000),
+        table.Partition("factory", 0, 0, 0x10000, 0x1F0000),
+        table.Partition("vfs", 1, 0x81, 0x200000, 0x200000),
+    )
+)
 
 _CHIP = Path(__file__).with_name("stock_chip.py")
 _CAUSES = {64: "reset", -signal.SIGALRM: "watchdog"}
 _BOOTLOADER_EXIT = 65
 _LOOK_S = 0.05
 _START_S = 10.0
+
+
+def stock_flash() -> bytes:
+    """Flash of an ESP32 with the table that MicroPython comes with, and nothing in its file
+    system."""
+    octets = bytearray(b"\xff" * FLASH_BYTES)
+    encoded = _STOCK_TABLE.encode()
+    octets[TABLE_AT : TABLE_AT + len(encoded)] = encoded
+    return bytes(octets)
 
 
 class StockBoard:
