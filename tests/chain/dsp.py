@@ -20,13 +20,13 @@ from hanboot.duis.identifiers import RequestID
 from hanboot.errors import NoDevice
 from hanboot.gbcs import document
 from hanboot.image import ota_file, sign
-from hanboot.inventory.devices import Device, Inventory
+from hanboot.inventory.devices import DeviceRecord, Inventory
 from hanboot.registry.entry import Entry
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
-from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki import certificate
 from hanboot.trust.smki.certificate import eui_text
 from hanbootloader.han.gbcs import mac, message
 from hanbootloader.image import ota, writer
@@ -108,8 +108,8 @@ class Dsp:
     def key(self, name: str) -> keys.PrivateKey:
         return keys.load_private(self.pki / f"{name}.key.pem")
 
-    def certificate(self, name: str) -> smki.Certificate:
-        return smki.load(self.pki / f"{name}.pem")
+    def certificate(self, name: str) -> certificate.Certificate:
+        return certificate.load(self.pki / f"{name}.pem")
 
     def _fill(self) -> None:
         database = Database(self.url, create=True)
@@ -123,13 +123,13 @@ class Dsp:
             with registry.changing(Attribution("a test", "to test")) as changing:
                 changing.add(entries)
             Inventory(database).add(
-                Device(device_id, kind, CODE, MODEL, OLD)  # type: ignore[arg-type]
+                DeviceRecord(device_id, kind, CODE, MODEL, OLD)  # type: ignore[arg-type]
                 for device_id, kind in DEVICES.items()
             )
             schema.prepare(database)
             for eui, name in ((SUPPLIER, "supplier"), (OTHER, "other-supplier")):
                 held = [self.certificate(f"{name}-{end}") for end in ("ds", "ka", "xml")]
-                party = parties.Party(eui, name, smki.SUPPLIER, "http://127.0.0.1:9/answers")
+                party = parties.Party(eui, name, certificate.SUPPLIER, "http://127.0.0.1:9/answers")
                 parties.add_party(database, party, held)
             for device_id, kind in DEVICES.items():
                 held = [self.certificate(f"{kind.lower()}-{end}") for end in ("ds", "ka")]
@@ -144,7 +144,7 @@ class Dsp:
         database = Database(self.url)
         try:
             Inventory(database).add(
-                Device(eui_text(device), "PPMID", CODE, MODEL, OLD) for device in devices
+                DeviceRecord(eui_text(device), "PPMID", CODE, MODEL, OLD) for device in devices
             )
             rows = [
                 {"device_id": eui_text(device), "supplier": SUPPLIER, "hub": hub}
@@ -213,7 +213,7 @@ class Dsp:
             waiting = journal.due_outgoing(connection, later, 1000)
         return [(one.party, self.read(one.octets)) for one in waiting]
 
-    def device(self, device_id: str) -> Device:
+    def device(self, device_id: str) -> DeviceRecord:
         return Inventory(self.registry.database).find([device_id])[device_id]
 
     # --- devices

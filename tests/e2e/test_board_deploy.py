@@ -15,8 +15,7 @@ from command_line import assert_error, hanboot
 from rig import TOP_UP, Bench, Firmware, is_topped_up, wait_for
 from stock_board import StockBoard
 
-from hanboot.boards import bootsel, flashing, prompt
-from hanboot.boards import stock as deploy
+from hanboot.boards import bootsel, flashing, prompt, stock
 from hanboot.boards.prompt import Prompt
 from hanboot.cli import discovery
 from hanboot.device.client import Device
@@ -137,8 +136,8 @@ def test_a_board_that_was_found(deployed: StockBoard, monkeypatch: pytest.Monkey
 
 def test_another_board_at_the_prompt(deployed: StockBoard, monkeypatch: pytest.MonkeyPatch) -> None:
     """hanboot answered, and behind the same name is another chip when the prompt is opened."""
-    look = deploy._LOOK.replace("machine.unique_id()", "bytes(range(8))")
-    monkeypatch.setattr(deploy, "_LOOK", look)
+    look = stock._LOOK.replace("machine.unique_id()", "bytes(range(8))")
+    monkeypatch.setattr(stock, "_LOOK", look)
     ran = hanboot("board", "deploy", "--port", deployed.port)
     held = ("e6-61-38-52-83-2f-1a-2b answered before", "00-01-02-03-04-05-06-07 answers now")
     assert_error(ran, 3, "leads to another device now", *held)
@@ -172,7 +171,7 @@ def test_a_full_disk(bare: StockBoard) -> None:
 
 
 def test_bytecode_of_another_version(bare: StockBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    compiled = deploy.compiled
+    compiled = stock.compiled
 
     def newer(*there: Any) -> dict[str, bytes]:
         found = compiled(*there)
@@ -181,14 +180,14 @@ def test_bytecode_of_another_version(bare: StockBoard, monkeypatch: pytest.Monke
             for path, octets in found.items()
         }
 
-    monkeypatch.setattr(deploy, "compiled", newer)
+    monkeypatch.setattr(stock, "compiled", newer)
     ran = hanboot("board", "deploy", "--port", bare.port)
     assert_error(ran, 1, "cannot run these modules", "reads .mpy version 6, and these are 7")
     assert _files(bare) == {}
 
 
 def test_a_module_is_missing(bare: StockBoard, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy, "_LOOK", deploy._LOOK.replace("'asyncio'", "'asyncoi'"))
+    monkeypatch.setattr(stock, "_LOOK", stock._LOOK.replace("'asyncio'", "'asyncoi'"))
     ran = hanboot("board", "deploy", "--port", bare.port)
     assert_error(ran, 1, "lacks what hanboot needs", "has no module asyncoi")
 

@@ -19,7 +19,7 @@ from hanboot.image import ota_file, release
 from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.matrix import oracle, report
-from hanboot.matrix.cells import Cell, Matrix, Situation, name_releases
+from hanboot.matrix.cells import Matrix, MatrixCell, Situation, name_releases
 from hanboot.trust import keys
 
 PPMID = Path(__file__).parent.parent.parent / "firmware" / "ppmid"
@@ -188,7 +188,7 @@ def test_texts_of_an_image_are_anybodys(manufacturer: keys.PrivateKey) -> None:
     described = dataclasses.replace(release.load(PPMID / "1.0.0"), label="<b>\x1b[2J&")
     built = build_image(described, manufacturer.public.kid, manufacturer.sign)
     (hostile,) = name_releases([built, ota_file.load(built.octets)])
-    cell = Cell(
+    cell = MatrixCell(
         situation=Situation(None),
         offered=hostile,
         device="accepted",

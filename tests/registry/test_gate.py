@@ -26,7 +26,7 @@ from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.inventory import enrolment, gate, reports
 from hanboot.inventory.devices import Inventory
-from hanboot.inventory.distribute import Outcome, distribute
+from hanboot.inventory.distribute import DistributionResult, distribute
 from hanboot.inventory.gate import GateRefused
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import snapshot
@@ -55,7 +55,7 @@ def a_device(**facts: Any) -> FakeDevice:
 
 def send(
     target: FakeDevice, made: Image, registry: Registry, inventory: Inventory | None
-) -> Outcome:
+) -> DistributionResult:
     return distribute(target, made, gate.check_listed(registry, made), inventory, clock=lambda: AT)
 
 

@@ -18,7 +18,7 @@ from registries import DEVICE_ID, WHY, FakeDevice, digest, entry, fill, write_ro
 
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.inventory import enrolment, pending, reports
-from hanboot.inventory.devices import Device, Inventory, device_id, parse_device_id
+from hanboot.inventory.devices import DeviceRecord, Inventory, device_id, parse_device_id
 from hanboot.inventory.reports import Report
 from hanboot.registry.entry import Model
 from hanboot.registry.storage.database import Database
@@ -31,7 +31,7 @@ def number(n: int) -> str:
     return device_id(n.to_bytes(8, "big"))
 
 
-def device(n: int, version: int = 1, **more: object) -> Device:
+def device(n: int, version: int = 1, **more: object) -> DeviceRecord:
     values = {
         "device_id": number(n),
         "device_type": "PPMID",
@@ -40,7 +40,7 @@ def device(n: int, version: int = 1, **more: object) -> Device:
         "firmware_version": version,
         "image_hash": digest(f"E-{version}"),
     }
-    return Device(**(values | more))  # type: ignore[arg-type]
+    return DeviceRecord(**(values | more))  # type: ignore[arg-type]
 
 
 @pytest.fixture

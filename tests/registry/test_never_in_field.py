@@ -7,7 +7,7 @@ from registries import WHY, entry, fill, same_but
 
 from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.inventory import never_in_field, reports
-from hanboot.inventory.devices import Device, Distribution, Inventory
+from hanboot.inventory.devices import DeviceRecord, Distribution, Inventory
 from hanboot.registry.entry import Model
 from hanboot.registry.pathways.check import Finding, check_registry
 from hanboot.registry.storage import audit
@@ -35,9 +35,9 @@ def found(registry: Registry) -> dict[str, Finding]:
     return {finding.code: finding for finding in check_registry(registry)}
 
 
-def device(version: int, **more: object) -> Device:
+def device(version: int, **more: object) -> DeviceRecord:
     values = {"image_hash": entry(version).image_hash} | more
-    return Device(
+    return DeviceRecord(
         "00-00-00-00-00-00-00-09",
         "PPMID",
         0xFFF0,
@@ -89,9 +89,11 @@ def test_there_must_be_such_an_entry(registry: Registry) -> None:
         Distribution("", "00-…", 2, entry(2).image_hash, "E-2", "failed", None, "link", None),
     ],
 )
-def test_refused_where_a_device_is_named(registry: Registry, seen: Device | Distribution) -> None:
+def test_refused_where_a_device_is_named(
+    registry: Registry, seen: DeviceRecord | Distribution
+) -> None:
     inventory = Inventory(registry.database)
-    if isinstance(seen, Device):
+    if isinstance(seen, DeviceRecord):
         inventory.add([seen])
     else:
         inventory.record(seen)

@@ -113,11 +113,11 @@ def test_a_model_that_is_not_listed(registry: Registry) -> None:
 
 
 def test_distribute_records_it(registry: Registry) -> None:
-    from hanboot.inventory.devices import Device, Inventory
+    from hanboot.inventory.devices import DeviceRecord, Inventory
 
     fill(registry, ROWS)
     held = Inventory(registry.database)
-    held.add([Device("00-00-00-00-00-00-00-01", "PPMID", CODE, MODEL, *ROWS[2].identity)])
+    held.add([DeviceRecord("00-00-00-00-00-00-00-01", "PPMID", CODE, MODEL, *ROWS[2].identity)])
     outcome = distribute(FakeDevice(ROWS[2].identity), V2, check_listed(registry, V2, DAY), held)
     assert outcome.error is not None
     assert "no safe way leads there" in outcome.error.what_to_do

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hanboot.boards import flashing
-from hanboot.boards import stock as deploy
+from hanboot.boards import flashing, stock
 from hanboot.boards.roles import ROLES
 from hanboot.cli.asking import confirm_found, yes_option
 from hanboot.cli.device import identity_json
@@ -32,7 +31,7 @@ def deploy_command(
             confirm_found(board, "Copy hanboot to it")
 
     with progress(out, "hanboot", 0) as advance:
-        identity = deploy.deploy(port, role, replace, advance, out.note, agree)
+        identity = stock.deploy(port, role, replace, advance, out.note, agree)
     out.document(identity_json(identity) | {"protected": False})
     out.line(f"deployed: {flashing.describe(identity)}")
     if not identity.provisioned:

@@ -18,7 +18,7 @@ from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.settings import registry_option
 from hanboot.errors import BadFile, CheckFailed, LinkError
 from hanboot.trust.signed_cbor import is_signed_cbor
-from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki import certificate
 from hanboot.trust.smki.certificate import SUPPLIER, eui_text
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ def submit(
         files.write(output, answer)
     root = parsing.parse(answer, "the answer")
     described = describe.describe(root)
-    signature.verify(root, [smki.load(path) for path in certificates], None)
+    signature.verify(root, [certificate.load(path) for path in certificates], None)
     code = described["response_code"]
     out.document(described)
     out.pairs([("answer", f"{code}: {described['response']}"), *_list_pairs(described)])
@@ -223,7 +223,7 @@ def _take_permit(
     from hanboot.inventory.gate import permit
 
     got = permit.decode(octets, "the permit")
-    permit.check_signer(got, [smki.load(path).key for path in certificates])
+    permit.check_signer(got, [certificate.load(path).key for path in certificates])
     files.write(file, octets)
     out.document(got.as_json())
     out.pairs(_permit_pairs(got))
@@ -261,7 +261,7 @@ def permit(file: Path, certificates: tuple[Path, ...], as_json: bool) -> None:
     from hanboot.inventory.gate import permit as permits
 
     got = permits.load(file)
-    permits.check_signer(got, [smki.load(path).key for path in certificates])
+    permits.check_signer(got, [certificate.load(path).key for path in certificates])
     out = Out(as_json)
     out.document(got.as_json())
     out.pairs(_permit_pairs(got))
@@ -324,7 +324,7 @@ def inbox(
         ) from None
     host, port = http.parse_listen(address)
     documents = Schema(schema_folder) if schema_folder else None
-    held = [smki.load(path) for path in certificates]
+    held = [certificate.load(path) for path in certificates]
     application = Inbox(folder, held, documents, click.echo)
     server = http.open_server(http.Listen(host, port), application, DOCUMENT_MAX_BYTES)
     click.echo(f"http://{host}:{server.bind_addr[1]}/")
@@ -418,7 +418,7 @@ def party(
                 SUPPLIER,
                 answers or (before.answers_url if before else None),
             )
-            held = [smki.load(path) for path in certificates]
+            held = [certificate.load(path) for path in certificates]
             parties.add_party(database, entered, held)
         found = parties.parties(database)
     finally:
@@ -460,7 +460,7 @@ def assign(
     try:
         schema.prepare(database)
         assignment = parties.Assignment(eui_text(device), eui_text(supplier), hub, gbcs_version)
-        parties.assign(database, assignment, [smki.load(path) for path in certificates])
+        parties.assign(database, assignment, [certificate.load(path) for path in certificates])
     finally:
         database.close()
     click.echo(f"{eui_text(device)}: {eui_text(supplier)}, hub {hub}")
@@ -475,7 +475,7 @@ def trust(url: str, files_: tuple[Path, ...]) -> None:
     from hanboot.dcc import parties, schema
     from hanboot.registry.storage.database import Database
 
-    held = [smki.load(path) for path in files_]
+    held = [certificate.load(path) for path in files_]
     database = Database(url)
     try:
         schema.prepare(database)

@@ -21,7 +21,7 @@ from hanboot.image import ota_file
 from hanboot.image.ota_file import Image, Layout
 from hanboot.inventory import gate, reports
 from hanboot.inventory.devices import Inventory
-from hanboot.inventory.distribute import Outcome
+from hanboot.inventory.distribute import DistributionResult
 from hanboot.inventory.distribute import distribute as send
 from hanboot.inventory.gate import GateRefused, ListedEntry, permit
 from hanboot.registry.exchange import snapshot
@@ -144,7 +144,7 @@ def _each(
     inventory: Inventory | None,
     report_file: Path | None,
     check_local: Callable[[str], None],
-) -> Iterator[Outcome]:
+) -> Iterator[DistributionResult]:
     def tell(report: reports.Report) -> None:
         if report_file:
             reports.append(report_file, [report])
@@ -157,12 +157,12 @@ def _each(
             # no device there: nothing to record, and the others are still to be served
             if len(ports) == 1:
                 raise
-            outcome = Outcome.without_device(loaded, error)
+            outcome = DistributionResult.without_device(loaded, error)
         _tell(out, port, outcome)
         yield outcome
 
 
-def _tell(out: Out, port: str, outcome: Outcome) -> None:
+def _tell(out: Out, port: str, outcome: DistributionResult) -> None:
     sent = outcome.distribution
     if outcome.error:
         out.note(f"{port}: {outcome.error.what}")

@@ -14,7 +14,7 @@ from hanboot.cli.duis_request import needs_lxml, write_document
 from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import passphrase_asker, passphrase_option
 from hanboot.trust import keys
-from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki import certificate
 
 _DEVICES_SHOWN = 5
 
@@ -60,7 +60,7 @@ def sign(
     if found is not None and replace:
         signature.detach(root, found)
     key = keys.load_private(signing_key, passphrase_asker(passphrase_file))
-    signature.sign(root, key, smki.load(certificate_file))
+    signature.sign(root, key, certificate.load(certificate_file))
     write_document(root, output)
 
 
@@ -96,7 +96,7 @@ def verify(
     if schema_folder:
         schema.Schema(schema_folder).check(root, file.name)
     described = describe.describe(root)
-    held = [smki.load(path) for path in certificates]
+    held = [certificate.load(path) for path in certificates]
     verified = signature.verify(root, held, date_argument(at_time))
     precommand.check_signed(root)
     out.document(

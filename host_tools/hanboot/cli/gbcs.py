@@ -19,7 +19,7 @@ from hanboot.gbcs import codec, document, protection
 from hanboot.gbcs.codec import Decoded
 from hanboot.gbcs.protection import Report, Secret
 from hanboot.trust import keys
-from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki import certificate
 
 _SECRET_BYTES = 32
 
@@ -145,7 +145,7 @@ def verify(
     out = Out(as_json)
     decoded = codec.load(file)
     secret = _secret(shared_secret, key_agreement_key, passphrase_file)
-    held = [smki.load(path) for path in certificates]
+    held = [certificate.load(path) for path in certificates]
     report = protection.verify(decoded, held, secret, date_argument(at_time))
     out.document(
         {
@@ -236,7 +236,7 @@ def sign(
         raise click.UsageError("give --signing-key, --signature, --to-sign, or the secret of a MAC")
     if binary and not output:
         raise click.UsageError("--binary requires -o")
-    held = [smki.load(path) for path in certificates]
+    held = [certificate.load(path) for path in certificates]
     if signature_file:
         _attach(decoded, signature_file, held)
     elif signing_key:
@@ -265,7 +265,7 @@ def _load_open(file: Path) -> Decoded:
         ) from None
 
 
-def _attach(decoded: Decoded, signature_file: Path, held: list[smki.Certificate]) -> None:
+def _attach(decoded: Decoded, signature_file: Path, held: list[certificate.Certificate]) -> None:
     signers = [
         one for one in held if "signature" in one.usages and one.eui == decoded.message.originator
     ]

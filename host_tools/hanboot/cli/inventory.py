@@ -18,10 +18,10 @@ from hanboot.cli.registry_options import (
     progress,
 )
 from hanboot.cli.settings import port_option, registry_option
-from hanboot.device.client import Device as Target
+from hanboot.device.client import Device
 from hanboot.errors import WrongUsage
 from hanboot.inventory import enrolment, listing, pending, reports
-from hanboot.inventory.devices import Device, Inventory, parse_device_id
+from hanboot.inventory.devices import DeviceRecord, Inventory, parse_device_id
 from hanboot.inventory.gate import identity_model
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange import mapping
@@ -112,7 +112,7 @@ class _JsonList:
         click.echo("[]" if self._before == "[\n" else "\n]")
 
 
-def _named(held: Inventory, wanted: list[str]) -> list[Device]:
+def _named(held: Inventory, wanted: list[str]) -> list[DeviceRecord]:
     found = held.find(wanted)
     missing = [number for number in wanted if number not in found]
     if missing:
@@ -147,7 +147,7 @@ def add(
         raise click.UsageError("give FILE or --port, and not both")
     with opened(url) as registry:
         if port:
-            with Target(port) as target:
+            with Device(port) as target:
                 devices = iter([enrolment.from_identity(target.identity(), now())])
             done = enrolment.Added(_inventory(registry).add(devices), 0)
         else:
@@ -224,7 +224,7 @@ def report(port: str, report_file: Path, as_json: bool) -> None:
     Each device has its own second of the day for this, so that a million of them make no storm.
     """
     out = Out(as_json)
-    with Target(port) as target:
+    with Device(port) as target:
         identity = target.identity()
     held = enrolment.from_identity(identity, now())
     said = reports.Report(

@@ -26,7 +26,7 @@ from hanboot.device.provisioning import anchor_key
 from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.image import ota_file
 from hanboot.matrix import oracle, report
-from hanboot.matrix.cells import Cell, Evidence, Matrix, Release, name_releases
+from hanboot.matrix.cells import Evidence, Matrix, MatrixCell, NamedImage, name_releases
 from hanboot.matrix.reading import Trust
 from hanboot.matrix.virtual import VirtualMatrix
 from hanboot.matrix.walk import DeviceWalk
@@ -169,7 +169,7 @@ def _evidence(board: str, trust: Trust) -> Evidence:
     )
 
 
-def _walk(device: Device, gate: Gate, walk: DeviceWalk, releases: list[Release]) -> Matrix:
+def _walk(device: Device, gate: Gate, walk: DeviceWalk, releases: list[NamedImage]) -> Matrix:
     """Plays on a real device, if every image may be sent to it; what came of each is recorded."""
     with contextlib.ExitStack() as stack:
         # the last to be entered is recorded first; a device goes up
@@ -182,7 +182,7 @@ def _walk(device: Device, gate: Gate, walk: DeviceWalk, releases: list[Release])
     return played
 
 
-def _record(sending: Sending, cells: list[Cell]) -> None:
+def _record(sending: Sending, cells: list[MatrixCell]) -> None:
     """The furthest that an image came, of all the times that it was offered."""
     outcomes = {cell.outcome for cell in cells}
     if "confirmed" in outcomes:
@@ -195,7 +195,7 @@ def _record(sending: Sending, cells: list[Cell]) -> None:
         sending.refused(cells[0].device if cells else "never offered")
 
 
-def _role(releases: list[Release]) -> str:
+def _role(releases: list[NamedImage]) -> str:
     # the examples' image types are their device types
     image_type = releases[0].image.header.image_type
     return next((role for role in virtual.ROLES if DEVICE_TYPES[role] == image_type), "ppmid")
@@ -217,7 +217,7 @@ def _show_table(played: Matrix) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    def shown(cell: Cell | None) -> Text:
+    def shown(cell: MatrixCell | None) -> Text:
         if cell is None:
             return Text("-")
         return Text(cell.text, "bold red" if cell.faults else "green" if cell.outcome else "")

@@ -25,10 +25,9 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Model
-from hanboot.registry.pathways import check as checking
-from hanboot.registry.pathways import diagram as drawing
 from hanboot.registry.pathways import svg
-from hanboot.registry.pathways.check import Finding
+from hanboot.registry.pathways.check import Finding, check_registry
+from hanboot.registry.pathways.diagram import as_mermaid, as_text, draw
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import (
     LATEST,
@@ -73,7 +72,7 @@ def check(
     last: Model | None = None
     stated = 0
     with opened(url) as registry, progress("check") as advance:
-        findings = checking.check_registry(registry, date_of(day), model, manufacturer, advance)
+        findings = check_registry(registry, date_of(day), model, manufacturer, advance)
         for finding in findings:
             counts[finding.severity] += 1
             stated += finding.code == "never-in-field"
@@ -190,13 +189,13 @@ def diagram(
             "the registry has no entry of it",
             "hanboot registry show lists what it holds",
         )
-    drawn = drawing.draw(Pathways(*groups[0], date_of(day)))
+    drawn = draw(Pathways(*groups[0], date_of(day)))
     by_ending = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
     form = form or by_ending.get(output.suffix.lower() if output else "", "text")
     text = {
-        "text": lambda: drawing.as_text(drawn),
-        "ascii": lambda: drawing.as_text(drawn, ascii_only=True),
-        "mermaid": lambda: drawing.as_mermaid(drawn),
+        "text": lambda: as_text(drawn),
+        "ascii": lambda: as_text(drawn, ascii_only=True),
+        "mermaid": lambda: as_mermaid(drawn),
         "svg": lambda: svg.as_svg(drawn),
     }[form]()
     if output:

@@ -29,8 +29,7 @@ from hanboot.cli.settings import passphrase_asker, passphrase_option, registry_o
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.exchange import cpl_entry, snapshot
-from hanboot.registry.exchange import export as exporting
-from hanboot.registry.exchange.export import Format
+from hanboot.registry.exchange.export import Format, write_csv, write_file
 from hanboot.registry.exchange.views import Role, check_view, columns_for, shown_entries
 from hanboot.registry.fields import texts_of
 from hanboot.registry.storage.database import Database
@@ -81,10 +80,10 @@ def export(
     with opened(url, ssc_url) as registry, progress(output.name) as advance:
         entries = shown_entries(registry, role, model, manufacturer)
         if str(output) != "-":
-            count = exporting.write_file(output, form, entries, columns, advance)
+            count = write_file(output, form, entries, columns, advance)
             terminal.echo(f"{output}: {count} entries, as the {role} view", err=True)
         elif form == "csv":
-            exporting.write_csv(sys.stdout, entries, columns)
+            write_csv(sys.stdout, entries, columns)
         else:
             raise WrongUsage("XLSX goes to a file", "stdout is for text", "give -o FILE.xlsx")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from hanboot.errors import BadFile
 from hanboot.trust import keys
 from hanboot.trust.keys import AskPassphrase, PrivateKey, no_passphrase
-from hanboot.trust.smki import certificate as smki
+from hanboot.trust.smki import certificate
 from hanboot.trust.smki.certificate import BROKER, DSP_XML, Certificate
 
 
@@ -34,21 +34,21 @@ def load(folder: Path, ask: AskPassphrase = no_passphrase) -> DspKeys:
     Raises:
         BadFile: one is missing, or of the wrong kind.
     """
-    xml = smki.load(folder / "dsp-xml.pem")
-    broker = smki.load(folder / "broker-ka.pem")
+    xml = certificate.load(folder / "dsp-xml.pem")
+    broker = certificate.load(folder / "broker-ka.pem")
     pairs = ((xml, "signature", {DSP_XML, BROKER}), (broker, "agreement", {BROKER}))
-    for certificate, usage, roles in pairs:
-        if usage not in certificate.usages or certificate.role not in roles:
+    for held, usage, roles in pairs:
+        if usage not in held.usages or held.role not in roles:
             raise BadFile(
-                f"{certificate.name} is not the service's",
-                f"it is {certificate.holder}",
+                f"{held.name} is not the service's",
+                f"it is {held.holder}",
                 "give the folder that hanboot smki new-test-pki makes",
             )
     assert broker.eui is not None
     loaded = []
-    for certificate, name in ((xml, "dsp-xml"), (broker, "broker-ka")):
+    for held, name in ((xml, "dsp-xml"), (broker, "broker-ka")):
         key = keys.load_private(folder / f"{name}.key.pem", ask)
-        if key.public.point != certificate.key.point:
+        if key.public.point != held.key.point:
             raise BadFile(
                 f"{name}.key.pem is not the key of {name}.pem",
                 "their public keys differ",

@@ -21,7 +21,7 @@ from hanboot.delivery.delivery import SIGNED_TYPES, UNSIGNED_TYPES
 from hanboot.errors import BadFile
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
-from hanboot.inventory.devices import Device, find_devices
+from hanboot.inventory.devices import DeviceRecord, find_devices
 from hanboot.inventory.gate import GateRefused, ListedEntry, check_fit, check_listed
 from hanboot.registry.entry import Entry
 from hanboot.registry.storage.store import Registry
@@ -143,7 +143,7 @@ def screen(
 
 
 def _place(
-    device: Device | None,
+    device: DeviceRecord | None,
     assignment: Assignment | None,
     supplier: str,
     listed: Sequence[ListedEntry],

@@ -28,7 +28,7 @@ from hanboot.duis.names import PRE_COMMAND, SERVICES, SIGNED_PRE_COMMAND, sr
 from hanboot.duis.parsing import Element, text_of
 from hanboot.duis.schema import Schema
 from hanboot.errors import BadFile, CheckFailed
-from hanboot.inventory.devices import Device, find_devices, parse_device_id
+from hanboot.inventory.devices import DeviceRecord, find_devices, parse_device_id
 from hanboot.inventory.gate import permit
 from hanboot.inventory.listing import cpl_status
 from hanboot.registry.storage.store import Registry
@@ -290,7 +290,7 @@ class Service:
             return self._read_version(connection, asked)
         return self._distribute(connection, asked)
 
-    def _own_device(self, connection: Connection, asked: Asked, device_id: str) -> Device:
+    def _own_device(self, connection: Connection, asked: Asked, device_id: str) -> DeviceRecord:
         """A device of the originator's."""
         device = find_devices(connection, [device_id]).get(device_id)
         assignment = find_assignments(connection, [device_id]).get(device_id)
@@ -300,7 +300,7 @@ class Service:
             )
         return device
 
-    def _commissioned(self, connection: Connection, asked: Asked) -> Device:
+    def _commissioned(self, connection: Connection, asked: Asked) -> DeviceRecord:
         device = self._own_device(connection, asked, asked.target)
         if device.state not in screening.TAKES_FIRMWARE:
             raise RequestRefused(

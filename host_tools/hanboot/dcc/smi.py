@@ -19,7 +19,7 @@ from sqlalchemy.engine import Connection
 from hanboot.dcc import journal
 from hanboot.duis import responses
 from hanboot.duis.building import Part
-from hanboot.inventory.devices import UNANSWERED, Device, find_devices
+from hanboot.inventory.devices import UNANSWERED, DeviceRecord, find_devices
 from hanboot.inventory.listing import CplStatuses, cpl_status
 from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION
 from hanboot.trust.smki.certificate import parse_eui
@@ -154,7 +154,7 @@ class Smi:
         if device and device.state == "Suspended" and self._is_active(connection, device):
             self._change_state(connection, device_id, "Commissioned")
 
-    def _is_active(self, connection: Connection, device: Device) -> bool:
+    def _is_active(self, connection: Connection, device: DeviceRecord) -> bool:
         return cpl_status(connection, device, self._clock().date()) == "Active"
 
     def _change_state(self, connection: Connection, device_id: str, state: str) -> None:

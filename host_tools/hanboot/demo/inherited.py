@@ -9,7 +9,7 @@ from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases
 from hanboot.demo.story import Story
 from hanboot.image.ota_file import Image
 from hanboot.inventory import gate, pending
-from hanboot.inventory.devices import Device, Inventory
+from hanboot.inventory.devices import DeviceRecord, Inventory
 from hanboot.inventory.distribute import distribute
 from hanboot.inventory.enrolment import from_identity
 from hanboot.inventory.gate import GateRefused
@@ -90,7 +90,7 @@ def _registry(story: Story, registry: Registry, releases: Releases) -> None:
         story.show(drawing.rstrip("\n").splitlines())
 
 
-def _before(story: Story, registry: Registry, inventory: Inventory, device: Device) -> None:
+def _before(story: Story, registry: Registry, inventory: Inventory, device: DeviceRecord) -> None:
     def look() -> tuple[bool, str]:
         held = inventory.find([device.device_id])[device.device_id]
         needs = list(pending.needs(registry, inventory))
@@ -154,7 +154,7 @@ def _after(
     bench: Bench,
     registry: Registry,
     inventory: Inventory,
-    device: Device,
+    device: DeviceRecord,
     releases: Releases,
 ) -> None:
     def look() -> tuple[bool, str]:
@@ -171,7 +171,7 @@ def _after(
     story.step("the inventory after", look)
 
 
-def _line(device: Device) -> str:
+def _line(device: DeviceRecord) -> str:
     return (
         f"{device.device_id}  {device.device_type}  {device.model}  {device.firmware_version:08X}"
     )

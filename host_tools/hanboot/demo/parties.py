@@ -35,7 +35,7 @@ from hanboot.hub.ota import Offer, Pacing
 from hanboot.hub.service import HubService
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Layout
-from hanboot.inventory.devices import Device, Inventory
+from hanboot.inventory.devices import DeviceRecord, Inventory
 from hanboot.inventory.enrolment import from_identity
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
@@ -44,8 +44,7 @@ from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey, PublicKey
-from hanboot.trust.smki import certificate as smki
-from hanboot.trust.smki import lab
+from hanboot.trust.smki import certificate, lab
 from hanboot.trust.smki.authority import Authority
 from hanboot.trust.smki.certificate import Certificate, eui_text, parse_eui
 from hanbootloader.trust import cell
@@ -125,7 +124,7 @@ class Chain:
         return keys.load_private(self._pki / f"{name}.key.pem")
 
     def certificate(self, name: str) -> Certificate:
-        return smki.load(self._pki / f"{name}.pem")
+        return certificate.load(self._pki / f"{name}.pem")
 
     def _prepare(self, bench: Bench, manufacturer: PublicKey) -> None:
         """Certificates and keys for a device, and its trust anchors."""
@@ -172,7 +171,7 @@ class Chain:
         self._listener = threading.Thread(target=self._server.serve, daemon=True)
         self._listener.start()
         url = f"http://127.0.0.1:{self._server.bind_addr[1]}/"
-        party = parties.Party(SUPPLIER, "supplier", smki.SUPPLIER, url)
+        party = parties.Party(SUPPLIER, "supplier", certificate.SUPPLIER, url)
         held = [self.certificate(f"supplier-{end}") for end in ("ds", "ka", "xml")]
         parties.add_party(self.registry.database, party, held)
         parties.trust(self.registry.database, [self.certificate("hub-ds")])
@@ -231,7 +230,7 @@ class Chain:
         found: dict[str, Any] | None = self.wait(look)
         return found
 
-    def held(self, device_id: str) -> Device:
+    def held(self, device_id: str) -> DeviceRecord:
         """The device as the inventory has it."""
         return self.inventory.find([device_id])[device_id]
 

@@ -44,7 +44,7 @@ _EUI64 = re.compile(r"[0-9A-F]{2}(?:-[0-9A-F]{2}){7}")
 
 
 @dataclass(frozen=True)
-class Device:
+class DeviceRecord:
     """One device.
 
     Attributes:
@@ -149,13 +149,13 @@ class Inventory:
 
     # --- questions
 
-    def find(self, ids: Sequence[str]) -> dict[str, Device]:
+    def find(self, ids: Sequence[str]) -> dict[str, DeviceRecord]:
         with self.database.reading() as connection:
             return find_devices(connection, ids)
 
     def devices(
         self, model: Model | None = None, differing: bool = False, firmware: int | None = None
-    ) -> Iterator[Device]:
+    ) -> Iterator[DeviceRecord]:
         """Devices by ID: all, of one model, with one version, or those that report another."""
         condition: list[sa.ColumnElement[bool]] = []
         if model is not None:
@@ -194,7 +194,7 @@ class Inventory:
 
     # --- changes
 
-    def add(self, devices: Iterable[Device]) -> int:
+    def add(self, devices: Iterable[DeviceRecord]) -> int:
         """Adds devices, all or none; returns how many.
 
         Raises:
@@ -202,7 +202,7 @@ class Inventory:
         """
         with self.database.writing() as connection:
             count = 0
-            batch: list[Device] = []
+            batch: list[DeviceRecord] = []
             for device in devices:
                 batch.append(device)
                 count += 1
@@ -231,7 +231,7 @@ class Inventory:
                 never_in_field.void(connection, _now_running(connection, distribution))
 
 
-def _insert(connection: Connection, batch: Sequence[Device]) -> None:
+def _insert(connection: Connection, batch: Sequence[DeviceRecord]) -> None:
     if not batch:
         return
     ids = [device.device_id for device in batch]
@@ -262,7 +262,7 @@ def _now_running(
     ]
 
 
-def find_devices(connection: Connection, ids: Sequence[str]) -> dict[str, Device]:
+def find_devices(connection: Connection, ids: Sequence[str]) -> dict[str, DeviceRecord]:
     found = {}
     for start in range(0, len(ids), IDS_AT_ONCE):
         query = sa.select(*DEVICE.c).where(DEVICE.c.device_id.in_(ids[start : start + IDS_AT_ONCE]))
@@ -271,5 +271,5 @@ def find_devices(connection: Connection, ids: Sequence[str]) -> dict[str, Device
     return found
 
 
-def _device(row: Row[Any]) -> Device:
-    return Device(**row._mapping)
+def _device(row: Row[Any]) -> DeviceRecord:
+    return DeviceRecord(**row._mapping)

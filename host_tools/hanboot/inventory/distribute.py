@@ -29,7 +29,7 @@ from hanbootloader import reasons
 
 
 @dataclass(frozen=True)
-class Outcome:
+class DistributionResult:
     """What came of it.
 
     Attributes:
@@ -44,7 +44,7 @@ class Outcome:
     error: HanbootError | None
 
     @classmethod
-    def without_device(cls, image: Image, error: HanbootError) -> Outcome:
+    def without_device(cls, image: Image, error: HanbootError) -> DistributionResult:
         """No device answered, so there is nothing to record."""
         code, reason = _reason(error)
         sent = Distribution(
@@ -76,7 +76,7 @@ def distribute(
     check_local: Callable[[str], None] = lambda device: None,
     progress: Progress = no_progress,
     clock: Callable[[], str] = now,
-) -> Outcome:
+) -> DistributionResult:
     """Brings an image to one device, if the gate and the device let it.
 
     Args:
@@ -117,12 +117,12 @@ def distribute(
         check_local(number)
         confirmed = upgrade(target, image.octets, progress)
     except GateRefused as error:
-        return Outcome(record("refused", error), before, before, error)
+        return DistributionResult(record("refused", error), before, before, error)
     except DeviceRefused as refused:
         better = _with_way(refused, target, inventory)
-        return Outcome(record("refused", better), before, before, better)
+        return DistributionResult(record("refused", better), before, before, better)
     except HanbootError as error:
-        return Outcome(record("failed", error), before, None, error)
+        return DistributionResult(record("failed", error), before, None, error)
     made = record("activated")
     on_report(
         Report(
@@ -135,7 +135,7 @@ def distribute(
             "local",
         )
     )
-    return Outcome(made, before, _firmware(confirmed), None)
+    return DistributionResult(made, before, _firmware(confirmed), None)
 
 
 def _with_way(refused: DeviceRefused, target: Target, inventory: Inventory | None) -> DeviceRefused:

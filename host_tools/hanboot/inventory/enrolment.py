@@ -11,7 +11,7 @@ from typing import Any
 from hanboot.device.records import Identity
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.explain.versions import device_type_text
-from hanboot.inventory.devices import STATES, Device, Inventory, device_id, parse_device_id
+from hanboot.inventory.devices import STATES, DeviceRecord, Inventory, device_id, parse_device_id
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.columns import Columns, cell_of, read_columns
@@ -82,7 +82,7 @@ HEADINGS: dict[str, str | None] = (
 )
 
 
-def from_identity(identity: Identity, at: str) -> Device:
+def from_identity(identity: Identity, at: str) -> DeviceRecord:
     """The device that answers, as it is now.
 
     Raises:
@@ -93,7 +93,7 @@ def from_identity(identity: Identity, at: str) -> Device:
     device_type = device_type_text(identity.device_type)
     for known in DEVICE_TYPES:
         if known == device_type and firmware is not None:
-            return Device(
+            return DeviceRecord(
                 number,
                 known,
                 identity.manufacturer_code,
@@ -135,7 +135,7 @@ def add_file(
     faults = Faults(on_fault)
     skipped = 0
 
-    def devices(rows: Iterator[Row]) -> Iterator[Device]:
+    def devices(rows: Iterator[Row]) -> Iterator[DeviceRecord]:
         nonlocal skipped
         columns = read_columns(path.name, next(rows, None), mapping, _FIELDS, _REQUIRED)
         for row in rows:
@@ -154,7 +154,9 @@ def add_file(
             raise BadFile(f"{path.name} was not imported", wrong.what, wrong.what_to_do) from None
 
 
-def _device(row: Row, columns: Columns, mapping: ColumnMapping, faults: Faults) -> Device | None:
+def _device(
+    row: Row, columns: Columns, mapping: ColumnMapping, faults: Faults
+) -> DeviceRecord | None:
     values: dict[str, Any] = {}
     is_faulty = False
     for at, field in enumerate(columns.fields):
@@ -174,4 +176,4 @@ def _device(row: Row, columns: Columns, mapping: ColumnMapping, faults: Faults) 
         except BadValue as bad:
             is_faulty = True
             faults.add(Fault(row.number, address(row.number, at), field.heading, str(bad)))
-    return None if is_faulty else Device(**values)
+    return None if is_faulty else DeviceRecord(**values)

@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.inventory.devices import UNANSWERED, Device
+from hanboot.inventory.devices import UNANSWERED, DeviceRecord
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.pathways.graph import today
 from hanboot.registry.storage.schema import DEVICE, DISTRIBUTION, ENTRY
@@ -64,7 +64,9 @@ class CplStatuses:
         return self._by_firmware.get((code, model, version, digest), NOT_LISTED)
 
 
-def cpl_status(connection: Connection, device: Device, day: datetime.date | None = None) -> str:
+def cpl_status(
+    connection: Connection, device: DeviceRecord, day: datetime.date | None = None
+) -> str:
     """The CPL status on a day of what one device runs."""
     row = row_of(device)
     return CplStatuses(connection, day).of(row[2], row[3], row[4], row[5])
@@ -131,7 +133,7 @@ def rows(
     yield from result.partitions()
 
 
-def row_of(device: Device) -> Row:
+def row_of(device: DeviceRecord) -> Row:
     """A device as `rows` gives it."""
 
     def hexed(value: int | None) -> str | None:

@@ -26,7 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from hanboot.errors import BadFile, HanbootError
-from hanboot.inventory.devices import Device, Inventory, find_devices, parse_device_id
+from hanboot.inventory.devices import DeviceRecord, Inventory, find_devices, parse_device_id
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BadValue, parse_hash, parse_version
 from hanboot.registry.storage import never_in_field
@@ -247,7 +247,7 @@ def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
     )
 
 
-def _is_known(device: Device, report: Report) -> bool:
+def _is_known(device: DeviceRecord, report: Report) -> bool:
     """Whether the device said so before, or something else later."""
     if device.reported_at is None or device.reported_at < report.at:
         return False
@@ -260,7 +260,7 @@ def _is_known(device: Device, report: Report) -> bool:
     return not is_new
 
 
-def _is_same(device: Device, report: Report) -> bool:
+def _is_same(device: DeviceRecord, report: Report) -> bool:
     after = dataclasses.replace(
         device, reported_version=report.firmware_version, reported_hash=report.image_hash
     )

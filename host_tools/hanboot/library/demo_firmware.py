@@ -18,7 +18,7 @@ from hanboot.image import release
 from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.installation import FIRMWARE
-from hanboot.inventory.devices import Device, Inventory
+from hanboot.inventory.devices import DeviceRecord, Inventory
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import cpl, entries, submissions
@@ -188,12 +188,12 @@ def _revision(library: Library, number: int) -> int:
 def _install(library: Library, *running: tuple[Image, int]) -> None:
     """Devices in the inventory, so many of each image."""
     kinds = {0x0005: "PPMID", 0x0004: "HCALCS"}
-    devices: list[Device] = []
+    devices: list[DeviceRecord] = []
     for image, count in running:
         kind = kinds[image.header.image_type]
         for _ in range(count):
             devices.append(
-                Device(
+                DeviceRecord(
                     device_id=f"00-DB-12-34-00-00-00-{len(devices):02X}",
                     device_type=kind,  # type: ignore[arg-type]
                     manufacturer_code=image.header.manufacturer_code,

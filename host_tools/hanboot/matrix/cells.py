@@ -17,7 +17,7 @@ _STARTED = (Outcome.CONFIRMED, Outcome.REVERTED)
 
 
 @dataclass(frozen=True)
-class Release:
+class NamedImage:
     """An image of the matrix. name: what to call it, different for each."""
 
     name: str
@@ -44,9 +44,9 @@ class Situation:
         tried: the release that the device came back from.
     """
 
-    running: Release | None
+    running: NamedImage | None
     after: str = ""
-    tried: Release | None = None
+    tried: NamedImage | None = None
 
     @property
     def name(self) -> str:
@@ -55,7 +55,7 @@ class Situation:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class MatrixCell:
     """One offer, and what came of it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Cell:
     """
 
     situation: Situation
-    offered: Release
+    offered: NamedImage
     device: str
     decision: str
     oracle: str
@@ -138,25 +138,25 @@ class Matrix:
         evidence: of the run; None in tests of a part of it.
     """
 
-    releases: Sequence[Release]
-    cells: list[Cell] = field(default_factory=list)
+    releases: Sequence[NamedImage]
+    cells: list[MatrixCell] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     evidence: Evidence | None = None
 
     @property
-    def unreached(self) -> list[Release]:
+    def unreached(self) -> list[NamedImage]:
         """The releases that were never started: nothing is shown of what they do."""
         started = {cell.offered for cell in self.cells if cell.outcome in _STARTED}
         started |= {cell.situation.running for cell in self.cells if cell.situation.running}
         return [release for release in self.releases if release not in started]
 
     @property
-    def faulty(self) -> list[Cell]:
+    def faulty(self) -> list[MatrixCell]:
         return [cell for cell in self.cells if cell.faults]
 
     @property
-    def rows(self) -> dict[Situation, dict[Release, Cell]]:
-        rows: dict[Situation, dict[Release, Cell]] = {}
+    def rows(self) -> dict[Situation, dict[NamedImage, MatrixCell]]:
+        rows: dict[Situation, dict[NamedImage, MatrixCell]] = {}
         for cell in self.cells:
             rows.setdefault(cell.situation, {})[cell.offered] = cell
         return rows
@@ -172,12 +172,12 @@ class Matrix:
         }
 
 
-def name_releases(images: Sequence[Image]) -> list[Release]:
+def name_releases(images: Sequence[Image]) -> list[NamedImage]:
     """The images by their labels, else by their files; the same file only once."""
     distinct = list({image.octets: image for image in images}.values())
     names = [_printable(_label(image)) for image in distinct]
     return [
-        Release(name if names.count(name) == 1 else f"{name} {_digest(image)}", image)
+        NamedImage(name if names.count(name) == 1 else f"{name} {_digest(image)}", image)
         for name, image in zip(names, distinct, strict=True)
     ]
 

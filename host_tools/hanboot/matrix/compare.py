@@ -15,7 +15,7 @@ from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
 from hanboot.image import verify
 from hanboot.matrix import oracle
-from hanboot.matrix.cells import Cell, Release, Situation
+from hanboot.matrix.cells import MatrixCell, NamedImage, Situation
 from hanboot.matrix.reading import Trust
 from hanbootloader import policy
 
@@ -41,12 +41,12 @@ def state_of(identity: Identity) -> oracle.State:
     )
 
 
-def expected(place: Place, release: Release, trust: Trust) -> str:
+def expected(place: Place, release: NamedImage, trust: Trust) -> str:
     """The oracle's reason."""
     return oracle.verdict(place.state, trust.offer(release.image))
 
 
-def decided(identity: Identity, place: Place, release: Release, trust: Trust) -> str:
+def decided(identity: Identity, place: Place, release: NamedImage, trust: Trust) -> str:
     """The decision's reason, over what the device reports of itself.
 
     Args:
@@ -68,7 +68,9 @@ def decided(identity: Identity, place: Place, release: Release, trust: Trust) ->
     return explain(decision.reason).name
 
 
-def play(device: Device, place: Place, release: Release, trust: Trust, activate: bool) -> Cell:
+def play(
+    device: Device, place: Place, release: NamedImage, trust: Trust, activate: bool
+) -> MatrixCell:
     """Offers `release`, and with `activate` starts it if it is accepted.
 
     A device that breaks off in the middle makes a fault of the cell.
@@ -99,7 +101,7 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
     if not reason == decision == wanted:
         faults.insert(0, f"device: {reason}; decision function: {decision}; oracle: {wanted}")
     seconds = time.monotonic() - started
-    return Cell(
+    return MatrixCell(
         situation=place.situation,
         offered=release,
         device=reason,
@@ -112,7 +114,7 @@ def play(device: Device, place: Place, release: Release, trust: Trust, activate:
     )
 
 
-def offer(device: Device, release: Release) -> str:
+def offer(device: Device, release: NamedImage) -> str:
     """The device's reason for or against `release`."""
     try:
         upgrade.stage(device, release.image.octets)
@@ -121,7 +123,7 @@ def offer(device: Device, release: Release) -> str:
     return oracle.ACCEPTED
 
 
-def start(device: Device, release: Release) -> tuple[Outcome, str]:
+def start(device: Device, release: NamedImage) -> tuple[Outcome, str]:
     """Activates what was accepted: the outcome, and the reason if it is not confirmed."""
     try:
         upgrade.start(device, release.image.image_hash)
@@ -161,7 +163,7 @@ def _differences(when: str, identity: Identity, state: oracle.State) -> list[str
     return faults
 
 
-def _ways_back(identity: Identity, release: Release) -> list[str]:
+def _ways_back(identity: Identity, release: NamedImage) -> list[str]:
     manifest = release.image.manifest
     if manifest and manifest.point_of_no_return and identity.slot("previous"):
         return ["behind a point of no return the image before it is still there"]

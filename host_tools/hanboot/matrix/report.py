@@ -9,7 +9,7 @@ from xml.etree import ElementTree as Xml
 from hanboot.device.upgrade import Outcome
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import version_text
-from hanboot.matrix.cells import Cell, Matrix
+from hanboot.matrix.cells import Matrix, MatrixCell
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 75rem;
@@ -55,7 +55,7 @@ def fault_lines(matrix: Matrix) -> list[str]:
     ]
 
 
-def _mark(cell: Cell | None) -> str:
+def _mark(cell: MatrixCell | None) -> str:
     if cell is None:
         return "-"
     return f"{cell.text} (!)" if cell.faults else cell.text
@@ -98,7 +98,7 @@ def html(matrix: Matrix) -> str:
 """
 
 
-def _td(cell: Cell | None) -> str:
+def _td(cell: MatrixCell | None) -> str:
     if cell is None:
         return "<td>not played</td>"
     reasons = f"device {cell.device}, decision function {cell.decision}, oracle {cell.oracle}"
@@ -108,7 +108,7 @@ def _td(cell: Cell | None) -> str:
     return f'<td class="{kind}" title="{escape(title)}">{escape(_words(cell))}</td>'
 
 
-def _words(cell: Cell) -> str:
+def _words(cell: MatrixCell) -> str:
     return f"accepted, {cell.text}" if cell.outcome else cell.text
 
 

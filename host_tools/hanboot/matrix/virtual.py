@@ -22,7 +22,7 @@ from hanboot.device.provisioning import AnchorKey, provision
 from hanboot.device.upgrade import Outcome
 from hanboot.link.deadline import Deadline
 from hanboot.matrix import oracle
-from hanboot.matrix.cells import Cell, Matrix, Release, Situation
+from hanboot.matrix.cells import Matrix, MatrixCell, NamedImage, Situation
 from hanboot.matrix.compare import Place, offer, play, state_of
 from hanboot.matrix.reading import Trust
 from hanbootloader import reasons
@@ -55,7 +55,7 @@ class VirtualMatrix:
         self,
         folder: Path,
         role: str,
-        releases: Sequence[Release],
+        releases: Sequence[NamedImage],
         keys: list[AnchorKey],
         trust: Trust,
         on_row: Callable[[str], None] = lambda name: None,
@@ -98,7 +98,7 @@ class VirtualMatrix:
         self._copies += 1
         return shutil.copytree(flash, self._folder / f"row-{self._copies}")
 
-    def _play_cell(self, row: _Row, release: Release) -> None:
+    def _play_cell(self, row: _Row, release: NamedImage) -> None:
         state = self._copy(row.flash)
         with _started(self._board, state) as (_, device):
             cell = play(device, row.place, release, self._trust, activate=True)
@@ -108,7 +108,7 @@ class VirtualMatrix:
         if not row.place.situation.after and cell.outcome in (Outcome.CONFIRMED, Outcome.REVERTED):
             self._add_reverted(row, release)
 
-    def _is_kept(self, row: _Row, cell: Cell, state: Path) -> bool:
+    def _is_kept(self, row: _Row, cell: MatrixCell, state: Path) -> bool:
         """Whether another row begins where the cell ended."""
         release, before = cell.offered, row.place
         if before.situation.after:
@@ -124,7 +124,7 @@ class VirtualMatrix:
             return True
         return False
 
-    def _add_reverted(self, row: _Row, release: Release) -> None:
+    def _add_reverted(self, row: _Row, release: NamedImage) -> None:
         """A row after a trial that found no end, because power was cut in each of its starts."""
         situation = Situation(row.place.situation.running, "revert", release)
         state = self._copy(row.flash)
@@ -158,7 +158,7 @@ def _started(
         yield board, device
 
 
-def _cut_short(kind: LocalBoard, state: Path, release: Release) -> bool:
+def _cut_short(kind: LocalBoard, state: Path, release: NamedImage) -> bool:
     """Cuts power in every start of a trial; whether the device reverted it for that."""
     with _started(kind, state) as (board, device):
         if offer(device, release) != oracle.ACCEPTED:

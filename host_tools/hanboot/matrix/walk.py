@@ -14,7 +14,7 @@ from hanboot.device.client import Device
 from hanboot.device.upgrade import Outcome
 from hanboot.errors import CheckFailed
 from hanboot.matrix import oracle
-from hanboot.matrix.cells import Cell, Matrix, Release, Situation
+from hanboot.matrix.cells import Matrix, MatrixCell, NamedImage, Situation
 from hanboot.matrix.compare import Place, play, state_of
 from hanboot.matrix.reading import Trust
 
@@ -31,7 +31,7 @@ class DeviceWalk:
     def __init__(
         self,
         device: Device,
-        releases: Sequence[Release],
+        releases: Sequence[NamedImage],
         trust: Trust,
         on_row: Callable[[str], None] = lambda name: None,
     ) -> None:
@@ -93,7 +93,7 @@ class DeviceWalk:
                 self._offer_all(Place(failed, place.state))
         return None
 
-    def _offer_all(self, place: Place) -> list[Release]:
+    def _offer_all(self, place: Place) -> list[NamedImage]:
         """Those that were accepted, the lowest version first."""
         self._on_row(place.situation.name)
         accepted = []
@@ -104,7 +104,7 @@ class DeviceWalk:
                 accepted.append(release)
         return sorted(accepted, key=lambda release: release.image.header.file_version)
 
-    def _start(self, place: Place, release: Release) -> Cell | None:
+    def _start(self, place: Place, release: NamedImage) -> MatrixCell | None:
         """Starts `release`; its cell takes the place of the one that was only offered.
 
         None if the device is not where it must be.

@@ -18,7 +18,7 @@ from hanboot.device.records import Identity
 from hanboot.errors import CheckFailed
 from hanboot.explain.versions import device_type_text
 from hanboot.image.ota_file import Image
-from hanboot.inventory.devices import Device, device_id
+from hanboot.inventory.devices import DeviceRecord, device_id
 from hanboot.registry.entry import Model, device_model
 from hanboot.registry.exchange.snapshot import Snapshot
 from hanboot.registry.pathways.graph import today
@@ -136,7 +136,7 @@ def check_fit(
     )
 
 
-def check_inventory(held: Device | None, identity: Identity) -> Device:
+def check_inventory(held: DeviceRecord | None, identity: Identity) -> DeviceRecord:
     """The device as the inventory holds it, which must be the device that answers.
 
     Raises:
