@@ -15,7 +15,7 @@ from hanboot.library.accounts.login import LOCK_AFTER
 from hanboot.library.demo import DemoUser
 from hanboot.library.library import Library
 from hanboot.library.permissions import PERMISSIONS, Action, PartyKind, Scope, markdown
-from hanboot.library.web.settings import SESSION_IDLE_S
+from hanboot.library.web.settings import SESSION_IDLE_S, SESSION_MAX_S
 
 SignIn = Callable[[str], Browser]
 PAGES = {"number": "1", "digits": "FFF000060100", "handle": "0" * 16, "token": "x", "name": "none"}
@@ -94,6 +94,18 @@ def test_a_session_ends_by_itself(sign_in: SignIn, clock: SteppedClock) -> None:
     browser = sign_in("north")
     clock.forward(SESSION_IDLE_S + 1)
     assert browser.get("/").status == 302
+
+
+def test_a_session_that_is_used_goes_on(sign_in: SignIn, clock: SteppedClock) -> None:
+    browser = sign_in("north")
+    for _ in range(3):
+        clock.forward(SESSION_IDLE_S - 60)
+        assert browser.get("/").status == 200
+    # but not for ever
+    for _ in range(SESSION_MAX_S // SESSION_IDLE_S + 1):
+        clock.forward(SESSION_IDLE_S - 60)
+        browser.get("/")
+    assert browser.status == 302
 
 
 def test_a_code_counts_once(users: dict[str, DemoUser], clock: SteppedClock) -> None:

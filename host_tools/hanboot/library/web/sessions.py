@@ -19,6 +19,10 @@ from hanboot.library.web.settings import SESSION_IDLE_S, SESSION_MAX_S
 USER = "user"
 
 
+#: How exact it is kept when a session was last used: not every page shall write.
+_SEEN_S = 60
+
+
 class SessionStore(SessionBase):
     """One session. What it holds is signed by nothing: it never leaves the database."""
 
@@ -32,7 +36,7 @@ class SessionStore(SessionBase):
         idle_since = clock.text(now - datetime.timedelta(seconds=SESSION_IDLE_S))
         with self._library.registry.database.reading() as connection:
             row = connection.execute(
-                sa.select(SessionRow.data).where(
+                sa.select(SessionRow.data, SessionRow.seen_at).where(
                     SessionRow.digest == digest(self.session_key or ""),
                     SessionRow.expires_at > clock.text(now),
                     SessionRow.seen_at > idle_since,
@@ -41,6 +45,9 @@ class SessionStore(SessionBase):
         if row is None:
             self._session_key = None
             return {}
+        if row.seen_at < clock.text(now - datetime.timedelta(seconds=_SEEN_S)):
+            # kept with the answer: a session that is used does not end for want of use
+            self.modified = True
         decoded: dict[str, Any] = self.decode(row.data)
         return decoded
 
