@@ -210,6 +210,33 @@ def test_parts_that_are_refused_before_they_are_opened(
     assert most < 16_000_000
 
 
+@pytest.mark.parametrize(
+    ("defaults", "columns", "row", "why"),
+    [
+        ("", "", 'ht="0" customHeight="1"', "rows are hidden, or filtered out: 1"),
+        ("", "", "ht='0.00'", "rows are hidden, or filtered out: 1"),
+        ("", '<col min="1" max="1" width="0"/>', "", "the column A is hidden"),
+        ('zeroHeight="1"', "", "", "hidden by default"),
+        ('defaultRowHeight="0"', "", "", "hidden by default"),
+        ('defaultColWidth="0.0"', "", "", "hidden by default"),
+        ('defaultRowHeight="15"', '<col min="1" max="1" width="0.5"/>', 'ht="10"', None),
+    ],
+)
+def test_a_height_or_width_of_nothing_hides(
+    tmp_path: Path, defaults: str, columns: str, row: str, why: str | None
+) -> None:
+    cols = f"<cols>{columns}</cols>" if columns else ""
+    head = HEAD.decode().replace("<sheetData>", f"<sheetFormatPr {defaults}/>{cols}<sheetData>")
+    cell = f'<row r="1" {row}><c r="A1" t="inlineStr"><is><t>A-1</t></is></c></row>'
+    octets = (head + cell).encode() + TAIL
+    path = repacked(workbook_of(FOUND, None, tmp_path / "w.xlsx"), SHEET, octets)
+    if why is None:
+        assert len(read(path)) == 1
+    else:
+        with pytest.raises(BadFile, match=why):
+            read(path)
+
+
 def test_a_row_beyond_all_sheets(tmp_path: Path) -> None:
     far = HEAD + b'<row r="999999999"><c><v>1</v></c></row>' + TAIL
     path = repacked(workbook_of(FOUND, None, tmp_path / "w.xlsx"), SHEET, far)
@@ -222,6 +249,12 @@ def test_a_row_beyond_all_sheets(tmp_path: Path) -> None:
     [
         (b"sep=;\nCPL Entry ID;Contact\n", "names a delimiter", "heading_row = 2"),
         ("CPL Entry ID\n".encode("utf-16"), "UTF-16", 'encoding = "utf-16"'),
+        ("CPL Entry ID\n".encode("utf-16-le"), "without a byte order", 'encoding = "utf-16-le"'),
+        ("CPL Entry ID\n".encode("utf-16-be"), "without a byte order", 'encoding = "utf-16-be"'),
+        (b"<html><table>", "a web page", "CSV UTF-8"),
+        (b'\xef\xbb\xbf<?xml version="1.0"?>', "another XML file", "CSV UTF-8"),
+        (b"PK\3\4" + b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet", ".ods", ".xlsx"),
+        (b"%PDF-1.7", "a PDF file", ".xlsx"),
         (b"\xd0\xcf\x11\xe0" + b"Workbook" * 9, "97-2003", ".xlsx"),
         (
             b"\xd0\xcf\x11\xe0" + "EncryptedPackage".encode("utf-16-le"),

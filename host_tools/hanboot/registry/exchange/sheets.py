@@ -28,7 +28,13 @@ def rows(
     """
     with _explained(path):
         with path.open("rb") as file:
-            start = file.read(8)
+            start = file.read(512)
+        if other := _other_kind(start):
+            raise BadFile(
+                f"cannot read {path}",
+                f"it is {other}, whatever its name says",
+                "save it as Excel Workbook (.xlsx), or as CSV UTF-8",
+            )
         if start.startswith(b"PK"):
             # imported late: CSV does without it
             from hanboot.registry.exchange import workbook
@@ -40,8 +46,23 @@ def rows(
             raise _compound_file(path)
         if start[:2] in (b"\xff\xfe", b"\xfe\xff") and layout.encoding == "utf-8":
             raise csv_file.wrong_encoding(path, "it is UTF-16, not UTF-8", "utf-16")
+        if layout.encoding == "utf-8" and start.count(0) >= len(start) // 3 > 0:
+            order = "le" if start[0] else "be"
+            why = "it is UTF-16 without a byte order mark, not UTF-8"
+            raise csv_file.wrong_encoding(path, why, f"utf-16-{order}")
         with csv_file.rows(path, layout, progress) as stream:
             yield stream
+
+
+def _other_kind(start: bytes) -> str | None:
+    """What a file is that is often called .xls or .csv, and is neither CSV nor a workbook."""
+    if start.startswith(b"PK") and b"opendocument" in start:
+        return "an OpenDocument spreadsheet (.ods)"
+    if start.removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"<":
+        return "a web page or another XML file"
+    if start.startswith(b"%PDF"):
+        return "a PDF file"
+    return None
 
 
 @contextlib.contextmanager

@@ -52,6 +52,7 @@ def rows(path: Path, layout: SheetLayout, progress: Progress) -> Iterator[Iterat
                 sheet = _choose(path, find_sheets(path, archive), layout.sheet)
                 facts = worksheet_scan.scan(path, archive, sheet.part)
             _refuse_merged(path, facts, layout.heading_row)
+            _refuse_hidden_by_default(path, facts)
             book = openpyxl.load_workbook(path, read_only=True, keep_links=False)
             stack.callback(book.close)
             worksheet = book[sheet.name]
@@ -87,6 +88,15 @@ def _choose(path: Path, sheets: list[Sheet], name: str | None) -> Sheet:
         f"it has {', '.join(listed) or 'none'}",
         'name one with --sheet, or in a mapping file: sheet = "NAME"',
     )
+
+
+def _refuse_hidden_by_default(path: Path, facts: SheetFacts) -> None:
+    if facts.hides_by_default:
+        raise BadFile(
+            f"cannot read {path}",
+            "its rows or columns are hidden by default (sheetFormatPr)",
+            "show all of them, and save it again",
+        )
 
 
 def _refuse_merged(path: Path, facts: SheetFacts, heading_row: int) -> None:

@@ -30,6 +30,10 @@ _CELL = re.compile(rb"<(?:\w+:)?c(?=[\s/>])")
 _LIKE_FAR = re.compile(rb"[\"'][A-Z]{3,}[0-9]*[\"']")
 _FAR_CELL = re.compile(rb"<(?:\w+:)?c\s[^<]*?\br\s*=\s*[\"'][A-Z]{3}")
 _HIDDEN_ROW = re.compile(rb"<(?:\w+:)?row\s[^<]*?\bhidden\s*=\s*[\"'](?:1|true)[\"'][^<]*")
+# a height or a width of nothing hides as well
+_FLAT_ROW = re.compile(rb"<(?:\w+:)?row\s[^<]*?\bht\s*=\s*[\"']0*(?:\.0*)?[\"'][^<]*")
+_DEFAULTS = re.compile(rb"<(?:\w+:)?sheetFormatPr\s[^<]*")
+_NOTHING = re.compile(rb"0*(?:\.0*)?")
 _COLUMN = re.compile(rb"<(?:\w+:)?col\s[^<]*")
 _MERGED = re.compile(rb"<(?:\w+:)?mergeCell\s[^<]*")
 _ATTRIBUTE = re.compile(rb"\b(\w+)\s*=\s*[\"']([^\"']*)[\"']")
@@ -44,11 +48,13 @@ class SheetFacts:
         hidden_rows: their numbers; 0 for one that has none.
         hidden_columns: (first, last), counted from 1.
         merged: last row of each merged range, by its name, such as "A1:B2".
+        hides_by_default: whether rows or columns that say nothing else are hidden.
     """
 
     hidden_rows: set[int] = field(default_factory=set)
     hidden_columns: set[tuple[int, int]] = field(default_factory=set)
     merged: dict[str, int] = field(default_factory=dict)
+    hides_by_default: bool = False
 
     def is_hidden_column(self, column: int) -> bool:
         """Whether a column, counted from 0, is hidden."""
@@ -100,14 +106,24 @@ def _tags(path: Path, archive: zipfile.ZipFile, part: str) -> Iterator[bytes]:
 
 
 def _look(text: bytes, facts: SheetFacts) -> None:
-    for tag in _HIDDEN_ROW.findall(text) if b"hidden" in text else ():
+    tags = _HIDDEN_ROW.findall(text) if b"hidden" in text else []
+    if b"ht" in text:
+        tags += _FLAT_ROW.findall(text)
+    for tag in tags:
         number = _attributes(tag).get(b"r", b"0")
         facts.hidden_rows.add(int(number) if number.isdigit() and len(number) < 9 else 0)
     if b"col" in text:
         for tag in _COLUMN.findall(text):
             values = _attributes(tag)
-            if values.get(b"hidden") in (b"1", b"true"):
+            is_flat = _NOTHING.fullmatch(values.get(b"width", b"1"))
+            if is_flat or values.get(b"hidden") in (b"1", b"true"):
                 facts.hidden_columns.add((int(values[b"min"]), int(values[b"max"])))
+    if b"sheetFormatPr" in text:
+        for tag in _DEFAULTS.findall(text):
+            values = _attributes(tag)
+            sizes = (values.get(name, b"1") for name in (b"defaultRowHeight", b"defaultColWidth"))
+            if values.get(b"zeroHeight") in (b"1", b"true") or any(map(_NOTHING.fullmatch, sizes)):
+                facts.hides_by_default = True
     if b"mergeCell" in text:
         for tag in _MERGED.findall(text):
             if named := _RANGE.fullmatch(_attributes(tag).get(b"ref", b"")):
