@@ -251,6 +251,24 @@ def test_where_a_report_goes_is_checked_first(folder: Path, tmp_path: Path, opti
     assert run(folder, option, tmp_path)[0] == 5
 
 
+def test_a_report_overwrites_nothing_that_was_given(folder: Path, tmp_path: Path) -> None:
+    image = folder / "1.0.0.ota"
+    before = image.read_bytes()
+    (tmp_path / "link").symlink_to(image)
+    same = tmp_path / "same"
+    for options in (["--html", image], ["--junit", tmp_path / "link"]):
+        assert run(folder, *options)[0] == 2
+    assert run(folder, "--html", same, "--junit", same)[0] == 2
+    assert image.read_bytes() == before
+    assert not same.exists()
+
+
+def test_a_name_that_is_allowed_and_not_there(folder: Path) -> None:
+    code, _, err = run(folder, "--allow-unreached", "9.9.9")
+    assert code == 2
+    assert "the matrix calls them" in err
+
+
 @pytest.mark.slow
 def test_a_manufacturer_s_own_code_plays(manufacturer: keys.PrivateKey, tmp_path: Path) -> None:
     described = dataclasses.replace(

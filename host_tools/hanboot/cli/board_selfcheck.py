@@ -10,7 +10,9 @@ from hanboot.cli.output import Out, counted, json_option
 
 
 @click.command("selfcheck")
-@click.option("--port", metavar="PORT", help="Of an ESP32 with a prompt. Without it: the model.")
+@click.option(
+    "-p", "--port", metavar="PORT", help="Of an ESP32 with a prompt. Without it: the model."
+)
 @json_option
 def selfcheck_command(port: str | None, as_json: bool) -> None:
     """Ask an ESP32, or the model that tests run on, the same questions; exit 1 if one differs.

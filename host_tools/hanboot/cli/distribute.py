@@ -11,6 +11,7 @@ import click
 
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.connection import connect, line_options
+from hanboot.cli.discovery import only_board
 from hanboot.cli.gating import permit_option
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.registry_options import FILE, opened
@@ -33,7 +34,13 @@ from hanboot.trust import keys
 @click.command()
 @click.argument("image_file", metavar="IMAGE", type=FILE)
 @click.option(
-    "--port", "ports", metavar="PORT", multiple=True, envvar="HANBOOT_PORT", help="Repeatable."
+    "-p",
+    "--port",
+    "ports",
+    metavar="PORT",
+    multiple=True,
+    envvar="HANBOOT_PORT",
+    help="Repeatable. Default: that of the only hanboot board here.",
 )
 @line_options
 @click.option("--local", is_flag=True, help="A local update, not one through the DCC.")
@@ -80,10 +87,6 @@ def distribute(
     """
     out = Out(as_json)
     ports = ports or tuple(port for port in [configured("port")] if port)
-    if not ports:
-        raise click.MissingParameter(
-            param_hint="'--port' (or HANBOOT_PORT, or port in hanboot.toml)", param_type="option"
-        )
     if permits and not (local or snapshot_file):
         raise click.UsageError("--permit is for local updates: give --local or --snapshot")
     loaded = ota_file.load(image_file, layout)
@@ -99,6 +102,7 @@ def distribute(
             _local_check(cpl, loaded, permits) if local or snapshot_file else _through_the_dcc
         )
         listed = gate.check_listed(cpl, loaded, date_of(day))
+        ports = ports or (only_board(),)
         outcomes = list(_each(out, loaded, listed, ports, inventory, report_file, check_local))
     out.document([outcome.as_json() for outcome in outcomes])
     codes = [outcome.error.exit_code for outcome in outcomes if outcome.error]

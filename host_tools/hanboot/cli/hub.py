@@ -77,7 +77,9 @@ def hub() -> None:
 
 
 @hub.command()
-@click.option("--port", "ports", multiple=True, required=True, metavar="PORT", help="Repeatable.")
+@click.option(
+    "-p", "--port", "ports", multiple=True, required=True, metavar="PORT", help="Repeatable."
+)
 @_socket_option
 @click.option("--eui", type=EuiType(), metavar="EUI", help="EUI-64 of the hub.")
 @click.option("--broker", type=EuiType(), metavar="EUI", help="Who gets the hub's alerts.")

@@ -129,7 +129,7 @@ def _named(held: Inventory, wanted: list[str]) -> list[DeviceRecord]:
 
 @inventory.command()
 @click.argument("file", type=FILE, required=False)
-@click.option("--port", help="Enter the device at this port, as it says of itself.")
+@click.option("-p", "--port", help="Enter the device at this port, as it says of itself.")
 @click.option("--mapping", "mapping_file", type=FILE, help="TOML file: headings of others.")
 @registry_option
 @json_option

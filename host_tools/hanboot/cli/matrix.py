@@ -54,7 +54,9 @@ if TYPE_CHECKING:
     help="Public key (PEM) or certificate of the Authorising Remote Party.",
 )
 # never from the environment or hanboot.toml: the device is upgraded
-@click.option("--port", metavar="PORT", help="Play on this device. Default: on virtual boards.")
+@click.option(
+    "-p", "--port", metavar="PORT", help="Play on this device. Default: on virtual boards."
+)
 @click.option("--role", type=click.Choice(virtual.ROLES), help="What a virtual board plays.")
 @click.option(
     "--board",
@@ -104,10 +106,9 @@ def matrix(
     def tell(row: str) -> None:
         out.note(f"running {row} ...")
 
-    for file in (html_file, junit_file):
-        if file:
-            files.check_writable(file)
+    _check_outputs([file for file in (html_file, junit_file) if file], files_given)
     releases = name_releases([ota_file.load(file) for file in files_given])
+    _check_allowed(allowed, [release.name for release in releases])
     if supplier_public_key is None and any(release.image.trailer for release in releases):
         raise WrongUsage(
             "some image carries a supplier's signature",
@@ -128,7 +129,7 @@ def matrix(
         if supplier_public_key:
             cells.append(anchor_key(cell.SUPPLIER, supplier_public_key))
         with tempfile.TemporaryDirectory(prefix="hanboot-matrix-") as folder:
-            played = VirtualMatrix(
+            playing = VirtualMatrix(
                 Path(folder),
                 role or _role(releases),
                 releases,
@@ -136,8 +137,10 @@ def matrix(
                 trust,
                 tell,
                 local.BOARDS[board],
-            ).play()
-            played.evidence = _evidence(f"{board} boards on this machine, tier virtual", trust)
+            )
+            played = playing.play()
+            name = f"{board} boards on this machine, tier {playing.tier}"
+            played.evidence = _evidence(name, trust)
     _show(out, played)
     if html_file:
         files.write(html_file, report.html(played).encode())
@@ -156,6 +159,30 @@ def matrix(
             "give the images that lead there and the key that signed them, or name it with "
             "--allow-unreached",
         )
+
+
+def _check_outputs(outputs: list[Path], inputs: tuple[Path, ...]) -> None:
+    """Before anything is played: reports can be written, and over nothing that was given."""
+    taken = {file.resolve() for file in inputs}
+    for file in outputs:
+        files.check_writable(file)
+        if file.resolve() in taken:
+            raise WrongUsage(
+                f"a report cannot be written to {file}",
+                "it is an image or the other report",
+                "give each file a name of its own",
+            )
+        taken.add(file.resolve())
+
+
+def _check_allowed(allowed: tuple[str, ...], names: list[str]) -> None:
+    for name in allowed:
+        if name not in names:
+            raise WrongUsage(
+                f"--allow-unreached {name} names no image",
+                f"the matrix calls them {', '.join(names)}",
+                "give one of these names",
+            )
 
 
 def _evidence(board: str, trust: Trust) -> Evidence:

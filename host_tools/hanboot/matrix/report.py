@@ -32,7 +32,8 @@ def summary(matrix: Matrix) -> str:
         return f"{faulty} of {cells} cells disagree"
     if unreached := matrix.unreached:
         names = ", ".join(release.name for release in unreached)
-        return f"{cells} cells agree, and {len(unreached)} images never ran: {names}"
+        images = "1 image" if len(unreached) == 1 else f"{len(unreached)} images"
+        return f"{cells} cells agree, and {images} never ran: {names}"
     return f"{cells} cells: device, decision function and oracle agree in all"
 
 

@@ -71,6 +71,8 @@ class VirtualMatrix:
         self._rows: deque[_Row] = deque()
         self._reached: set[bytes] = set()
         self.matrix = Matrix(releases)
+        #: Of the boards, once one has answered.
+        self.tier: str = "unknown"
 
     def play(self) -> Matrix:
         """All rows that can be reached from a device without an application."""
@@ -91,7 +93,9 @@ class VirtualMatrix:
                 pass
         with _started(self._board, state, self._role) as (_, device):
             provision(device, self._keys)
-            facts = state_of(device.identity())
+            identity = device.identity()
+            self.tier = identity.tier
+            facts = state_of(identity)
         return _Row(Place(Situation(None), facts), state)
 
     def _copy(self, flash: Path) -> Path:
