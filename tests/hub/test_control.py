@@ -22,6 +22,7 @@ from hanboot.hub.attachment import Attachment
 from hanboot.hub.control import ControlServer, call
 from hanboot.hub.hub import Hub, Settings
 from hanboot.hub.ota import Phase
+from hanboot.hub.post import Letter
 from hanboot.hub.service import HubService
 from hanboot.image.ota_file import Image
 from hanboot.inventory.gate import permit
@@ -168,6 +169,13 @@ class TestCommands:
         assert f"{TEXT}  ?  offered 01010000" in status.stdout
         everyone = self.run("offer", file, "--broadcast", "--jitter", 5, "--socket", path)
         assert everyone.exit_code == 0
+
+    def test_what_became_of_messages(self, path: Path, service: HubService) -> None:
+        """A command that the device refused is seen without --json."""
+        service.hub.mail[EUI].settled.append(Letter(b"1", "refused"))
+        assert "last message refused" in self.run("status", "--socket", path).stdout
+        service.hub.send_message(EUI, bytes(20))
+        assert "1 message on the way" in self.run("status", "--socket", path).stdout
 
     def test_usage(self, path: Path, image: Image, tmp_path: Path) -> None:
         file = tmp_path / "1.1.0.ota"

@@ -342,6 +342,11 @@ def status(socket: Path | None, as_json: bool) -> None:
             line += f"  {device['reason']['name']}"
         if device["accepts_version"] is not None:
             line += f", it would accept {version_text(device['accepts_version'])}"
+        post = device["messages"]
+        if post["waiting"]:
+            line += f"  {counted(post['waiting'], 'message')} on the way"
+        if post["settled"]:
+            line += f"  last message {post['settled'][-1]}"
         if device["away"]:
             line += f"  away: {device['away']}"
         out.line(line)
