@@ -138,6 +138,19 @@ def test_encoded_to_the_same(name, signer, answers):
 
 
 @published.needed
+def test_nothing_published_is_left_out():
+    """The pre-command has no protection that a changed bit could break: it is what is signed."""
+    there = {file.stem for file in GBCS.glob("*.HEX")}
+    precommand = "CS06_11.3_IMMEDIATE_SUCCESS_PRECOMMAND_GBCS"
+    assert there == {name for name, _, _ in MESSAGES} | {precommand}
+    octets = codec.read(GBCS / f"{precommand}.HEX")
+    decoded = codec.decode(octets)
+    assert decoded.message.encode() == octets
+    final = codec.decode(codec.read(GBCS / f"{CS06}.HEX"))
+    assert decoded.message.signed_octets() == final.message.signed_octets()
+
+
+@published.needed
 def test_what_is_not_checked_is_reported(run):
     file = GBCS / f"{CS06}.HEX"
     signer = ("--certificate", certificate("90b3d51f30010000-ds"))
