@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, event
+from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from hanboot.errors import BadFile
@@ -286,16 +287,23 @@ def prepare(database: Database) -> None:
         BadFile: they are of another version; nothing was made.
     """
     with database.writing() as connection:
-        is_there = sa.inspect(connection).has_table(VersionRow.__tablename__)
-        found = (
-            connection.execute(sa.select(VersionRow.version)).scalars().all() if is_there else []
-        )
-        if not found:
+        if sa.inspect(connection).has_table(VersionRow.__tablename__):
+            check_version(connection)
+        else:
             Base.metadata.create_all(connection)
             connection.execute(sa.insert(VersionRow).values(version=VERSION))
-        elif found != [VERSION]:
-            raise BadFile(
-                f"{database.name} holds a library of another version",
-                f"it is at {found[0]}, this hanboot works with {VERSION}",
-                "use the hanboot that made it, or restore the backup from before",
-            )
+
+
+def check_version(connection: Connection) -> None:
+    """Refuses tables of another version.
+
+    Raises:
+        BadFile: they are.
+    """
+    found = connection.execute(sa.select(VersionRow.version)).scalars().all()
+    if found != [VERSION]:
+        raise BadFile(
+            "the database holds a library of another version",
+            f"it is at {found[0] if found else 'none'}, this hanboot works with {VERSION}",
+            "use the hanboot that made it, or restore the backup from before",
+        )

@@ -30,7 +30,7 @@ from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.refusals import Conflict, NotFound
 from hanboot.library.schema import DecisionRow, LibraryEntryRow, StoredImageRow
 from hanboot.registry.entry import Entry
-from hanboot.registry.fields import BY_NAME, STORED, BadValue
+from hanboot.registry.fields import BY_NAME, STORED, BadValue, other_fields_text, parse_other_fields
 from hanboot.registry.images import comparison
 from hanboot.registry.images.comparison import Difference
 from hanboot.registry.pathways.check import Finding, Statements, check_model
@@ -134,6 +134,10 @@ def check(library: Library, draft: Draft) -> Checked:
     for name, text in draft.notes.items():
         if name not in NOTES or len(text) > NOTE_MAX:
             faults.append((name, f"{NOTES.get(name, name)}: at most {NOTE_MAX} characters"))
+    try:
+        parse_other_fields(other_fields_text(draft.extra))
+    except BadValue as bad:
+        faults.append(("extra", str(bad)))
     values = {}
     for name, text in texts.items():
         if name in BY_NAME:
@@ -329,6 +333,7 @@ def _as_correction(library: Library, user: User, draft: Draft, original: Library
     """A correction with what its sender does not see, and the image where it brings none."""
     seen = entries.visible(user, original)
     hidden = {n: text for n, text in original.fields.items() if n not in seen.fields}
+    extra = original.extra | draft.extra
     stated = {name: text for name, text in draft.fields.items() if text.strip()}
     octets = draft.octets
     if octets is None and original.image is not None:
@@ -338,6 +343,8 @@ def _as_correction(library: Library, user: User, draft: Draft, original: Library
         fields=hidden | stated,
         notes={name: text for name, text in original.notes.items() if name not in seen.notes}
         | draft.notes,
+        # what the sender's program does not know survives; an empty text removes
+        extra={name: text for name, text in extra.items() if text.strip()},
         octets=octets,
     )
 
@@ -442,6 +449,8 @@ def review(
         entry = entries.find(connection, number)
     if entry is None:
         raise NotFound(f"there is no entry {number}", "it does not exist", "check the number")
+    if entry.revision != revision:
+        raise Changed(revision, entry.revision)
     checked = recheck(library, entry)
     if checked.differences:
         raise CheckFailed(

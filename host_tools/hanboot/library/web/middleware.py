@@ -16,6 +16,7 @@ from hanboot.library.library import Library
 from hanboot.library.permissions import Action
 from hanboot.library.refusals import http_status
 from hanboot.library.web import pages, routes
+from hanboot.library.web.requests import REQUESTS
 from hanboot.library.web.sessions import USER
 from hanboot.library.web.settings import BODY_MAX_BYTES, CONTENT_SECURITY_POLICY
 
@@ -34,20 +35,30 @@ def limits(handle: Handler) -> Handler:
             response: HttpResponseBase = _too_large(request)
         else:
             response = handle(request)
-        route = routes.route_of(request)
+        seconds = time.monotonic() - started
+        # the route, not the address: an address may hold a token
+        route = _route_name(request)
+        REQUESTS.add(route, response.status_code, seconds)
         _log.info(
             "request",
             extra={
                 "method": request.method,
-                # the route, not the address: an address may hold a token
-                "route": route.name if route else "",
+                "route": route,
                 "status": response.status_code,
-                "ms": round((time.monotonic() - started) * 1000),
+                "ms": round(seconds * 1000),
             },
         )
         return response
 
     return middleware
+
+
+def _route_name(request: HttpRequest) -> str:
+    """Name of a page, "api:" and an operation's address, or "" for what leads nowhere."""
+    match = request.resolver_match
+    if match is None:
+        return ""
+    return f"api:{match.route}" if match.namespaces else match.url_name or ""
 
 
 def _too_large(request: HttpRequest) -> HttpResponse:

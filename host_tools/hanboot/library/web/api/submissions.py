@@ -184,6 +184,18 @@ def review(
 
 
 @operation(
+    "POST", "submissions/{number}/withdraw", Action.CORRECT, answers=schemas.EntryDetail, tag=_TAG
+)
+def withdraw(
+    request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
+) -> schemas.EntryDetail:
+    """Takes back what the own party submitted and what was not listed yet."""
+    user = user_of(request)
+    submissions.withdraw(pages.library(), user, number, body.revision, body.remark)
+    return detail_of(user, number)
+
+
+@operation(
     "POST", "submissions/{number}/reject", Action.REVIEW, answers=schemas.EntryDetail, tag=_TAG
 )
 def reject(

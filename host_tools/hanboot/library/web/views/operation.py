@@ -10,9 +10,17 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from hanboot.errors import HanbootError
 from hanboot.library.permissions import Action, markdown
 from hanboot.library.refusals import NotFound
-from hanboot.library.schema import LibraryEntryRow, SessionRow, StoredImageRow, UserRow
+from hanboot.library.schema import (
+    LibraryEntryRow,
+    SessionRow,
+    StoredImageRow,
+    UserRow,
+    check_version,
+)
 from hanboot.library.web import pages
+from hanboot.library.web.requests import REQUESTS
 from hanboot.library.web.routes import PUBLIC, SIGNED_IN, route
+from hanboot.registry.storage.database_errors import DatabaseFailed
 
 _STATIC = {"style.css": "text/css; charset=utf-8"}
 
@@ -21,9 +29,13 @@ _STATIC = {"style.css": "text/css; charset=utf-8"}
 def health(request: HttpRequest) -> HttpResponseBase:
     try:
         with pages.library().registry.database.reading() as connection:
-            connection.execute(sa.select(1))
-    except HanbootError:
-        return HttpResponse("the database does not answer\n", status=503, content_type="text/plain")
+            check_version(connection)
+    except HanbootError as error:
+        # without names: whoever asks this is not signed in
+        state = "the database " + (
+            "does not answer" if isinstance(error, DatabaseFailed) else "is at another version"
+        )
+        return HttpResponse(f"{state}\n", status=503, content_type="text/plain")
     return HttpResponse("ok\n", content_type="text/plain")
 
 
@@ -51,6 +63,7 @@ def metrics(request: HttpRequest) -> HttpResponseBase:
         for name, table in tables.items():
             count = connection.execute(sa.select(sa.func.count()).select_from(table)).scalar()
             lines += [f"# TYPE {name} gauge", f"{name} {count}"]
+    lines += REQUESTS.lines()
     return HttpResponse("\n".join(lines) + "\n", content_type="text/plain; version=0.0.4")
 
 
