@@ -39,8 +39,6 @@ class Authority:
         self._device = device
         self._records = records
         self._identity = identity
-        # whether the MAC of the last command was checked
-        self.mac_was_checked = False
 
     # Authenticates a command. Generator; returns (message, use case, values of the payload), or
     # Refused with the reason.
@@ -94,7 +92,6 @@ class Authority:
 
     # The MAC is the broker's, whatever the originator.
     def _check_mac_steps(self, command: Message, use_case: UseCase):  # type: ignore[no-untyped-def]
-        self.mac_was_checked = False
         cell = self._device.anchors.cell(ACCESS_CONTROL_BROKER, KEY_AGREEMENT)
         secret = None
         if cell is not None:
@@ -107,4 +104,3 @@ class Authority:
             return
         if not mac.is_right(secret, command):
             raise Refused(MESSAGE_MAC)
-        self.mac_was_checked = True

@@ -19,8 +19,7 @@ IMAGE_BLOCK_RESPONSE      = const(0x05)
 UPGRADE_END               = const(0x06)
 UPGRADE_END_RESPONSE      = const(0x07)
 
-# Image Notify, payload types (095264r23 6.10.3)
-JITTER_ONLY    = const(0)
+# Image Notify, payload type (095264r23 6.10.3)
 WITH_VERSION   = const(3)
 JITTER_MOST    = const(100)
 
@@ -43,7 +42,6 @@ DOWNLOADING       = const(1)
 COMPLETE          = const(2)
 WAITING           = const(3)
 COUNT_DOWN        = const(4)
-WAITING_MORE      = const(5)
 WAITING_EXTERNAL  = const(6)
 
 # client attributes (6.7)

@@ -19,7 +19,6 @@ ABORT                = const(0x95)
 INVALID_IMAGE        = const(0x96)
 WAIT_FOR_DATA        = const(0x97)
 NO_IMAGE_AVAILABLE   = const(0x98)
-REQUIRE_MORE_IMAGE   = const(0x99)
 
 # global commands, ZCL8 2.5
 READ_ATTRIBUTES          = const(0x00)

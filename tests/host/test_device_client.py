@@ -854,9 +854,14 @@ def test_a_port_that_goes_at_every_question_is_lost(fake: FakeDevice) -> None:
     assert 150 <= fake.clock.now < 165
 
 
-def test_a_port_that_goes_at_every_start_is_lost(fake: FakeDevice) -> None:
+@pytest.mark.parametrize("absent", [0, 100])
+def test_a_port_that_goes_at_every_start_is_lost(fake: FakeDevice, absent: int) -> None:
+    def go(request: Request) -> None:
+        fake.clock.now += 0.3
+        fake.unplug(absent)
+
     def on_reset() -> None:
-        fake.answers[65, 0] = lambda request: fake.unplug(absent=100)
+        fake.answers[65, 0] = go
 
     fake.on_reset = on_reset
     with fake.device() as device, pytest.raises((Lost, NoDevice)):

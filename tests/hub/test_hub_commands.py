@@ -189,7 +189,6 @@ class TestWhoMayCommand:
         device.board.tier = "development"
         home.send(device, home.cs06(device, image.image_hash))
         assert settle(home, device) == "delivered"
-        assert not device.node.authority.mac_was_checked
         # a message with a MAC alone has nothing to go by
         home.run(60)
         home.send(device, home.cs08(device))

@@ -89,7 +89,6 @@ class BoardProcess(ABC):
         self._master, self._slave = os.openpty()
         self._outgoing = bytearray()
         self._text = bytearray()
-        self._ended_after = 0.0
         #: Whether the console goes away at every reset and comes back, perhaps under another
         #: path, as the port of a board on USB does.
         self.is_usb = False

@@ -13,7 +13,6 @@ SCHEMA_VERSION = "5.4"
 IMAGE_MAX_BYTES = 10_240_000
 #: facet of DeviceIDList, 1,199,999 characters: identifiers of 23, with commas between
 DEVICES_MAX = 50_000
-DEVICE_LIST_MAX_CHARACTERS = 1_199_999
 
 #: The largest document that can be valid: an image in base64 with line breaks, a device list, and
 #: what is around them.

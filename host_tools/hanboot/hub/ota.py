@@ -14,8 +14,6 @@ from hanboot.image.ota_file import Image
 from hanbootloader.han import ota_cluster, zcl
 from hanbootloader.han.ota_cluster import WAIT_FOR_ACTIVATION
 
-#: Activate as soon as the image is there.
-NOW = 0
 _NOTIFY_S = 30.0
 _NOTIFY_MOST_S = 3600.0
 

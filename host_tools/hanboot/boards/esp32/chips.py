@@ -30,8 +30,6 @@ class Chip:
         image_id: chip id in the header of its images (esp_app_format.h, esp_chip_id_t).
         bootloader_at: where the ROM looks for the second-stage bootloader; an image of
             MicroPython for the whole flash begins there.
-        has_native_usb: its console is USB of the chip's own, which holds back what is not taken;
-            the others have a UART, and MicroPython drops what its ring does not hold.
         is_tried: whether hanboot ran on it.
     """
 
@@ -39,7 +37,6 @@ class Chip:
     title: str
     image_id: int
     bootloader_at: int
-    has_native_usb: bool
     is_tried: bool = False
 
     @property
@@ -48,11 +45,11 @@ class Chip:
 
 
 CHIPS = (
-    Chip("esp32", "ESP32", 0, 0x1000, has_native_usb=False, is_tried=True),
-    Chip("esp32s2", "ESP32-S2", 2, 0x1000, has_native_usb=True),
-    Chip("esp32c3", "ESP32-C3", 5, 0x0, has_native_usb=True),
-    Chip("esp32s3", "ESP32-S3", 9, 0x0, has_native_usb=True),
-    Chip("esp32c6", "ESP32-C6", 13, 0x0, has_native_usb=True),
+    Chip("esp32", "ESP32", 0, 0x1000, is_tried=True),
+    Chip("esp32s2", "ESP32-S2", 2, 0x1000),
+    Chip("esp32c3", "ESP32-C3", 5, 0x0),
+    Chip("esp32s3", "ESP32-S3", 9, 0x0),
+    Chip("esp32c6", "ESP32-C6", 13, 0x0),
 )
 NAMES = tuple(chip.name for chip in CHIPS)
 
