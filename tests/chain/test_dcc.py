@@ -101,7 +101,7 @@ def test_who_may_ask(dsp):
     # a certificate whose time is over
     dsp.time += datetime.timedelta(days=366 * 11)
     asked = requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID)
-    refused(asked, "supplier-xml", refusals.NOT_AUTHENTICATED)
+    refused(asked, "supplier-xml", refusals.EXPIRED)
 
 
 def test_counters(dsp):

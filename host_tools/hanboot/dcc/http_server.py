@@ -27,6 +27,8 @@ COSE = "application/cose"
 #: For the hash that SECMP0007 has submitted with an image; DUIS has no place for it.
 HASH_HEADER = "Manufacturer-Image-Hash"
 
+_LINE_MAX = 300
+
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
 
@@ -53,7 +55,7 @@ class Application:
             return respond(start, problem.status, f"{problem}\n".encode())
         except HanbootError as error:
             # no document that anyone could be answered to
-            return respond(start, "400 Bad Request", f"{error.what}: {error.why}\n".encode())
+            return respond(start, "400 Bad Request", one_line(error))
         except Exception:
             _log.exception("a request failed")
             return respond(start, "500 Internal Server Error", b"internal error\n")
@@ -68,6 +70,14 @@ class Application:
         stated = environ.get("HTTP_" + HASH_HEADER.upper().replace("-", "_"))
         announced = _hash(stated) if stated else None
         return self._service.answer(octets, announced, variants, for_permit)
+
+
+def one_line(error: HanbootError) -> bytes:
+    """What is wrong, for a client: short, whatever its request has in it."""
+    text = " ".join(f"{error.what}: {error.why}".split())
+    if len(text) > _LINE_MAX:
+        text = f"{text[:_LINE_MAX]}..."
+    return f"{text}\n".encode("utf-8", "backslashreplace")
 
 
 def respond(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hanboot import files
-from hanboot.dcc.http_server import Problem, read_document, respond
+from hanboot.dcc.http_server import Problem, one_line, read_document, respond
 from hanboot.duis import parsing, signature
 from hanboot.duis.describe import describe
 from hanboot.duis.schema import Schema
@@ -48,7 +48,7 @@ class Inbox:
         except Problem as problem:
             return respond(start, problem.status, f"{problem}\n".encode())
         except HanbootError as error:
-            return respond(start, "400 Bad Request", f"{error.what}: {error.why}\n".encode())
+            return respond(start, "400 Bad Request", one_line(error))
         start("204 No Content", [])
         return []
 

@@ -11,6 +11,7 @@ from hanboot.errors import CheckFailed
 # fmt: off
 NOT_AUTHENTICATED = "E100"     # the signature is wrong, or its signer is not the originator
 NO_SUCH_PARTY     = "E2"
+EXPIRED           = "E3"       # the signature is right, and its certificate is not valid now
 WRONG_ROLE        = "E1"       # the party may not send this service
 NOT_ITS_DEVICE    = "E4"       # another party's device, or none
 NOT_COMMISSIONED  = "E5"

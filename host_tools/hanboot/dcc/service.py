@@ -22,9 +22,17 @@ from hanboot.dcc.parties import Party, certificates_of, find_assignments, find_p
 from hanboot.dcc.refusals import RequestRefused
 from hanboot.duis import parsing, precommand, responses, signature
 from hanboot.duis.building import Part
-from hanboot.duis.describe import binary_of, body_of, child, command_of, describe, devices_of
+from hanboot.duis.describe import (
+    binary_of,
+    body_of,
+    child,
+    command_of,
+    describe,
+    devices_of,
+    hash_of,
+)
 from hanboot.duis.identifiers import RequestID
-from hanboot.duis.names import PRE_COMMAND, SERVICES, SIGNED_PRE_COMMAND, sr
+from hanboot.duis.names import PRE_COMMAND, SCHEMA_VERSION, SERVICES, SIGNED_PRE_COMMAND, sr
 from hanboot.duis.parsing import Element, text_of
 from hanboot.duis.schema import Schema
 from hanboot.errors import BadFile, CheckFailed
@@ -43,6 +51,17 @@ PERMIT_VALID = datetime.timedelta(hours=24)
 
 def now() -> datetime.datetime:
     return datetime.datetime.now(datetime.UTC)
+
+
+def _check_version(root: Element) -> None:
+    """Takes every minor version of the schema: users need not change theirs with the DCC's."""
+    major, own = (root.get("schemaVersion") or "").partition(".")[0], SCHEMA_VERSION.split(".")[0]
+    if major != own:
+        raise BadFile(
+            "the request is of another version of DUIS",
+            f"its schemaVersion is {root.get('schemaVersion', 'missing')[:20]}, {own}.x is served",
+            f"send it as {SCHEMA_VERSION}",
+        )
 
 
 @dataclass
@@ -145,6 +164,7 @@ class Service:
         purpose = b"permit" if for_permit else b""
         digest = hashlib.sha256(octets + (stated_hash or b"") + purpose).digest()
         root = parsing.parse(octets, "the request")
+        _check_version(root)
         if self._schema:
             self._schema.check(root, "the request")
         described = describe(root)
@@ -205,6 +225,8 @@ class Service:
         held = certificates_of(connection, party.eui)
         try:
             signature.verify(root, held, self._clock())
+        except signature.NotValidThen as expired:
+            raise RequestRefused(refusals.EXPIRED, expired.what, expired.why) from None
         except CheckFailed as refused:
             raise RequestRefused(refusals.NOT_AUTHENTICATED, refused.what, refused.why) from None
         reference, variant = described["service_reference"], described["command_variant"]
@@ -403,7 +425,7 @@ class Service:
     def _give_pre_command(self, connection: Connection, asked: Asked) -> Outcome:
         self._commissioned(connection, asked)
         body = body_of(asked.root)
-        image_hash = bytes.fromhex(text_of(child(body, "FirmwareHash")))
+        image_hash = hash_of(child(body, "FirmwareHash"))
         execution = precommand.execution_of(body)
         time = commands.execution_time(
             None if execution == "cancelled" else execution, execution == "cancelled"

@@ -26,6 +26,7 @@ RESPONSES = {
     # what hanboot's own service means by them (hanboot.dcc.refusals)
     "E1": Code("the party may not send this service", False),
     "E2": Code("the originator is not known", False),
+    "E3": Code("the certificate of the request's signer has expired, or is not valid yet", False),
     "E4": Code("the device is not the originator's", False),
     "E5": Code("the device is not commissioned", False),
     "E11": Code("service, command variant and address do not go together", False),

@@ -20,6 +20,8 @@ from hanboot.image import ota_file
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
+_HASH = re.compile("[0-9A-Fa-f]{64}")
+
 #: Elements whose text is long, and is described in place of being shown.
 _IMAGE, _DEVICES, _PAYLOAD = "FirmwareImage", "DeviceIDList", "GBCSPayload"
 _LISTS_END = "List"
@@ -85,6 +87,22 @@ def binary_of(element: Element) -> bytes:
             "there are other characters in it, or it ends too early",
             "ask its sender for it again",
         ) from None
+
+
+def hash_of(element: Element) -> bytes:
+    """The octets of a Manufacturer Image Hash, 64 hexadecimal digits.
+
+    Raises:
+        BadFile: it is none.
+    """
+    text = text_of(element)
+    if not _HASH.fullmatch(text):
+        raise BadFile(
+            "the document is not as DUIS's schema has it",
+            f"{etree.QName(element).localname} is {text[:70]!r}, and must be 64 hexadecimal digits",
+            "ask its sender for it again",
+        )
+    return bytes.fromhex(text)
 
 
 def command_of(root: Element) -> Decoded | None:

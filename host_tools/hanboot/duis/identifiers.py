@@ -31,7 +31,7 @@ class RequestID:
         """
         match = _FORM.fullmatch(text)
         if match is None or int(match[3]) > _COUNTER_MAX:
-            raise ValueError(f"{text!r} is no identifier like 90-...-00:00-...-A0:1000")
+            raise ValueError(f"{text[:60]!r} is no identifier like 90-...-00:00-...-A0:1000")
         return cls(parse_eui(match[1]), parse_eui(match[2]), int(match[3]))
 
     @classmethod

@@ -20,6 +20,7 @@ DOCUMENT_MAX_BYTES = 16_000_000
 #: Deeper and more than in any document of these services; an inventory of 17 devices has 400.
 DEPTH_MAX = 32
 ELEMENTS_MAX = 5_000
+ATTRIBUTES_MAX = 1_000
 
 # command variants (comment on the schema's type CommandVariant)
 SEND = (1, 2, 3)

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import datetime
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -127,13 +128,28 @@ class _Digest:
 
 def _document_digest(root: Element) -> bytes:
     digest = _Digest()
-    etree.ElementTree(root).write_c14n(digest, exclusive=False, with_comments=False)
+    with _having_a_form():
+        etree.ElementTree(root).write_c14n(digest, exclusive=False, with_comments=False)
     return digest.digest()
 
 
 def _canonical(signed_info: Element) -> bytes:
-    octets: bytes = etree.tostring(signed_info, method="c14n", exclusive=True, with_comments=False)
+    with _having_a_form():
+        octets: bytes = etree.tostring(
+            signed_info, method="c14n", exclusive=True, with_comments=False
+        )
     return octets
+
+
+@contextlib.contextmanager
+def _having_a_form() -> Iterator[None]:
+    """Canonical XML 1.0 has none for a namespace that is a relative URI (1.3)."""
+    try:
+        yield
+    except etree.C14NError:
+        raise _refused(
+            "the document has no canonical form: a namespace in it is no absolute URI"
+        ) from None
 
 
 # --- verified
@@ -242,6 +258,10 @@ def _check_policy(root: Element, verified: Verified) -> None:
         )
 
 
+class NotValidThen(CheckFailed):
+    """The signature is right, and its certificate is not valid at the time."""
+
+
 def _check_validity(verified: Verified, at: datetime.datetime | None) -> None:
     signer = verified.signer
     instant = at or datetime.datetime.now(datetime.UTC)
@@ -249,7 +269,11 @@ def _check_validity(verified: Verified, at: datetime.datetime | None) -> None:
         return
     text = f"the certificate {signer.name} {validity_text(signer, instant)}"
     if at is not None:
-        raise _refused(f"{text}, at the time of {at:%Y-%m-%d}", "give the certificate of that time")
+        raise NotValidThen(
+            "the document's signature is refused",
+            f"{text}, at the time of {at:%Y-%m-%d}",
+            "give the certificate of that time",
+        )
     verified.warnings.append(f"{text}; give --at-time to check it at another time")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cheroot.server import HTTPConnection
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
@@ -14,6 +18,9 @@ from hanboot.errors import BadFile, WrongUsage
 
 _THREADS = 8
 _TIMEOUT_S = 30
+#: Of one request, from its first octet to the last of its answer. The time-out above is of each
+#: octet: a client that sends one every few seconds would hold a thread for days.
+_REQUEST_MAX_S = 120.0
 _HEADER_MAX_BYTES = 16 * 1024
 
 
@@ -77,6 +84,27 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+class _Connection(HTTPConnection):
+    """A connection that is cut where a request takes too long."""
+
+    def communicate(self) -> Any:
+        timer = threading.Timer(_REQUEST_MAX_S, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            return super().communicate()
+        finally:
+            timer.cancel()
+
+    def _cut(self) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_RDWR)
+
+
+class _Server(Server):
+    ConnectionClass = _Connection
+
+
 def open_server(listen: Listen, application: Any, body_max_bytes: int) -> Server:
     """A server that listens; `serve()` answers until `stop()`.
 
@@ -90,7 +118,7 @@ def open_server(listen: Listen, application: Any, body_max_bytes: int) -> Server
         BadFile: certificate or key cannot be used.
     """
     listen.check()
-    server = Server(
+    server = _Server(
         (listen.host, listen.port),
         application,
         numthreads=_THREADS,
