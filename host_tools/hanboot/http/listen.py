@@ -92,7 +92,7 @@ class _Connection(HTTPConnection):
         timer.daemon = True
         timer.start()
         try:
-            return super().communicate()
+            return super().communicate()  # type: ignore[no-untyped-call]
         finally:
             timer.cancel()
 
