@@ -79,7 +79,8 @@ def entry_of(number: int) -> Entry:
         status="Active",
         manufacturer="Volt Devices Ltd",
         join_option="2.4 GHz Only",
-        predecessors=(f"L-{number - 1:06d}",) if version else (),
+        # the last ones before it: so many steps that a plan has some
+        predecessors=tuple(f"L-{number - back:06d}" for back in range(1, min(version, 5) + 1)),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -83,6 +84,17 @@ def _is_acknowledged(connection: sa.Connection, user: User, entry: LibraryEntry)
         AcknowledgementRow.revision == entry.revision,
     )
     return connection.execute(query).first() is not None
+
+
+def acknowledged_of(library: Library, user: User, found: Sequence[LibraryEntry]) -> dict[int, bool]:
+    """Whether the user has read what belongs to each entry, by its number; one question for all."""
+    query = sa.select(AcknowledgementRow.entry, AcknowledgementRow.revision).where(
+        AcknowledgementRow.user == user.number,
+        AcknowledgementRow.entry.in_([entry.number for entry in found]),
+    )
+    with library.registry.database.reading() as connection:
+        read = {(row.entry, row.revision) for row in connection.execute(query)}
+    return {entry.number: (entry.number, entry.revision) in read for entry in found}
 
 
 def is_acknowledged(library: Library, user: User, entry: LibraryEntry) -> bool:

@@ -20,7 +20,7 @@ from hanboot.registry.fields import BY_NAME, BadValue, parse_hash
 _ENTRY = LibraryEntryRow.__table__
 
 #: Rows on one page of a search.
-PAGE_ROWS = 50
+PAGE_ROWS = 25
 _ROWS_AT_ONCE = 1000
 
 #: States of a submission that is not decided, and how many of them are shown.
@@ -237,10 +237,12 @@ def _matches(text: str) -> sa.ColumnElement[bool]:
     return sa.or_(*found)
 
 
-def of_hash(connection: Connection, user: User, image_hash: bytes) -> list[LibraryEntry]:
-    """Listed entries with a Manufacturer Image Hash."""
+def of_hashes(
+    connection: Connection, user: User, image_hashes: Sequence[bytes]
+) -> list[LibraryEntry]:
+    """Listed entries with one of these Manufacturer Image Hashes, oldest first."""
     query = _QUERY.where(
-        LibraryEntryRow.image_hash == image_hash, LibraryEntryRow.state == "listed"
+        LibraryEntryRow.image_hash.in_(image_hashes), LibraryEntryRow.state == "listed"
     ).order_by(LibraryEntryRow.number)
     return [visible(user, _entry(row)) for row in connection.execute(query)]
 

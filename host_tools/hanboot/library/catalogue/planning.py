@@ -62,21 +62,17 @@ def what_next(
     state = DeviceState(model, None, (number, digest), 0, text)
     planned = plan_for_device(library.registry, state, to)
     if isinstance(planned, NoPlan):
-        steps = [_step(library, user, entry) for entry in planned.nearest]
-        return Answer(start=text, steps=steps, refusal=planned)
-    return Answer(
-        start=text, steps=[_step(library, user, entry) for entry in planned.steps], refusal=None
-    )
+        return Answer(start=text, steps=_steps(library, user, planned.nearest), refusal=planned)
+    return Answer(start=text, steps=_steps(library, user, planned.steps), refusal=None)
 
 
-def _step(library: Library, user: User, entry: Entry) -> Step:
+def _steps(library: Library, user: User, planned: Sequence[Entry]) -> list[Step]:
+    """The library's entries of all steps, by one question."""
     with library.registry.database.reading() as connection:
-        held = [
-            found
-            for found in entries.of_hash(connection, user, entry.image_hash)
-            if found.model == entry.model
-        ]
-    return Step(entry=entry, held=held[0] if held else None)
+        found = entries.of_hashes(connection, user, [entry.image_hash for entry in planned])
+    # of several the first that was submitted
+    held = {(entry.model, entry.image_hash): entry for entry in reversed(found)}
+    return [Step(entry=entry, held=held.get((entry.model, entry.image_hash))) for entry in planned]
 
 
 # --- the SSC's question

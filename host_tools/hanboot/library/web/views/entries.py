@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 from hanboot.errors import HanbootError, WrongUsage
 from hanboot.library.catalogue import cpl, downloads, entries
@@ -64,7 +68,56 @@ def front(request: HttpRequest) -> HttpResponseBase:
     query = request.GET.copy()
     query.pop("page", None)
     return pages.render(
-        request, "front.html", {"form": form, "page": page, "query": query.urlencode()}
+        request,
+        "front.html",
+        {
+            "form": form,
+            "wanted": wanted,
+            "device_types": _options([("", "any"), *_same(DEVICE_TYPES)], wanted.device_type),
+            "states": _options([*_same(STATES), ("", "any")], wanted.state),
+            "page": page,
+            "rows": [_row(entry) for entry in page.entries],
+            "query": query.urlencode(),
+        },
+    )
+
+
+def _same(names: Sequence[str]) -> list[tuple[str, str]]:
+    return [(name, name) for name in names]
+
+
+def _options(choices: list[tuple[str, str]], chosen: str) -> str:
+    return format_html_join(
+        "",
+        '<option value="{}"{}>{}</option>',
+        (
+            (value, mark_safe(" selected" if value == chosen else ""), text)
+            for value, text in choices
+        ),
+    )
+
+
+#: A row of the table of entries; a template's nodes would take five times as long for it.
+_ROW = (
+    '<tr><td><a href="{}">{}</a></td><td>{}</td><td>{}</td>'
+    '<td><a class="code" href="{}">{}</a></td><td class="code">{}</td><td>{}</td><td>{}</td></tr>\n'
+)
+
+
+def _row(entry: LibraryEntry) -> str:
+    page = "entries" if entry.state == "listed" else "submissions"
+    digits = f"{entry.model.manufacturer_code:04X}{entry.model.device_model:08X}"
+    return format_html(
+        _ROW,
+        f"/{page}/{entry.number}",
+        entry.cpl_entry_id or "not on the CPL",
+        entry.device_type,
+        entry.party_name,
+        f"/models/{digits}",
+        str(entry.model),
+        entry.fields.get("firmware_version", f"{entry.firmware_version:08X}"),
+        entry.state + (", commercial" if entry.is_commercial else ""),
+        entry.changed_at[:10],
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from django import forms
 from django.http import HttpRequest, HttpResponseBase
 
@@ -59,25 +61,30 @@ def plan(request: HttpRequest) -> HttpResponseBase:
                 form.add_error(None, str(bad))
             except HanbootError as error:
                 form.add_error(None, ". ".join(error.lines))
-    steps = [_step(request, step) for step in answer.steps] if answer else []
+    steps = _steps(request, answer.steps) if answer else []
     values = {"form": form, "answer": answer, "steps": steps, "back": request.get_full_path()}
     return pages.render(request, "plan.html", values, status)
 
 
-def _step(request: HttpRequest, step: planning.Step) -> dict[str, object]:
-    """A step with whether its image can be had, and was acknowledged."""
-    user, held = pages.user_of(request), step.held
-    if held is None:
-        return {"entry": step.entry, "held": None}
-    return {
-        "entry": step.entry,
-        "held": held,
-        "notes": [
-            (heading, held.notes[name]) for name, heading in NOTES.items() if name in held.notes
-        ],
-        "refusal": downloads.why_not(user, held),
-        "acknowledged": downloads.is_acknowledged(pages.library(), user, held),
-    }
+def _steps(request: HttpRequest, found: Sequence[planning.Step]) -> list[dict[str, object]]:
+    """Steps with whether the image of each can be had, and was acknowledged."""
+    user = pages.user_of(request)
+    held = [step.held for step in found if step.held is not None]
+    acknowledged = downloads.acknowledged_of(pages.library(), user, held)
+    shown: list[dict[str, object]] = []
+    for step in found:
+        shown.append({"entry": step.entry, "held": step.held})
+        if step.held is not None:
+            shown[-1] |= {
+                "notes": [
+                    (heading, step.held.notes[name])
+                    for name, heading in NOTES.items()
+                    if name in step.held.notes
+                ],
+                "refusal": downloads.why_not(user, step.held),
+                "acknowledged": acknowledged[step.held.number],
+            }
+    return shown
 
 
 class HoldingsForm(forms.Form):
