@@ -45,9 +45,7 @@ def places(size: str = "") -> list[str]:
     return [
         cases.place_of(name, size, space)
         for name in scenarios.SCENARIOS
-        for space in scenarios.SPACES
-        # on a blank device there is nothing to fill
-        if space is None or name != "provision"
+        for space in scenarios.spaces_of(name)
     ]
 
 
@@ -84,6 +82,15 @@ def double_units() -> list[Unit]:
         for number, operation in enumerate(cases.plain(place)[1])
         for kind in cases.kinds_of(operation)
     ]
+
+
+def drawn_double_units(seed: int) -> list[Unit]:
+    """What a whole campaign tries: every pair, and a quarter where scenarios.py says so."""
+    every, some = [], []
+    for unit in double_units():
+        name = cases.parse_place(str(unit[1][0]))[0]
+        (some if name in scenarios.VARIANTS else every).append(unit)
+    return every + random.Random(seed).sample(some, len(some) // 4)
 
 
 def transient_units(share: float) -> list[Unit]:

@@ -89,9 +89,9 @@ def kept(options: Options) -> Part:
 
 
 def double(options: Options) -> Part:
-    """On the smallest device: every pair of faults, the second in the recovery from the first."""
+    """On the smallest device: pairs of faults, the second in the recovery from the first."""
     cases.prepare()
-    return _units("double", options.part_of(campaign.double_units()), options)
+    return _units("double", options.part_of(campaign.drawn_double_units(options.seed)), options)
 
 
 def transient(options: Options) -> Part:

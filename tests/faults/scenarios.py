@@ -178,6 +178,20 @@ PAIR_SPACES = {
     "rotate-back": (None,),
 }
 
+# Most of their operations are another scenario's, too: two fillings of the journal are enough, and
+# a quarter of the pairs.
+VARIANTS = ("short-lives", "migrate", "rotate", "rotate-staged", "rotate-revert", "rotate-back")
+_VARIANT_SPACES = (None, 0)
+
+
+# The fillings of the journal that make a difference to the scenario called `name`.
+def spaces_of(name):
+    if name in VARIANTS:
+        return _VARIANT_SPACES
+    # on a blank device there is nothing to fill
+    return (None,) if name == "provision" else SPACES
+
+
 _begun = {}
 
 
