@@ -7,8 +7,10 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -146,8 +148,29 @@ def test_help_names_each_group_and_an_example() -> None:
     shown = CliRunner().invoke(cli.main, ["--help"], terminal_width=60).stdout
     for title, names, example in GROUPS:
         assert title in shown
-        assert f"Example: {example}" in shown
+        assert f"Example: {example}" in " ".join(shown.split())
         assert all(name in shown for name in names)
+
+
+def _commands(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    yield name, command
+    if isinstance(command, click.Group):
+        ctx = click.Context(command)
+        for own in command.list_commands(ctx):
+            found = command.get_command(ctx, own)
+            assert found is not None
+            yield from _commands(found, f"{name} {own}")
+
+
+@pytest.mark.parametrize("width", [80, 60])
+def test_help_fits_the_terminal(width: int) -> None:
+    for name, command in _commands(cli.main, "hanboot"):
+        # paths and choices, which are one word, are not broken
+        if width < 80 and name in ("hanboot completion", "hanboot library invite"):
+            continue
+        ctx = click.Context(command, info_name=name, terminal_width=width, max_content_width=120)
+        for line in command.get_help(ctx).splitlines():
+            assert len(line) <= width, (name, line)
 
 
 def test_help_imports_no_command() -> None:

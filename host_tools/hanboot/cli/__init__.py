@@ -48,7 +48,7 @@ class Commands(click.Group):
             with formatter.section(title):
                 formatter.write_dl([(name, LINES[name]) for name in names])
                 formatter.write_paragraph()
-                formatter.write_text(f"\b\nExample: {example}")
+                formatter.write_text(f"Example: {example}")
 
     def main(  # type: ignore[override]
         self, args: Sequence[str] | None = None, prog_name: str | None = None, **extra: Any
@@ -89,7 +89,6 @@ def main(verbose: bool, log_file: str | None, debug: bool) -> None:
     Options can be set in the environment (HANBOOT_PORT for --port) and in hanboot.toml; what is
     said on the command line goes first.
 
-    \b
     Exit codes: 0 done; 1 refused, or a verification failed; 2 usage; 3 no device;
     4 the link broke; 5 bad file.
     """

@@ -69,7 +69,7 @@ GROUPS = (
     (
         "Make images",
         ("keys", "image"),
-        "hanboot image build RELEASE.toml --manufacturer-key manufacturer.pem -o 1.1.0.ota",
+        "hanboot image build 1.1.0 --manufacturer-key man.pem -o 1.1.0.ota",
     ),
     (
         "Talk to a device",

@@ -16,9 +16,12 @@ def completion(shell: str) -> None:
     """Print what completes commands in bash, zsh or fish.
 
     \b
-    bash: hanboot completion bash > ~/.local/share/bash-completion/completions/hanboot
-    zsh:  hanboot completion zsh > DIR/_hanboot, where DIR is in fpath before compinit
-    fish: hanboot completion fish > ~/.config/fish/completions/hanboot.fish
+    bash:
+      hanboot completion bash > ~/.local/share/bash-completion/completions/hanboot
+    zsh:
+      hanboot completion zsh > DIR/_hanboot, where DIR is in fpath before compinit
+    fish:
+      hanboot completion fish > ~/.config/fish/completions/hanboot.fish
 
     A new shell completes then.
     """
