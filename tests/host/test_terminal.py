@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -52,6 +53,18 @@ def test_hostile_text_is_cleaned_at_the_output(
     assert is_clean(shown.err)
     document = json.loads(shown.out[shown.out.index("{") :])
     assert is_clean(str(document))
+
+
+def test_every_command_writes_through_it() -> None:
+    """One place cleans; what goes past it does not."""
+    for file in sorted(Path(cli.__file__).parent.glob("*.py")):
+        if file.stem == "terminal":
+            continue
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call):
+                called = ast.unparse(node.func)
+                assert called not in ("print", "click.echo", "click.secho"), (file, node.lineno)
+                assert not called.startswith(("sys.stdout.write", "sys.stderr.write")), file
 
 
 def test_text_that_people_use_is_left_alone() -> None:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from hanboot import cli
 from hanboot.boards.virtual import VirtualBoard
+from hanboot.cli.matrix import _show_table
 from hanboot.device.client import Device
 from hanboot.device.provisioning import development_keys, provision
 from hanboot.image import ota_file, release
@@ -293,3 +294,17 @@ def test_a_manufacturer_s_own_code_plays(manufacturer: keys.PrivateKey, tmp_path
         *("confirmed", "already-running"),
         "confirmed",  # after a revert
     ]
+
+
+def test_a_hostile_label_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """An image's label is shown in a table, and moves no cursor."""
+    described = release.load(PPMID / "1.0.0")
+    key = keys.generate()
+    built = build_image(
+        dataclasses.replace(described, label="\x1b[2J[red]\u202e"), key.public.kid, key.sign
+    )
+    _show_table(Matrix(name_releases([built])))
+    shown = capsys.readouterr().out
+    assert "[2J[red]" in shown
+    assert "\x1b[2J" not in shown
+    assert "\u202e" not in shown

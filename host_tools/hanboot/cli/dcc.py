@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hanboot import files
+from hanboot.cli import terminal
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.duis_request import EUI, needs_lxml
 from hanboot.cli.output import Out, counted, json_option
@@ -124,7 +125,7 @@ def serve(
         dispatcher = Dispatcher(registry.database, devices, SocketHub)
         server = http.open_server(listen, http_server.Application(service), DOCUMENT_MAX_BYTES)
         scheme = "https" if tls_certificate else "http"
-        click.echo(f"{scheme}://{host}:{server.bind_addr[1]}")
+        terminal.echo(f"{scheme}://{host}:{server.bind_addr[1]}")
         _run(server, dispatcher.run)
 
 
@@ -325,9 +326,9 @@ def inbox(
     host, port = http.parse_listen(address)
     documents = Schema(schema_folder) if schema_folder else None
     held = [certificate.load(path) for path in certificates]
-    application = Inbox(folder, held, documents, click.echo)
+    application = Inbox(folder, held, documents, terminal.echo)
     server = http.open_server(http.Listen(host, port), application, DOCUMENT_MAX_BYTES)
-    click.echo(f"http://{host}:{server.bind_addr[1]}/")
+    terminal.echo(f"http://{host}:{server.bind_addr[1]}/")
     with contextlib.suppress(KeyboardInterrupt):
         server.serve()
     server.stop()
@@ -463,7 +464,7 @@ def assign(
         parties.assign(database, assignment, [certificate.load(path) for path in certificates])
     finally:
         database.close()
-    click.echo(f"{eui_text(device)}: {eui_text(supplier)}, hub {hub}")
+    terminal.echo(f"{eui_text(device)}: {eui_text(supplier)}, hub {hub}")
 
 
 @dcc.command()
@@ -483,4 +484,4 @@ def trust(url: str, files_: tuple[Path, ...]) -> None:
     finally:
         database.close()
     for one in held:
-        click.echo(f"{one.name}: {one.holder}")
+        terminal.echo(f"{one.name}: {one.holder}")

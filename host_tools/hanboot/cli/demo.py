@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.cli.arguments import interpreter_option
 
 
@@ -32,8 +33,8 @@ def demo(board: str, act: str, step: bool) -> None:
 
 
 def _wait_for_key(act: str) -> None:
-    click.secho(f"\n[{act}: any key goes on, q ends] ", dim=True, nl=False, err=True)
+    terminal.echo(f"\n[{act}: any key goes on, q ends] ", dim=True, end=False, err=True)
     key = click.getchar()
-    click.echo(err=True)
+    terminal.echo("", err=True)
     if key in ("q", "Q"):
         raise click.Abort

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.cli.arguments import EuiType, layout_option
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, counted, json_option
@@ -144,7 +145,7 @@ def run(ports: tuple[str, ...], socket: Path | None, **options: Any) -> None:
 
 
 def _tell(line: str) -> None:
-    click.echo(line)
+    terminal.echo(line)
 
 
 def _settings(options: dict[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (
@@ -90,7 +91,7 @@ class _Lines:
 
     def add(self, found: Sequence[tuple[listing.Row, str, str | None]]) -> None:
         if found:
-            click.echo("\n".join(listing.line(*one) for one in found))
+            terminal.echo("\n".join(listing.line(*one) for one in found))
 
     def end(self) -> None:
         pass
@@ -105,11 +106,11 @@ class _JsonList:
     def add(self, found: Sequence[tuple[listing.Row, str, str | None]]) -> None:
         if found:
             texts = (json.dumps(listing.as_json(*one)) for one in found)
-            click.echo(self._before + ",\n".join(texts), nl=False)
+            terminal.echo(self._before + ",\n".join(texts), end=False)
             self._before = ",\n"
 
     def end(self) -> None:
-        click.echo("[]" if self._before == "[\n" else "\n]")
+        terminal.echo("[]" if self._before == "[\n" else "\n]")
 
 
 def _named(held: Inventory, wanted: list[str]) -> list[DeviceRecord]:

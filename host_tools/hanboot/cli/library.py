@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.library_get import get, search
 from hanboot.cli.library_operation import check, images_option, invite, key_option, open_library
@@ -79,6 +80,6 @@ def serve(
         users = [user.as_json() for user in sample.fill(opened)]
         to_submit = demo_firmware.fill(opened, folder)
         shown = {"folder": str(folder), "to_submit": str(to_submit), "users": users}
-        click.echo(json.dumps(shown, indent=2))
+        terminal.echo(json.dumps(shown, indent=2))
     with contextlib.suppress(KeyboardInterrupt):
-        server.serve(opened, listen, names, lambda text: click.echo(f"serving {text}", err=True))
+        server.serve(opened, listen, names, lambda text: terminal.echo(f"serving {text}", err=True))

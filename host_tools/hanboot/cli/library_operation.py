@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hanboot.cli import terminal
 from hanboot.cli.settings import registry_option
 from hanboot.errors import CheckFailed, WrongUsage
 
@@ -62,14 +63,14 @@ def check(url: str, images: str | None, key_file: Path | None, as_json: bool) ->
     report = integrity.check(open_library(url, images, key_file))
     if as_json:
         # one document, which has the faults
-        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        terminal.echo(json.dumps(dataclasses.asdict(report), indent=2))
         raise click.exceptions.Exit(1 if report.faults else 0)
-    click.echo(
+    terminal.echo(
         f"{report.entries} entries, {report.images} images, {report.users} users, "
         f"{report.audit_rows} rows of the audit log"
     )
     for fault in report.faults:
-        click.echo(f"fault: {fault}")
+        terminal.echo(f"fault: {fault}")
     if report.faults:
         raise CheckFailed(
             "the library is not whole",
@@ -132,4 +133,4 @@ def invite(
             )
         made = found or users.add_party(connection, actor, party, PartyKind(kind))
         token = users.invite(connection, None, made, email, library.clock())
-    click.echo(f"{address.rstrip('/')}/invitations/{token}")
+    terminal.echo(f"{address.rstrip('/')}/invitations/{token}")

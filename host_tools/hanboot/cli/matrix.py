@@ -16,6 +16,7 @@ import click
 from hanboot import files
 from hanboot.boards import local, virtual
 from hanboot.boards.flashing import describe
+from hanboot.cli import terminal
 from hanboot.cli.arguments import FilePath, interpreter_option
 from hanboot.cli.connection import connect, line_options
 from hanboot.cli.gating import Gate, gate_options
@@ -240,6 +241,7 @@ def _show(out: Out, played: Matrix) -> None:
 
 
 def _show_table(played: Matrix) -> None:
+    from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -247,12 +249,19 @@ def _show_table(played: Matrix) -> None:
     def shown(cell: MatrixCell | None) -> Text:
         if cell is None:
             return Text("-")
-        return Text(cell.text, "bold red" if cell.faults else "green" if cell.outcome else "")
+        style = "bold red" if cell.faults else "green" if cell.outcome else ""
+        return Text(terminal.clean(cell.text), style)
 
-    table = Table("running", show_lines=True)
+    lines = box.HEAVY_HEAD if terminal.is_unicode() else box.ASCII
+    table = Table("running", show_lines=True, box=lines)
     for release in played.releases:
-        table.add_column(Text(release.name))
+        # labels come from images
+        table.add_column(Text(terminal.clean(release.name)))
     for situation, row in played.rows.items():
         cells = (shown(row.get(release)) for release in played.releases)
-        table.add_row(Text(situation.name), *cells)
-    Console().print(table)
+        table.add_row(Text(terminal.clean(situation.name)), *cells)
+    # written as all else is, whatever the terminal's encoding takes
+    console = Console()
+    with console.capture() as captured:
+        console.print(table)
+    terminal.write(captured.get(), end=False)

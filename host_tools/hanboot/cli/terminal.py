@@ -29,6 +29,9 @@ def clean(text: str) -> str:
 
 def clean_lines(text: str) -> str:
     """The same for text of several lines."""
+    if text.isascii() and text.replace("\n", "").isprintable():
+        # most of what is written, and there can be a million lines of it
+        return text
     return "\n".join(clean(line) for line in text.split("\n"))
 
 
