@@ -12,6 +12,7 @@ from hanbootloader.han.gbcs import mac, message, use_cases
 from hanbootloader.han.gbcs.message import Message
 from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND, MACED, SIGNED, UseCase
 from hanbootloader.han.identity import Identity
+from hanbootloader.policy import HCALCS
 from hanbootloader.reasons import (
     BROKER_MISSING,
     MESSAGE_COUNTER,
@@ -31,7 +32,9 @@ from hanbootloader.trust.cell import (
     Cell,
 )
 
+# by a device that is activated by message; on others the hub's time does it (SECMP0007)
 _SERVED = (CS06_COMMAND, CS08_COMMAND)
+_SERVED_ELSE = (CS08_COMMAND,)
 
 
 class Authority:
@@ -46,7 +49,8 @@ class Authority:
         command = message.parse(octets)
         if command.recipient != self._identity.eui64:
             raise Refused(MESSAGE_RECIPIENT)
-        use_case = use_cases.find(command, _SERVED)
+        is_external = self._device.board.device_type == HCALCS
+        use_case = use_cases.find(command, _SERVED if is_external else _SERVED_ELSE)
         use_cases.check_protection(use_case, command)
         self._check_originator(command, use_case)
         values = use_case.decode(command)

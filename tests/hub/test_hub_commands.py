@@ -126,6 +126,22 @@ class TestWhoMayCommand:
         home.send(device, home.cs06(device, image.image_hash))
         assert settle(home, device) == "delivered"
 
+    @pytest.mark.parametrize("kind", ["ppmid", "ihd"])
+    def test_no_activation_where_the_hub_gives_the_time(self, home: Home, kind: str) -> None:
+        device = getattr(home, kind)()
+        device.install(build(home.people, V1))
+        image = build(home.people, V11, (V1,))
+        home.offer(device, image, DAY)
+        assert home.run(600, lambda: home.state(device).phase == Phase.SCHEDULED)
+        home.send(device, home.cs06(device, image.image_hash))
+        assert settle(home, device) == "refused"
+        assert device.node.mail.last_reason == reasons.MESSAGE_USE_CASE
+        home.run(60)
+        assert device.version == V1
+        # a question for its version is another matter
+        home.send(device, home.cs08(device))
+        assert settle(home, device) == "delivered"
+
     def test_other_protection(self, home: Home) -> None:
         """CS06 without a signature, or without a MAC; CS08 with a signature."""
         device, image = received(home)
