@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
-from hanboot.errors import HanbootError, WrongUsage
+from hanboot.errors import WrongUsage
 from hanboot.library.catalogue import cpl, downloads, entries
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry, Search
 from hanboot.library.permissions import Action
@@ -225,7 +225,7 @@ def model_of(text: str) -> Model:
 @route("models/<str:digits>", Action.READ)
 def model(request: HttpRequest, digits: str) -> HttpResponseBase:
     library, user, wanted = pages.library(), pages.user_of(request), model_of(digits)
-    on_cpl = library.registry.entries(wanted)
+    drawing = _drawing(wanted)
     text = f"{wanted.manufacturer_code:04X}{wanted.device_model:08X}"
     with library.registry.database.reading() as connection:
         page = entries.search(connection, user, Search(text=text))
@@ -236,8 +236,7 @@ def model(request: HttpRequest, digits: str) -> HttpResponseBase:
             "model": wanted,
             "digits": text,
             "entries": page.entries,
-            "on_cpl": on_cpl,
-            "text": diagram.as_text(_drawing(wanted)) if on_cpl else "",
+            "text": diagram.as_text(drawing) if drawing else "",
         },
     )
 
@@ -245,17 +244,19 @@ def model(request: HttpRequest, digits: str) -> HttpResponseBase:
 @route("models/<str:digits>/pathways.svg", Action.READ)
 def pathways_svg(request: HttpRequest, digits: str) -> HttpResponseBase:
     wanted = model_of(digits)
-    try:
-        text = svg.as_svg(_drawing(wanted))
-    except HanbootError as error:
-        raise NotFound(*error.lines) from None
-    response = HttpResponse(text, content_type="image/svg+xml")
+    drawing = _drawing(wanted)
+    if drawing is None:
+        raise NotFound(
+            f"there is no model {wanted} on the CPL", "no entry names it", "search for it"
+        )
+    response = HttpResponse(svg.as_svg(drawing), content_type="image/svg+xml")
     # the picture has a style element of its own, and is no page
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     return response
 
 
-def _drawing(wanted: Model) -> diagram.Drawing:
+def _drawing(wanted: Model) -> diagram.Drawing | None:
+    """The pathways of a model; None if the CPL has no entry of it."""
     for own, elsewhere in pages.library().registry.by_model(wanted):
         return diagram.draw(Pathways(own, elsewhere))
-    raise NotFound(f"there is no model {wanted} on the CPL", "no entry names it", "search for it")
+    return None
