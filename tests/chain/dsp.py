@@ -201,6 +201,7 @@ class Dsp:
         return self.read(self.service.answer(self.signed(root, name), **more))
 
     def read(self, octets: bytes) -> dict[str, Any]:
+        self.last = octets
         root = parsing.parse(octets)
         described = describe.describe(root)
         signature.verify(root, [self.certificate("dsp-xml")], None)

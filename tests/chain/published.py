@@ -22,5 +22,11 @@ needed = pytest.mark.skipif(not FOLDER.exists(), reason="the published test data
 THEN = datetime.datetime(2024, 1, 1, tzinfo=datetime.UTC)
 
 
+def documents() -> list[Path]:
+    """Every DUIS document, of public tools and made of what they publish."""
+    found = [*DUIS.iterdir(), *SYNTHETIC.iterdir()]
+    return sorted(file for file in found if file.suffix.lower() == ".xml")
+
+
 def certificate(name: str) -> Path:
     return CERTIFICATES / f"{name}.pem"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dsp
 import published
 import pytest
 import test_duis
@@ -12,7 +13,7 @@ import witness
 from lxml import etree
 
 from hanboot.duis import building, describe, parsing, requests, signature
-from hanboot.duis.names import SERVICES, ds
+from hanboot.duis.names import SERVICES, ds, sr
 from hanboot.duis.schema import Schema
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
@@ -147,12 +148,37 @@ def test_xmlschema_agrees_on_validity():
                 ours.check(wrong, "it")
 
 
+@published.needed
+def test_xmlschema_agrees_on_published_documents():
+    schema = witness.package("xmlschema").XMLSchema(str(published.SCHEMAS / "DUIS-5.4.xsd"))
+    ours = Schema(published.SCHEMAS)
+    valid = {}
+    for file in published.documents():
+        octets = file.read_bytes()
+        try:
+            ours.check(parsing.parse(octets), file.name)
+            valid[file.name] = True
+        except test_duis.BadFile:
+            valid[file.name] = False
+        assert schema.is_valid(octets.decode()) == valid[file.name], file.name
+    assert len(valid) >= 19
+    assert sum(valid.values()) >= 15
+
+
 # --- the DCC's packages
 
 
 def test_the_dccs_parser_reads_our_documents():
-    names = list(DOCUMENTS)
-    roots = [make() for make in DOCUMENTS.values()]
+    compare_with_the_dccs_parser({name: make() for name, make in DOCUMENTS.items()})
+
+
+@published.needed
+def test_the_dccs_parser_reads_published_documents_as_we_do():
+    compare_with_the_dccs_parser({file.name: parsing.load(file) for file in published.documents()})
+
+
+def compare_with_the_dccs_parser(documents):
+    names, roots = list(documents), list(documents.values())
     parsed = witness.node(SCRIPTS / "parse.cjs", [etree.tostring(root).decode() for root in roots])
     for name, root, found in zip(names, roots, parsed, strict=True):
         ours = describe.describe(root)
@@ -202,6 +228,44 @@ def test_the_dccs_templates_go_through(pki):
         schema.check(parsing.parse(octets), name)
         signature.verify(parsing.parse(octets), [certificate], None)
         assert xmlsec_verifies(octets, pki / "supplier-xml.pem")
+
+
+@published.needed
+def test_the_dccs_templates_go_through_the_service(pki, tmp_path):
+    """Sent as they are, but for signature and counter: those of the npm package, and those for 11.1
+    and 11.4 of the DCC's test material."""
+    made = dsp.Dsp(tmp_path, pki)
+    templates = witness.node(SCRIPTS / "templates.cjs")
+    for file in published.documents():
+        if file.name.startswith(("11.1_UPDATE", "11.4_UPDATE")):
+            templates[file.name[:4]] = file.read_text()
+    answered = {}
+    for name, xml in templates.items():
+        root = parsing.parse(xml.encode())
+        if name.startswith("CS08"):
+            # it names the broker as originator, for whom no supplier can sign
+            continue
+        for placeholder in root.findall(ds("Signature")):
+            root.remove(placeholder)
+        found = root.find(f"{sr('Header')}/{sr('RequestID')}")
+        counter = str(made.request_id(dsp.BROKER)).rpartition(":")[2]
+        found.text = f"{found.text.rpartition(':')[0]}:{counter}"
+        answered[name] = made.ask(root)["response_code"]
+        # and the DCC's parser reads the answer as we do
+        compare_with_the_dccs_parser({name: parsing.parse(made.last)})
+    made.close()
+    assert answered == {
+        "CS06_11.3_CANCELLATION": "I0",
+        "CS06_11.3_FUTURE_DATED": "I0",
+        "CS06_11.3_IMMEDIATE": "I0",
+        "ECS52_11.2": "I99",
+        # about devices that are in no inventory here
+        "8.2_READ_INVENTORY": "E4",
+        "GCS38_11.2": "E4",
+        # their images are on no CPL here
+        "11.1": "E110101",
+        "11.4": "E110401",
+    }
 
 
 def test_a_missing_witness_fails_in_ci(monkeypatch):
