@@ -25,7 +25,7 @@ from dsp import (
     image_of,
 )
 
-from hanboot.dcc import dispatch, journal, parties, refusals, schema
+from hanboot.dcc import dispatch, journal, parties, schema
 from hanboot.dcc.http_client import Undelivered
 from hanboot.duis import building, codes, parsing, precommand, requests, signature
 from hanboot.duis.describe import command_of
@@ -85,23 +85,23 @@ def test_who_may_ask(dsp):
     # the signature of another party never gets out of `sign`, so it is put in by hand
     root = requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID)
     octets = dsp.signed(root).replace(b"90-A4", b"90-A6")
-    assert dsp.read(dsp.service.answer(octets))["response_code"] == refusals.NOT_AUTHENTICATED
+    assert dsp.read(dsp.service.answer(octets))["response_code"] == codes.NOT_AUTHENTICATED
     unsigned = signature.to_octets(
         requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID)
     )
-    assert dsp.read(dsp.service.answer(unsigned))["response_code"] == refusals.NOT_AUTHENTICATED
+    assert dsp.read(dsp.service.answer(unsigned))["response_code"] == codes.NOT_AUTHENTICATED
     # another supplier's device is as if there were none
     asked = requests.read_inventory(dsp.request_id(BROKER, OTHER), "DeviceID", PPMID)
-    refused(asked, "other-supplier-xml", refusals.NOT_ITS_DEVICE)
+    refused(asked, "other-supplier-xml", codes.NOT_ITS_DEVICE)
     asked = requests.read_inventory(dsp.request_id(OTHER), "DeviceID", PPMID)
-    refused(asked, "supplier-xml", refusals.WRONG_TARGET)
+    refused(asked, "supplier-xml", codes.WRONG_TARGET)
     # a party that is not entered
     asked = requests.read_inventory(dsp.request_id(BROKER, BROKER), "DeviceID", PPMID)
-    refused(asked, "broker-ds", refusals.NO_SUCH_PARTY)
+    refused(asked, "broker-ds", codes.NO_SUCH_PARTY)
     # a certificate whose time is over
     dsp.time += datetime.timedelta(days=366 * 11)
     asked = requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID)
-    refused(asked, "supplier-xml", refusals.EXPIRED)
+    refused(asked, "supplier-xml", codes.EXPIRED)
 
 
 def test_counters(dsp):
@@ -111,23 +111,23 @@ def test_counters(dsp):
     for counter in (1000, 999, 1):
         again = RequestID(parse_eui(SUPPLIER), parse_eui(BROKER), counter)
         answer = dsp.ask(requests.read_inventory(again, "DeviceID", HCALCS))
-        assert answer["response_code"] == refusals.COUNTER_USED
+        assert answer["response_code"] == codes.COUNTER_USED
     # a refused request uses no counter up
     answer = dsp.ask(requests.read_inventory(dsp.request_id(OTHER), "DeviceID", PPMID))
-    assert answer["response_code"] == refusals.WRONG_TARGET
+    assert answer["response_code"] == codes.WRONG_TARGET
 
 
 def test_variants_and_paths(dsp):
     asked = requests.read_firmware_version(dsp.request_id(PPMID), 1)
-    assert dsp.ask(asked, variants=(8,))["response_code"] == refusals.WRONG_VARIANT
+    assert dsp.ask(asked, variants=(8,))["response_code"] == codes.WRONG_VARIANT
     wrong = building.request(
         SERVICES["11.2"], dsp.request_id(PPMID), 8, ("ReadFirmwareVersion", [])
     )
-    assert dsp.ask(wrong)["response_code"] == refusals.WRONG_VARIANT
+    assert dsp.ask(wrong)["response_code"] == codes.WRONG_VARIANT
     wrong = building.request(
         SERVICES["11.2"], dsp.request_id(PPMID), 1, ("ReadInventory", [("DeviceID", PPMID)])
     )
-    assert dsp.ask(wrong)["response_code"] == refusals.WRONG_VARIANT
+    assert dsp.ask(wrong)["response_code"] == codes.WRONG_VARIANT
 
 
 def test_no_requests(dsp):
@@ -485,7 +485,7 @@ def test_an_activation_is_sent_once(dsp):
     assert dsp.service.answer(octets) == first
     command = command_of(second)
     other = requests.signed_pre_command(RequestID.of(second), 7, command)
-    assert dsp.ask(other)["response_code"] == refusals.COUNTER_USED
+    assert dsp.ask(other)["response_code"] == codes.COUNTER_USED
     dsp.dispatcher.work()
     assert len(dsp.hub.commands) == 1
 
@@ -504,14 +504,14 @@ def test_signed_pre_commands_that_are_refused(dsp):
     def other_hash(sent):
         sent.payload = bytes(sent.payload).replace(b"\x04\x20", b"\x04\x20\x00", 1)[:-1]
 
-    assert dsp.ask(again(unsigned))["response_code"] == refusals.NOT_SIGNED
-    assert dsp.ask(again(other_hash))["response_code"] == refusals.OTHER_COMMAND
+    assert dsp.ask(again(unsigned))["response_code"] == codes.NOT_SIGNED
+    assert dsp.ask(again(other_hash))["response_code"] == codes.OTHER_COMMAND
     # nothing was given out for it
     _, never = activation(dsp)
     fresh = dsp.request_id(HCALCS)
     never.find(".//{*}RequestID").text = str(fresh)
     answer = dsp.ask(never)
-    assert answer["response_code"] == refusals.NO_PRE_COMMAND
+    assert answer["response_code"] == codes.NO_PRE_COMMAND
     dsp.dispatcher.work()
     assert dsp.hub.commands == []
 
@@ -634,11 +634,12 @@ def test_tables_of_another_version(dsp):
 
 def test_every_refusal_has_words():
     found = set()
-    for name, value in vars(refusals).items():
+    for name, value in vars(codes).items():
         if name.isupper() and isinstance(value, dict):
-            found |= {code for code in value.values() if code[0] == "E"}
+            found |= {code for code in value.values() if isinstance(code, str)}
         elif isinstance(value, str) and value[:1] == "E" and value[1:].isdigit():
             found.add(value)
     assert len(found) > 15
     assert found <= set(codes.RESPONSES)
     assert not any(codes.RESPONSES[code].is_established for code in found)
+    assert not codes.ALERTS[codes.ANY_ALERT].is_established

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hanboot.dcc import refusals
 from hanboot.dcc.refusals import RequestRefused
+from hanboot.duis import codes
 from hanboot.duis.identifiers import RequestID
 from hanboot.gbcs.codec import Decoded
 from hanboot.gbcs.host_use_cases import ECS52_COMMAND
@@ -51,7 +51,7 @@ def read_version(
         payload = ECS52_COMMAND.encode({"invocation": broker_counter & 0xFFFFFF})
     else:
         raise RequestRefused(
-            refusals.NOT_SERVED,
+            codes.NOT_SERVED,
             "such a device is not asked for its version here",
             f"it is a {device_type}",
         )
@@ -74,7 +74,7 @@ def protect(sent: Message, broker_key: PrivateKey, device: Certificate | None) -
     """
     if device is None:
         raise RequestRefused(
-            refusals.NO_KEYS,
+            codes.NO_KEYS,
             "the command cannot be protected",
             "the device's certificate for key agreement is not here",
             "have it entered: hanboot dcc assign",
@@ -92,7 +92,7 @@ def check_signed(command: Decoded, given_out: bytes, signers: list[Certificate])
     sent = command.message
     if sent.signed_octets() != message.parse(given_out).signed_octets():
         raise RequestRefused(
-            refusals.OTHER_COMMAND,
+            codes.OTHER_COMMAND,
             "the signed pre-command is not the one that was given out",
             "it was changed between",
         )
@@ -100,7 +100,7 @@ def check_signed(command: Decoded, given_out: bytes, signers: list[Certificate])
     signed = sent.signed_octets()
     if not any(one.key.is_signature(signed, signature) for one in signers):
         raise RequestRefused(
-            refusals.NOT_SIGNED,
+            codes.NOT_SIGNED,
             "the pre-command is not signed by its originator",
             "its signature verifies with no certificate of the party",
         )

@@ -18,7 +18,7 @@ from hanboot.dcc import journal, schema, smi
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import certificates_of, find_assignments
 from hanboot.dcc.service import Clock, Service, now
-from hanboot.duis import responses
+from hanboot.duis import codes, responses
 from hanboot.duis.building import Part
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.parsing import Element
@@ -32,9 +32,6 @@ from hanbootloader.han.gbcs import clock as gbcs_clock
 from hanbootloader.han.gbcs import message, use_cases
 
 _log = logging.getLogger(__name__)
-
-#: DCC alert code for alerts whose own is in no public source: the schema's catch-all.
-ALERT_CODE = "N999"
 
 
 class Devices:
@@ -258,7 +255,7 @@ class Devices:
         supplier = parse_eui(assignment.supplier)
         number = int(self._clock().timestamp() * 1000) if counter is None else counter
         response_id = RequestID(self._keys.broker, supplier, number)
-        root = responses.dcc_alert(response_id, ALERT_CODE, alert, self._clock())
+        root = responses.dcc_alert(response_id, codes.ANY_ALERT, alert, self._clock())
         self._send(connection, assignment.supplier, root)
 
     def _send(self, connection: Connection, party: str, root: Element) -> None:

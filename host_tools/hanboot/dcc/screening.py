@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc import refusals
 from hanboot.dcc.parties import Assignment, certificates_of, find_assignments
 from hanboot.dcc.refusals import RequestRefused
 from hanboot.dcc.schema import TASK
 from hanboot.delivery.delivery import SIGNED_TYPES, UNSIGNED_TYPES
+from hanboot.duis import codes
 from hanboot.errors import BadFile
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
@@ -59,11 +59,11 @@ def read_image(octets: bytes, reference: str) -> Image:
     try:
         image = ota_file.load(octets, layout)
     except BadFile as bad:
-        raise RequestRefused(refusals.WRONG_LAYOUT[reference], bad.what, bad.why) from None
+        raise RequestRefused(codes.WRONG_LAYOUT[reference], bad.what, bad.why) from None
     if (image.trailer is not None) != (reference == "11.1"):
         has = "has a" if image.trailer else "lacks the"
         raise RequestRefused(
-            refusals.WRONG_LAYOUT[reference],
+            codes.WRONG_LAYOUT[reference],
             f"the image is not one for {reference}",
             f"it {has} supplier's signature",
         )
@@ -82,7 +82,7 @@ def check_supplier(connection: Connection, image: Image, supplier: str) -> None:
     keys = [one.key for one in certificates_of(connection, supplier) if "signature" in one.usages]
     if not any(key.is_signature(image.manufacturer_image, signature) for key in keys):
         raise RequestRefused(
-            refusals.WRONG_LAYOUT["11.1"],
+            codes.WRONG_LAYOUT["11.1"],
             "the image does not carry the originator's signature",
             f"it verifies with no certificate of {supplier}",
             "sign it: hanboot image sign",
@@ -113,7 +113,7 @@ def screen(
     """
     if stated_hash is not None and stated_hash != image.image_hash:
         raise RequestRefused(
-            refusals.IMAGE_DIFFERS[reference],
+            codes.IMAGE_DIFFERS[reference],
             "the image is not the one that was announced",
             f"announced {stated_hash.hex()}, computed {image.image_hash.hex()}",
         )
@@ -121,7 +121,7 @@ def screen(
         listed = check_listed(registry, image)
     except GateRefused as refused:
         differs = refused.code == "header-differs"
-        table = refusals.IMAGE_DIFFERS if differs else refusals.NOT_LISTED
+        table = codes.IMAGE_DIFFERS if differs else codes.NOT_LISTED
         raise RequestRefused(table[reference], refused.what, refused.why) from None
     check_supplier(connection, image, supplier)
 

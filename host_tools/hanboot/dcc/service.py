@@ -16,11 +16,11 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc import commands, journal, refusals, schema, screening
+from hanboot.dcc import commands, journal, schema, screening
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import Party, certificates_of, find_assignments, find_party
 from hanboot.dcc.refusals import RequestRefused
-from hanboot.duis import parsing, precommand, responses, signature
+from hanboot.duis import codes, parsing, precommand, responses, signature
 from hanboot.duis.building import Part
 from hanboot.duis.describe import (
     binary_of,
@@ -180,7 +180,7 @@ class Service:
                 asked = self._authenticate(connection, root, described, stated_hash, for_permit)
                 if asked.variant not in variants:
                     raise RequestRefused(
-                        refusals.WRONG_VARIANT,
+                        codes.WRONG_VARIANT,
                         "the request was sent to another service than its variant's",
                         f"its command variant is {asked.variant}",
                     )
@@ -220,15 +220,15 @@ class Service:
         party = find_party(connection, eui_text(request_id.originator))
         if party is None:
             raise RequestRefused(
-                refusals.NO_SUCH_PARTY, "the originator is not known", "there is no such party"
+                codes.NO_SUCH_PARTY, "the originator is not known", "there is no such party"
             )
         held = certificates_of(connection, party.eui)
         try:
             signature.verify(root, held, self._clock())
         except signature.NotValidThen as expired:
-            raise RequestRefused(refusals.EXPIRED, expired.what, expired.why) from None
+            raise RequestRefused(codes.EXPIRED, expired.what, expired.why) from None
         except CheckFailed as refused:
-            raise RequestRefused(refusals.NOT_AUTHENTICATED, refused.what, refused.why) from None
+            raise RequestRefused(codes.NOT_AUTHENTICATED, refused.what, refused.why) from None
         reference, variant = described["service_reference"], described["command_variant"]
         asked = Asked(root, request_id, reference, variant, party, stated_hash, for_permit)
         self._check_service(asked)
@@ -239,29 +239,29 @@ class Service:
         service = SERVICES.get(asked.reference)
         if service is None:
             raise RequestRefused(
-                refusals.NOT_SERVED, "the service is not served here", asked.reference
+                codes.NOT_SERVED, "the service is not served here", asked.reference
             )
         element = body_of(asked.root).tag
         is_second = asked.reference == "11.3" and asked.variant in SIGNED_PRE_COMMAND
         wanted = sr("SignedPreCommand") if is_second else sr(service.element)
         if (asked.variant not in service.variants and not is_second) or element != wanted:
             raise RequestRefused(
-                refusals.WRONG_VARIANT,
+                codes.WRONG_VARIANT,
                 "service, command variant and body do not go together",
                 f"{asked.reference} with variant {asked.variant}",
             )
         if asked.for_permit and asked.reference not in screening.TYPES:
             raise RequestRefused(
-                refusals.NOT_SERVED, "a permit is for an image", f"{asked.reference} brings none"
+                codes.NOT_SERVED, "a permit is for an image", f"{asked.reference} brings none"
             )
         if asked.party.role != SUPPLIER:
             raise RequestRefused(
-                refusals.WRONG_ROLE, "the party may not send this", "it is no supplier"
+                codes.WRONG_ROLE, "the party may not send this", "it is no supplier"
             )
         is_to_dcc = asked.reference in ("8.2", "11.1", "11.4")
         if is_to_dcc and asked.request_id.target != self._keys.broker:
             raise RequestRefused(
-                refusals.WRONG_TARGET,
+                codes.WRONG_TARGET,
                 "the request is not to the Access Control Broker",
                 f"its target is {asked.target}",
             )
@@ -273,7 +273,7 @@ class Service:
         last = journal.last_counter(connection, asked.originator)
         if asked.request_id.counter <= last:
             raise RequestRefused(
-                refusals.COUNTER_USED,
+                codes.COUNTER_USED,
                 "the originator counter was used before",
                 f"it is {asked.request_id.counter}, and the last was {last}",
             )
@@ -318,7 +318,7 @@ class Service:
         assignment = find_assignments(connection, [device_id]).get(device_id)
         if device is None or assignment is None or assignment.supplier != asked.originator:
             raise RequestRefused(
-                refusals.NOT_ITS_DEVICE, "the device is not the originator's", device_id
+                codes.NOT_ITS_DEVICE, "the device is not the originator's", device_id
             )
         return device
 
@@ -326,7 +326,7 @@ class Service:
         device = self._own_device(connection, asked, asked.target)
         if device.state not in screening.TAKES_FIRMWARE:
             raise RequestRefused(
-                refusals.NOT_COMMISSIONED, "the device is not commissioned", device.state
+                codes.NOT_COMMISSIONED, "the device is not commissioned", device.state
             )
         return device
 
@@ -334,7 +334,7 @@ class Service:
         found = body_of(asked.root).find(sr("DeviceID"))
         if found is None:
             raise RequestRefused(
-                refusals.NOT_FOUND, "nothing is known of it", "the inventory knows devices alone"
+                codes.NOT_FOUND, "nothing is known of it", "the inventory knows devices alone"
             )
         device = self._own_device(connection, asked, parse_device_id(text_of(found)))
         listing = cpl_status(connection, device)
@@ -376,7 +376,7 @@ class Service:
                 for name, left in screened.left_out.items()
             }
             outcome.content = responses.warning(reference, lists)
-            table = refusals.SOME_DEVICES if screened.accepted else refusals.NO_DEVICE
+            table = codes.SOME_DEVICES if screened.accepted else codes.NO_DEVICE
             outcome.code = table[reference]
         if asked.for_permit:
             outcome.permit = self._permit(asked, screened) if screened.accepted else None
@@ -442,24 +442,24 @@ class Service:
         for variant in SIGNED_PRE_COMMAND:
             if journal.find_request(connection, asked.request_id, variant):
                 raise RequestRefused(
-                    refusals.COUNTER_USED,
+                    codes.COUNTER_USED,
                     "this activation was sent before",
                     f"RequestID {asked.request_id}",
                 )
         first = journal.find_request(connection, asked.request_id, PRE_COMMAND)
         if first is None or first.command is None:
             raise RequestRefused(
-                refusals.NO_PRE_COMMAND,
+                codes.NO_PRE_COMMAND,
                 "no pre-command was given out for it",
                 f"RequestID {asked.request_id}",
             )
         try:
             command = command_of(asked.root)
         except BadFile as bad:
-            raise RequestRefused(refusals.OTHER_COMMAND, bad.what, bad.why) from None
+            raise RequestRefused(codes.OTHER_COMMAND, bad.what, bad.why) from None
         if command is None or command.has_mac:
             raise RequestRefused(
-                refusals.OTHER_COMMAND, "the request holds no signed pre-command", "see 11.3"
+                codes.OTHER_COMMAND, "the request holds no signed pre-command", "see 11.3"
             )
         signers = [
             one

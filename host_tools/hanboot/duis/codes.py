@@ -1,7 +1,8 @@
-"""What response codes and DCC alert codes mean.
+"""What response codes and DCC alert codes mean, and which of them the service gives.
 
 The schema lists the codes without their meanings; DUIS's prose, which has them, is in no public
-source. What stands here without a source is a default of hanboot, and is marked so.
+source. All that hanboot puts in its place stands in this file, for a lab to change: what has no
+source is marked so in `RESPONSES` and `ALERTS`.
 """
 
 from __future__ import annotations
@@ -17,13 +18,44 @@ class Code:
     is_established: bool
 
 
+# What the service answers with. Every one of these is hanboot's choice.
+# fmt: off
+NOT_AUTHENTICATED = "E100"     # the signature is wrong, or its signer is not the originator
+NO_SUCH_PARTY     = "E2"
+EXPIRED           = "E3"       # the signature is right, and its certificate is not valid now
+WRONG_ROLE        = "E1"       # the party may not send this service
+NOT_ITS_DEVICE    = "E4"       # another party's device, or none
+NOT_COMMISSIONED  = "E5"
+WRONG_VARIANT     = "E11"      # command variant and service do not go together
+WRONG_TARGET      = "E13"
+COUNTER_USED      = "E17"      # not above the last of this originator
+NO_KEYS           = "E20"      # the device's certificates are not here
+NOT_SERVED        = "E12"      # a service other than those of firmware
+
+NO_PRE_COMMAND    = "E40"      # no pre-command of this RequestID was given out
+OTHER_COMMAND     = "E41"      # the signed pre-command is another than was given out
+NOT_SIGNED        = "E42"      # its signature is not the originator's
+
+NOT_FOUND         = "E080201"  # 8.2: nothing is known of it
+
+#: of 11.1 and 11.4
+NOT_LISTED        = {"11.1": "E110101", "11.4": "E110401"}  # not on the CPL, or not Active
+IMAGE_DIFFERS     = {"11.1": "E110102", "11.4": "E110402"}  # a hash that was given, or the header
+NO_DEVICE         = {"11.1": "E110103", "11.4": "E110403"}  # none of the devices can take it
+WRONG_LAYOUT      = {"11.1": "E110105", "11.4": "E110405"}  # malformed, or the wrong signature
+SOME_DEVICES      = {"11.1": "W110101", "11.4": "W110401"}  # not an error: lists say which
+# fmt: on
+
+#: DCCAlertCode of an alert whose own is in no public source (CS09, CCS08, mismatch, suspension):
+#: the schema's catch-all.
+ANY_ALERT = "N999"
+
 #: ResponseCode
 RESPONSES = {
     "I0": Code("success", True),
     "I99": Code("acknowledged: the answer follows", True),
     "W110101": Code("distributed, but not to all devices: the lists name them", False),
     "W110401": Code("distributed, but not to all PPMIDs: the lists name them", False),
-    # what hanboot's own service means by them (hanboot.dcc.refusals)
     "E1": Code("the party may not send this service", False),
     "E2": Code("the originator is not known", False),
     "E3": Code("the certificate of the request's signer has expired, or is not valid yet", False),
@@ -53,6 +85,7 @@ RESPONSES = {
 ALERTS = {
     "N60": Code("an image reached a Communications Hub, or did not", True),
     "N61": Code("an image reached a Communications Hub, or did not", True),
+    ANY_ALERT: Code("the alert itself says what it is", False),
 }
 
 
