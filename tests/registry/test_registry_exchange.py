@@ -24,14 +24,14 @@ from registries import (
 from strategies import entries
 
 from hanboot.errors import BadFile, WrongUsage
-from hanboot.registry.entry import Entry
+from hanboot.registry.entry import JOIN_OPTIONS, Entry
 from hanboot.registry.exchange import export, mapping, views
 from hanboot.registry.exchange.csv_file import protect, unprotect
 from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.intake import Imported, import_file
 from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.exchange.table import address
-from hanboot.registry.fields import FIELDS
+from hanboot.registry.fields import BY_NAME, FIELDS
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
@@ -127,6 +127,24 @@ def test_views(registry: Registry, tmp_path: Path, role: views.Role) -> None:
     assert ("who to ask" in text) == (role != "everyone")
     assert ("N/A" in text) == (role != "everyone")
     assert "2.4 GHz Only" in text
+
+
+def test_a_workbook_offers_what_may_stand_there(tmp_path: Path) -> None:
+    """MP231 3, item 4: a drop-down of six join options."""
+    path = write_entries(tmp_path / "cpl.xlsx", [entry(1)])
+    sheet = openpyxl.load_workbook(path)["CPL"]
+    offered = {}
+    for each in sheet.data_validations.dataValidation:
+        (cells,) = each.sqref.ranges
+        heading = sheet.cell(1, cells.min_col).value
+        offered[heading] = each.formula1.strip('"').split(",")
+        # Excel takes no longer list
+        assert len(each.formula1) <= 255
+        assert (cells.min_row, cells.max_row) == (2, 1_048_576)
+    assert len(offered["ZigBee Join Option"]) == 6
+    read = BY_NAME["join_option"].parse
+    assert {read(text) for text in offered["ZigBee Join Option"]} == set(JOIN_OPTIONS)
+    assert {"Device Type", "CPL Status", "Release Kind"} < offered.keys()
 
 
 def test_a_manufacturer_must_say_which() -> None:

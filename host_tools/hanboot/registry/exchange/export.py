@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from hanboot.errors import BadFile
-from hanboot.registry.entry import Entry
+from hanboot.registry.entry import DEVICE_TYPES, JOIN_OPTIONS, RELEASE_KINDS, STATUSES, Entry
 from hanboot.registry.exchange.csv_file import protect
-from hanboot.registry.fields import Field, texts_of
+from hanboot.registry.fields import BY_NAME, Field, texts_of
 from hanboot.registry.progress import Progress
 
 Format = Literal["csv", "xlsx"]
@@ -100,6 +100,7 @@ def _write_workbook(path: Path, entries: Iterable[Entry], columns: Sequence[Fiel
         return made
 
     sheet.append([cell(column.heading, bold=True) for column in columns])
+    _offer_choices(sheet, columns)
     shown = tuple(columns)
     count = 0
     for entry in entries:
@@ -107,3 +108,28 @@ def _write_workbook(path: Path, entries: Iterable[Entry], columns: Sequence[Fiel
         count += 1
     workbook.save(path)
     return count
+
+
+#: What a spreadsheet offers in a column, as it is written there (join options: MP231 3, item 4).
+_CHOICES = {
+    "device_type": DEVICE_TYPES,
+    "status": STATUSES,
+    "join_option": tuple(BY_NAME["join_option"].text(option) for option in JOIN_OPTIONS),
+    "release_kind": RELEASE_KINDS,
+}
+_ROWS_MAX = 1_048_576
+
+
+def _offer_choices(sheet: Any, columns: Sequence[Field]) -> None:
+    """A drop-down in each column of choices, in rows that are yet to be filled in, too."""
+    from openpyxl.utils import get_column_letter
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    for at, column in enumerate(columns, 1):
+        if column.name in _CHOICES:
+            listed = ",".join(_CHOICES[column.name])
+            # a warning, since what was listed before MP231 may say something else
+            offered = DataValidation("list", f'"{listed}"', allow_blank=True, errorStyle="warning")
+            letter = get_column_letter(at)
+            offered.add(f"{letter}2:{letter}{_ROWS_MAX}")
+            sheet.data_validations.append(offered)
