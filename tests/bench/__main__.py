@@ -5,8 +5,9 @@
     python tests/bench chip arithmetic  of it: heap_512k, product, heap_16k, arithmetic
     python tests/bench registry         registry and inventory alone
     python tests/bench chain            a distribution to 50,000 devices alone
+    python tests/bench library          the library's pages with 200 readers alone
 
-Leaves build/bench.json, build/bench-registry.json and build/bench-chain.json.
+Leaves build/bench.json, and build/bench-registry.json and the like of the others.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def chip(names: Sequence[str]) -> None:
 
 
 #: Benches that are scripts of their own.
-_APART = ("registry", "chain")
+_APART = ("registry", "chain", "library")
 
 
 def apart(name: str) -> None:

@@ -7,6 +7,7 @@ lie in the library's tables, see `sessions`.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
@@ -29,16 +30,23 @@ CONTENT_SECURITY_POLICY = (
 
 
 def configure(library: Library, *, hosts: list[str], is_https: bool, behind_proxy: bool) -> None:
-    """Configures Django for one library in this process.
+    """Configures Django for one library in this process; see `values`."""
+    from django.conf import settings
+
+    settings.configure(**values(library, hosts=hosts, is_https=is_https, behind_proxy=behind_proxy))
+
+
+def values(
+    library: Library, *, hosts: list[str], is_https: bool, behind_proxy: bool
+) -> dict[str, Any]:
+    """Django's settings by name.
 
     Args:
         hosts: names under which the server answers; others get 400.
         is_https: whether browsers reach it by https: cookies are then for https alone.
         behind_proxy: whether X-Forwarded-Proto and X-Forwarded-For come from a trusted proxy.
     """
-    from django.conf import settings
-
-    settings.configure(
+    return dict(
         DEBUG=False,
         SECRET_KEY=library.key.derive("django"),
         ALLOWED_HOSTS=hosts,
