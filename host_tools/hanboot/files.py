@@ -14,6 +14,12 @@ IMAGE_MAX_BYTES = 10_240_000
 #: Keys, certificates and TOML files are far smaller.
 TEXT_MAX_BYTES = 256 * 1024
 
+_START_BYTES = 4096
+_NEVER_REPLACED = (
+    (b"PRIVATE KEY-----", "a private key"),
+    (b"SQLite format 3\0", "a database"),
+)
+
 
 def read(path: Path, max_bytes: int = IMAGE_MAX_BYTES) -> bytes:
     """All octets of a file.
@@ -117,6 +123,7 @@ def check_writable(path: Path) -> None:
             raise FileNotFoundError(2, "no such folder")
         if not os.access(target if target.exists() else target.parent, os.W_OK):
             raise PermissionError(13, "permission denied")
+    _check_replaceable(path, target)
 
 
 @contextlib.contextmanager
@@ -129,6 +136,7 @@ def writing(path: Path, octets: bytes) -> Iterator[None]:
         _write_special(path, target, octets)
         yield
         return
+    _check_replaceable(path, target)
     partial = target.with_name(f".hanboot-{_random_name()}")
     with _explained(path):
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
@@ -142,6 +150,22 @@ def writing(path: Path, octets: bytes) -> Iterator[None]:
             partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _check_replaceable(path: Path, target: Path) -> None:
+    """Raises `BadFile` if what would be replaced cannot be made again: a slip with -o."""
+    with _explained(path):
+        if not target.is_file():
+            return
+        with target.open("rb") as file:
+            start = file.read(_START_BYTES)
+    for mark, what in _NEVER_REPLACED:
+        if mark in start:
+            raise BadFile(
+                f"cannot write {path}",
+                f"it holds {what}, which nothing here replaces",
+                "give another name",
+            )
 
 
 def _random_name() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -64,3 +65,23 @@ def test_read_is_bounded(tmp_path):
         files.read(tmp_path / "file", 4)
     with pytest.raises(BadFile, match="cannot read"):
         files.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("held", "what"),
+    [
+        (b"-----BEGIN EC PARAMETERS-----\nx\n-----BEGIN EC PRIVATE KEY-----\n", "a private key"),
+        (b"-----BEGIN ENCRYPTED PRIVATE KEY-----\n", "a private key"),
+        (b"SQLite format 3\0" + bytes(84), "a database"),
+    ],
+)
+def test_what_cannot_be_made_again_is_not_replaced(tmp_path: Path, held: bytes, what: str) -> None:
+    file, link = tmp_path / "held", tmp_path / "link"
+    file.write_bytes(held)
+    link.symlink_to(file)
+    for path in (file, link):
+        with pytest.raises(BadFile, match=f"it holds {what}"):
+            files.write(path, b"other")
+        with pytest.raises(BadFile, match=f"it holds {what}"):
+            files.check_writable(path)
+    assert file.read_bytes() == held

@@ -5,13 +5,15 @@ from __future__ import annotations
 import datetime
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hanboot.cli import terminal
-from hanboot.image.ota_file import Image
 from hanboot.installation import INTERPRETER_VARIABLE
+
+if TYPE_CHECKING:
+    from hanboot.image.ota_file import Image
 
 
 class FilePath(click.Path):
