@@ -7,8 +7,6 @@ In a wheel the code of boards and the sample applications are data of this packa
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -62,6 +60,9 @@ def micropython() -> Path:
     Raises:
         NoDevice: there is none, or the one that was found cannot play a board.
     """
+    # imported late: most commands run no board
+    import shutil
+
     if given := os.environ.get(INTERPRETER_VARIABLE):
         return _checked(Path(given).absolute())
     if CHECKOUT and (built := CHECKOUT / ".toolchain" / "bin" / "micropython").exists():
@@ -81,6 +82,9 @@ def micropython() -> Path:
 @cache
 def _checked(binary: Path) -> Path:
     """`binary`, once it has shown that it has what a board needs."""
+    # imported late: most commands run no board
+    import subprocess
+
     remedy = "give a MicroPython 1.25 unix binary: --interpreter FILE; make setup builds one"
     try:
         done = subprocess.run(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +127,9 @@ def load(file: Path) -> Table:
     Raises:
         BadFile: it cannot be read, or is not TOML.
     """
+    # imported late: asking a device reads hanboot.toml only where there is one
+    import tomllib
+
     octets = files.read(file, files.TEXT_MAX_BYTES)
     try:
         return Table(file, tomllib.loads(octets.decode("utf-8-sig")))
