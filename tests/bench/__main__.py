@@ -2,7 +2,7 @@
 
     python tests/bench                  everything, half an hour
     python tests/bench chip             the emulated RP2040 alone
-    python tests/bench chip arithmetic  of it: heap_512k, product, heap_16k, arithmetic
+    python tests/bench chip arithmetic  of it: heap_512k, product, heap_16k, arithmetic, private
     python tests/bench registry         registry and inventory alone
     python tests/bench chain            a distribution to 50,000 devices alone
     python tests/bench library          the library's pages with 200 readers alone
@@ -39,6 +39,10 @@ BUDGETS: list[tuple[str, str, tuple[str, float] | None, str]] = [
     ("p256_ms", "P-256 verification, ours", None, "ms"),
     ("p256_mbedtls_ms", "P-256 verification, mbedTLS's C code", None, "ms"),
     ("p256_ratio_mbedtls", "ours to mbedTLS's, in the same run", ("<=", 0.55), ""),
+    ("sign_ms", "P-256 signature, checked before it leaves", None, "ms"),
+    ("agree_ms", "P-256 key agreement", None, "ms"),
+    ("private_test_ms", "known-answer test before the first of both", None, "ms"),
+    ("gmac_ms", "GMAC over the 145 octets of a CS06 command", None, "ms"),
     ("sha256_ms_per_kib", "SHA-256 of 1 KiB", None, "ms"),
     ("verdict_ms_256k", "last octet to verdict, 256 KiB, two signatures", None, "ms"),
     ("heap_peak_16k", "heap above idle, receiving and verifying 16 KiB", ("<=", 24576), "octets"),
@@ -61,6 +65,7 @@ MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
     "product": bench_chip.product,
     "heap_16k": lambda folder: {"heap_peak_16k": bench_chip.heap_peak(folder, 16)},
     "arithmetic": bench_chip.arithmetic,
+    "private": bench_chip.private,
 }
 
 

@@ -110,9 +110,31 @@ def prepare() -> None:
 
 def arithmetic(folder: Path) -> dict[str, float]:
     """P-256 by ours and by mbedTLS, and SHA-256, in one start of one firmware."""
-    board = ChipBoard(folder / "arithmetic.bin", bench_firmware.UF2)
+    found = _times_ms(folder, "arithmetic")
+    return {
+        "p256_ms": found["p256"],
+        "p256_mbedtls_ms": found["p256_mbedtls"],
+        "p256_ratio_mbedtls": found["p256"] / found["p256_mbedtls"],
+        "sha256_ms_per_kib": found["sha256_16k"] / 16,
+    }
+
+
+def private(folder: Path) -> dict[str, float]:
+    """What a device does with its own keys: sign, agree on a secret, make a MAC."""
+    found = _times_ms(folder, "private")
+    return {
+        "sign_ms": found["sign"],
+        "agree_ms": found["agree"],
+        "private_test_ms": found["self_test_and_sign"] - found["sign"],
+        "gmac_ms": found["gmac_145"],
+    }
+
+
+def _times_ms(folder: Path, what: str) -> dict[str, float]:
+    """Name -> milliseconds, of what the firmware measures for this word."""
+    board = ChipBoard(folder / f"{what}.bin", bench_firmware.UF2)
     board.run_for(_START_MS)
-    board.to_chip.put(b"arithmetic\n", board.chip.time_ms)
+    board.to_chip.put(f"{what}\n".encode(), board.chip.time_ms)
     board.wait_text("bench end", _ANSWER_MS)
     board.close()
     found = {}
@@ -120,12 +142,7 @@ def arithmetic(folder: Path) -> dict[str, float]:
         name, *times_us = line.removeprefix("bench ").split()
         if times_us:
             found[name] = statistics.median(int(time_us) for time_us in times_us) / 1000
-    return {
-        "p256_ms": found["p256"],
-        "p256_mbedtls_ms": found["p256_mbedtls"],
-        "p256_ratio_mbedtls": found["p256"] / found["p256_mbedtls"],
-        "sha256_ms_per_kib": found["sha256_16k"] / 16,
-    }
+    return found
 
 
 def heap_peak(folder: Path, payload_kib: int) -> int:

@@ -60,5 +60,12 @@ def _signature() -> str:
     prehashed = ec.ECDSA(utils.Prehashed(hashes.SHA256()), deterministic_signing=True)
     r, s = utils.decode_dss_signature(private.sign(digest, prehashed))
     signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-    values = {"KEY": key, "DIGEST": digest, "SIGNATURE": signature, "TABLE": comb.build_table(key)}
+    secret = private.private_numbers().private_value.to_bytes(32, "big")
+    values = {
+        "PRIVATE": secret,
+        "KEY": key,
+        "DIGEST": digest,
+        "SIGNATURE": signature,
+        "TABLE": comb.build_table(key),
+    }
     return "".join(f"{name} = {value!r}\n" for name, value in values.items())

@@ -1,6 +1,7 @@
 # In place of the product's main.py, in firmware that is only measured. A line on the console says
-# what: "arithmetic"; "verify" for signatures that come over the console; or "heap" for the
-# product's own flow, under a collector that runs often once that is asked for.
+# what: "arithmetic"; "private" for what a device does with its own keys; "verify" for signatures
+# that come over the console; or "heap" for the product's own flow, under a collector that runs
+# often once that is asked for.
 
 import gc
 import hashlib
@@ -54,6 +55,22 @@ def _arithmetic():
     print("bench end")
 
 
+def _private():
+    # imported late: none of it is in memory while the product's flow is measured
+    from signature import PRIVATE
+
+    from hanbootloader.trust import gmac, private_key
+
+    # the first signature asks the known-answer test, the others do not
+    _show("self_test_and_sign", lambda: private_key.sign(PRIVATE, KEY, DIGEST), 1)
+    _show("sign", lambda: private_key.sign(PRIVATE, KEY, DIGEST))
+    _show("agree", lambda: private_key.agree(PRIVATE, KEY))
+    octets = bytes(145)  # of a CS06 command
+    gmac.self_test()
+    _show("gmac_145", lambda: gmac.tag(bytes(16), bytes(12), octets))
+    print("bench end")
+
+
 def _octets(console, count):
     octets = bytearray(count)
     view = memoryview(octets)
@@ -89,9 +106,12 @@ class MeasuredBoard(Board):
 
 board = Board()
 what = _line(board.console)
-if what in ("arithmetic", "verify"):
+if what in ("arithmetic", "private", "verify"):
     try:
-        _verify(board.console) if what == "verify" else _arithmetic()
+        if what == "verify":
+            _verify(board.console)
+        else:
+            _private() if what == "private" else _arithmetic()
     except Exception as error:
         sys.print_exception(error)
 elif what == "heap":
