@@ -96,10 +96,19 @@ def test_a_home(capsys: pytest.CaptureFixture[str]) -> None:
         assert seen in reported
 
 
-def test_the_chain(capsys: pytest.CaptureFixture[str]) -> None:
-    """From the delivery to the supplier's inbox; what a step shows is what came back."""
+def test_the_chain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """From the delivery to the supplier's inbox; what a step shows is what came back.
+
+    After a home, as in ACT=all: each has a load switch of its own.
+    """
+
+    def furnish(story: Story, bench: Any, pairs: Any, releases: Any) -> None:
+        demo.network.Home(bench, pairs).close()
+
+    monkeypatch.setattr(demo, "_ACTS", (("home", furnish),))
+    monkeypatch.setattr(demo, "_MORE_ACTS", demo._MORE_ACTS[-1:])
     with pytest.raises(SystemExit) as ended:
-        demo.main("virtual", "chain")
+        demo.main("virtual", "all")
     reported = " ".join(capsys.readouterr().out.split())
     assert ended.value.code == 0, reported
     for seen in (

@@ -51,7 +51,8 @@ def play_short(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> N
 
 def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
     story.chapter("The chain: manufacturer, supplier, DSP, hub, household, and back")
-    switch = Bench(bench.board.state.with_name("load-switch"), "virtual", "hcalcs")
+    # a home may have been played before, with a load switch of its own
+    switch = Bench(bench.board.state.with_name("chain-load-switch"), "virtual", "hcalcs")
     chain: Chain | None = None
     try:
         chain = Chain(pairs.manufacturer.public, bench, switch)
