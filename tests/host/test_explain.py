@@ -175,6 +175,22 @@ def test_a_refusal_names_both_sides(reason, sides):
     assert "0xFFF0" not in verdict_lines(padding)[1]
 
 
+@pytest.mark.parametrize(
+    ("offered", "line"),
+    [
+        (V2, "02000000 (2.0.0.0) was not activated"),
+        # what is not held has a hash and no version
+        (Firmware(0, b"\xab" * 32), "the image with hash abababababababab… was not activated"),
+        # whichever is held, and nothing is
+        (Firmware(0, bytes(32)), "not activated"),
+        (Firmware(0), "not activated"),
+    ],
+)
+def test_what_was_not_activated(offered, line):
+    verdict = Verdict(reasons.NO_IMAGE_HELD, offered, V1, kind="not activated")
+    assert verdict_lines(verdict)[0] == f"{line}: no-image-held"
+
+
 def test_verdicts_of_every_reason_are_three_lines():
     for reason in [*REASONS, 9999]:
         for offered in (V2, Firmware(0)):

@@ -64,6 +64,13 @@ def firmware_text(firmware: _Firmware) -> str:
     )
 
 
+def _image_text(offered: _Firmware) -> str:
+    # an activation names a hash, and what is not held has no version
+    if offered.image_hash and not offered.file_version:
+        return f"the image with hash {offered.image_hash.hex()[:16]}…"
+    return version_text(offered.file_version)
+
+
 _HAPPENED = {
     "reverted": "reverted",
     "fell back": "found damaged, and the one before it runs",
@@ -77,7 +84,8 @@ def verdict_lines(verdict: _Verdict) -> tuple[str, str, str]:
     """What happened, why, and what to do about it: one line each."""
     words = explain(verdict.reason)
     offered = verdict.offered
-    named = offered.file_version or offered.image_hash
+    # zeros: whichever is held was to be activated
+    named = offered.file_version or any(offered.image_hash or b"")
     if verdict.reason == reasons.ACCEPTED:
         if not named:
             return (
@@ -87,7 +95,7 @@ def verdict_lines(verdict: _Verdict) -> tuple[str, str, str]:
             )
         return f"{version_text(offered.file_version)} was accepted", words.meaning, words.remedy
     happened = _HAPPENED.get(verdict.kind or "", "refused")
-    subject = f"{version_text(offered.file_version)} was {happened}" if named else happened
+    subject = f"{_image_text(offered)} was {happened}" if named else happened
     return f"{subject}: {words.name}", _why(verdict, words), _remedy(verdict, words)
 
 
