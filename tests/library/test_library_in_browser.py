@@ -97,7 +97,7 @@ def test_a_submission_from_a_wrong_list_to_the_library(
     stopped = maker.get_by_role("alert")
     expect(stopped).to_be_visible()
     expect(maker.locator("#id_image_error")).to_contain_text("PPMID-0003")
-    maker.screenshot(path=picture("submission-stopped"), full_page=True)
+    check_page(maker, axe_script(), "submit-stopped")
 
     maker.get_by_label("Predecessor CPL Entry IDs").fill("PPMID-0003")
     maker.get_by_label("Image", exact=True).set_input_files(served.to_submit / "PPMID-2.0.1.ota")
@@ -256,10 +256,12 @@ def test_an_invitation_and_a_recovery(
     administrator.get_by_label("E-mail address").fill("new@example.org")
     administrator.get_by_role("button", name="Invite").click()
     link = administrator.get_by_role("status").locator("code").inner_text()
+    check_page(administrator, axe_script(), "party-2")
     context = browser.new_context()
     page = context.new_page()
     for password in ("the first of the passwords", "the second of the passwords"):
         page.goto(link)
+        check_page(page, axe_script(), "accept_invitation-2")
         secret = page.locator("#secret").inner_text()
         name = page.get_by_label("Your name")
         if name.count():
@@ -268,6 +270,7 @@ def test_an_invitation_and_a_recovery(
         page.get_by_label("Code that the authenticator shows").fill(pyotp.TOTP(secret).now())
         page.get_by_role("button", name="Make the account").click()
         expect(page.get_by_role("heading", name="Keep these recovery codes")).to_be_visible()
+        check_page(page, axe_script(), "recovery_codes")
         # a recovery code stands for the second factor
         recovery_code = page.locator("li code").first.inner_text()
         page.get_by_role("link", name="Sign in").click()
@@ -345,6 +348,19 @@ def test_every_page(served: ServedLibrary, signed_in: SignIn, browser: Browser, 
         page.goto(f"{served.url}{path}")
         check_page(page, script, f"{route}-{number}")
         page.close()
+
+
+def test_what_is_wrong_is_found(browser: Browser) -> None:
+    """The check itself: grey on grey, a field without a label, and a picture without words."""
+    page = browser.new_page()
+    page.set_content(
+        "<html lang='en'><title>x</title><main><h1>x</h1><p style='color:#ccc'>pale</p>"
+        "<p>more</p><ul><li>x</li></ul><input type='text'><img src='x.png'></main></html>"
+    )
+    found = " ".join(violations(page, axe_script()))
+    page.close()
+    for rule in ("color-contrast", "label", "image-alt"):
+        assert f"{rule}:" in found
 
 
 def check_page(page: Page, script: str, name: str) -> None:
