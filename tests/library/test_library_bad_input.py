@@ -347,6 +347,31 @@ def test_a_disk_that_fills_up_during_an_upload(
     assert submissions.submit(filled.library, filled.user("volt"), draft)
 
 
+def test_an_object_store_by_its_url() -> None:
+    """Any that fsspec knows; its address is the server's configuration."""
+    store = ImageStore("memory://library-of-a-test/images")
+    made = make_image(1)
+    stored = store.put(made.octets)
+    assert store.read(stored.digest) == made.octets
+    assert list(store.digests()) == [stored.digest]
+    store._files.rm(store._path(stored.digest))
+    with pytest.raises(BadFile, match="backup"):
+        store.read(stored.digest)
+    with pytest.raises(BadFile, match="cannot be kept"):
+        ImageStore("nothing-of-this-name://x")
+
+
+@pytest.mark.parametrize("name", ["image", "images", "store", "url", "image_url"])
+def test_no_request_names_a_store(name: str, library: Library, program: AsProgram) -> None:
+    """An address in a request is a field that does not exist, or a text that is kept as it is."""
+    caller, before = program("volt"), counted(library)
+    address = "file:///etc/passwd"
+    draft = {"fields": DRAFT["fields"] | {name: address}}
+    refused(caller, caller.hand_in("submissions", draft, image=make_image(28).octets), 422)
+    refused(caller, caller.hand_in("submissions", {**DRAFT, name: address}), 422)
+    assert counted(library) == before
+
+
 def test_a_full_disk_is_said(library: Library, program: AsProgram, tmp_path: Path) -> None:
     made = image(library, 26)
     files = library.images._files

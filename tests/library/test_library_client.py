@@ -93,7 +93,7 @@ def test_search(service: Service, token: Path) -> None:
     # what is for the SSC alone does not come along
     assert "Example Radios" not in found.out
     shown = hanboot("library", "search", "", *with_library(service.url, token))
-    assert [line.split()[0] for line in shown.out.splitlines()] == ["E-2", "E-1"]
+    assert [line.split()[:2] for line in shown.out.splitlines()] == [["2", "E-2"], ["1", "E-1"]]
     assert "nothing" in hanboot("library", "search", "E-9", *with_library(service.url, token)).out
 
 

@@ -343,6 +343,27 @@ def test_audit(number: int, program: AsProgram) -> None:
     assert admin.get(f"audit?after={len(rows)}")["records"][-1]["action"] == "export audit"
 
 
+def test_who_saw_what_not_everyone_may_see(number: int, program: AsProgram) -> None:
+    """By the entry, a list or the model; not where nothing of it was shown, nor the own."""
+    admin = program("secas")
+
+    def seen(name: str, path: str) -> list[str]:
+        before = admin.get("audit/verify")["rows"]
+        program(name).get(path)
+        rows = admin.get(f"audit?after={before}")["records"]
+        assert all(row["user"] == f"{name}@example.org" for row in rows)
+        return [f"{row['action']} {row['subject']}" for row in rows]
+
+    for path in (f"entries/{number}", "entries?text=P-51"):
+        assert seen("dcc", path) == [f"read restricted entry {number}"]
+        assert seen("ssc", path) == [f"read restricted entry {number}"]
+        assert seen("metering", path) == []
+        # who submitted it, and who answers for it
+        assert seen("volt", path) == []
+        assert seen("north", path) == []
+    assert f"read restricted entry {number}" in seen("dcc", f"models/{DIGITS}")
+
+
 def test_metrics(program: AsProgram) -> None:
     admin = program("secas")
     admin.get("me")

@@ -51,10 +51,11 @@ def search(text: str, device_type: str, state: str, remote: Remote, as_json: boo
 def _row(remote: Remote, each: Any) -> str:
     try:
         image = "commercial" if each["is_commercial"] else "image" if each["image_sha256"] else "-"
-        name = each["cpl_entry_id"] or f"(entry {each['number']})"
+        name = each["cpl_entry_id"] or "not on the CPL"
         return (
-            f"{name:<16} {each['device_type']:<6} {each['model']}  {each['firmware_version']}  "
-            f"{each['image_hash'][:16]}…  {each['state']:<10} {image:<10} {each['party']}"
+            f"{each['number']:>6}  {name:<16} {each['device_type']:<6} {each['model']}  "
+            f"{each['firmware_version']}  {each['image_hash'][:16]}…  "
+            f"{each['state']:<10} {image:<10} {each['party']}"
         )
     except (LookupError, TypeError, ValueError):
         remote.connection.malformed("an entry lacks what every entry has")

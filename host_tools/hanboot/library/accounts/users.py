@@ -67,7 +67,7 @@ class User:
         if not self.may(action, own=own):
             raise Forbidden(
                 f"you may not {action}",
-                f"{self.party.name} is a {self.party.kind}",
+                f"{self.party.name} is of the kind {self.party.kind}",
                 "ask a party that may; the table of permissions is in the guide",
             )
 

@@ -115,7 +115,7 @@ def why_not(user: User, entry: LibraryEntry) -> CheckFailed | None:
     if not user.may(Action.DOWNLOAD, own=own):
         return CheckFailed(
             f"entry {entry.number} is not yours to download",
-            f"{user.party.name} is a {user.party.kind}",
+            f"{user.party.name} is of the kind {user.party.kind}",
             "ask a party that may; the table of permissions is in the guide",
         )
     if entry.image is None:

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from hanboot.errors import WrongUsage
 from hanboot.library.accounts.tokens import TokenScope
 from hanboot.library.accounts.users import User
-from hanboot.library.catalogue import downloads, entries, planning
+from hanboot.library.catalogue import downloads, entries, planning, reading
 from hanboot.library.catalogue.entries import LibraryEntry, Search
 from hanboot.library.permissions import Action
 from hanboot.library.schema import STATES
@@ -59,6 +59,7 @@ def changes(
 def _page(request: HttpRequest, wanted: Search, page: int) -> schemas.EntryPage:
     with pages.library().registry.database.reading() as connection:
         found = entries.search(connection, user_of(request), wanted, page)
+    reading.record(pages.library(), user_of(request), found.entries)
     return schemas.EntryPage(
         entries=[schemas.EntryOut.of(entry) for entry in found.entries],
         page=found.number,
@@ -78,9 +79,10 @@ def detail_of(user: User, number: int) -> schemas.EntryDetail:
         held = entries.readable(connection, user, number)
         steps = entries.decisions(connection, number)
     refusal = downloads.why_not(user, held)
-    shown = schemas.EntryOut.of(entries.visible(user, held))
+    shown = entries.visible(user, held)
+    reading.record(library, user, [shown])
     return schemas.EntryDetail(
-        **shown.dict(),
+        **schemas.EntryOut.of(shown).dict(),
         decisions=[schemas.DecisionOut.of(step) for step in steps],
         download="no" if refusal else _readiness(user, held),
         why_not=schemas.error_of(refusal.lines) if refusal else None,
@@ -152,6 +154,7 @@ def read_model(request: HttpRequest, digits: schemas.ModelDigits) -> schemas.Mod
     text = schemas.digits_of(model)
     with registry.database.reading() as connection:
         in_library = entries.search(connection, user_of(request), Search(text=text)).entries
+    reading.record(pages.library(), user_of(request), in_library)
     drawn = [
         diagram.as_text(diagram.draw(Pathways(own, elsewhere)))
         for own, elsewhere in registry.by_model(model)

@@ -11,7 +11,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import mark_safe
 
 from hanboot.errors import WrongUsage
-from hanboot.library.catalogue import cpl, downloads, entries
+from hanboot.library.catalogue import cpl, downloads, entries, reading
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry, Search
 from hanboot.library.permissions import Action
 from hanboot.library.refusals import NotFound
@@ -128,6 +128,7 @@ def entry(request: HttpRequest, number: int) -> HttpResponseBase:
         held = entries.readable(connection, user, number)
         steps = entries.decisions(connection, number)
     shown = entries.visible(user, held)
+    reading.record(library, user, [shown])
     refusal = downloads.why_not(user, held)
     return pages.render(
         request,
@@ -192,6 +193,8 @@ def image_response(found: downloads.Download) -> HttpResponse:
     assert found.entry.image is not None
     response.headers["ETag"] = f'"{found.entry.image.hex()}"'
     response.headers["Accept-Ranges"] = "bytes"
+    # so that a client knows when something is missing
+    response.headers["Content-Length"] = str(len(found.octets))
     response.headers["Content-Disposition"] = f'attachment; filename="{found.file_name}"'
     if found.is_part:
         response.status_code = 206

@@ -10,7 +10,7 @@ from django.shortcuts import redirect
 from hanboot.errors import WrongUsage
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import Party, User
-from hanboot.library.catalogue import downloads, entries, submissions
+from hanboot.library.catalogue import downloads, entries, reading, submissions
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
 from hanboot.library.catalogue.submissions import Faulty
 from hanboot.library.permissions import Action, PartyKind
@@ -107,6 +107,7 @@ def submission(request: HttpRequest, number: int) -> HttpResponseBase:
         steps = entries.decisions(connection, number)
         asked = users.find_party(connection, held.responsible) if held.responsible else None
     shown = entries.visible(user, held)
+    reading.record(library, user, [shown])
     waits = held.state in entries.WAITING
     return pages.render(
         request,
