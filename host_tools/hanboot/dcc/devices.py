@@ -105,6 +105,9 @@ class Devices:
                 return False
             journal.mark_heard(connection, digest, self._clock())
             self._handle(connection, decoded, octets)
+        kind = {message.RESPONSE: "response", message.ALERT: "alert"}[decoded.message.kind]
+        sender = eui_text(decoded.message.originator)
+        _log.info("%s, %s of %s", decoded.use_case.name, kind, sender)
         return True
 
     def _failures(self, connection: Connection, decoded: Decoded) -> list[str]:

@@ -131,6 +131,7 @@ class Dispatcher:
                     passed.append(task.number)
                 else:
                     self._connect(path).send(task.device_id, task.command or b"", task.once)
+                    _log.info("a command handed to the hub of %s", task.device_id)
                     # an activation has an outcome still to come
                     self._settle([task.number], "passed" if task.file_version else "done")
             except HanbootError as error:
@@ -139,6 +140,8 @@ class Dispatcher:
                 self._postpone(task, error.what)
         # a hub that gets an image twice holds it once, so these are written down together
         self._settle(passed, "passed")
+        if passed:
+            _log.info("images handed to hubs: %d", len(passed))
         return bool(tasks)
 
     def _settle(self, numbers: list[int], state: str) -> None:
@@ -221,3 +224,4 @@ class Dispatcher:
                 continue
             with self._database.writing() as connection:
                 journal.mark_delivered(connection, one.number, self._clock())
+            _log.info("document %d delivered to %s", one.number, one.party)

@@ -188,7 +188,10 @@ class Service:
             except RequestRefused as refused:
                 _log.info("%s refused, %s: %s", request_id, refused.code, refused)
                 return self._signed(request_id, reference, Outcome(refused.code))
-            return self._keep(connection, asked, digest, outcome)
+            answer = self._keep(connection, asked, digest, outcome)
+        what = "a permit" if outcome.permit else outcome.code
+        _log.info("%s: %s, answered with %s", request_id, reference, what)
+        return answer
 
     def _signed(self, request_id: RequestID, reference: str, outcome: Outcome) -> bytes:
         root = responses.response(
