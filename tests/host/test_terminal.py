@@ -15,8 +15,8 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from hanboot import cli
-from hanboot.cli import output, terminal
+from hanboot import cli, demo, terminal
+from hanboot.cli import output
 from hanboot.cli.commands import COMMANDS, GROUPS, LINES
 from hanboot.link.smp import Retries, SmpClient
 from hanboot.link.transport import Transport
@@ -57,9 +57,8 @@ def test_hostile_text_is_cleaned_at_the_output(
 
 def test_every_command_writes_through_it() -> None:
     """One place cleans; what goes past it does not."""
-    for file in sorted(Path(cli.__file__).parent.glob("*.py")):
-        if file.stem == "terminal":
-            continue
+    places = [Path(module.__file__).parent for module in (cli, demo)]
+    for file in sorted(file for place in places for file in place.glob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
@@ -111,6 +110,23 @@ def test_an_encoding_never_changes_the_exit_code(key: Path, encoding: str) -> No
     assert code == 5
     assert json.loads(out)["error"]["exit_code"] == 5
     assert "表示" in json.loads(out)["error"]["what"]
+
+
+def test_the_demo_takes_any_encoding(tmp_path: Path) -> None:
+    code = (
+        "from hanboot.demo.story import Story\n"
+        "story = Story(); story.chapter('£'); story.show(['│ ┼'])\n"
+        "story.step('one', lambda: (True, '表示')); story.step('two', lambda: (False, ''))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        env=os.environ | {"PYTHONIOENCODING": "ascii"},
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert b"  + one" in ran.stdout
+    assert b"  x two" in ran.stdout
 
 
 @pytest.mark.parametrize(("name", "expected"), [("fresh", 0), ("key", 5)])

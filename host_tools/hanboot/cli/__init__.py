@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.commands import COMMANDS, GROUPS, LINES
 from hanboot.cli.failures import EXIT_FAULT, EXIT_INTERRUPTED, report
 from hanboot.cli.output import Out

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.installation import INTERPRETER_VARIABLE
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
-from hanboot.cli import terminal
+from hanboot import terminal
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -8,7 +8,7 @@ import threading
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.connection import connect
 from hanboot.cli.settings import port_option
 

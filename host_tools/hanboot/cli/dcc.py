@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hanboot import files
-from hanboot.cli import terminal
+from hanboot import files, terminal
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.duis_request import EUI, needs_lxml
 from hanboot.cli.output import Out, counted, json_option

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.arguments import interpreter_option
 
 

@@ -10,8 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hanboot import files
-from hanboot.cli import terminal
+from hanboot import files, terminal
 from hanboot.cli.arguments import FilePath, layout_option, note_assumption
 from hanboot.cli.certificates import date_argument
 from hanboot.cli.settings import passphrase_asker, passphrase_option

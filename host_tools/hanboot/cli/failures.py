@@ -7,7 +7,7 @@ import traceback
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.output import Out, print_document
 from hanboot.errors import HanbootError, WrongUsage
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from hanboot import files
-from hanboot.cli import terminal
+from hanboot import files, terminal
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.certificates import at_option, certificates_option, date_argument
 from hanboot.cli.output import Out, json_option

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.arguments import EuiType, layout_option
 from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, counted, json_option

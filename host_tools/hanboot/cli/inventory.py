@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (

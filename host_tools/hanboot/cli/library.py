@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.library_get import get, search
 from hanboot.cli.library_operation import check, images_option, invite, key_option, open_library

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.cli.settings import registry_option
 from hanboot.errors import CheckFailed, WrongUsage
 

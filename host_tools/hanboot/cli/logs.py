@@ -6,7 +6,7 @@ import logging
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.errors import BadFile
 
 

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hanboot import files
+from hanboot import files, terminal
 from hanboot.boards import local, virtual
 from hanboot.boards.flashing import describe
-from hanboot.cli import terminal
 from hanboot.cli.arguments import FilePath, interpreter_option
 from hanboot.cli.connection import connect, line_options
 from hanboot.cli.gating import Gate, gate_options

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document, logs on stderr."

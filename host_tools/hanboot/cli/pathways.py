@@ -10,8 +10,7 @@ from pathlib import Path
 
 import click
 
-from hanboot import files
-from hanboot.cli import terminal
+from hanboot import files, terminal
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.registry_options import (

@@ -9,8 +9,7 @@ from typing import get_args
 
 import click
 
-from hanboot import files
-from hanboot.cli import terminal
+from hanboot import files, terminal
 from hanboot.cli.arguments import date_of, on_option
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.pathways import COMMANDS as PATHWAY_COMMANDS

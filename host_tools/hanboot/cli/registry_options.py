@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import click
 
-from hanboot.cli import terminal
+from hanboot import terminal
 from hanboot.errors import WrongUsage
 from hanboot.registry.entry import Model
 from hanboot.registry.exchange.views import ROLES

@@ -19,8 +19,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-import click
-
+from hanboot import terminal
 from hanboot.boards import local
 from hanboot.demo import household, network, uncontrolled
 from hanboot.demo.bench import Bench, Keys, Releases, build
@@ -35,10 +34,10 @@ def _play_inherited(story: Story, bench: Bench, pairs: Keys, releases: Releases)
     try:
         from hanboot.demo import inherited
     except ModuleNotFoundError as error:
-        click.echo(
-            f"\nthe act on inherited devices is left out: {error.name} is missing; ", nl=False
+        terminal.echo(
+            f"\nthe act on inherited devices is left out: {error.name} is missing; ", end=False
         )
-        click.echo("pip install 'hanboot[registry]'")
+        terminal.echo("pip install 'hanboot[registry]'")
         return
     inherited.play(story, bench, pairs, releases)
 
@@ -50,8 +49,8 @@ def _play_chain(
     try:
         from hanboot.demo import chain
     except ModuleNotFoundError as error:
-        click.echo(f"\nthe chain is left out: {error.name} is missing; ", nl=False)
-        click.echo("pip install 'hanboot[chain]'")
+        terminal.echo(f"\nthe chain is left out: {error.name} is missing; ", end=False)
+        terminal.echo("pip install 'hanboot[chain]'")
         return
     (chain.play_short if is_short else chain.play)(story, bench, pairs, releases)
 
@@ -93,11 +92,11 @@ def main(
         wait: called before each act, with its name.
     """
     if kind not in KINDS:
-        click.echo(f"no board {kind} to play the demo on: {', '.join(KINDS)}", err=True)
+        terminal.echo(f"no board {kind} to play the demo on: {', '.join(KINDS)}", err=True)
         sys.exit(2)
     acts = _chosen(kind, act)
     if kind == "rp2040":
-        click.echo(
+        terminal.echo(
             "on an emulated RP2040, some 15 times slower than the chip: it takes some minutes"
         )
     folder = Path(tempfile.mkdtemp(prefix="hanboot-demo-"))
@@ -114,9 +113,9 @@ def main(
                 bench.close()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    click.echo()
+    terminal.echo("")
     colour = "green" if story.as_expected == story.steps else "red"
-    click.secho(f"{story.steps} steps, {story.as_expected} as expected", fg=colour, bold=True)
+    terminal.echo(f"{story.steps} steps, {story.as_expected} as expected", fg=colour, bold=True)
     sys.exit(story.as_expected != story.steps)
 
 
@@ -131,7 +130,7 @@ def _chosen(kind: str, act: str) -> tuple[tuple[str, Act], ...]:
     chosen = tuple(one for one in there if one[0] == act)
     if not chosen:
         names = ", ".join(name for name, _ in there)
-        click.echo(f"no act {act} on {kind}: all, {names}", err=True)
+        terminal.echo(f"no act {act} on {kind}: all, {names}", err=True)
         sys.exit(2)
     return chosen
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 
 import click
 
+from hanboot import terminal
 from hanboot.errors import HanbootError
 
 #: Longest line, also on a terminal that is wider.
@@ -28,14 +29,14 @@ def _under_way(title: str) -> Iterator[None]:
         yield
         return
     # one line: what has wrapped is not cleared
-    click.secho(
-        f"  … {textwrap.shorten(title, _columns() - 4, placeholder='…')}", dim=True, nl=False
+    terminal.echo(
+        f"  … {textwrap.shorten(title, _columns() - 4, placeholder='…')}", dim=True, end=False
     )
     try:
         yield
     finally:
         # back to where the line began, and clear it
-        click.echo("\r\x1b[K", nl=False)
+        terminal.write("\r\x1b[K", end=False)
 
 
 def _columns() -> int:
@@ -68,11 +69,11 @@ class Story:
         self._wait(name)
 
     def chapter(self, title: str) -> None:
-        click.echo()
-        click.secho(_wrapped(title, "", ""), bold=True)
+        terminal.echo("")
+        terminal.echo(_wrapped(title, "", ""), bold=True)
 
     def tell(self, text: str) -> None:
-        click.echo(_wrapped(text, " " * _INDENT))
+        terminal.echo(_wrapped(text, " " * _INDENT))
 
     def show(self, lines: list[str]) -> None:
         """Shows a picture in a frame: of a display, or of pathways.
@@ -85,12 +86,12 @@ class Story:
         if width + _FRAME > room:
             for line in lines:
                 shown = line if len(line) <= room else f"{line[: room - 1]}…"
-                click.secho(f"{' ' * _INDENT}{shown}", fg="cyan")
+                terminal.echo(f"{' ' * _INDENT}{shown}", fg="cyan")
             return
-        click.secho(f"    ╭{'─' * (width + 2)}╮", fg="cyan")
+        terminal.echo(f"    ╭{'─' * (width + 2)}╮", fg="cyan")
         for line in lines:
-            click.secho(f"    │ {line:<{width}} │", fg="cyan")
-        click.secho(f"    ╰{'─' * (width + 2)}╯", fg="cyan")
+            terminal.echo(f"    │ {line:<{width}} │", fg="cyan")
+        terminal.echo(f"    ╰{'─' * (width + 2)}╯", fg="cyan")
 
     def step(self, title: str, play: Callable[[], tuple[bool, str]]) -> None:
         """Plays a step: `play` tells whether it went as expected, and what was seen."""
@@ -105,9 +106,9 @@ class Story:
         mark = click.style("✓", fg="green") if good else click.style("✗", fg="red", bold=True)
         took = f"  {time.monotonic() - started:.1f} s"
         lines = textwrap.wrap(title, _columns() - _INDENT - len(took))
-        click.echo(f"  {mark} {lines[0]}", nl=False)
+        terminal.write(f"  {mark} {terminal.clean(lines[0])}", end=False)
         for line in lines[1:]:
-            click.echo(f"\n{' ' * _INDENT}{line}", nl=False)
-        click.secho(took, dim=True)
+            terminal.echo(f"\n{' ' * _INDENT}{line}", end=False)
+        terminal.echo(took, dim=True)
         for line in seen.splitlines():
             self.tell(line)

@@ -20,6 +20,11 @@ _HOSTILE = re.compile(
     r"[\x00-\x08\x0a-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+#: For encodings of few characters.
+_PLAIN = str.maketrans(
+    {"…": "...", _REPLACEMENT: "?", "✓": "+", "✗": "x", "│": "|", "─": "-"}
+    | dict.fromkeys("╭╮╰╯", "+")
+)
 
 
 def clean(text: str) -> str:
@@ -86,7 +91,7 @@ def settle() -> None:
 def _encodable(text: str, stream: TextIO) -> str:
     if is_unicode(stream):
         return text
-    plain = text.replace("…", "...").replace(_REPLACEMENT, "?")
+    plain = text.translate(_PLAIN)
     return plain.encode(stream.encoding, "replace").decode(stream.encoding)
 
 
