@@ -3,6 +3,7 @@
 import unittest
 
 import flows
+from ramboard import PowerCut
 
 from hanbootloader.lives import SHORT_LIVES, Lives
 
@@ -60,6 +61,41 @@ class LivesTest(unittest.TestCase):
             self.start()
         flows.install(self.board, "1.1.0")
         self.assertFalse(self.start())
+
+    # Power fails while a start is counted, forgiven or ended by a client: the count is the one
+    # before or the one after, and everything else as it was.
+    def test_power_cut(self):
+        for before, acts in (
+            (0, ("begin",)),
+            (2, ("begin",)),
+            (3, ("lasted",)),
+            (1, ("begin", "excuse")),
+        ):
+            self.board.device().ledger.keep_short_lives(before)
+            octets = bytes(self.board.flash.cells)
+            counts = {before, min(before + 1, SHORT_LIVES) if "begin" in acts else 0}
+            slots = flows.slots(self.board.device())
+            operation, is_done = 0, False
+            while not is_done:
+                for cut_bytes in (0, 1, 8):
+                    self.board.flash.cells[:] = octets
+                    device, _ = flows.start(self.board)
+                    lives = Lives(device.ledger)
+                    self.board.flash.operations = 0
+                    self.board.flash.cut_at, self.board.flash.cut_bytes = operation, cut_bytes
+                    try:
+                        for act in acts:
+                            getattr(lives, act)()
+                        is_done = True
+                    except PowerCut:
+                        pass
+                    self.board.flash.cut_at = -1
+                    device, chosen = flows.start(self.board)
+                    self.assertTrue(device.ledger.short_lives in counts)
+                    self.assertTrue(chosen is not None)
+                    self.assertEqual(flows.slots(device), slots)
+                operation += 1
+            self.assertTrue(operation > 2)
 
     # a loop wears nothing
     def test_no_flash_beyond_three(self):
