@@ -215,6 +215,7 @@ def test_it_fails_if_the_wrong_upgrade_is_taken(
         return image
 
     monkeypatch.setattr(demo, "build", careless)
+    monkeypatch.setattr(demo, "_SHORT_ACTS", ())
     # nor is there any sense in waiting for the display to tell it
     monkeypatch.setattr(demo.bench, "_ANSWER_S", 0.5)
     steps, good, reported = play(capsys)
@@ -226,6 +227,7 @@ def test_it_fails_if_an_image_is_not_tampered_with(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(demo.household, "_flipped", lambda image: image.octets)
+    monkeypatch.setattr(demo, "_SHORT_ACTS", ())
     steps, good, _ = play(capsys)
     assert good < steps
 
