@@ -116,7 +116,7 @@ def _choose_new(device: Device):  # type: ignore[no-untyped-def]
         verdict = make_verdict(
             FLASH_FAULT, -1, slot.file_version, slot.image_hash, device.running(), None
         )
-        store.transient_event = (ledger.EVENT_NOT_STARTED, verdict)
+        store.report_event(ledger.EVENT_NOT_STARTED, verdict)
         return None
     return index, manifest
 

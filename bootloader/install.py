@@ -283,7 +283,7 @@ class Installer:
                 device.running(),
                 manifest,
             )
-            device.ledger.transient_event = (ledger.EVENT_NOT_ACTIVATED, verdict)
+            device.ledger.report_event(ledger.EVENT_NOT_ACTIVATED, verdict)
             raise
         if slot.state == ledger.STAGED:
             device.ledger.activate(index)
@@ -325,7 +325,7 @@ class Installer:
             header,
         )
         if refused.reason in policy.TRANSIENT:
-            self._device.ledger.transient = verdict
+            self._device.ledger.report(verdict)
         else:
             self._device.ledger.record(verdict)
         raise refused

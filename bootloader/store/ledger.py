@@ -184,8 +184,12 @@ def _unpack_verdict(octets: "bytes | memoryview", has_model: bool = True) -> Ver
     )
 
 
-def _event_entry(event: int, verdict: Verdict) -> "tuple[int, bytes]":
-    return (_LAST_EVENT, bytes((event,)) + verdict.pack())
+def _pack_event(event: int, verdict: Verdict) -> bytes:
+    return bytes((event,)) + verdict.pack()
+
+
+def _unpack_event(octets: "bytes | None") -> "tuple[int, Verdict] | None":
+    return (octets[0], _unpack_verdict(octets[1:])) if octets else None
 
 
 class Event:
@@ -204,9 +208,10 @@ class Ledger:
         self._journal = journal
         self._backup = backup
         # A verdict on the device rather than on an image, and an event that changed nothing:
-        # reported until the next one or the next change, and not kept.
-        self.transient: "Verdict | None" = None
-        self.transient_event: "tuple[int, Verdict] | None" = None
+        # reported until the next one or the next change, and not kept in flash. Packed, as the
+        # journal has them: what a client can make a device keep is bounded by that.
+        self.transient: "bytes | None" = None
+        self.transient_event: "bytes | None" = None
         self._load()
 
     def _load(self) -> None:
@@ -271,9 +276,7 @@ class Ledger:
 
     # The last verdict on an offered image. No command but an upload changes it, and no trial.
     def offer(self) -> "Verdict | None":
-        if self.transient is not None:
-            return self.transient
-        octets = self._journal.latest(_OFFER)
+        octets = self.transient or self._journal.latest(_OFFER)
         if octets:
             return _unpack_verdict(octets)
         octets = self._journal.latest(_VERDICT)
@@ -281,20 +284,24 @@ class Ledger:
 
     # What has happened to an image since that verdict: (event, verdict), None if nothing has.
     def last_event(self) -> "tuple[int, Verdict] | None":
-        return self.transient_event or self._kept_event()
-
-    def _kept_event(self) -> "tuple[int, Verdict] | None":
-        octets = self._journal.latest(_LAST_EVENT)
-        return (octets[0], _unpack_verdict(octets[1:])) if octets else None
+        return _unpack_event(self.transient_event or self._journal.latest(_LAST_EVENT))
 
     # The last word on an image, for people: no stray command has it.
     def verdict(self) -> "Verdict | None":
-        kept = self._kept_event()
+        kept = _unpack_event(self._journal.latest(_LAST_EVENT))
         return kept[1] if kept and self.transient is None else self.offer()
 
     # The events that are kept, oldest first.
     def history(self) -> "list[Event]":
         return [Event(octets) for _, octets in self._journal.history()]
+
+    # --- what is reported, and changes nothing
+
+    def report(self, verdict: Verdict) -> None:
+        self.transient = verdict.pack()
+
+    def report_event(self, event: int, verdict: Verdict) -> None:
+        self.transient_event = _pack_event(event, verdict)
 
     # --- transitions, each one record
 
@@ -374,7 +381,7 @@ class Ledger:
         event = self._event(EVENT_REVERTED, verdict.reason, failed, self.slots[1 - index])
         failed.state = REVERTED
         self.attempts = 0
-        self._save([event, _event_entry(EVENT_REVERTED, verdict)])
+        self._save([event, (_LAST_EVENT, _pack_event(EVENT_REVERTED, verdict))])
 
     # The confirmed image no longer verifies; the one before it takes its place.
     def fall_back(self, index: int, verdict: Verdict) -> None:
@@ -382,13 +389,13 @@ class Ledger:
         event = self._event(EVENT_FELL_BACK, verdict.reason, damaged, self.slots[index])
         self.slots[1 - index] = Slot()
         self.slots[index].state = CONFIRMED
-        self._save([event, _event_entry(EVENT_FELL_BACK, verdict)])
+        self._save([event, (_LAST_EVENT, _pack_event(EVENT_FELL_BACK, verdict))])
 
     # The confirmed image no longer verifies, and nothing may take its place but itself.
     def damage(self, index: int, verdict: Verdict) -> None:
         if self.slots[index].state != DAMAGED:
             self.slots[index].state = DAMAGED
-            self._save([_event_entry(EVENT_DAMAGED, verdict)])
+            self._save([(_LAST_EVENT, _pack_event(EVENT_DAMAGED, verdict))])
 
     # It does verify, after all.
     def repair(self, index: int) -> None:

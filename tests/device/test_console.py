@@ -314,6 +314,7 @@ class ImageGroupTest(ConsoleTest):
             (1, {"off": 0, "data": "x", "len": 100}),
             (1, {"off": 0, "data": b"x", "len": True}),
             (1, {"off": 0, "data": b"x", "len": 100, "sha": "text"}),
+            (1, {"off": 0, "data": b"x", "len": 100, "sha": b"s" * 33}),
             (0, {"hash": "text"}),
             (0, {"hash": 1}),
             (0, {"hash": b""}),

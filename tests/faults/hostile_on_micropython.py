@@ -69,6 +69,9 @@ chosen = boot.choose(device)
 device.started = -1 if chosen is None else chosen[0]
 del chosen
 console = Console(device, Installer(device), lambda: device.started >= 0)
+# what a device imports late stays, and is not a client's doing
+from hanbootloader.han import key_making  # noqa: E402, F401
+
 _ask = memoryview(_erase + _echo)
 serve(_ask)
 # nothing of this script's own is allocated from here on

@@ -30,9 +30,11 @@ FLASH_BYTES = VirtualBoard.flash_bytes
 #: As boards/virtual/board.py has it.
 MAP = flash_map.place(store=0, more=512, end=512)
 
-#: What a device may keep of what it got: typed lines, the line that comes next, the last
-#: refusal and the last event, with both sides' model; words of a board have half as many octets.
-KEPT_BYTES = 2560
+#: What a device may keep of what it got, in octets of the heap here, where a word has twice those
+#: of a board's: four typed lines of 80 octets, with their list 704; the last refusal and the last
+#: event that changed nothing, packed, with eight predecessors each, 391 octets that take 448; and
+#: 864 once, after the first cell that is taken or whose signature is checked.
+KEPT_BYTES = 704 + 2 * 448 + 864
 
 SMALL_HEAP = 24 * 1024
 """What the design leaves for receiving and verifying on a device, where a word has half as many

@@ -158,6 +158,9 @@ class ImageGroup:
         try:
             if offset == 0:
                 name = request.byte_string("sha")
+                # a SHA-256, or less of it: it is kept until the next file
+                if name is not None and len(name) > _HASH_BYTES:
+                    raise SmpError(EINVAL)
                 sha = bytes(name) if name else None
                 start = self._installer.begin(request.uint("len"), sha)
                 if start:
