@@ -1,10 +1,18 @@
 """What every test stands on: the device's modules, the virtual flash, the device tests' helpers."""
 
+from __future__ import annotations
+
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pytest
 from hypothesis import settings
+
+if TYPE_CHECKING:
+    from postgres_cluster import Cluster
 
 ROOT = Path(__file__).parent.parent
 
@@ -22,3 +30,19 @@ for folder in ("support", "bench", "registry"):
 settings.register_profile("repeat", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL server; a missing one is a skip, or in CI a failure."""
+    # imported late: most tests need no server
+    import witness
+    from postgres_cluster import Cluster, find_programs
+
+    programs = find_programs()
+    if programs is None:
+        witness.missing("PostgreSQL")
+    assert programs
+    made = Cluster(programs)
+    yield made
+    made.stop()

@@ -16,9 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
-import witness
 from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp
-from postgres_cluster import Cluster, find_programs
 from serving import PATIENCE_S, Process, serving, until
 
 from hanboot.dcc import parties
@@ -35,17 +33,6 @@ from hanboot.trust.smki.certificate import eui_text
 
 D, S, T = "/api/v1/serviceD", "/api/v1/serviceS", "/api/v1/serviceT"
 DEVICES, HUBS, KILLED_AT = 240, 3, 101
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    programs = find_programs()
-    if programs is None:
-        witness.missing("PostgreSQL")
-    assert programs
-    made = Cluster(programs)
-    yield made
-    made.stop()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -3,26 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
-import witness
 from dsp import BROKER, IHD, PPMID, Dsp
-from postgres_cluster import Cluster, find_programs
 
 from hanboot.duis import requests
 from hanboot.trust.smki.certificate import parse_eui
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    programs = find_programs()
-    if programs is None:
-        witness.missing("PostgreSQL")
-    assert programs
-    made = Cluster(programs)
-    yield made
-    made.stop()
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 import sqlalchemy as sa
-import witness
 from library_service import Filled, at_once
-from postgres_cluster import Cluster, find_programs
 from registries import entry_of, make_image
 
 from hanboot.errors import BadFile, CheckFailed
@@ -24,17 +22,6 @@ from hanboot.registry.storage.database import Database
 FIRST = make_image(1, cpl_entry_id="E-1")
 SECOND = make_image(2, [(1, FIRST.image_hash, "E-1")], cpl_entry_id="E-2")
 WRITER = audit.Actor(user="writer@example.org", party="A party")
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    programs = find_programs()
-    if programs is None:
-        witness.missing("PostgreSQL")
-    assert programs
-    made = Cluster(programs)
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

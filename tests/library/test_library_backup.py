@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyotp
 import pytest
 import sqlalchemy as sa
-import witness
 from command_line import hanboot
 from library_service import Filled
-from postgres_cluster import Cluster, find_programs
+from postgres_cluster import Cluster
 
 from hanboot.errors import BadFile
 from hanboot.library import demo_firmware
@@ -23,17 +21,6 @@ from hanboot.library.catalogue import submissions
 from hanboot.library.schema import AuditRow, Base, UserRow
 from hanboot.registry.storage import schema as registry_schema
 from hanboot.registry.storage.database import Database
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    programs = find_programs()
-    if programs is None:
-        witness.missing("PostgreSQL")
-    assert programs
-    made = Cluster(programs)
-    yield made
-    made.stop()
 
 
 @pytest.fixture(scope="module")

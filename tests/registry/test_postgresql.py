@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-import witness
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from click.testing import Result
-from postgres_cluster import Cluster, find_programs
+from postgres_cluster import Cluster
 from registries import WHY, WORKED, entry, everything, fill, same_but
 
 from hanboot.errors import BadFile, CheckFailed
@@ -23,17 +22,6 @@ from hanboot.registry.storage.schema import Base
 from hanboot.registry.storage.store import Registry
 
 REASON = ("--reason", "a test")
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
-    programs = find_programs()
-    if programs is None:
-        witness.missing("PostgreSQL")
-    assert programs
-    made = Cluster(programs)
-    yield made
-    made.stop()
 
 
 @pytest.fixture
