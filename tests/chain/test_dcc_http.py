@@ -3,6 +3,7 @@ back, and what is refused before a document is read."""
 
 from __future__ import annotations
 
+import datetime
 import http.client
 import http.server
 import io
@@ -327,6 +328,47 @@ def test_callbacks_follow_nothing(elsewhere, monkeypatch):
             http_client.post(url, b"<a/>")
         with pytest.raises(WrongUsage):
             parties.check_url(url)
+
+
+def test_an_address_that_redirects_gets_nothing_elsewhere(dsp, elsewhere):
+    """The document waits, whole, until its party has an address that takes it."""
+    base = f"http://127.0.0.1:{elsewhere.server_port}"
+
+    def answers_to(url):
+        party = parties.Party(SUPPLIER, "supplier", smki.SUPPLIER, url)
+        parties.add_party(dsp.registry.database, party, [])
+
+    dsp.open()
+    answers_to(f"{base}/redirect")
+    alert = {
+        "use_case": "CS09",
+        "kind": "alert",
+        "originator": PPMID,
+        "recipient": BROKER,
+        "counter": 1,
+        "payload": {
+            "alert_code": "8F8B",
+            "time": "2026-03-01T10:00:00Z",
+            "version": "01000000",
+            "response_code": 1,
+        },
+    }
+    assert dsp.devices.take(dsp.says("ppmid", alert))
+    dsp.dispatcher.work()
+    assert elsewhere.asked == ["/redirect"]
+    waiting = dsp.outgoing()
+    assert [party for party, _ in waiting] == [SUPPLIER]
+    # nobody listens: it waits on
+    answers_to("http://127.0.0.1:9/answers")
+    dsp.time += datetime.timedelta(minutes=1)
+    dsp.dispatcher.work()
+    assert dsp.outgoing() == waiting
+    answers_to(f"{base}/answers")
+    dsp.time += datetime.timedelta(minutes=1)
+    dsp.dispatcher.work()
+    assert elsewhere.asked == ["/redirect", "/answers"]
+    assert dsp.outgoing() == []
+    dsp.close()
 
 
 def test_callbacks_do_not_wait_for_ever(monkeypatch):
