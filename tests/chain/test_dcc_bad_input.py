@@ -27,6 +27,7 @@ from hanboot.dcc.schema import COUNTER, REQUEST, TASK
 from hanboot.duis import parsing, requests, signature
 from hanboot.duis.names import DEVICES_MAX, DOCUMENT_MAX_BYTES, SR
 from hanboot.http import listen
+from hanboot.registry.storage.database_errors import DatabaseFailed
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki import lab
@@ -237,6 +238,7 @@ def test_an_expired_certificate_has_its_own_word(
         "Content-Length: ten",
         "Transfer-Encoding: chunked",
         "Content-Length: 5\r\nContent-Length: 6",
+        " continues no line",
         f"X: {'a' * 100_000}",
     ],
     ids=lambda head: head[:40],
@@ -246,7 +248,9 @@ def test_a_body_of_1_gb_is_refused_by_its_length(service: tuple[Process, Dsp], h
     process, _ = service
     parts = urlsplit(process.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S) as line:
-        start = f"POST {D} HTTP/1.1\r\nHost: x\r\nContent-Type: application/xml\r\n"
+        start = f"POST {D} HTTP/1.1\r\n"
+        if not head.startswith(" "):
+            start += "Host: x\r\nContent-Type: application/xml\r\n"
         line.sendall(f"{start}{head}\r\n\r\n".encode())
         if head.startswith("Transfer"):
             line.sendall(b"5\r\n<a/>\n\r\n0\r\n\r\n")
@@ -324,6 +328,34 @@ def test_a_client_that_is_too_slow_is_cut(monkeypatch: pytest.MonkeyPatch, dsp: 
     finally:
         server.stop()
         thread.join()
+
+
+def test_a_database_that_fails_is_no_bad_request(dsp: Dsp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object, **__: object) -> bytes:
+        raise DatabaseFailed("cannot use the registry", "another process is writing to it", "wait")
+
+    monkeypatch.setattr(dsp.service, "answer", fails)
+    status, body = send_here(Application(dsp.service), D, b"<a/>")
+    assert status.startswith("503")
+    assert body.count(b"\n") == 1
+    assert b"registry" not in body
+
+
+def test_many_at_once_all_get_their_answer(service: tuple[Process, Dsp]) -> None:
+    """None is left waiting for the database while others pass it."""
+    process, dsp = service
+    documents = [signed(dsp, ppmid_request(dsp)) for _ in range(60)]
+    found = []
+
+    def ask(octets: bytes) -> None:
+        found.append(post(process, D, octets)[0])
+
+    threads = [threading.Thread(target=ask, args=(octets,)) for octets in documents]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [200] * len(documents)
 
 
 # --- at random

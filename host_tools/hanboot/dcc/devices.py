@@ -61,14 +61,12 @@ class Devices:
 
     def sweep(self) -> None:
         """Sets the states of devices that the time or the CPL brings about."""
-        with self._database.writing() as connection:
-            schema.take_turns(connection)
+        with schema.turn(self._database) as connection:
             self._smi.sweep(connection)
 
     def take_versions(self, hub: str, versions: Mapping[str, int]) -> None:
         """What a hub says its devices run; of devices that are on another hub it says nothing."""
-        with self._database.writing() as connection:
-            schema.take_turns(connection)
+        with schema.turn(self._database) as connection:
             assigned = find_assignments(connection, list(versions))
             for device_id, version in versions.items():
                 if device_id in assigned and assigned[device_id].hub == hub:
@@ -90,8 +88,7 @@ class Devices:
         except BadFile as bad:
             _log.warning("a message of a device was dropped: %s", bad)
             return False
-        with self._database.writing() as connection:
-            schema.take_turns(connection)
+        with schema.turn(self._database) as connection:
             if journal.is_heard(connection, digest):
                 return True
             failures = self._failures(connection, decoded)

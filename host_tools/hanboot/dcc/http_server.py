@@ -9,6 +9,7 @@ from typing import Any
 from hanboot.dcc.service import Service
 from hanboot.duis.names import DOCUMENT_MAX_BYTES
 from hanboot.errors import HanbootError
+from hanboot.registry.storage.database_errors import DatabaseFailed
 from hanboot.trust.signed_cbor import is_signed_cbor
 
 _log = logging.getLogger(__name__)
@@ -53,6 +54,10 @@ class Application:
             return respond(start, "200 OK", answer, kind)
         except Problem as problem:
             return respond(start, problem.status, f"{problem}\n".encode())
+        except DatabaseFailed as failed:
+            # no fault of the request's: it may be sent again as it is
+            _log.warning("%s", failed)
+            return respond(start, "503 Service Unavailable", b"the service cannot work now\n")
         except HanbootError as error:
             # no document that anyone could be answered to
             return respond(start, "400 Bad Request", one_line(error))

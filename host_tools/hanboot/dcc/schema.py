@@ -5,6 +5,10 @@ What is to be done once is a row before it is done: a restart finds it, and what
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
+
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
@@ -149,9 +153,17 @@ def prepare(database: Database) -> None:
             )
 
 
-def take_turns(connection: Connection) -> None:
-    """Lets writers work one after the other, as those of SQLite do by themselves.
+#: Writers of this process queue here: those that wait for SQLite itself poll, and under load one of
+#: them may never get its turn.
+_QUEUE = threading.Lock()
+
+
+@contextlib.contextmanager
+def turn(database: Database) -> Iterator[Connection]:
+    """A connection whose changes are kept together; writers work one after the other.
 
     Else two servers that get the same document at once would both find that it is new.
     """
-    connection.execute(sa.select(META.c.version).with_for_update())
+    with _QUEUE, database.writing() as connection:
+        connection.execute(sa.select(META.c.version).with_for_update())
+        yield connection

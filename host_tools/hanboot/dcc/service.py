@@ -171,8 +171,7 @@ class Service:
         if described["document"] != "request":
             raise BadFile("the document is no request", "it is a response", "send a request")
         request_id, reference = RequestID.of(root), described["service_reference"]
-        with self._registry.database.writing() as connection:
-            schema.take_turns(connection)
+        with schema.turn(self._registry.database) as connection:
             before = journal.find_repetition(connection, digest)
             if before:
                 return before.answer

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cheroot.server import HTTPConnection
+from cheroot.server import HeaderReader, HTTPConnection, HTTPRequest
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 from hanboot.errors import BadFile, WrongUsage
+
+_log = logging.getLogger(__name__)
 
 _THREADS = 8
 _TIMEOUT_S = 30
@@ -84,8 +87,25 @@ def parse_listen(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+class _HeaderReader(HeaderReader):
+    """Refuses a first line that begins as one that continues another does."""
+
+    def __call__(self, rfile: Any, hdict: Any = None) -> Any:
+        try:
+            return super().__call__(rfile, hdict)
+        except UnboundLocalError:
+            # cheroot's own, where there is no line before
+            raise ValueError("a header line continues none") from None
+
+
+class _Request(HTTPRequest):
+    header_reader = _HeaderReader()
+
+
 class _Connection(HTTPConnection):
     """A connection that is cut where a request takes too long."""
+
+    RequestHandlerClass = _Request
 
     def communicate(self) -> Any:
         timer = threading.Timer(_REQUEST_MAX_S, self._cut)
@@ -103,6 +123,10 @@ class _Connection(HTTPConnection):
 
 class _Server(Server):
     ConnectionClass = _Connection
+
+    def error_log(self, msg: str = "", level: int = logging.INFO, traceback: bool = False) -> None:
+        """One line for each error of a connection."""
+        _log.log(level, "a connection failed: %s", " ".join(str(msg).split()))
 
 
 def open_server(listen: Listen, application: Any, body_max_bytes: int) -> Server:
