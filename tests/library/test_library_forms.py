@@ -32,6 +32,7 @@ FIELDS = {
     "email": "someone@example.org",
     "name": "x",
     "kind": "supplier",
+    "heading": "x",
     "scope": "write",
     "days": "9",
     "cpl_entry_id": "E-1",

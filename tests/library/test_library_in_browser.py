@@ -315,6 +315,7 @@ PLACES: dict[str, list[tuple[str, str]]] = {
     ],
     "parties": [("secas", "parties")],
     "party": [("secas", "parties/1")],
+    "added_fields": [("secas", "fields")],
     "cpl_status": [("secas", "cpl?cpl_entry_id=PPMID-0001")],
     "audit_log": [("secas", "audit?verify=1")],
     "guidelines": [("volt", "guidelines")],

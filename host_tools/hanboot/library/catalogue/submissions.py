@@ -318,7 +318,7 @@ def submit(library: Library, user: User, draft: Draft) -> int:
                 fields=_json(texts),
                 never_in_field=draft.never_in_field,
                 delivery=_json(draft.delivery or (original.delivery if original else {})),
-                extra=_json(draft.extra),
+                extra=_json({name: text for name, text in draft.extra.items() if text.strip()}),
                 submitted_at=now,
                 changed_at=now,
                 **{name: draft.notes.get(name, "") for name in NOTES},

@@ -12,6 +12,7 @@ from django.template import loader
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from hanboot.library.accounts.users import User
+from hanboot.library.catalogue import extra_fields
 from hanboot.library.catalogue.entries import LibraryEntry
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
@@ -113,3 +114,10 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
         ),
         403,
     )
+
+
+def extra_of(entry: LibraryEntry) -> list[tuple[str, str]]:
+    """Headings and texts of an entry's other fields; one that was never added shows its name."""
+    with library().registry.database.reading() as connection:
+        headings = {each.name: each.heading for each in extra_fields.extra_fields(connection)}
+    return [(headings.get(name, name), text) for name, text in sorted(entry.extra.items())]

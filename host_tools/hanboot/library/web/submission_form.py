@@ -12,10 +12,11 @@ from hanboot.errors import HanbootError
 from hanboot.library.accounts.users import Party
 from hanboot.library.catalogue import deliveries, submissions
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
+from hanboot.library.catalogue.extra_fields import ExtraField
 from hanboot.library.catalogue.submissions import Draft, Faulty
 from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.registry.entry import DEVICE_TYPES, JOIN_OPTIONS, RELEASE_KINDS
-from hanboot.registry.fields import BY_NAME
+from hanboot.registry.fields import BY_NAME, LONG_TEXT_MAX
 
 _IDENTITY = (
     "device_type", "cpl_entry_id", "predecessors", "join_option", "release_kind",
@@ -55,12 +56,17 @@ _FILES = {
 _FILE_MAX_BYTES = 64 * 1024
 
 
+# before names of fields that administrators added, which are none of the form's own
+_ADDED = "extra-"
+
+
 class SubmissionForm(forms.Form):
     """A draft. What its fields may hold is checked where the API's are checked, too.
 
     Args:
         suppliers: whom the form offers to ask for authorisation; none: it is not asked.
         original: the listed entry that a correction is of.
+        added: fields that administrators added.
     """
 
     form = forms.ChoiceField(
@@ -83,6 +89,7 @@ class SubmissionForm(forms.Form):
         *args: Any,
         suppliers: Sequence[Party] = (),
         original: LibraryEntry | None = None,
+        added: Sequence[ExtraField] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -98,6 +105,11 @@ class SubmissionForm(forms.Form):
                 max_length=submissions.NOTE_MAX,
                 help_text=_HELP.get(name, ""),
                 widget=forms.Textarea(attrs={"rows": 4}),
+            )
+        self._added = {each.name: f"{_ADDED}{each.name}" for each in added}
+        for each in added:
+            self.fields[self._added[each.name]] = forms.CharField(
+                label=each.heading, required=False, max_length=LONG_TEXT_MAX
             )
         if suppliers:
             self.fields["responsible"] = forms.TypedChoiceField(
@@ -124,7 +136,7 @@ class SubmissionForm(forms.Form):
             "What is left empty is taken from the image; what is stated must be what it says.",
             [self[name] for name in _IDENTITY],
         )
-        yield "About the firmware", "", [self[name] for name in _ABOUT]
+        yield "About the firmware", "", [self[name] for name in (*_ABOUT, *self._added.values())]
         yield (
             "What a supplier must know",
             "Read and acknowledged before each download.",
@@ -154,6 +166,7 @@ class SubmissionForm(forms.Form):
         return Draft(
             fields={name: values[name] for name in _TEXTS},
             notes={name: values[name] for name in NOTES},
+            extra={name: values[field] for name, field in self._added.items()},
             octets=octets,
             file_name=values["image"].name if values.get("image") else "the file",
             delivery=delivery,
@@ -200,4 +213,5 @@ def initial(original: LibraryEntry) -> dict[str, str]:
         name: text.replace(" \u2013 ", " - ") if name == "join_option" else text
         for name, text in original.fields.items()
     }
-    return {**fields, **original.notes}
+    extra = {f"{_ADDED}{name}": text for name, text in original.extra.items()}
+    return {**fields, **original.notes, **extra}

@@ -14,7 +14,7 @@ from hanboot.errors import HanbootError, WrongUsage
 from hanboot.library import audit
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import Party
-from hanboot.library.catalogue import submissions
+from hanboot.library.catalogue import extra_fields, submissions
 from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.refusals import NotFound
 from hanboot.library.web import pages
@@ -121,6 +121,33 @@ def recover_user(request: HttpRequest, number: int) -> HttpResponseBase:
             "link": _link(request, token),
         },
     )
+
+
+class FieldForm(forms.Form):
+    name = forms.CharField(
+        label="Name",
+        max_length=64,
+        help_text="For programs: small letters, digits and _.",
+    )
+    heading = forms.CharField(label="Heading", max_length=256, help_text="For people.")
+
+
+@route("fields", Action.ADD_FIELD, methods=("GET", "POST"))
+def added_fields(request: HttpRequest) -> HttpResponseBase:
+    form = FieldForm(request.POST or None)
+    library = pages.library()
+    if request.method == "POST" and form.is_valid():
+        try:
+            extra_fields.add(library, pages.user_of(request), **form.cleaned_data)
+        except HanbootError as error:
+            form.add_error("name", ". ".join(error.lines[1:]))
+        else:
+            pages.notify(request, f"{form.cleaned_data['heading']} was added.")
+            return redirect("added_fields")
+    with library.registry.database.reading() as connection:
+        found = extra_fields.extra_fields(connection)
+    status = 400 if form.is_bound else 200
+    return pages.render(request, "added_fields.html", {"form": form, "added": found}, status)
 
 
 class StatusForm(forms.Form):

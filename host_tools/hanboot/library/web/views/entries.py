@@ -137,7 +137,7 @@ def entry(request: HttpRequest, number: int) -> HttpResponseBase:
             "entry": shown,
             "is_own": held.is_own(user),
             "rows": pages.rows_of(shown),
-            "extra": sorted(shown.extra.items()),
+            "extra": pages.extra_of(shown),
             "notes": [
                 (heading, shown.notes[name])
                 for name, heading in NOTES.items()

@@ -10,8 +10,9 @@ from django.shortcuts import redirect
 from hanboot.errors import WrongUsage
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import Party, User
-from hanboot.library.catalogue import downloads, entries, reading, submissions
+from hanboot.library.catalogue import downloads, entries, extra_fields, reading, submissions
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
+from hanboot.library.catalogue.extra_fields import ExtraField
 from hanboot.library.catalogue.submissions import Faulty
 from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.web import pages
@@ -22,9 +23,17 @@ from hanboot.library.web.submission_form import SubmissionForm, initial
 @route("submit", Action.SUBMIT, methods=("GET", "POST"))
 def submit(request: HttpRequest) -> HttpResponseBase:
     form = SubmissionForm(
-        request.POST or None, request.FILES or None, suppliers=_to_ask(pages.user_of(request))
+        request.POST or None,
+        request.FILES or None,
+        suppliers=_to_ask(pages.user_of(request)),
+        added=_added(),
     )
     return _submission(request, form, None)
+
+
+def _added() -> list[ExtraField]:
+    with pages.library().registry.database.reading() as connection:
+        return extra_fields.extra_fields(connection)
 
 
 def _to_ask(user: User) -> list[Party]:
@@ -46,6 +55,7 @@ def correct(request: HttpRequest, number: int) -> HttpResponseBase:
         request.POST or None,
         request.FILES or None,
         original=original,
+        added=_added(),
         initial=initial(entries.visible(user, original)),
     )
     return _submission(request, form, original)
@@ -119,7 +129,7 @@ def submission(request: HttpRequest, number: int) -> HttpResponseBase:
             "checked": submissions.recheck(library, held) if waits else None,
             "changes": submissions.changes(library, user, held),
             "rows": pages.rows_of(shown),
-            "extra": sorted(shown.extra.items()),
+            "extra": pages.extra_of(shown),
             "notes": [
                 (heading, shown.notes[name])
                 for name, heading in NOTES.items()
