@@ -147,7 +147,7 @@ class Notes:
         try:
             is_read = click.confirm("Did you read this, and take it into account?", err=True)
         except click.Abort:
-            note(f"\nnobody answered: {self._option} says beforehand that it was read")
+            note(f"\nno answer: {self._option} says beforehand that it was read")
             raise
         if not is_read:
             note("not downloaded")

@@ -63,7 +63,7 @@ def configured(name: str) -> str | None:
     if not os.path.exists(file):
         return None
     if not file.is_file():
-        # a pipe that nobody writes to would be waited for
+        # a pipe without a writer would be waited for
         raise BadFile(f"{file} cannot be used", "it is not a regular file", "remove it")
     table = toml_file.load(file)
     values = {known: table.text(known, None) for known in NAMES}

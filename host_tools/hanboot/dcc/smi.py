@@ -82,7 +82,7 @@ class Smi:
         self._restore(connection, device_id)
 
     def answer(self, connection: Connection, device_id: str, version: int) -> None:
-        """A device was asked for its version: what nobody answered before is answered now."""
+        """A device was asked for its version: what was not answered before is answered now."""
         open_ = journal.open_tasks(connection, device_id)
         if any(task.file_version == version for task in open_):
             self.activation(connection, device_id, version, success=True)

@@ -28,7 +28,7 @@ _AUDIT = AuditRow.__table__
 
 @dataclass(frozen=True, kw_only=True)
 class Actor:
-    """Who does something: a user of a party, or nobody who signed in."""
+    """Who does something: a user of a party, or a visitor who has not signed in."""
 
     user: str
     party: str

@@ -63,7 +63,7 @@ _TABLE = {
     Action.READ_ZIGBEE:            (_OWN,     _NO,     _NO,  _NO,  _ANY, _NO),
     Action.READ_VULNERABILITIES:   (_OWN,     _ANY,    _NO,  _ANY, _ANY, _NO),
     Action.PLAN:                   (_ANY,     _ANY,    _ANY, _ANY, _ANY, _ANY),
-    # commercially released images are offered for download to nobody, see catalogue.downloads
+    # commercially released images are not offered for download, see catalogue.downloads
     Action.DOWNLOAD:               (_OWN,     _ANY,    _NO,  _ANY, _ANY, _ANY),
     Action.SUBMIT:                 (_ANY,     _ANY,    _NO,  _NO,  _NO,  _NO),
     Action.CORRECT:                (_OWN,     _OWN,    _NO,  _NO,  _NO,  _ANY),

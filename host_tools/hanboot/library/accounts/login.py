@@ -126,7 +126,7 @@ def sign_in(
     email = email.strip().lower()
     subjects = {
         f"address {address}"[:256]: TRIES_OF_ADDRESS,
-        # a digest, so that the table keeps no address that somebody typed
+        # a digest, so that the table keeps no address that was typed
         f"account {secrets.digest(email).hex()}": TRIES_OF_ACCOUNT,
     }
     count_attempt(database, subjects, now)

@@ -112,7 +112,7 @@ def _refuse_more_than(by: Authenticated, scope: TokenScope, expires_at: str) -> 
 def authenticate(
     connection: Connection, token: str, now: datetime.datetime
 ) -> Authenticated | None:
-    """Whose token it is; None if nobody's, or too old."""
+    """Whose token it is; None if it is no user's, or too old."""
     digest = secrets.digest(token)
     row = connection.execute(
         sa.select(TokenRow.__table__).where(

@@ -3,8 +3,8 @@
     submitted -> authorised by a supplier -> (DCC endorses a Communications Hub's) -> listed
 
 A submission is checked against its image by the code that checks it for the registry. Each step is
-on a revision: whoever looked at another one than what is there now is told so. Nothing is listed
-that would strand devices, unless the reviewer has seen the findings and says so.
+on a revision: a reviewer who looked at another one than what is there now gets an error. Nothing is
+listed that would strand devices, unless the reviewer has seen the findings and says so.
 """
 
 from __future__ import annotations

@@ -232,7 +232,7 @@ class Connection:
         return bytes(octets)
 
     def malformed(self, why: str) -> NoReturn:
-        """Refuses an answer that is none of a library."""
+        """Refuses an answer that is not a library's."""
         raise LinkError(
             f"{self.name} does not answer as a library does",
             why,

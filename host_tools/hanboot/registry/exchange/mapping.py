@@ -112,7 +112,7 @@ class ColumnMapping:
         return self.headings[folded] if folded in self.headings else self.ours[folded]
 
     def is_unknown(self, heading: str) -> bool:
-        """Whether a heading is none of ours, and the mapping says nothing of it."""
+        """Whether a heading is not ours, and the mapping says nothing of it."""
         folded = fold(heading)
         return folded not in self.headings and folded not in self.ours
 

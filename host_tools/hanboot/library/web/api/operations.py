@@ -144,7 +144,7 @@ class Token(HttpBearer):
         self._scope = scope
 
     def authenticate(self, request: HttpRequest, token: str) -> User | None:
-        """Whose token it is; None if nobody's, or too old.
+        """Whose token it is; None if it is no user's, or too old.
 
         Raises:
             TooMany: too many wrong ones came from this address.

@@ -65,7 +65,7 @@ def sign_in(request: HttpRequest) -> HttpResponseBase:
         except login.NotSignedIn as error:
             form.add_error(None, ". ".join(line.capitalize() for line in error.lines) + ".")
             return pages.render(request, "sign_in.html", {"form": form}, 403)
-        # a key that somebody else may know from before must not become a signed-in one
+        # a key that another person may know from before must not become a signed-in one
         request.session.cycle_key()
         request.session[USER] = user.number
         request.session["agent"] = request.META.get("HTTP_USER_AGENT", "")[:256]

@@ -31,7 +31,7 @@ def health(request: HttpRequest) -> HttpResponseBase:
         with pages.library().registry.database.reading() as connection:
             check_version(connection)
     except HanbootError as error:
-        # without names: whoever asks this is not signed in
+        # without names: the client that asks this is not signed in
         state = "the database " + (
             "does not answer" if isinstance(error, DatabaseFailed) else "is at another version"
         )
