@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
+import tempfile
 import time
 
 from command_line import command
@@ -16,8 +17,10 @@ class Process:
     """A command that prints the address it listens at, and goes on."""
 
     def __init__(self, *arguments: object) -> None:
+        # a pipe that is not read would stop the process once it is full
+        self._err = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self.process = subprocess.Popen(
-            command(*arguments), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command(*arguments), stdout=subprocess.PIPE, stderr=self._err, text=True
         )
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
@@ -31,8 +34,12 @@ class Process:
         """Ends it as Ctrl-C does; returns what stood on stderr."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        _, err = self.process.communicate(timeout=PATIENCE_S)
-        return err
+        self.process.communicate(timeout=PATIENCE_S)
+        if not self._err.closed:
+            self._err.seek(0)
+            self._text = self._err.read()
+            self._err.close()
+        return self._text
 
 
 @contextlib.contextmanager

@@ -113,6 +113,9 @@ def read_document(environ: dict[str, Any]) -> bytes:
 
 
 def _body(environ: dict[str, Any]) -> bytes:
+    # also beside a Content-Length, where a proxy may have read the other of the two
+    if environ.get("HTTP_TRANSFER_ENCODING"):
+        raise Problem("411 Length Required", "state Content-Length, and send no chunks")
     try:
         length = int(environ.get("CONTENT_LENGTH") or "")
     except ValueError:

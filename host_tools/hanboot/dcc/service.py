@@ -184,11 +184,12 @@ class Service:
                         f"its command variant is {asked.variant}",
                     )
                 outcome = self._serve(connection, asked)
+                answer = self._keep(connection, asked, digest, outcome)
+                what = "a permit" if outcome.permit else outcome.code
             except RequestRefused as refused:
-                _log.info("%s refused, %s: %s", request_id, refused.code, refused)
-                return self._signed(request_id, reference, Outcome(refused.code))
-            answer = self._keep(connection, asked, digest, outcome)
-        what = "a permit" if outcome.permit else outcome.code
+                answer = self._signed(request_id, reference, Outcome(refused.code))
+                what = f"{refused.code}: {refused}"
+        # no longer in the transaction: a log that is not read must not hold the lock
         _log.info("%s: %s, answered with %s", request_id, reference, what)
         return answer
 
