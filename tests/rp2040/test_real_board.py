@@ -45,8 +45,8 @@ def _hanboot(*arguments: object) -> str:
     return ran.stdout + ran.stderr
 
 
-# provisioning and each start are seconds of the chip (docs/design/budgets.md), and deploying more: too
-# long for every run, and on a busy machine longer than the host waits
+# provisioning and each start are seconds of the chip (docs/design/budgets.md), deploying is more:
+# too long for every run, and on a busy machine longer than the host waits
 @pytest.mark.long
 def test_stock_micropython(stock: Path, tmp_path: Path, maker: Maker, v1: Image, v2: Image) -> None:
     port = f"virtual:{tmp_path / 'state'}"
