@@ -80,19 +80,29 @@ class Maker:
         return small_release.build(folder, self.key, follows, signer)
 
 
-@pytest.fixture(scope="session")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _build_once(tmp_path_factory: pytest.TempPathFactory, variant: str) -> Path:
+    """The UF2 of a PPMID; one build for all workers, before any of them reads it."""
     folder = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         folder = folder.parent
-    # one build for all workers, before any of them reads it
-    built = folder / "firmware-is-built"
+    built = folder / f"{variant}-is-built"
     with built.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not built.exists():
-            subprocess.run([sys.executable, str(BUILD)], check=True)
+            subprocess.run([sys.executable, str(BUILD), "--variant", variant], check=True)
             built.touch()
-    return rp2040.firmware("ppmid")
+    return rp2040.firmware("ppmid", variant)
+
+
+@pytest.fixture(scope="session")
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build_once(tmp_path_factory, "product")
+
+
+@pytest.fixture(scope="session")
+def development(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Development firmware, which has the tunnel of the Home Area Network."""
+    return _build_once(tmp_path_factory, "development")
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from hanboot.device.refusal import DeviceRefused
 from hanboot.device.upgrade import upgrade
 from hanboot.image.ota_file import Image
 
-from .conftest import BUILD, Maker, provision_keys
+from .conftest import Maker, provision_keys
 
 pytestmark = pytest.mark.slow
 
@@ -64,10 +64,12 @@ def test_stock_micropython(stock: Path, tmp_path: Path, maker: Maker, v1: Image,
 
 
 def test_from_development_firmware_to_a_product(
-    firmware: Path, tmp_path: Path, maker: Maker, monkeypatch: pytest.MonkeyPatch
+    firmware: Path,
+    development: Path,
+    tmp_path: Path,
+    maker: Maker,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    subprocess.run([sys.executable, str(BUILD), "--variant", "development"], check=True)
-    development = firmware.with_name("hanboot-ppmid-development.uf2")
     state, mounts = tmp_path / "state", tmp_path / "mounts"
     mounts.write_text("")
     ports: list[SimpleNamespace] = []

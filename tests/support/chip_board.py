@@ -4,7 +4,7 @@ clock, its console is a line of known speed, its flash a list of operations that
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class ChipBoard:
         image: UF2 to flash.
         rate: octets per millisecond that its console takes and gives; None is as USB does.
         supply: asked at each operation of the flash, as `rp2040_chip.Chip` asks it.
+        held: what flash holds besides the image, by its offset.
     """
 
     def __init__(
@@ -80,10 +81,13 @@ class ChipBoard:
         image: Path,
         rate: float | None = None,
         supply: Callable[[bytes, bytes], bytes | None] = lambda before, after: None,
+        held: Mapping[int, bytes] | None = None,
     ) -> None:
         cells = bytearray(_ERASED * rp2040_chip.FLASH_BYTES)
         for address, octets in uf2.load_rp2040(image, len(cells)).blocks:
             start = address - uf2.RP2040_FLASH_ADDRESS
+            cells[start : start + len(octets)] = octets
+        for start, octets in (held or {}).items():
             cells[start : start + len(octets)] = octets
         flash.write_bytes(cells)
         self.flash = flash

@@ -8,8 +8,12 @@ from hanboot.errors import NoDevice
 from hanboot.installation import CHECKOUT
 
 
-def firmware(role: str) -> Path:
+def firmware(role: str, variant: str = "product") -> Path:
     """The UF2 of a product that plays `role`.
+
+    Args:
+        role: one of ROLES.
+        variant: "product" or "development".
 
     Raises:
         NoDevice: it was not built here.
@@ -17,11 +21,12 @@ def firmware(role: str) -> Path:
     what = f"no firmware for an RP2040 that plays {role}"
     if CHECKOUT is None:
         raise NoDevice(what, "it is built in a checkout of hanboot", "give a UF2 that was built")
-    path = CHECKOUT / "build" / "rp2040_han" / f"hanboot-{role}.uf2"
+    suffix = "" if variant == "product" else f"-{variant}"
+    path = CHECKOUT / "build" / "rp2040_han" / f"hanboot-{role}{suffix}.uf2"
     if not path.exists():
         raise NoDevice(
             what,
             f"{path} is not there",
-            f"build it: make firmware BOARD=rp2040_han ROLE={role}",
+            f"build it: make firmware BOARD=rp2040_han ROLE={role} VARIANT={variant}",
         )
     return path
