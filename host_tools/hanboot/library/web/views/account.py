@@ -113,6 +113,9 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponseBase:
     # the secret stays in the session until a code of it was shown back
     secret = request.session.setdefault("totp", secrets.new_totp_secret())
     form = AcceptForm(request.POST or None)
+    if invited.user is not None:
+        # a recovery: the user keeps the name
+        del form.fields["name"]
     uri = secrets.totp_uri(secret, invited.email, ISSUER)
     values = {"form": form, "invited": invited, "secret": secret, "qr": _qr(uri)}
     if request.method == "GET" or not form.is_valid():
@@ -129,7 +132,7 @@ def accept_invitation(request: HttpRequest, token: str) -> HttpResponseBase:
                 connection,
                 library.key,
                 invited,
-                form.cleaned_data["name"],
+                form.cleaned_data.get("name", ""),
                 form.cleaned_data["password"],
                 secret,
                 now,
