@@ -36,6 +36,16 @@ def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
     return CheckConstraint(f"{column} IN ({listed})", name=column)
 
 
+def _in_order(name: str, *limits: str) -> Index:
+    """An index of entries by columns that a search is limited to, then in the search's order."""
+    columns: list[str | sa.TextClause] = [
+        sa.text("firmware_version DESC") if each == "firmware_version" else each
+        for each in ("manufacturer_code", "device_model", "firmware_version", "number")
+        if each not in limits
+    ]
+    return Index(f"ix_library_entry_by_{name}", *limits, *columns)
+
+
 class VersionRow(Base):
     """At which version the tables are."""
 
@@ -168,13 +178,19 @@ class LibraryEntryRow(Base):
     __tablename__ = "library_entry"
     __table_args__ = (
         _among("state", STATES),
-        Index("ix_library_entry_by_model", "manufacturer_code", "device_model", "firmware_version"),
+        # in the order of a search, after what it is limited to
+        _in_order("model"),
+        _in_order("listed", "state"),
+        _in_order("party", "party", "state"),
+        _in_order("version", "state", "firmware_version"),
+        _in_order("device_model", "state", "device_model"),
+        Index("ix_library_entry_by_change", "state", "changed_at", "number"),
     )
 
     number: Mapped[int] = mapped_column(primary_key=True)
     revision: Mapped[int] = mapped_column(default=1)
-    state: Mapped[str] = mapped_column(String(16), index=True)
-    party: Mapped[int] = mapped_column(ForeignKey("library_party.number"), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    party: Mapped[int] = mapped_column(ForeignKey("library_party.number"))
     submitted_by: Mapped[int] = mapped_column(ForeignKey("library_user.number"))
     responsible: Mapped[int | None] = mapped_column(ForeignKey("library_party.number"))
     replaces: Mapped[int | None] = mapped_column(ForeignKey("library_entry.number"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -175,51 +176,85 @@ class Page:
     more: bool
 
 
+_BY_MODEL = (
+    LibraryEntryRow.manufacturer_code,
+    LibraryEntryRow.device_model,
+    LibraryEntryRow.firmware_version.desc(),
+    LibraryEntryRow.number,
+)
+_BY_CHANGE = (LibraryEntryRow.changed_at.desc(), LibraryEntryRow.number.desc())
+
+
 def search(connection: Connection, user: User, wanted: Search, page: int = 1) -> Page:
-    """Entries that the user may read, newest version of each model first."""
-    query = _QUERY
-    if wanted.device_type:
-        query = query.where(LibraryEntryRow.device_type == wanted.device_type)
-    if wanted.changed_since:
-        query = query.where(LibraryEntryRow.changed_at >= wanted.changed_since)
+    """Entries that the user may read.
+
+    The newest version of each model first; of what changed since a day, the latest change.
+    """
+    page = max(page, 1)
+    order = _BY_CHANGE if wanted.changed_since else _BY_MODEL
+    first, most = (page - 1) * PAGE_ROWS, page * PAGE_ROWS + 1
+    allowed = _allowed(user, wanted)
     if wanted.text.strip():
-        query = query.where(_matches(wanted.text.strip()))
+        # each question has an index of its own, which one OR of all of them could not use; what
+        # is on the page wanted is among the first of each
+        text = wanted.text.strip()
+        numbers: set[int] = set(connection.execute(_named(text)).scalars())
+        for matches in _matches(connection, text):
+            one = sa.select(LibraryEntryRow.number).where(*allowed, matches)
+            numbers.update(connection.execute(one.order_by(*order).limit(most)).scalars())
+        query = _QUERY.where(
+            LibraryEntryRow.number.in_(numbers), *_allowed(user, wanted, plain=True)
+        )
+    else:
+        query = _QUERY.where(*allowed)
+    rows = connection.execute(query.order_by(*order).limit(most - first).offset(first)).all()
+    found = [visible(user, _entry(row)) for row in rows[:PAGE_ROWS]]
+    return Page(entries=found, number=page, more=len(rows) > PAGE_ROWS)
+
+
+def _allowed(user: User, wanted: Search, *, plain: bool = False) -> list[sa.ColumnElement[bool]]:
+    """What an entry must be apart from the text: what the user may read, and what is asked for.
+
+    Args:
+        plain: of entries that are known by number: no index on the state is to be used.
+    """
+    conditions: list[sa.ColumnElement[bool]] = []
+    if wanted.device_type:
+        conditions.append(LibraryEntryRow.device_type == wanted.device_type)
+    if wanted.changed_since:
+        conditions.append(LibraryEntryRow.changed_at >= wanted.changed_since)
     if wanted.state:
-        query = query.where(LibraryEntryRow.state == wanted.state)
+        state = sa.func.coalesce(LibraryEntryRow.state, "") if plain else LibraryEntryRow.state
+        conditions.append(state == wanted.state)
     if wanted.state != "listed" and not user.may(Action.READ_UNLISTED):
         own = sa.or_(
             LibraryEntryRow.party == user.party.number,
             LibraryEntryRow.responsible == user.party.number,
         )
         allowed = own if user.may(Action.READ_UNLISTED, own=True) else sa.false()
-        query = query.where(sa.or_(LibraryEntryRow.state == "listed", allowed))
-    rows = connection.execute(
-        query.order_by(
-            LibraryEntryRow.manufacturer_code,
-            LibraryEntryRow.device_model,
-            LibraryEntryRow.firmware_version.desc(),
-            LibraryEntryRow.number,
-        )
-        .limit(PAGE_ROWS + 1)
-        .offset((max(page, 1) - 1) * PAGE_ROWS)
-    ).all()
-    found = [visible(user, _entry(row)) for row in rows[:PAGE_ROWS]]
-    return Page(entries=found, number=max(page, 1), more=len(rows) > PAGE_ROWS)
+        conditions.append(sa.or_(LibraryEntryRow.state == "listed", allowed))
+    return conditions
 
 
-def _matches(text: str) -> sa.ColumnElement[bool]:
-    """A CPL Entry ID, a hash, a version, a model or a manufacturer code, or the maker's name."""
+def _named(text: str) -> sa.Select[int]:
+    """The few entries of a CPL Entry ID or of a hash, whatever else they are."""
+    named: list[sa.ColumnElement[bool]] = [LibraryEntryRow.cpl_entry_id == text]
+    with contextlib.suppress(BadValue):
+        named.append(LibraryEntryRow.image_hash == parse_hash(text))
+    return sa.select(LibraryEntryRow.number).where(sa.or_(*named))
+
+
+def _matches(connection: Connection, text: str) -> list[sa.ColumnElement[bool]]:
+    """A version, a model or a manufacturer code, or the maker's name."""
+    parties = sa.select(PartyRow.number).where(PartyRow.name.icontains(text, autoescape=True))
     found: list[sa.ColumnElement[bool]] = [
-        LibraryEntryRow.cpl_entry_id == text,
-        PartyRow.name.icontains(text, autoescape=True),
+        LibraryEntryRow.party == party for party in connection.execute(parties).scalars().all()
     ]
     digits = text.replace(" ", "").replace(".", "").removeprefix("0x")
     try:
         number = int(digits, 16)
     except ValueError:
-        return sa.or_(*found)
-    if len(digits) == 64:
-        found.append(LibraryEntryRow.image_hash == parse_hash(digits))
+        return found
     if len(digits) == 8:
         found += [
             LibraryEntryRow.firmware_version == number,
@@ -234,17 +269,17 @@ def _matches(text: str) -> sa.ColumnElement[bool]:
                 LibraryEntryRow.device_model == number & 0xFFFFFFFF,
             )
         )
-    return sa.or_(*found)
+    return found
 
 
 def of_hashes(
     connection: Connection, user: User, image_hashes: Sequence[bytes]
 ) -> list[LibraryEntry]:
     """Listed entries with one of these Manufacturer Image Hashes, oldest first."""
-    query = _QUERY.where(
-        LibraryEntryRow.image_hash.in_(image_hashes), LibraryEntryRow.state == "listed"
-    ).order_by(LibraryEntryRow.number)
-    return [visible(user, _entry(row)) for row in connection.execute(query)]
+    # the state is looked at here: a database might choose its index, and read all that is listed
+    query = _QUERY.where(LibraryEntryRow.image_hash.in_(image_hashes))
+    found = connection.execute(query.order_by(LibraryEntryRow.number))
+    return [visible(user, _entry(row)) for row in found if row.state == "listed"]
 
 
 def with_zigbee(connection: Connection, vendor: str, stack: str, limit: int) -> list[LibraryEntry]:
