@@ -54,7 +54,8 @@ def test_unplugged_between_two_cells(
         provision(device, wanted, lambda key, outcome: board.stop())
 
     monkeypatch.setattr(commands, "provision", unplugging)
-    ran = hanboot("board", "provision", *arguments, "--port", board.port)
+    # its folder: the path of its console may be another board's by then
+    ran = hanboot("board", "provision", *arguments, "--port", f"virtual:{board.state}")
     assert_error(ran, 4, "lost", "plug it in again and repeat the command")
     monkeypatch.undo()
     with Bench(board.state) as again:

@@ -44,8 +44,11 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     named = re.search(r"`(build/[^`]*\.uf2)`", _SECTION)
     assert named
-    kept = shutil.copy(ROOT / named[1], home / "own.uf2")
-    shutil.rmtree(ROOT / Path(named[1]).parent)
+    built = ROOT / named[1]
+    kept = shutil.copy(built, home / "own.uf2")
+    # a path with spaces is built elsewhere, and leads there
+    shutil.rmtree(built.with_suffix("").resolve())
+    shutil.rmtree(built.parent)
     return kept
 
 
