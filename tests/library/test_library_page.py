@@ -6,7 +6,10 @@ from pathlib import Path
 from hanboot.library.permissions import markdown
 
 DOCS = Path(__file__).parents[2] / "docs"
-AREAS = ("authentication", "sessions", "access", "validation", "files", "API", "configuration")
+AREAS = (
+    "authentication", "sessions", "access", "validation", "files", "API",
+    "evidence", "configuration",
+)  # fmt: skip
 
 
 def test_the_page_shows_the_table() -> None:
