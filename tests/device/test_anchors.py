@@ -161,6 +161,7 @@ class ProvisioningTest(AnchorsTest):
         self.check_holds()
         self.assertFalse(self.held.is_provisioned)
         self.assertIsNone(self.held.cell(MANUFACTURER))
+        self.assertIsNone(self.held.former(images.kid("manufacturer")))
         self.assertEqual(self.flash.operations, 0)
 
     def test_provision(self):
@@ -312,6 +313,8 @@ class UpdateTest(AnchorsTest):
             signature = images.signature("next supplier, " + signer)
             self.assertTrue(self.put("next supplier", signature))
             self.check_holds("next supplier", "manufacturer")
+            # a supplier's key vouches for no envelope, the one before least of all
+            self.assertIsNone(self.held.former(images.kid("supplier")))
             # the same update is there, and the older cell does not go in again
             self.assertFalse(self.put("next supplier", signature))
             self.assertEqual(self.refusal("supplier", signature), (ANCHORS_LOCKED, 80))
@@ -464,6 +467,8 @@ class MigrationTest(AnchorsTest):
             pass
         for held in (self.held, self.opened()):
             self.assertEqual(held_by(held), before)
+            # the old cell is of the key that counts
+            self.assertIsNone(held.former(images.kid("manufacturer")))
             for cell in held.cells():
                 self.assertFalse(cell.is_old)
                 self.assertTrue(cell.table is not None)
