@@ -53,6 +53,7 @@ class Node:
         self._now = 0  # milliseconds since the start, which never wrap
         self._time_due = 0
         self._restart_at = -1
+        self._activating = b""  # hash of the image whose time has come
         self._silent_until = 0
         self.server = radio.hub
         self.records = records = stores.records
@@ -117,6 +118,9 @@ class Node:
             self._receive(*received)
             return True
         now = self._now
+        if self._activating:
+            self._activate_now()
+            return True
         worked = (
             self.client.poll(now)
             or self.mail.poll(now)
@@ -128,8 +132,17 @@ class Node:
             self._restart_at = now + _RESTART_MS
         return worked
 
+    # Not here, at the bottom of many calls: the manifest is parsed once more, and the stack of an
+    # RP2040 is short.
     def _activate(self, image_hash: bytes) -> None:
-        self._activations.by_server(image_hash, self._now)
+        self._activating = image_hash
+
+    def _activate_now(self) -> None:
+        image_hash, self._activating = self._activating, b""
+        try:
+            self._activations.by_server(image_hash, self._now)
+        except Refused:
+            self.client.not_activated()
 
     # --- frames in
 

@@ -383,10 +383,15 @@ class OtaClient:
             self._store.activate()
             self.is_activated = True
         except Refused:
-            # the store keeps the reason; the image waits for another one to replace it
-            self._stuck = self.version
-            self._settle()
-            self._exchange.schedule(self._timing.query_s * _S, self._begin_query)
+            self.not_activated()
+
+    # The image may not be activated after all: the store keeps the reason, and it waits for another
+    # one to replace it.
+    def not_activated(self) -> None:
+        self.is_activated = False
+        self._stuck = self.version
+        self._settle()
+        self._exchange.schedule(self._timing.query_s * _S, self._begin_query)
 
     # A Default Response to a command of ours: the server will not do what was asked.
     def on_default_response(self, command: int, status: int) -> None:
