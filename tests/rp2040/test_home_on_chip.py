@@ -1,5 +1,5 @@
 """An image over the Home Area Network on the emulated chip, with development firmware: frames of a
-hub go through the tunnel of SMP group 66. Its activation and its outcome are not played here."""
+hub go through the tunnel of SMP group 66. Its outcome is not played here."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ async def main(services):
 """
 
 
-def test_an_image_is_transferred_and_verified(
+def test_an_image_is_transferred_verified_and_activated(
     development: Path, maker: Maker, tmp_path: Path
 ) -> None:
     people = People(manufacturer=maker.key)
@@ -45,3 +45,6 @@ def test_an_image_is_transferred_and_verified(
     assert home.state.data_octets == len(v2.octets)
     assert home.frames >= 2 * len(v2.octets) // BLOCK_BYTES
     assert home.state.ended[-1] == TransferEnd.SUCCESS
+
+    # activated: the device restarts by itself, and the new application confirms
+    assert home.run(lambda: any("| 2.0" in line for _, line in board.texts), 20)
