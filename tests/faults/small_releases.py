@@ -50,7 +50,9 @@ def remove():
 
 # Makes releases known to images.py, which builds them as it builds its own.
 def make_known(prefix, releases):
-    for name, release in releases.items():
+    # by version: one may name the hash of an older one, and a dict of MicroPython has no order
+    for name in sorted(releases):
+        release = releases[name]
         content = writer.encode_manifest(release.manifest())
         digest = images.sha256(writer.to_be_signed(content))
         # as a real one: s below half the order
