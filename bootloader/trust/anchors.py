@@ -234,7 +234,9 @@ class Anchors:
     def _free_places(self, kept_kids: "list[bytes] | None") -> "list[int]":
         taken = [sector // _PLACE_SECTORS for _, sector in self._cells.values()]
         for cell, sector in self._former:
-            if kept_kids is None or cell.kid in kept_kids:
+            # one place for a key that may vouch: who names cells of one key, or of another role,
+            # again and again does not fill the region
+            if self.former(cell.kid) is cell and (kept_kids is None or cell.kid in kept_kids):
                 taken.append(sector // _PLACE_SECTORS)
         free = [
             place

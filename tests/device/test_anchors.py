@@ -385,6 +385,39 @@ class UpdateTest(AnchorsTest):
         self.assertIsNone(self.held.former(kept[0]))
         self.assertEqual(self.opened(6).cell(SUPPLIER).kid, images.kid("next supplier"))
 
+    # A key that may vouch takes one place, however many cells named it: else the region would be
+    # full of them, and no key of the device could be succeeded any more.
+    def test_one_place_for_a_former_key(self):
+        self.flash = RamFlash(6)
+        self.held = self.opened(6)
+        self.provision()
+        kept = [images.kid("manufacturer")]
+        for name, signature, more in (
+            ("manufacturer", "manufacturer again, manufacturer", {"sequence": 3}),
+            ("next supplier", "next supplier, manufacturer", {}),
+        ):
+            head = cells.head(name, **more)
+            cells.put_into(self.held, head, images.signature(signature), cells.SCOPE, kept)
+        self.check_holds_of(6, MANUFACTURER, kept[0], 3)
+        self.check_holds_of(6, SUPPLIER, images.kid("next supplier"), 2)
+
+    # A cell of another role keeps no place with the manufacturer's key in it.
+    def test_former_key_in_another_role(self):
+        self.flash = RamFlash(SECTORS)
+        self.held = self.opened()
+        kept = [images.kid("manufacturer")]
+        key = images.key("manufacturer")
+        for sequence in range(1, SECTORS):
+            head = cells.head("supplier", usage=KEY_AGREEMENT, key=key, sequence=sequence)
+            self.assertTrue(cells.put_into(self.held, head, None, cells.SCOPE, kept))
+        self.provision()
+        self.put("next manufacturer", images.signature("next manufacturer, manufacturer"))
+        self.check_holds_of(SECTORS, MANUFACTURER, images.kid("next manufacturer"), 2)
+
+    def check_holds_of(self, sectors, role, kid, sequence):
+        found = self.opened(sectors).cell(role)
+        self.assertEqual((found.kid, found.sequence), (kid, sequence))
+
     # A place that does not take what is written is passed over, and never tried again.
     def test_worn_place(self):
         self.flash.stuck = (4, 5)
