@@ -213,6 +213,7 @@ class Ledger:
         self.transient: "bytes | None" = None
         self.transient_event: "bytes | None" = None
         self._load()
+        self._restore()
 
     def _load(self) -> None:
         self.slots = [Slot(), Slot()]
@@ -238,6 +239,20 @@ class Ledger:
                 self.sequences[identity] = max(sequence, self.sequences.get(identity, 0))
             if not self._journal.is_in_doubt:
                 self._back_up()
+
+    # A journal that lost what its second home still has gets it back: else the loss of that home,
+    # however much later, would be for good.
+    def _restore(self) -> None:
+        journal = self._journal
+        state, sequences = journal.latest(_STATE), pack_sequences(self.sequences)
+        tail = (0, 0, 0, 0) if state is None else struct.unpack_from(_TAIL, state, 2 * _SLOT_BYTES)
+        is_whole = tail[2:] == (self.security_counter, int(self.is_locked))
+        if is_whole and (journal.latest(_SEQUENCES) or b"") == sequences:
+            return
+        try:
+            self._save([(_SEQUENCES, sequences)])
+        except Refused:
+            pass  # the backup has it; the next start tries again
 
     def _back_up(self) -> None:
         if self._backup is not None:

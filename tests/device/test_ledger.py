@@ -15,6 +15,7 @@ from hanbootloader.reasons import (
     TRIAL_HUNG,
 )
 from hanbootloader.store import ledger
+from hanbootloader.store.backup import Backup
 from hanbootloader.store.journal import HISTORY_KEPT, Journal
 from hanbootloader.store.ledger import Ledger, Slot, Verdict
 
@@ -73,6 +74,38 @@ class LedgerTest(unittest.TestCase):
     # what is known does not depend on whether power was lost
     def check_survives(self):
         self.assertEqual(all_of(opened(self.flash)), all_of(self.ledger))
+
+
+# Security counter, lock and sequences have a second home.
+class SecondHomeTest(unittest.TestCase):
+    def setUp(self):
+        self.journal, self.backup = RamFlash(SECTORS), RamFlash(2)
+
+    def start(self):
+        journal = Journal(self.journal.region(0, SECTORS))
+        return Ledger(journal, Backup(self.backup.region(0, 2)))
+
+    # Each home is lost in turn, with a start in between: what the other has comes back.
+    def test_one_after_the_other(self):
+        counter = (lambda held: upgrade(held, 1, counter=5), (5, False, {}))
+        lock = (lambda held: held.keep_anchors({}), (0, True, {}))
+        sequences = (lambda held: held.keep_anchors({127 << 8: 3}), (0, True, {127 << 8: 3}))
+        for change, expected in (counter, lock, sequences):
+            self.setUp()
+            change(self.start())
+            for lost in (self.journal, self.backup, self.journal, self.backup):
+                lost.cells[:] = b"\xff" * len(lost.cells)
+                held = self.start()
+                self.assertEqual((held.security_counter, held.is_locked, held.sequences), expected)
+
+    # and where nothing is lost a start costs nothing
+    def test_nothing_lost(self):
+        held = self.start()
+        upgrade(held, 1, counter=5)
+        held.keep_anchors({127 << 8: 3})
+        before = bytes(self.journal.cells), bytes(self.backup.cells)
+        self.start()
+        self.assertEqual((bytes(self.journal.cells), bytes(self.backup.cells)), before)
 
 
 class StatesTest(LedgerTest):
