@@ -40,14 +40,15 @@ def chip_entropy(urandom=os.urandom) -> bytes:  # type: ignore[no-untyped-def]
 def _check_open(device: Device, keys: DeviceKeys) -> None:
     if device.anchors.is_provisioned or device.anchors.is_locked:
         raise Refused(KEYS_LOCKED)
-    for usage in USAGES:
-        if keys.public(usage) is not None:
-            raise Refused(KEYS_LOCKED)
+    # one alone is what power left of two that an earlier version kept one by one
+    if all([keys.public(usage) is not None for usage in USAGES]):
+        raise Refused(KEYS_LOCKED)
 
 
 # Makes both keys. entropy: the host's, ENTROPY_BYTES at least. Generator.
 def make_steps(device: Device, keys: DeviceKeys, entropy: bytes):  # type: ignore[no-untyped-def]
     _check_open(device, keys)
+    privates = []
     for usage in USAGES:
         seed = hashlib.sha256(b"hanboot device key")
         for part in (bytes((usage,)), bytes(device.board.serial), chip_entropy(), entropy):
@@ -56,7 +57,8 @@ def make_steps(device: Device, keys: DeviceKeys, entropy: bytes):  # type: ignor
         # one in 2^32 is no key: the next hash is
         while not private_key.is_private_key(private):
             private = hashlib.sha256(private).digest()
-        yield from _keep_steps(keys, usage, private)
+        privates.append(private)
+    yield from _keep_steps(keys, privates)
 
 
 # Keeps two keys that were made elsewhere: digital signature, key agreement. Generator.
@@ -65,13 +67,16 @@ def write_steps(device: Device, keys: DeviceKeys, privates: "list[bytes]"):  # t
     for private in privates:
         if not private_key.is_private_key(private):
             raise Refused(NO_ENTROPY)
+    yield from _keep_steps(keys, privates)
+
+
+# Both in one record: a device that lost power between them would have one key for good.
+def _keep_steps(keys: DeviceKeys, privates: "list[bytes]"):  # type: ignore[no-untyped-def]
+    pairs = []
     for usage, private in zip(USAGES, privates):
-        yield from _keep_steps(keys, usage, private)
-
-
-def _keep_steps(keys: DeviceKeys, usage: int, private: bytes):  # type: ignore[no-untyped-def]
-    public = yield from private_key.public_key_steps(private)
-    keys.keep(usage, private, public)
+        public = yield from private_key.public_key_steps(private)
+        pairs.append((usage, private, public))
+    keys.keep_all(pairs)
 
 
 # The certificate request (PKCS #10) for the key of `usage`; b"" where there is none. Generator.

@@ -31,6 +31,11 @@ class DeviceKeys:
 
     # Keeps a pair in place of the one there was. Their arithmetic is the caller's to check.
     def keep(self, usage: int, private: bytes, public: bytes) -> None:
-        if len(private) != _PRIVATE_BYTES or len(public) != _PUBLIC_BYTES:
-            raise Refused(FLASH_FAULT)
-        self._journal.append([(usage, private + public)])
+        self.keep_all([(usage, private, public)])
+
+    # The same for several (usage, private, public): all of them, or none where power fails.
+    def keep_all(self, pairs: "list[tuple[int, bytes, bytes]]") -> None:
+        for _, private, public in pairs:
+            if len(private) != _PRIVATE_BYTES or len(public) != _PUBLIC_BYTES:
+                raise Refused(FLASH_FAULT)
+        self._journal.append([(usage, private + public) for usage, private, public in pairs])

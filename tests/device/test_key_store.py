@@ -51,6 +51,8 @@ class DeviceKeysTest(unittest.TestCase):
         ):
             reason = reason_of(keys.keep, DIGITAL_SIGNATURE, private, public)
             self.assertEqual(reason, FLASH_FAULT)
+            pairs = [(KEY_AGREEMENT, *OTHER), (DIGITAL_SIGNATURE, private, public)]
+            self.assertEqual(reason_of(keys.keep_all, pairs), FLASH_FAULT)
         self.assertEqual(facts(keys), [(None, None), (None, None)])
         self.assertEqual(self.rig.flash.operations, 0)
 
@@ -62,6 +64,12 @@ class DeviceKeysTest(unittest.TestCase):
             keys.keep(DIGITAL_SIGNATURE, *OTHER)
 
         self.assertTrue(self.rig.cut_everywhere(change, facts) >= 2)
+
+    # both, or none: a device is not left with one of its two keys
+    def test_power_cut_of_both(self):
+        pairs = [(DIGITAL_SIGNATURE, PRIVATE, PUBLIC), (KEY_AGREEMENT, *OTHER)]
+        self.assertTrue(self.rig.cut_everywhere(lambda keys: keys.keep_all(pairs), facts) >= 2)
+        self.assertEqual(facts(self.rig.opened()), [(PRIVATE, PUBLIC), OTHER])
 
     def test_power_cut_where_the_sector_is_full(self):
         self.rig.opened().keep(DIGITAL_SIGNATURE, PRIVATE, PUBLIC)

@@ -312,6 +312,25 @@ class TestKeys:
             drain(key_making.make_steps(device, keys, bytes(32)))
         assert refused.value.reason == reasons.KEYS_LOCKED
 
+    def test_both_or_none(self, home: Home) -> None:
+        """Wherever power fails, a device has none of its keys, or both: one alone stayed alone."""
+        device = self.blank(home)
+        keys = device.network.stores.keys
+        for _ in key_making.make_steps(device, keys, bytes(32)):
+            assert [keys.public(usage) for usage in key_making.USAGES] == [None, None]
+        assert None not in [keys.public(usage) for usage in key_making.USAGES]
+
+    def test_one_from_before(self, home: Home) -> None:
+        """A device that an earlier version left with one key gets both."""
+        device = self.blank(home)
+        keys = device.network.stores.keys
+        left = (b"\1" * 32, b"\2" * 64)
+        keys.keep(key_making.USAGES[0], *left)
+        drain(key_making.make_steps(device, keys, bytes(32)))
+        publics = [keys.public(usage) for usage in key_making.USAGES]
+        assert None not in publics
+        assert left[1] not in publics
+
     def test_locked(self, home: Home) -> None:
         device = home.ppmid(has_keys=False).device
         keys = device.network.stores.keys
