@@ -25,8 +25,9 @@ from hanboot.boards.virtual import VirtualBoard
 from hanboot.cli import asking, discovery
 from hanboot.cli import board as commands
 from hanboot.device.client import Device
-from hanboot.device.provisioning import provision
+from hanboot.device.provisioning import AnchorKey, encode_cell, provision
 from hanboot.trust import keys
+from hanbootloader.trust import cell
 
 
 @pytest.fixture
@@ -65,6 +66,28 @@ def test_unplugged_between_two_cells(
         ran = hanboot("board", "provision", *arguments, "--port", again.port)
         assert ran.code == 0, ran.err
         assert _cells(again) == ["manufacturer", "supplier"]
+
+
+@pytest.mark.parametrize("is_locked", [False, True], ids=["open", "locked"])
+def test_one_more_anchor(
+    is_locked: bool, states: States, pairs: Keys, arguments: list[object]
+) -> None:
+    """A cell that a stranger gave the blank device: its key could name the broker's other key."""
+    stranger = pairs.stranger.public
+    role, usage = cell.ACCESS_CONTROL_BROKER, cell.DIGITAL_SIGNATURE
+    other = AnchorKey(role, stranger.kid, stranger.point, False, "other", usage)
+    with Bench(states.fresh()) as bench:
+        with Device(bench.port) as device:
+            device.put_anchor(encode_cell(other))
+            if is_locked:
+                # public keys are public: the right ones do not show who wrote them
+                for anchor in reversed(pairs.anchors()):
+                    device.put_anchor(encode_cell(anchor))
+        before = _cells(bench)
+        ran = hanboot("board", "provision", *arguments, "--port", bench.port)
+        assert_error(ran, 1, "one more trust anchor", stranger.kid.hex(), "erase the device")
+        assert _cells(bench) == before
+        assert bench.identity().provisioned == is_locked
 
 
 @pytest.mark.parametrize("held", ["noise", "zeros", "another program"])

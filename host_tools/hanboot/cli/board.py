@@ -30,7 +30,7 @@ from hanboot.cli.settings import (
 )
 from hanboot.device import network
 from hanboot.device.client import Device
-from hanboot.device.provisioning import AnchorKey, anchor_key, provision
+from hanboot.device.provisioning import AnchorKey, anchor_key, check_held, provision
 from hanboot.device.records import Identity
 from hanboot.errors import CheckFailed
 from hanboot.link import usb
@@ -194,6 +194,8 @@ def provision_command(
         _check_role(port, identity, role)
         if was_found(ctx) and not yes:
             confirm_found(flashing.describe(identity), "Write its trust anchors, for good")
+        # before keys are made, which is done once
+        check_held(device, wanted)
         # before the manufacturer's anchor, which locks the keys, too
         if make_device_keys:
             network.make_keys(device)
@@ -208,18 +210,19 @@ def provision_command(
             out.note(f"{key.name} {key.kid.hex()} ({key.label}): {outcome}")
 
         provision(device, wanted, note)
-        held = {there.role: there for there in device.anchors()}
+        held = {(there.role, there.usage): there for there in device.anchors()}
     out.document(
         {
             "provisioned": [
-                {"label": key.label, "outcome": outcomes[key.name]} | held[key.name].as_json()
+                {"label": key.label, "outcome": outcomes[key.name]}
+                | held[key.name, key.usage].as_json()
                 for key in wanted
             ]
         }
     )
     out.line(f"provisioned: {', '.join(f'{key.label} {key.kid.hex()}' for key in wanted)}")
     for key in wanted:
-        out.line(f"  {key.name} fingerprint {held[key.name].fingerprint_text}")
+        out.line(f"  {key.name} fingerprint {held[key.name, key.usage].fingerprint_text}")
 
 
 def _write_requests(out: Out, device: Device, identity: Identity, folder: Path) -> None:

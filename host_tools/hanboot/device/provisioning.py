@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hanboot import files
 from hanboot.device.client import Device
-from hanboot.device.records import ROLE_NAMES, AnchorCell, Verdict
+from hanboot.device.records import ROLE_NAMES, USAGE_NAMES, AnchorCell, Verdict
 from hanboot.device.refusal import DeviceRefused
 from hanboot.errors import BadFile
 from hanboot.explain.reasons import Reason
@@ -149,7 +149,8 @@ def provision(
 
     Begun once and interrupted, it goes on: a cell that the device holds is not written again, and
     one with another key is replaced as long as the region is not locked. Every cell is read back
-    and compared.
+    and compared. A cell that is not in `wanted` is an error: before it is locked a device takes
+    cells from anyone, and who holds a key of a role may name the role's other keys later.
 
     Args:
         device: what gets them.
@@ -157,14 +158,10 @@ def provision(
         on_cell: called with each key and `WRITTEN` or `WAS_THERE`.
 
     Raises:
-        CheckFailed: the device holds another key, or does not hold what was written.
+        AnchorDiffers: the device holds another key, one more, or not what was written.
         DeviceRefused: it takes a cell for malformed.
     """
-    for anchor in wanted:
-        there = _held(device, anchor)
-        # the manufacturer's locks the region: nothing else would get in either
-        if anchor.role == cell.MANUFACTURER and there is not None and not is_held(anchor, there):
-            raise _differs(anchor, there)
+    check_held(device, wanted)
     for anchor in sorted(wanted, key=lambda key: key.role == cell.MANUFACTURER):
         outcome = WAS_THERE
         there = _held(device, anchor)
@@ -175,6 +172,29 @@ def provision(
             if there is None or not is_held(anchor, there):
                 raise _differs(anchor, there)
         on_cell(anchor, outcome)
+
+
+def check_held(device: Device, wanted: list[AnchorKey]) -> None:
+    """Raises AnchorDiffers where `wanted` cannot be all that the device will hold.
+
+    So it is where it holds another manufacturer's key, or a cell of a role and usage that is not in
+    `wanted`.
+    """
+    for anchor in wanted:
+        there = _held(device, anchor)
+        # the manufacturer's locks the region: nothing else would get in either
+        if anchor.role == cell.MANUFACTURER and there is not None and not is_held(anchor, there):
+            raise _differs(anchor, there)
+    named = {(anchor.name, anchor.usage) for anchor in wanted}
+    for there in device.anchors():
+        if (there.role, there.usage) not in named:
+            usage = USAGE_NAMES.get(there.usage, there.usage)
+            raise AnchorDiffers(
+                f"the device holds one more trust anchor: {there.role}, {usage}",
+                f"key {there.kid.hex()} ({there.label}), which was not asked for: whoever has it "
+                f"may name other keys of that role",
+                "if it is yours, name it, too; if not, erase the device and begin again",
+            )
 
 
 def _held(device: Device, anchor: AnchorKey) -> AnchorCell | None:
