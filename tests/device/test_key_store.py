@@ -51,7 +51,7 @@ class DeviceKeysTest(unittest.TestCase):
         ):
             reason = reason_of(keys.keep, DIGITAL_SIGNATURE, private, public)
             self.assertEqual(reason, FLASH_FAULT)
-            pairs = [(KEY_AGREEMENT, *OTHER), (DIGITAL_SIGNATURE, private, public)]
+            pairs = [(KEY_AGREEMENT,) + OTHER, (DIGITAL_SIGNATURE, private, public)]
             self.assertEqual(reason_of(keys.keep_all, pairs), FLASH_FAULT)
         self.assertEqual(facts(keys), [(None, None), (None, None)])
         self.assertEqual(self.rig.flash.operations, 0)
@@ -67,7 +67,7 @@ class DeviceKeysTest(unittest.TestCase):
 
     # both, or none: a device is not left with one of its two keys
     def test_power_cut_of_both(self):
-        pairs = [(DIGITAL_SIGNATURE, PRIVATE, PUBLIC), (KEY_AGREEMENT, *OTHER)]
+        pairs = [(DIGITAL_SIGNATURE, PRIVATE, PUBLIC), (KEY_AGREEMENT,) + OTHER]
         self.assertTrue(self.rig.cut_everywhere(lambda keys: keys.keep_all(pairs), facts) >= 2)
         self.assertEqual(facts(self.rig.opened()), [(PRIVATE, PUBLIC), OTHER])
 

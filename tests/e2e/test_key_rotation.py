@@ -95,7 +95,12 @@ def test_provisioning_knows_the_successor(desk: Desk) -> None:
     assert desk.update(desk.successor()).code == 0
     former = desk.folder / "former.pub.pem"
     former.write_bytes(desk.pairs.manufacturer.public_pem())
-    provision = ("board", "provision", "--port", desk.bench.port, "--manufacturer-public-key")
+    supplier = desk.folder / "supplier.pub.pem"
+    supplier.write_bytes(desk.pairs.supplier.public_pem())
+    provision = [
+        *("board", "provision", "--port", desk.bench.port),
+        *("--supplier-public-key", supplier, "--manufacturer-public-key"),
+    ]
     ran = hanboot(*provision, former)
     assert_error(ran, 1, "differs (anchors-locked)", desk.next.public.kid.hex(), "anchors update")
     ran = hanboot(*provision, desk.folder / "next.pub.pem")
