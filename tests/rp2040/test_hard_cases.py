@@ -74,6 +74,7 @@ def _naming(maker: Maker, label: str, first: int) -> Image:
     return build_image(described, maker.key.public.kid, maker.key.sign)
 
 
+@pytest.mark.long
 def test_as_many_predecessors_as_an_envelope_holds(state: Path, maker: Maker) -> None:
     refused = _naming(maker, "2.5 many", _RUNNING + 1)
     accepted = _naming(maker, "2.6 many", _RUNNING + 1 - _PREDECESSORS)
