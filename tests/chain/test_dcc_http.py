@@ -358,7 +358,7 @@ def test_an_address_that_redirects_gets_nothing_elsewhere(dsp, elsewhere):
     assert elsewhere.asked == ["/redirect"]
     waiting = dsp.outgoing()
     assert [party for party, _ in waiting] == [SUPPLIER]
-    # nobody listens: it waits on
+    # nothing listens there: it waits on
     answers_to("http://127.0.0.1:9/answers")
     dsp.time += datetime.timedelta(minutes=1)
     dsp.dispatcher.work()

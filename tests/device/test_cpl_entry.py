@@ -41,7 +41,7 @@ def token(image_hash, version=images.V1_1, model=MODEL, signer="supplier", more=
     return writer.encode_envelope(images.kid(signer), cbor.encode(fields), bytes(64))
 
 
-# What an entry must be, whoever signed it.
+# What an entry must be, whatever key signed it.
 class EntryTest(unittest.TestCase):
     DIGEST = bytes(range(32))
 

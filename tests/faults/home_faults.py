@@ -206,7 +206,7 @@ class Dated(Commanded):
             must(alert.values["alert_code"] == 0x8F66, "as a success")
             self.must_refuse_replay(self.octets)
             return
-        # the command, or its date, was lost: that is told, or nothing of it was taken
+        # the command, or its date, was lost: that is reported, or nothing of it was taken
         must(self.device.node.records.activation() is None, "nothing waits for a date that is past")
         good = self.home.cs06(self.device, self.image.image_hash)
         must(self.command(good) == "delivered", "the command can be given again")

@@ -1,4 +1,4 @@
-"""The audit log: only ever added to, unbroken whoever writes at once; log-ins tried in numbers."""
+"""The audit log: only ever added to, unbroken with several writers at once; many log-in tries."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_search(service: Service, token: Path) -> None:
 
 
 def test_get(service: Service, token: Path, here: Path) -> None:
-    # nobody is there who could say that the notes were read
+    # no terminal, where a person could say that the notes were read
     asked = get(here, service.url, token, *checked(here)[:2])
     assert asked.code == 130
     assert "Wait for the evening." in asked.err
@@ -380,7 +380,7 @@ def changed(at: int) -> bytes:
 
 
 def endless(liar: Liar) -> None:
-    """No length; more than any image has, then on for as long as somebody reads."""
+    """No length; more than any image has, then on for as long as it is read."""
     liar.head(200, None)
     piece = bytes(64 * 1024)
     for _ in range(4 * IMAGE_MAX_BYTES // len(piece)):

@@ -327,7 +327,7 @@ def test_which_devices_hold_a_stack(number: int, library: Library, program: AsPr
     found = caller.get("zigbee?vendor=example&stack=3.2-X")
     counts = {each["cpl_entry_id"]: each["devices"] for each in found}
     assert (counts["P-50"], counts["P-51"]) == (0, 3)
-    assert caller.get("zigbee?vendor=nobody") == []
+    assert caller.get("zigbee?vendor=unknown") == []
 
 
 def test_a_stack_off_the_cpl(library: Library, program: AsProgram) -> None:

@@ -80,7 +80,7 @@ class Cluster:
         return url
 
     def drop(self, url: str) -> None:
-        """Loses a database, whoever is connected."""
+        """Loses a database, with clients connected or not."""
         with self.connect() as connection:
             connection.execute(f"DROP DATABASE {_uri(url).split('/')[-1].split('?')[0]} (FORCE)")
 

@@ -191,7 +191,7 @@ def check_held(device: Device, wanted: list[AnchorKey]) -> None:
             usage = USAGE_NAMES.get(there.usage, there.usage)
             raise AnchorDiffers(
                 f"the device holds one more trust anchor: {there.role}, {usage}",
-                f"key {there.kid.hex()} ({there.label}), which was not asked for: whoever has it "
+                f"key {there.kid.hex()} ({there.label}), which was not asked for: its holder "
                 f"may name other keys of that role",
                 "if it is yours, name it, too; if not, erase the device and begin again",
             )
