@@ -44,6 +44,23 @@ COMMS_HUB = "00-DB-12-34-56-78-90-A1"
 DEVICES = {PPMID: "PPMID", HCALCS: "HCALCS", ESME: "ESME", IHD: "IHD"}
 
 
+def ppmid_alert(code: int, version: str, counter: int = 1) -> dict[str, object]:
+    """CS09, by which a PPMID reports how an activation ended. code: 0 for success."""
+    return {
+        "use_case": "CS09",
+        "kind": "alert",
+        "originator": PPMID,
+        "recipient": BROKER,
+        "counter": counter,
+        "payload": {
+            "alert_code": "8F8B",
+            "time": "2026-03-01T10:00:00Z",
+            "version": version,
+            "response_code": code,
+        },
+    }
+
+
 def image_of(payload: bytes, supplier: keys.PrivateKey | None = None) -> ota_file.Image:
     """An image that is not ours, signed where there is a supplier."""
     header = ota.Header(CODE, 0x0005, NEW, ota.HEADER_BYTES + len(payload), (0x0100, 0x0100))

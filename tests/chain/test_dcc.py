@@ -23,6 +23,7 @@ from dsp import (
     SUPPLIER,
     Dsp,
     image_of,
+    ppmid_alert,
 )
 
 from hanboot.dcc import dispatch, journal, parties, schema
@@ -276,22 +277,6 @@ def test_a_ppmid_activates(dsp):
     assert device.image_hash == dsp.ppmid_image.image_hash
     # the next one may come
     assert distribute(dsp, PPMID)["response_code"] == "I0"
-
-
-def ppmid_alert(code, version, counter=1):
-    return {
-        "use_case": "CS09",
-        "kind": "alert",
-        "originator": PPMID,
-        "recipient": BROKER,
-        "counter": counter,
-        "payload": {
-            "alert_code": "8F8B",
-            "time": DCC_TIME,
-            "version": version,
-            "response_code": code,
-        },
-    }
 
 
 def test_a_ppmid_that_does_not(dsp):

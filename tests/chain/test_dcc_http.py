@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import published
 import pytest
 from command_line import assert_error, command, hanboot
-from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp
+from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp, ppmid_alert
 from serving import PATIENCE_S, Process, serving, until
 
 from hanboot.dcc import http_client, http_server, parties
@@ -97,19 +97,7 @@ def test_answers_reach_the_inbox(dsp, tmp_path, pki):
         dsp.open()
         octets = dsp.says(
             "ppmid",
-            {
-                "use_case": "CS09",
-                "kind": "alert",
-                "originator": PPMID,
-                "recipient": BROKER,
-                "counter": 1,
-                "payload": {
-                    "alert_code": "8F8B",
-                    "time": "2026-03-01T10:00:00Z",
-                    "version": "01000000",
-                    "response_code": 1,
-                },
-            },
+            ppmid_alert(1, "01000000"),
         )
         assert dsp.devices.take(octets)
         dsp.close()
@@ -340,19 +328,7 @@ def test_an_address_that_redirects_gets_nothing_elsewhere(dsp, elsewhere):
 
     dsp.open()
     answers_to(f"{base}/redirect")
-    alert = {
-        "use_case": "CS09",
-        "kind": "alert",
-        "originator": PPMID,
-        "recipient": BROKER,
-        "counter": 1,
-        "payload": {
-            "alert_code": "8F8B",
-            "time": "2026-03-01T10:00:00Z",
-            "version": "01000000",
-            "response_code": 1,
-        },
-    }
+    alert = ppmid_alert(1, "01000000")
     assert dsp.devices.take(dsp.says("ppmid", alert))
     dsp.dispatcher.work()
     assert elsewhere.asked == ["/redirect"]

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
-from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp
+from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp, ppmid_alert
 from serving import PATIENCE_S, Process, serving, until
 
 from hanboot.dcc import parties
@@ -247,17 +247,5 @@ def activated(dsp: Dsp, number: int) -> bytes:
     """The PPMID's alert, with a counter of its own."""
     return dsp.says(
         "ppmid",
-        {
-            "use_case": "CS09",
-            "kind": "alert",
-            "originator": PPMID,
-            "recipient": BROKER,
-            "counter": number,
-            "payload": {
-                "alert_code": "8F8B",
-                "time": "2026-03-01T10:00:00Z",
-                "version": "01000000",
-                "response_code": 1,
-            },
-        },
+        ppmid_alert(1, "01000000", number),
     )

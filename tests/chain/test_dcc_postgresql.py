@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 import pytest
-from dsp import BROKER, IHD, PPMID, Dsp
+from dsp import BROKER, IHD, PPMID, Dsp, ppmid_alert
 
 from hanboot.duis import requests
 from hanboot.trust.smki.certificate import parse_eui
@@ -27,19 +27,7 @@ def test_a_distribution(dsp):
     for _ in range(2):
         dsp.dispatcher.work()
     assert [device for device, _ in dsp.hub.offers] == [PPMID, IHD]
-    alert = {
-        "use_case": "CS09",
-        "kind": "alert",
-        "originator": PPMID,
-        "recipient": BROKER,
-        "counter": 1,
-        "payload": {
-            "alert_code": "8F8B",
-            "time": "2026-03-01T10:00:00Z",
-            "version": "02000000",
-            "response_code": 0,
-        },
-    }
+    alert = ppmid_alert(0, "02000000")
     octets = dsp.says("ppmid", alert)
     at_once(lambda: dsp.devices.take(octets))
     assert len(dsp.outgoing()) == 1

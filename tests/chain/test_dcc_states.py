@@ -8,7 +8,7 @@ import datetime
 
 import pytest
 import sqlalchemy as sa
-from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp
+from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp, ppmid_alert
 
 from hanboot.duis import parsing, precommand, requests
 from hanboot.inventory import listing, reports
@@ -142,19 +142,7 @@ def test_an_answer_that_comes_late(dsp):
     later(dsp, DAY + datetime.timedelta(minutes=11))
     dsp.says(
         "ppmid",
-        {
-            "use_case": "CS09",
-            "kind": "alert",
-            "originator": PPMID,
-            "recipient": BROKER,
-            "counter": 1,
-            "payload": {
-                "alert_code": "8F8B",
-                "time": "2026-03-01T10:00:00Z",
-                "version": "02000000",
-                "response_code": 0,
-            },
-        },
+        ppmid_alert(0, "02000000"),
     )
     dsp.dispatcher.work()
     assert unanswered(dsp) == {}
