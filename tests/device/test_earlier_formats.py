@@ -55,6 +55,10 @@ class EarlierTest(unittest.TestCase):
     def tearDown(self):
         p256.table_steps = _table_steps
 
+    # Without a copy of all that follows, for which a small heap has no room.
+    def octets_at(self, board, start, count):
+        return bytes(memoryview(board.flash.cells)[start : start + count])
+
     # A board whose flash is `octets`.
     def board_of(self, octets):
         board = Board()
@@ -300,7 +304,7 @@ class MixedTest(EarlierTest):
         [sector] = [
             sector
             for sector in range(first, first + count)
-            if bytes(board.flash.cells[sector * SECTOR_BYTES :][: len(head)]) == head
+            if self.octets_at(board, sector * SECTOR_BYTES, len(head)) == head
         ]
         at = (sector + 1) * SECTOR_BYTES
         for table in tables:
