@@ -32,9 +32,10 @@ from hanbootloader.trust.cell import (
     Cell,
 )
 
-# by a device that is activated by message; on others the hub's time does it (SECMP0007)
-_SERVED = (CS06_COMMAND, CS08_COMMAND)
-_SERVED_ELSE = (CS08_COMMAND,)
+# commands that a device takes: one that messages activate, and one that the hub's time does
+# (SECMP0007)
+_BY_MESSAGE = (CS06_COMMAND, CS08_COMMAND)
+_BY_TIME = (CS08_COMMAND,)
 
 
 class Authority:
@@ -50,7 +51,7 @@ class Authority:
         if command.recipient != self._identity.eui64:
             raise Refused(MESSAGE_RECIPIENT)
         is_external = self._device.board.device_type == HCALCS
-        use_case = use_cases.find(command, _SERVED if is_external else _SERVED_ELSE)
+        use_case = use_cases.find(command, _BY_MESSAGE if is_external else _BY_TIME)
         use_cases.check_protection(use_case, command)
         self._check_originator(command, use_case)
         values = use_case.decode(command)
