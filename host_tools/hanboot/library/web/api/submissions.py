@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Annotated
 
@@ -9,9 +10,11 @@ from django.http import HttpRequest
 from ninja import Body, File, UploadedFile
 from ninja.responses import Status
 
+from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import cpl, deliveries, entries, submissions
 from hanboot.library.catalogue.submissions import Draft, Faulty
 from hanboot.library.images import IMAGE_MAX_BYTES
+from hanboot.library.library import Library
 from hanboot.library.permissions import Action
 from hanboot.library.web import pages
 from hanboot.library.web.api import schemas
@@ -136,6 +139,18 @@ def check_submission(request: HttpRequest, number: schemas.Number) -> schemas.Ch
     return schemas.CheckOut.of(submissions.recheck(library, held))
 
 
+def _decided(
+    request: HttpRequest,
+    number: int,
+    body: schemas.DecisionIn,
+    decide: Callable[[Library, User, int, int, str], None],
+) -> schemas.EntryDetail:
+    """Has the signed-in user `decide`, and returns the entry as it is then."""
+    user = user_of(request)
+    decide(pages.library(), user, number, body.revision, body.remark)
+    return detail_of(user, number)
+
+
 @operation(
     "POST",
     "submissions/{number}/authorise",
@@ -147,9 +162,7 @@ def authorise(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """A supplier takes responsibility for a submission."""
-    user = user_of(request)
-    submissions.authorise(pages.library(), user, number, body.revision, body.remark)
-    return detail_of(user, number)
+    return _decided(request, number, body, submissions.authorise)
 
 
 @operation(
@@ -159,9 +172,7 @@ def endorse(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """The DCC endorses a Communications Hub's entry."""
-    user = user_of(request)
-    submissions.endorse(pages.library(), user, number, body.revision, body.remark)
-    return detail_of(user, number)
+    return _decided(request, number, body, submissions.endorse)
 
 
 @operation(
@@ -190,9 +201,7 @@ def withdraw(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """Takes back what the own party submitted and what was not listed yet."""
-    user = user_of(request)
-    submissions.withdraw(pages.library(), user, number, body.revision, body.remark)
-    return detail_of(user, number)
+    return _decided(request, number, body, submissions.withdraw)
 
 
 @operation(
@@ -202,9 +211,7 @@ def reject(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """Ends a submission; the remark says what must be corrected."""
-    user = user_of(request)
-    submissions.reject(pages.library(), user, number, body.revision, body.remark)
-    return detail_of(user, number)
+    return _decided(request, number, body, submissions.reject)
 
 
 @operation(
