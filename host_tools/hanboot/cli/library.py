@@ -58,6 +58,7 @@ def serve(
     With --demo, users with their passwords, second-factor secrets and tokens are printed as JSON.
     """
     from hanboot.http import listen as http
+    from hanboot.http.address import is_local
     from hanboot.library import demo as sample
     from hanboot.library import demo_firmware, server
 
@@ -66,7 +67,7 @@ def serve(
     host, port = http.parse_listen(address)
     listen = http.Listen(host, port, tls_certificate, tls_key, behind_proxy)
     listen.check()
-    if demo and (behind_proxy or not http.is_local(host)):
+    if demo and (behind_proxy or not is_local(host)):
         raise WrongUsage(
             "the sample library is not served to other machines",
             "its passwords and tokens are printed",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import logging
 import socket
 import threading
@@ -16,6 +15,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 from hanboot.errors import BadFile, WrongUsage
+from hanboot.http.address import is_local
 
 _log = logging.getLogger(__name__)
 
@@ -61,16 +61,6 @@ class Listen:
             "others on the network could read and change what is sent",
             "give --tls-certificate and --tls-key, or --behind-proxy where a proxy has TLS",
         )
-
-
-def is_local(host: str) -> bool:
-    """Whether only this machine reaches an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def parse_listen(text: str) -> tuple[str, int]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import ipaddress
 import json
 import os
 import re
@@ -19,6 +18,7 @@ from typing import Any, NoReturn
 from urllib.parse import quote, urlencode, urlsplit
 
 from hanboot.errors import BadFile, CheckFailed, LinkError, WrongUsage
+from hanboot.http.address import is_local
 from hanboot.link.deadline import Deadline
 
 #: Of each wait for the other side.
@@ -100,7 +100,7 @@ class Connection:
             raise _unusable(url, "its port is no number") from None
         if parts.username or parts.password or parts.query or parts.fragment or not self._host:
             raise _unusable(url, "it must be https://HOST[:PORT][/PATH] and nothing else")
-        if parts.scheme == "http" and not _is_local(self._host):
+        if parts.scheme == "http" and not is_local(self._host):
             raise _unusable(url, "without TLS others could read the token and change what comes")
         if parts.scheme not in ("http", "https"):
             raise _unusable(url, f"{parts.scheme or 'no scheme'} is not https")
@@ -247,15 +247,6 @@ def _unusable(url: str, why: str) -> WrongUsage:
         why,
         "e.g. https://library.example; http is for 127.0.0.1 alone",
     )
-
-
-def _is_local(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _tls(authority: Path | None) -> ssl.SSLContext:
