@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hanboot.errors import BadFile
 from hanboot.trust.keys import SIGNATURE_BYTES, PublicKey
 from hanbootloader.image import cbor, writer
 
@@ -16,6 +17,8 @@ from hanbootloader.image import cbor, writer
 _HEAD = cbor.encode_head(6, 18) + cbor.encode_head(4, 4)
 _PROTECTED = cbor.encode({1: -7})  # ES256
 _KID = 4
+#: Key of the format, by which a reader knows what it holds.
+FORMAT = 0
 
 
 def is_signed_cbor(octets: bytes) -> bool:
@@ -53,6 +56,29 @@ class SignedCbor:
             ValueError, hanbootloader.reasons.Refused: it is not deterministic CBOR.
         """
         return cbor.decode(self.content)
+
+    def fields_of(self, form: object, last_key: int, name: str) -> Any:
+        """The map of a file that states its format.
+
+        Args:
+            form: the format that is understood.
+            last_key: the highest key of it. Even keys must be understood; odd ones beyond are of a
+                later version, and left alone.
+            name: of the file, for the message.
+
+        Raises:
+            BadFile: it is of a later format.
+            ValueError, TypeError, LookupError, hanbootloader.reasons.Refused: it holds no such map.
+        """
+        fields = self.fields()
+        unknown = [key for key in fields if key % 2 == 0 and key > last_key]
+        if fields[FORMAT] != form or unknown:
+            raise BadFile(
+                f"{name} is of a later format",
+                "it holds rules that this version does not know",
+                "use a newer hanboot",
+            )
+        return fields
 
 
 def decode(octets: bytes) -> SignedCbor:

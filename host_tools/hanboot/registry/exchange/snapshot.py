@@ -25,7 +25,7 @@ from hanboot.registry.entry import DEVICE_TYPES, DeviceType, Entry
 from hanboot.registry.storage.store import Registry
 from hanboot.trust import signed_cbor
 from hanboot.trust.keys import PublicKey, key_at
-from hanboot.trust.signed_cbor import SignedCbor
+from hanboot.trust.signed_cbor import FORMAT, SignedCbor
 from hanbootloader.reasons import Refused
 
 #: 100,000 entries are 9 MB.
@@ -33,7 +33,7 @@ SNAPSHOT_MAX_BYTES = 64 * 1024 * 1024
 #: How long a snapshot is good for by default.
 VALID_DAYS = 7
 
-_FORMAT, _ISSUED, _VALID_UNTIL, _LOCAL, _ENTRIES, _SOURCE, _PERMIT_KEY = 0, 2, 4, 6, 8, 1, 3
+_ISSUED, _VALID_UNTIL, _LOCAL, _ENTRIES, _SOURCE, _PERMIT_KEY = 2, 4, 6, 8, 1, 3
 _OUR_FORMAT = 1
 _DAY_S = 86_400
 
@@ -99,7 +99,7 @@ def make(
     active = (entry for own, _ in registry.by_model() for entry in own if entry.is_active(day))
     permits_from = registry.permits_from()
     fields = {
-        _FORMAT: _OUR_FORMAT,
+        FORMAT: _OUR_FORMAT,
         _ISSUED: issued,
         _VALID_UNTIL: issued + valid_days * _DAY_S,
         _LOCAL: registry.setting("local_updates") == "allowed",
@@ -158,14 +158,7 @@ def load(path: Path, key: PublicKey, now: float | None = None) -> Snapshot:
 
 def _parse(path: Path, signed: SignedCbor) -> Snapshot:
     try:
-        fields = signed.fields()
-        unknown = [key for key in fields if key % 2 == 0 and key > _ENTRIES]
-        if fields[_FORMAT] != _OUR_FORMAT or unknown:
-            raise BadFile(
-                f"{path} is of a later format",
-                "it holds rules that this version does not know",
-                "use a newer hanboot",
-            )
+        fields = signed.fields_of(_OUR_FORMAT, _ENTRIES, str(path))
         return Snapshot(
             int(fields[_ISSUED]),
             int(fields[_VALID_UNTIL]),
