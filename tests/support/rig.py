@@ -157,11 +157,13 @@ class Firmware:
 
     def own(self, label: str, version: int, *follows: Image, app: str, ballast: int = 0) -> Image:
         """An image of a test's own application; one that was built before is not built again."""
-        if label not in self._built:
-            source = self._folder / label
+        # two tests may give the same label to what differs, for it is only the application's name
+        recipe = repr((label, version, [image.image_hash for image in follows], app, ballast))
+        if recipe not in self._built:
+            source = self._folder / hashlib.sha256(recipe.encode()).hexdigest()[:16]
             small_release.write(source, label, version, app, security_counter=1)
-            self._built[label] = self.build(source, *follows, ballast=ballast)
-        return self._built[label]
+            self._built[recipe] = self.build(source, *follows, ballast=ballast)
+        return self._built[recipe]
 
     def file(self, image: Image | bytes, name: str = "") -> Path:
         """A file with the octets of `image`."""
