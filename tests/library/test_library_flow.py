@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from django.core.files.uploadedfile import SimpleUploadedFile
 from library_browser import Browser
 from registries import make_image
 
 from hanboot.errors import BadFile
+from hanboot.library import audit
 from hanboot.library.catalogue import cpl, submissions
 from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.library import Library
+from hanboot.library.schema import LibraryEntryRow
 from hanboot.registry.storage import never_in_field
 
 SignIn = Callable[[str], Browser]
@@ -134,16 +137,22 @@ def parties(library: Library) -> dict[str, Any]:
         return {party.name: users.users_of(connection, party.number)[0] for party in found}
 
 
-def submitted(library: Library, hardware: int, version: int, **more: str) -> int:
-    """A first version that Volt submits for a model of its own, Northern Energy to authorise."""
+def submitted(library: Library, hardware: int, version: int, before: int = 0) -> int:
+    """A version that Volt submits for a model of its own, Northern Energy to authorise.
+
+    Args:
+        before: the version that it may follow, which is on the CPL; 0: it is a first one.
+    """
     by_name = parties(library)
-    image = make_image(version, hardware=(hardware, hardware))
+    named = [library.registry.entry(f"F-{hardware}-{before}")] if before else []
+    predecessors = [(each.firmware_version, each.image_hash, each.cpl_entry_id) for each in named]
+    image = make_image(version, predecessors, hardware=(hardware, hardware))
     draft = Draft(
         fields={
             "cpl_entry_id": f"F-{hardware}-{version}",
             "device_type": "PPMID",
             "join_option": "2.4 GHz Only",
-            "predecessors": "N/A",
+            "predecessors": named[0].cpl_entry_id if named else "N/A",
             "zigbee_vendor": "Hidden Radios",
             "zigbee_stack": "3.2",
             "zigbee_certificate": "ZCP-0001",
@@ -155,10 +164,10 @@ def submitted(library: Library, hardware: int, version: int, **more: str) -> int
     return submissions.submit(library, by_name["Volt Devices Ltd"], draft)
 
 
-def listed(library: Library, hardware: int) -> int:
-    """The first version of a model, listed and on the CPL."""
+def listed(library: Library, hardware: int, version: int = 1, before: int = 0) -> int:
+    """A version of a model, listed and on the CPL."""
     by_name = parties(library)
-    number = submitted(library, hardware, 1)
+    number = submitted(library, hardware, version, before)
     submissions.authorise(library, by_name["Northern Energy"], number, 1, "")
     submissions.review(library, by_name["SECAS"], number, 2, "")
     cpl.enter(library, by_name["SECAS"], number)
@@ -257,3 +266,45 @@ def test_a_submission_is_withdrawn_by_who_made_it(library: Library, sign_in: Sig
     supplier.post(f"{address}/authorise", address, revision=2)
     assert supplier.status == 409
     assert "must be submitted" in supplier.text
+
+
+def test_a_plan_records_who_saw_what_not_everyone_may_see(
+    library: Library, sign_in: SignIn
+) -> None:
+    listed(library, 0x0206)
+    number = listed(library, 0x0206, 2, before=1)
+    shown = {}
+    for name in ("south", "metering"):
+        before = len(restricted(library))
+        page = sign_in(name).get("/plan?model=FFF000050206&version=00000001").page
+        assert f"F-{0x0206}-2" in page
+        shown[name] = ("A secret hole." in page, restricted(library)[before:])
+    assert shown["south"] == (True, [("south@example.org", f"entry {number}")])
+    assert shown["metering"] == (False, [])
+
+
+def restricted(library: Library) -> list[tuple[str, str]]:
+    """Who saw which entry's restricted texts."""
+    with library.registry.database.reading() as connection:
+        found = [each for each in audit.records(connection) if each.action == "read restricted"]
+    return [(each.actor.user, each.subject) for each in found]
+
+
+def test_a_page_of_a_model_shows_what_is_listed_and_escapes_it(
+    library: Library, sign_in: SignIn
+) -> None:
+    first, second = listed(library, 0x0207), listed(library, 0x0207, 2, before=1)
+    waits = submitted(library, 0x0207, 3, before=2)
+    with library.registry.database.writing() as connection:
+        connection.execute(
+            sa.update(LibraryEntryRow)
+            .where(LibraryEntryRow.number == second)
+            .values(release_notes="<b>{0}</b> & more")
+        )
+    page = sign_in("metering").get("/models/FFF000050207").page
+    # the newest first
+    assert re.findall(r'<h3><a href="/entries/(\d+)">', page) == [str(second), str(first)]
+    assert f"entries/{waits}" not in page
+    assert "&lt;b&gt;{0}&lt;/b&gt; &amp; more" in page
+    assert f"F-{0x0207}-1</dd>" in page
+    assert "Hidden Radios" not in page

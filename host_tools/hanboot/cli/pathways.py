@@ -27,11 +27,11 @@ from hanboot.registry.entry import Model
 from hanboot.registry.pathways import svg
 from hanboot.registry.pathways.check import Finding, check_registry
 from hanboot.registry.pathways.diagram import as_mermaid, as_text, draw
-from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.pathways.plan import (
     LATEST,
     NoPlan,
     Plan,
+    load_pathways,
     plan_between,
     plan_for_device,
     remarks,
@@ -181,14 +181,14 @@ def diagram(
     """Draw the pathways of a model ('FFF0 00050100'), or of the model of an entry."""
     with opened(url) as registry:
         wanted = _model(model_or_id) or registry.entry(model_or_id).model
-        groups = list(registry.by_model(wanted))
-    if not groups:
+        pathways = load_pathways(registry, wanted, date_of(day))
+    if not pathways.entries:
         raise WrongUsage(
             f"there is no model {wanted}",
             "the registry has no entry of it",
             "hanboot registry show lists what it holds",
         )
-    drawn = draw(Pathways(*groups[0], date_of(day)))
+    drawn = draw(pathways)
     by_ending = {".svg": "svg", ".mmd": "mermaid", ".mermaid": "mermaid"}
     form = form or by_ending.get(output.suffix.lower() if output else "", "text")
     text = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.engine import Connection
+
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.library import audit
 from hanboot.library.accounts.users import User
@@ -15,23 +17,25 @@ from hanboot.registry.exchange.faults import Fault
 from hanboot.registry.exchange.rows import Rules
 from hanboot.registry.fields import BY_NAME, SSC_NAMES, STORED, other_fields_text
 from hanboot.registry.images.submission import rows_from
+from hanboot.registry.storage.entries import find_entries
 from hanboot.registry.storage.history import Attribution
-from hanboot.registry.storage.store import Registry
 
 # what the CPL's administrator says of an entry, and not who submitted it
 _OF_THE_CPL = ("status", "status_since", "listed_on", "expires_on", "renewal_on", "certificate")
 
 
-def differences(registry: Registry, entry: LibraryEntry) -> list[str] | None:
-    """Headings of the fields in which the CPL says something else; None if it lacks the entry.
+def listed(connection: Connection, entry: LibraryEntry) -> Entry | None:
+    """The CPL's entry of an entry of the library; None if the CPL lacks it."""
+    if entry.cpl_entry_id is None:
+        return None
+    return find_entries(connection, [entry.cpl_entry_id]).get(entry.cpl_entry_id)
+
+
+def differences(listed: Entry, entry: LibraryEntry) -> list[str]:
+    """Headings of the fields in which the CPL's entry says something else than the library's.
 
     What is for the SSC alone is left out.
     """
-    if entry.cpl_entry_id is None:
-        return None
-    listed = registry.find([entry.cpl_entry_id]).get(entry.cpl_entry_id)
-    if listed is None:
-        return None
     return [
         column.heading
         for column in STORED

@@ -65,7 +65,7 @@ def acknowledge(library: Library, user: User, number: int, revision: int) -> Non
                 f"you saw revision {revision}, the entry is at revision {entry.revision}",
                 "read what changed, then acknowledge it",
             )
-        if not _is_acknowledged(connection, user, entry):
+        if not is_acknowledged(connection, user, entry):
             connection.execute(
                 sa.insert(AcknowledgementRow).values(
                     user=user.number,
@@ -77,7 +77,8 @@ def acknowledge(library: Library, user: User, number: int, revision: int) -> Non
             audit.add(connection, user.actor, "acknowledge", f"entry {number}")
 
 
-def _is_acknowledged(connection: sa.Connection, user: User, entry: LibraryEntry) -> bool:
+def is_acknowledged(connection: sa.Connection, user: User, entry: LibraryEntry) -> bool:
+    """Whether the user has read what belongs to the entry as it is."""
     query = sa.select(AcknowledgementRow.at).where(
         AcknowledgementRow.user == user.number,
         AcknowledgementRow.entry == entry.number,
@@ -86,20 +87,19 @@ def _is_acknowledged(connection: sa.Connection, user: User, entry: LibraryEntry)
     return connection.execute(query).first() is not None
 
 
-def acknowledged_of(library: Library, user: User, found: Sequence[LibraryEntry]) -> dict[int, bool]:
-    """Whether the user has read what belongs to each entry, by its number; one question for all."""
-    query = sa.select(AcknowledgementRow.entry, AcknowledgementRow.revision).where(
-        AcknowledgementRow.user == user.number,
-        AcknowledgementRow.entry.in_([entry.number for entry in found]),
-    )
-    with library.registry.database.reading() as connection:
-        read = {(row.entry, row.revision) for row in connection.execute(query)}
-    return {entry.number: (entry.number, entry.revision) in read for entry in found}
+_READ_OF = sa.select(AcknowledgementRow.entry, AcknowledgementRow.revision).where(
+    AcknowledgementRow.user == sa.bindparam("user"),
+    AcknowledgementRow.entry.in_(sa.bindparam("entries", expanding=True)),
+)
 
 
-def is_acknowledged(library: Library, user: User, entry: LibraryEntry) -> bool:
-    with library.registry.database.reading() as connection:
-        return _is_acknowledged(connection, user, entry)
+def acknowledged_of(
+    connection: sa.Connection, user: User, found: Sequence[LibraryEntry]
+) -> set[int]:
+    """Numbers of those entries of which the user has read what belongs to them; one question."""
+    asked = {"user": user.number, "entries": [entry.number for entry in found]}
+    read = {(row.entry, row.revision) for row in connection.execute(_READ_OF, asked)}
+    return {entry.number for entry in found if (entry.number, entry.revision) in read}
 
 
 def why_not(user: User, entry: LibraryEntry) -> CheckFailed | None:
@@ -138,7 +138,7 @@ def download(library: Library, user: User, number: int, wanted: str = "") -> Dow
     """
     with library.registry.database.reading() as connection:
         entry = entries.readable(connection, user, number)
-        acknowledged = _is_acknowledged(connection, user, entry)
+        acknowledged = is_acknowledged(connection, user, entry)
     refusal = why_not(user, entry)
     if refusal:
         raise refusal

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -16,7 +16,7 @@ from hanboot.library.permissions import Action
 from hanboot.library.refusals import NotFound
 from hanboot.library.schema import DecisionRow, LibraryEntryRow, PartyRow, UserRow
 from hanboot.registry.entry import Model
-from hanboot.registry.fields import BY_NAME, BadValue, parse_hash
+from hanboot.registry.fields import BY_NAME, SSC_NAMES, BadValue, parse_hash
 
 _ENTRY = LibraryEntryRow.__table__
 
@@ -117,8 +117,20 @@ _QUERY = sa.select(_ENTRY, PartyRow.name.label("party_name")).join(
 )
 
 
+# made once: putting a question together takes longer than its answer
+_BY_NUMBER = _QUERY.where(LibraryEntryRow.number == sa.bindparam("number"))
+_OF_HASHES = _QUERY.where(
+    LibraryEntryRow.image_hash.in_(sa.bindparam("image_hashes", expanding=True))
+).order_by(LibraryEntryRow.number)
+_LISTED_OF_MODEL = _QUERY.where(
+    LibraryEntryRow.manufacturer_code == sa.bindparam("manufacturer_code"),
+    LibraryEntryRow.device_model == sa.bindparam("device_model"),
+    LibraryEntryRow.state == "listed",
+)
+
+
 def find(connection: Connection, number: int) -> LibraryEntry | None:
-    row = connection.execute(_QUERY.where(LibraryEntryRow.number == number)).first()
+    row = connection.execute(_BY_NUMBER, {"number": number}).first()
     return _entry(row) if row else None
 
 
@@ -139,19 +151,21 @@ def readable(connection: Connection, user: User, number: int) -> LibraryEntry:
     return entry
 
 
+_FOR_SSC = frozenset(SSC_NAMES)
+
+
 def visible(user: User, entry: LibraryEntry) -> LibraryEntry:
     """The entry without what the user may not see: fields for the SSC, vulnerability notes."""
     own = entry.is_own(user)
-    fields, notes = dict(entry.fields), dict(entry.notes)
-    if not user.may(Action.READ_ZIGBEE, own=own):
-        fields = {name: text for name, text in fields.items() if not _is_for_ssc(name)}
-    if not user.may(Action.READ_VULNERABILITIES, own=own):
-        notes.pop("vulnerabilities")
-    return LibraryEntry(**{**vars(entry), "fields": fields, "notes": notes})
-
-
-def _is_for_ssc(name: str) -> bool:
-    return name in BY_NAME and BY_NAME[name].part == "ssc"
+    hidden = set() if user.may(Action.READ_ZIGBEE, own=own) else _FOR_SSC & entry.fields.keys()
+    if user.may(Action.READ_VULNERABILITIES, own=own):
+        notes = entry.notes
+    else:
+        notes = {name: text for name, text in entry.notes.items() if name != "vulnerabilities"}
+    if not hidden and notes is entry.notes:
+        return entry
+    fields = {name: text for name, text in entry.fields.items() if name not in hidden}
+    return replace(entry, fields=fields, notes=notes)
 
 
 # --- search
@@ -277,8 +291,7 @@ def of_hashes(
 ) -> list[LibraryEntry]:
     """Listed entries with one of these Manufacturer Image Hashes, oldest first."""
     # the state is looked at here: a database might choose its index, and read all that is listed
-    query = _QUERY.where(LibraryEntryRow.image_hash.in_(image_hashes))
-    found = connection.execute(query.order_by(LibraryEntryRow.number))
+    found = connection.execute(_OF_HASHES, {"image_hashes": image_hashes})
     return [visible(user, _entry(row)) for row in found if row.state == "listed"]
 
 
@@ -318,14 +331,20 @@ def waiting(connection: Connection, user: User) -> list[LibraryEntry]:
     ]
 
 
+_OLDEST_FIRST = _LISTED_OF_MODEL.order_by(LibraryEntryRow.number)
+_NEWEST_FIRST = _LISTED_OF_MODEL.order_by(*_BY_MODEL).limit(PAGE_ROWS + 1)
+
+
 def listed_of_model(connection: Connection, model: Model) -> list[LibraryEntry]:
     """Listed entries of a model with all that they hold: for checks, not for pages."""
-    query = _QUERY.where(
-        LibraryEntryRow.manufacturer_code == model.manufacturer_code,
-        LibraryEntryRow.device_model == model.device_model,
-        LibraryEntryRow.state == "listed",
-    ).order_by(LibraryEntryRow.number)
-    return [_entry(row) for row in connection.execute(query)]
+    return [_entry(row) for row in connection.execute(_OLDEST_FIRST, model._asdict())]
+
+
+def newest_of_model(connection: Connection, user: User, model: Model) -> Page:
+    """The first page of a model's listed entries, the newest version first."""
+    rows = connection.execute(_NEWEST_FIRST, model._asdict()).all()
+    found = [visible(user, _entry(row)) for row in rows[:PAGE_ROWS]]
+    return Page(entries=found, number=1, more=len(rows) > PAGE_ROWS)
 
 
 # --- decisions

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from hanboot.library import audit
 from hanboot.library.accounts.users import User
-from hanboot.library.catalogue import entries
+from hanboot.library.catalogue import downloads, entries
 from hanboot.library.catalogue.entries import LibraryEntry
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
@@ -22,10 +22,16 @@ from hanboot.registry.storage.schema import DEVICE, SSC
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One firmware to install. held: the library's entry of it, if it has one."""
+    """One firmware to install.
+
+    Attributes:
+        held: the library's entry of it, if it has one.
+        acknowledged: whether the user has read what belongs to that.
+    """
 
     entry: Entry
     held: LibraryEntry | None
+    acknowledged: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +74,19 @@ def what_next(
 
 def _steps(library: Library, user: User, planned: Sequence[Entry]) -> list[Step]:
     """The library's entries of all steps, by one question."""
+    if not planned:
+        return []
     with library.registry.database.reading() as connection:
         found = entries.of_hashes(connection, user, [entry.image_hash for entry in planned])
+        read = downloads.acknowledged_of(connection, user, found)
     # of several the first that was submitted
     held = {(entry.model, entry.image_hash): entry for entry in reversed(found)}
-    return [Step(entry=entry, held=held.get((entry.model, entry.image_hash))) for entry in planned]
+    steps = []
+    for entry in planned:
+        in_library = held.get((entry.model, entry.image_hash))
+        acknowledged = in_library is not None and in_library.number in read
+        steps.append(Step(entry=entry, held=in_library, acknowledged=acknowledged))
+    return steps
 
 
 # --- the SSC's question

@@ -36,9 +36,8 @@ from hanboot.registry.images.comparison import Difference
 from hanboot.registry.pathways.check import Finding, Statements, check_model
 from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.storage import never_in_field
-from hanboot.registry.storage.entries import find_entries, read_entries
+from hanboot.registry.storage.entries import entries_of, find_entries
 from hanboot.registry.storage.history import Attribution
-from hanboot.registry.storage.schema import ENTRY
 
 #: Texts of notes: a page or two, not a book.
 NOTE_MAX = 20_000
@@ -231,11 +230,7 @@ def _findings(connection: Connection, entry: Entry, is_stated: bool) -> list[Fin
     Args:
         is_stated: whether no device ever ran the entry's firmware.
     """
-    same_model = sa.and_(
-        ENTRY.c.manufacturer_code == entry.manufacturer_code,
-        ENTRY.c.device_model == entry.device_model,
-    )
-    on_cpl = list(read_entries(connection, same_model))
+    on_cpl = entries_of(connection, entry.model)
     ids = {each.cpl_entry_id for each in on_cpl}
     # an entry that only the library has is there for devices all the same
     before = on_cpl + [
@@ -523,15 +518,16 @@ def withdraw(library: Library, user: User, number: int, revision: int, remark: s
         _set(connection, library, number, state="withdrawn")
 
 
-def changes(library: Library, user: User, entry: LibraryEntry) -> list[tuple[str, str, str]] | None:
+def changes(
+    connection: Connection, user: User, entry: LibraryEntry
+) -> list[tuple[str, str, str]] | None:
     """What a correction changes of the entry that it replaces: heading, before, after.
 
     Only of what the user may see; None if it corrects nothing.
     """
     if entry.replaces is None:
         return None
-    with library.registry.database.reading() as connection:
-        original = entries.find(connection, entry.replaces)
+    original = entries.find(connection, entry.replaces)
     if original is None:
         return None
     before, after = entries.visible(user, original), entries.visible(user, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +11,12 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.shortcuts import redirect
 from django.template import loader
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.safestring import SafeString, mark_safe
+from sqlalchemy.engine import Connection
 
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import extra_fields
-from hanboot.library.catalogue.entries import LibraryEntry
+from hanboot.library.catalogue.entries import NOTES, LibraryEntry
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
 from hanboot.registry.fields import FIELDS
@@ -116,8 +119,30 @@ def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:
     )
 
 
-def extra_of(entry: LibraryEntry) -> list[tuple[str, str]]:
+def filled(frame: str, *texts: str) -> SafeString:
+    """`frame` with each text in its place, all of them escaped.
+
+    What Django's format_html does of texts, in a fifth of its time: for what a page has many of.
+    """
+    return mark_safe(frame.format(*map(escape, texts)))
+
+
+def notes_of(entry: LibraryEntry) -> str:
+    """The notes that an entry was left with, as items of a description list."""
+    items = [
+        filled(_NOTE, heading, entry.notes[name] or "None stated.")
+        for name, heading in NOTES.items()
+        if name in entry.notes
+    ]
+    return mark_safe("".join(items))
+
+
+_NOTE = '<dt>{}</dt><dd class="text">{}</dd>'
+
+
+def extra_of(connection: Connection, entry: LibraryEntry) -> list[tuple[str, str]]:
     """Headings and texts of an entry's other fields; one that was never added shows its name."""
-    with library().registry.database.reading() as connection:
-        headings = {each.name: each.heading for each in extra_fields.extra_fields(connection)}
+    if not entry.extra:
+        return []
+    headings = {each.name: each.heading for each in extra_fields.extra_fields(connection)}
     return [(headings.get(name, name), text) for name, text in sorted(entry.extra.items())]

@@ -66,7 +66,10 @@ def values(
             {
                 "BACKEND": "django.template.backends.django.DjangoTemplates",
                 "DIRS": [_HERE / "templates"],
-                "OPTIONS": {"context_processors": ["hanboot.library.web.pages.context"]},
+                "OPTIONS": {
+                    "context_processors": ["hanboot.library.web.pages.context"],
+                    "builtins": ["hanboot.library.web.inputs"],
+                },
             }
         ],
         USE_TZ=True,

@@ -8,6 +8,7 @@ crosses a box, whatever the pathways, and text and SVG show the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from hanboot.registry.entry import Entry
 from hanboot.registry.pathways.check import Finding, check_model
@@ -28,11 +29,11 @@ class Lane:
     sources: frozenset[int]
     column: int
 
-    @property
+    @cached_property
     def first(self) -> int:
         return min(self.target, *self.sources)
 
-    @property
+    @cached_property
     def last(self) -> int:
         return max(self.target, *self.sources)
 
@@ -155,12 +156,13 @@ def as_text(drawing: Drawing, ascii_only: bool = False) -> str:
     """For a terminal."""
     signs = _ASCII_SIGNS if ascii_only else _SIGNS
     id_width = max((len(line.entry.cpl_entry_id) for line in drawing.lines), default=0)
+    columns = drawing.columns
+    cells_of = [[" "] * columns for _ in drawing.lines]
+    for lane in drawing.lanes:
+        for row in range(lane.first, lane.last + 1):
+            cells_of[row][columns - 1 - lane.column] = signs[_sign(lane, row)]
     lines = [drawing.title, ""]
-    for row, line in enumerate(drawing.lines):
-        cells = [" "] * drawing.columns
-        for lane in drawing.lanes:
-            if lane.first <= row <= lane.last:
-                cells[drawing.columns - 1 - lane.column] = signs[_sign(lane, row)]
+    for line, cells in zip(drawing.lines, cells_of, strict=True):
         entry = line.entry
         text = (
             f"{' '.join(cells)}  {entry.cpl_entry_id.ljust(id_width)}  {entry.version_text}  "
@@ -178,7 +180,7 @@ def as_text(drawing: Drawing, ascii_only: bool = False) -> str:
 
 def _sign(lane: Lane, row: int) -> str:
     if row == lane.target:
-        above, below = min(lane.sources) < row, max(lane.sources) > row
+        above, below = lane.first < row, lane.last > row
         return "both" if above and below else "down" if above else "up"
     return "source" if row in lane.sources else "pass"
 

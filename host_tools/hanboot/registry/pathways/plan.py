@@ -172,9 +172,8 @@ def plan_between(
 
 def load_pathways(registry: Registry, model: Model, day: datetime.date | None = None) -> Pathways:
     """The pathways of one model; without entries if the registry has none."""
-    for own, elsewhere in registry.by_model(model):
-        return Pathways(own, elsewhere, day)
-    return Pathways([], {}, day)
+    own, elsewhere = registry.of_one_model(model)
+    return Pathways(own, elsewhere, day)
 
 
 def _targets(registry: Registry, pathways: Pathways, to: str) -> tuple[Entry, ...]:

@@ -43,6 +43,20 @@ _ORDER = (
 )
 _ROWS_AT_ONCE = 2000
 
+# made once: putting them together takes longer than the database needs for the answer
+_ENTRIES = sa.select(*_COLUMNS)
+_IN_ORDER = _ENTRIES.order_by(*_ORDER).limit(_ROWS_AT_ONCE)
+_OF_MODEL = _ENTRIES.where(
+    ENTRY.c.manufacturer_code == sa.bindparam("manufacturer_code"),
+    ENTRY.c.device_model == sa.bindparam("device_model"),
+).order_by(*_ORDER)
+_BY_ID = _ENTRIES.where(ENTRY.c.cpl_entry_id.in_(sa.bindparam("ids", expanding=True)))
+_NAMED_BY = (
+    sa.select(PREDECESSOR.c.cpl_entry_id, PREDECESSOR.c.predecessor_id)
+    .where(PREDECESSOR.c.cpl_entry_id.in_(sa.bindparam("ids", expanding=True)))
+    .order_by(PREDECESSOR.c.cpl_entry_id, PREDECESSOR.c.position)
+)
+
 
 def row_of(entry: Entry) -> dict[str, Any]:
     row = {name: getattr(entry, name) for name in _FIELDS}
@@ -65,25 +79,29 @@ def read_entries(connection: Connection, where: sa.ColumnElement[bool]) -> Itera
     """Entries in order of model, version and ID, some thousand in memory at a time."""
     # page by page, each from where the one before ended: not every driver can ask a second
     # question, as for the predecessors, while it still delivers the answer to the first
-    query = sa.select(*_COLUMNS).where(where).order_by(*_ORDER).limit(_ROWS_AT_ONCE)
-    after: sa.ColumnElement[bool] = sa.true()
+    first = query = _IN_ORDER.where(where)
     while True:
-        entries = list(_with_predecessors(connection, connection.execute(query.where(after)).all()))
+        entries = list(_with_predecessors(connection, connection.execute(query).all()))
         yield from entries
         if len(entries) < _ROWS_AT_ONCE:
             return
         last = entries[-1]
         values = (*last.model, last.firmware_version, last.cpl_entry_id)
-        after = sa.tuple_(*_ORDER) > values
+        query = first.where(sa.tuple_(*_ORDER) > values)
+
+
+def entries_of(connection: Connection, model: Model) -> list[Entry]:
+    """All entries of one model, in the same order."""
+    rows = connection.execute(_OF_MODEL, model._asdict()).all()
+    return list(_with_predecessors(connection, rows))
 
 
 def find_entries(connection: Connection, ids: Iterable[str]) -> dict[str, Entry]:
     found: dict[str, Entry] = {}
     wanted = list(ids)
     for start in range(0, len(wanted), IDS_AT_ONCE):
-        piece = wanted[start : start + IDS_AT_ONCE]
-        query = sa.select(*_COLUMNS).where(ENTRY.c.cpl_entry_id.in_(piece))
-        for entry in _with_predecessors(connection, connection.execute(query).all()):
+        rows = connection.execute(_BY_ID, {"ids": wanted[start : start + IDS_AT_ONCE]}).all()
+        for entry in _with_predecessors(connection, rows):
             found[entry.cpl_entry_id] = entry
     return found
 
@@ -92,12 +110,8 @@ def _with_predecessors(connection: Connection, rows: Sequence[Row[Any]]) -> Iter
     named: dict[str, list[str]] = {}
     ids = [row[0] for row in rows]
     for start in range(0, len(ids), IDS_AT_ONCE):
-        query = (
-            sa.select(PREDECESSOR.c.cpl_entry_id, PREDECESSOR.c.predecessor_id)
-            .where(PREDECESSOR.c.cpl_entry_id.in_(ids[start : start + IDS_AT_ONCE]))
-            .order_by(PREDECESSOR.c.cpl_entry_id, PREDECESSOR.c.position)
-        )
-        for entry_id, name in connection.execute(query):
+        piece = {"ids": ids[start : start + IDS_AT_ONCE]}
+        for entry_id, name in connection.execute(_NAMED_BY, piece):
             named.setdefault(entry_id, []).append(name)
     at = _PREDECESSORS_AT
     for row in rows:

@@ -15,7 +15,12 @@ from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import SSC_NAMES
 from hanboot.registry.storage import history, ssc
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.entries import find_entries, of_model, read_entries
+from hanboot.registry.storage.entries import (
+    entries_of,
+    find_entries,
+    of_model,
+    read_entries,
+)
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
 from hanboot.registry.storage.settings import NO_KEY, PERMITS_FROM, read_setting
@@ -58,6 +63,12 @@ class Registry:
         """Model by model, its entries and the entries of other models that they name."""
         with self.database.reading() as connection:
             yield from _by_model(connection, of_model(model, manufacturer))
+
+    def of_one_model(self, model: Model) -> tuple[list[Entry], dict[str, Entry]]:
+        """The same of one model; empty where the registry does not list it."""
+        with self.database.reading() as connection:
+            own = entries_of(connection, model)
+            return own, _named_elsewhere(connection, own)
 
     def of_models(self, models: Sequence[Model]) -> Iterator[tuple[list[Entry], dict[str, Entry]]]:
         """The same of some models, which are in order."""
@@ -206,9 +217,14 @@ def _by_model(
     entries = read_entries(connection, where)
     for _, group in itertools.groupby(entries, lambda entry: entry.model):
         own = list(group)
-        ids = {entry.cpl_entry_id for entry in own}
-        named = {name for entry in own for name in entry.predecessors or ()} - ids
-        yield own, find_entries(connection, sorted(named)) if named else {}
+        yield own, _named_elsewhere(connection, own)
+
+
+def _named_elsewhere(connection: Connection, own: Sequence[Entry]) -> dict[str, Entry]:
+    """What entries of one model name of others."""
+    ids = {entry.cpl_entry_id for entry in own}
+    named = {name for entry in own for name in entry.predecessors or ()} - ids
+    return find_entries(connection, sorted(named)) if named else {}
 
 
 def _batches(entries: Iterable[Entry], size: int = 1000) -> Iterator[list[Entry]]:

@@ -8,7 +8,7 @@ from hanboot.errors import WrongUsage
 from hanboot.library.accounts.tokens import TokenScope
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import downloads, entries, planning, reading
-from hanboot.library.catalogue.entries import LibraryEntry, Search
+from hanboot.library.catalogue.entries import Search
 from hanboot.library.permissions import Action
 from hanboot.library.schema import STATES
 from hanboot.library.web import pages
@@ -18,8 +18,7 @@ from hanboot.library.web.views.entries import image_response
 from hanboot.registry.entry import Model
 from hanboot.registry.fields import BadValue
 from hanboot.registry.pathways import diagram
-from hanboot.registry.pathways.graph import Pathways
-from hanboot.registry.pathways.plan import LATEST
+from hanboot.registry.pathways.plan import LATEST, load_pathways
 
 _TAG = "entries"
 
@@ -78,19 +77,16 @@ def detail_of(user: User, number: int) -> schemas.EntryDetail:
     with library.registry.database.reading() as connection:
         held = entries.readable(connection, user, number)
         steps = entries.decisions(connection, number)
+        acknowledged = downloads.is_acknowledged(connection, user, held)
     refusal = downloads.why_not(user, held)
     shown = entries.visible(user, held)
     reading.record(library, user, [shown])
     return schemas.EntryDetail(
         **schemas.EntryOut.of(shown).dict(),
         decisions=[schemas.DecisionOut.of(step) for step in steps],
-        download="no" if refusal else _readiness(user, held),
+        download="no" if refusal else "ready" if acknowledged else "acknowledge",
         why_not=schemas.error_of(refusal.lines) if refusal else None,
     )
-
-
-def _readiness(user: User, held: LibraryEntry) -> str:
-    return "ready" if downloads.is_acknowledged(pages.library(), user, held) else "acknowledge"
 
 
 @operation(
@@ -151,23 +147,18 @@ def download_image(request: HttpRequest, number: schemas.Number) -> HttpResponse
 def read_model(request: HttpRequest, digits: schemas.ModelDigits) -> schemas.ModelOut:
     """A device model by manufacturer code and device model, 4 and 8 hex digits."""
     registry, model = pages.library().registry, model_of(digits)
-    text = schemas.digits_of(model)
     with registry.database.reading() as connection:
-        in_library = entries.search(connection, user_of(request), Search(text=text)).entries
+        in_library = entries.newest_of_model(connection, user_of(request), model).entries
     reading.record(pages.library(), user_of(request), in_library)
-    drawn = [
-        diagram.as_text(diagram.draw(Pathways(own, elsewhere)))
-        for own, elsewhere in registry.by_model(model)
-    ]
+    pathways = load_pathways(registry, model)
     held = {entry.image_hash: entry for entry in reversed(in_library)}
     return schemas.ModelOut(
-        model=text,
+        model=schemas.digits_of(model),
         on_cpl=[
-            schemas.CplEntryOut.of(entry, held.get(entry.image_hash))
-            for entry in registry.entries(model)
+            schemas.CplEntryOut.of(entry, held.get(entry.image_hash)) for entry in pathways.entries
         ],
         in_library=[schemas.EntryOut.of(entry) for entry in in_library],
-        pathways="".join(drawn),
+        pathways=diagram.as_text(diagram.draw(pathways)) if pathways.entries else "",
     )
 
 

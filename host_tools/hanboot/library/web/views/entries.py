@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import sqlalchemy as sa
 from django import forms
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html_join
 from django.utils.safestring import mark_safe
 
 from hanboot.errors import WrongUsage
 from hanboot.library.catalogue import cpl, downloads, entries, reading
-from hanboot.library.catalogue.entries import NOTES, LibraryEntry, Search
+from hanboot.library.catalogue.entries import LibraryEntry, Search
 from hanboot.library.permissions import Action
 from hanboot.library.refusals import NotFound
 from hanboot.library.schema import STATES
@@ -20,7 +21,7 @@ from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
 from hanboot.registry.entry import DEVICE_TYPES, Model
 from hanboot.registry.pathways import diagram, svg
-from hanboot.registry.pathways.graph import Pathways
+from hanboot.registry.pathways.plan import load_pathways
 
 
 class SearchForm(forms.Form):
@@ -107,7 +108,7 @@ _ROW = (
 def _row(entry: LibraryEntry) -> str:
     page = "entries" if entry.state == "listed" else "submissions"
     digits = f"{entry.model.manufacturer_code:04X}{entry.model.device_model:08X}"
-    return format_html(
+    return pages.filled(
         _ROW,
         f"/{page}/{entry.number}",
         entry.cpl_entry_id or "not on the CPL",
@@ -126,39 +127,29 @@ def entry(request: HttpRequest, number: int) -> HttpResponseBase:
     library, user = pages.library(), pages.user_of(request)
     with library.registry.database.reading() as connection:
         held = entries.readable(connection, user, number)
-        steps = entries.decisions(connection, number)
-    shown = entries.visible(user, held)
-    reading.record(library, user, [shown])
-    refusal = downloads.why_not(user, held)
-    return pages.render(
-        request,
-        "entry.html",
-        {
+        shown = entries.visible(user, held)
+        values = {
             "entry": shown,
             "is_own": held.is_own(user),
             "rows": pages.rows_of(shown),
-            "extra": pages.extra_of(shown),
-            "notes": [
-                (heading, shown.notes[name])
-                for name, heading in NOTES.items()
-                if name in shown.notes
-            ],
-            "decisions": steps,
-            "refusal": refusal,
-            "acknowledged": downloads.is_acknowledged(library, user, held),
-            "cpl": _on_cpl(held),
-        },
-    )
+            "extra": pages.extra_of(connection, shown),
+            "notes": pages.notes_of(shown),
+            "decisions": entries.decisions(connection, number),
+            "refusal": downloads.why_not(user, held),
+            "acknowledged": downloads.is_acknowledged(connection, user, held),
+            "cpl": _on_cpl(connection, held),
+        }
+    reading.record(library, user, [shown])
+    return pages.render(request, "entry.html", values)
 
 
-def _on_cpl(entry: LibraryEntry) -> dict[str, object]:
+def _on_cpl(connection: sa.Connection, entry: LibraryEntry) -> dict[str, object]:
     """The entry on the CPL, which is independent: its status of today, and where it differs."""
-    registry = pages.library().registry
-    listed = registry.find([entry.cpl_entry_id or ""]).get(entry.cpl_entry_id or "")
+    listed = cpl.listed(connection, entry)
     today = pages.library().clock().date()
     return {
         "status": listed.status_on(today) if listed else "",
-        "differences": cpl.differences(registry, entry),
+        "differences": cpl.differences(listed, entry) if listed else None,
     }
 
 
@@ -229,18 +220,39 @@ def model_of(text: str) -> Model:
 def model(request: HttpRequest, digits: str) -> HttpResponseBase:
     library, user, wanted = pages.library(), pages.user_of(request), model_of(digits)
     drawing = _drawing(wanted)
-    text = f"{wanted.manufacturer_code:04X}{wanted.device_model:08X}"
     with library.registry.database.reading() as connection:
-        page = entries.search(connection, user, Search(text=text))
+        page = entries.newest_of_model(connection, user, wanted)
     return pages.render(
         request,
         "model.html",
         {
             "model": wanted,
-            "digits": text,
-            "entries": page.entries,
+            "digits": f"{wanted.manufacturer_code:04X}{wanted.device_model:08X}",
+            "entries": [_of_model(entry) for entry in page.entries],
+            "more": page.more,
             "text": diagram.as_text(drawing) if drawing else "",
         },
+    )
+
+
+#: An entry on the page of its model, made as a row of the search is.
+_OF_MODEL = (
+    '<h3><a href="/entries/{}">{}, version {}</a></h3>\n<dl>\n'
+    '<dt>May follow</dt><dd class="code">{}</dd>\n'
+    '<dt>Release notes</dt><dd class="text">{}</dd>\n'
+    '<dt>Known defects</dt><dd class="text">{}</dd>\n</dl>\n'
+)
+
+
+def _of_model(entry: LibraryEntry) -> str:
+    return pages.filled(
+        _OF_MODEL,
+        str(entry.number),
+        entry.cpl_entry_id or "Not on the CPL",
+        entry.fields.get("firmware_version", f"{entry.firmware_version:08X}"),
+        entry.fields.get("predecessors", "not stated"),
+        entry.notes["release_notes"] or "None stated.",
+        entry.notes["known_defects"] or "None stated.",
     )
 
 
@@ -260,6 +272,5 @@ def pathways_svg(request: HttpRequest, digits: str) -> HttpResponseBase:
 
 def _drawing(wanted: Model) -> diagram.Drawing | None:
     """The pathways of a model; None if the CPL has no entry of it."""
-    for own, elsewhere in pages.library().registry.by_model(wanted):
-        return diagram.draw(Pathways(own, elsewhere))
-    return None
+    pathways = load_pathways(pages.library().registry, wanted)
+    return diagram.draw(pathways) if pathways.entries else None

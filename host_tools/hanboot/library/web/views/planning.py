@@ -8,10 +8,10 @@ from django import forms
 from django.http import HttpRequest, HttpResponseBase
 
 from hanboot.errors import HanbootError
-from hanboot.library.catalogue import downloads, planning
-from hanboot.library.catalogue.entries import NOTES
+from hanboot.library.catalogue import downloads, planning, reading
 from hanboot.library.permissions import Action
 from hanboot.library.web import pages
+from hanboot.library.web.inputs import TextInput
 from hanboot.library.web.routes import route
 from hanboot.library.web.views.entries import model_of
 from hanboot.registry.fields import BadValue
@@ -22,19 +22,22 @@ class PlanForm(forms.Form):
     model = forms.CharField(
         label="Model",
         max_length=20,
+        widget=TextInput,
         help_text="Manufacturer code and device model: 4 and 8 hex digits.",
     )
-    version = forms.CharField(label="Firmware version that runs", max_length=16)
+    version = forms.CharField(label="Firmware version that runs", max_length=16, widget=TextInput)
     image_hash = forms.CharField(
         label="Its hash, if you know it",
         required=False,
         max_length=100,
+        widget=TextInput,
         help_text="Needed where one version is listed with several hashes.",
     )
     to = forms.CharField(
         label="Target",
         required=False,
         max_length=64,
+        widget=TextInput,
         help_text="A CPL Entry ID; empty: the newest.",
     )
 
@@ -69,20 +72,15 @@ def plan(request: HttpRequest) -> HttpResponseBase:
 def _steps(request: HttpRequest, found: Sequence[planning.Step]) -> list[dict[str, object]]:
     """Steps with whether the image of each can be had, and was acknowledged."""
     user = pages.user_of(request)
-    held = [step.held for step in found if step.held is not None]
-    acknowledged = downloads.acknowledged_of(pages.library(), user, held)
+    reading.record(pages.library(), user, [step.held for step in found if step.held is not None])
     shown: list[dict[str, object]] = []
     for step in found:
         shown.append({"entry": step.entry, "held": step.held})
         if step.held is not None:
             shown[-1] |= {
-                "notes": [
-                    (heading, step.held.notes[name])
-                    for name, heading in NOTES.items()
-                    if name in step.held.notes
-                ],
+                "notes": pages.notes_of(step.held),
                 "refusal": downloads.why_not(user, step.held),
-                "acknowledged": acknowledged[step.held.number],
+                "acknowledged": step.acknowledged,
             }
     return shown
 

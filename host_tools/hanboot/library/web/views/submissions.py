@@ -11,7 +11,7 @@ from hanboot.errors import WrongUsage
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import Party, User
 from hanboot.library.catalogue import downloads, entries, extra_fields, reading, submissions
-from hanboot.library.catalogue.entries import NOTES, LibraryEntry
+from hanboot.library.catalogue.entries import LibraryEntry
 from hanboot.library.catalogue.extra_fields import ExtraField
 from hanboot.library.catalogue.submissions import Faulty
 from hanboot.library.permissions import Action, PartyKind
@@ -114,36 +114,27 @@ def submission(request: HttpRequest, number: int) -> HttpResponseBase:
     library, user = pages.library(), pages.user_of(request)
     with library.registry.database.reading() as connection:
         held = entries.readable(connection, user, number)
-        steps = entries.decisions(connection, number)
-        asked = users.find_party(connection, held.responsible) if held.responsible else None
-    shown = entries.visible(user, held)
-    reading.record(library, user, [shown])
-    waits = held.state in entries.WAITING
-    return pages.render(
-        request,
-        "submission.html",
-        {
+        shown = entries.visible(user, held)
+        waits = held.state in entries.WAITING
+        values: dict[str, object] = {
             "entry": shown,
-            "asked": asked,
-            "decisions": steps,
-            "checked": submissions.recheck(library, held) if waits else None,
-            "changes": submissions.changes(library, user, held),
+            "asked": users.find_party(connection, held.responsible) if held.responsible else None,
+            "decisions": entries.decisions(connection, number),
+            "changes": submissions.changes(connection, user, held),
             "rows": pages.rows_of(shown),
-            "extra": pages.extra_of(shown),
-            "notes": [
-                (heading, shown.notes[name])
-                for name, heading in NOTES.items()
-                if name in shown.notes
-            ],
+            "extra": pages.extra_of(connection, shown),
+            "notes": pages.notes_of(shown),
             "needs_endorsement": waits and held.device_type == "CH",
             "can": dict.fromkeys(_decisions_of(user, held), True),
             "can_withdraw": waits
             and held.party == user.party.number
             and user.may(Action.CORRECT, own=True),
             "refusal": downloads.why_not(user, held),
-            "acknowledged": downloads.is_acknowledged(library, user, held),
-        },
-    )
+            "acknowledged": downloads.is_acknowledged(connection, user, held),
+        }
+    reading.record(library, user, [shown])
+    values["checked"] = submissions.recheck(library, held) if waits else None
+    return pages.render(request, "submission.html", values)
 
 
 def _revision(request: HttpRequest) -> int:
