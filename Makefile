@@ -93,8 +93,8 @@ test-wycheproof: setup-rp2 ## What takes long on an emulated RP2040: all Wychepr
 bench: setup-rp2 ## Measure against the budgets [PART="chip arithmetic"]; build/bench.json
 	@$(BIN)/python tests/bench $(PART)
 
-faults: setup firmware ## Fault campaign: power cuts, torn writes, wrong reads, mutants, fuzzing; 30 minutes
-	@$(BIN)/python tests/faults
+faults: setup firmware ## Fault campaign: power cuts, torn writes, wrong reads, mutants, fuzzing; 30 minutes [SEED=n] [WHOLE=1: two hours]
+	@$(BIN)/python tests/faults $(if $(SEED),--seed $(SEED)) $(if $(WHOLE),--whole)
 
 soak: setup ## Random upgrades and faults [SEED=n] [MINUTES=10]
 	@$(BIN)/python tests/faults soak $(if $(SEED),--seed $(SEED)) $(if $(MINUTES),--minutes $(MINUTES))

@@ -57,22 +57,23 @@ def pair_places() -> list[str]:
     ]
 
 
-def single_cases(place: str, draws: int | None = None) -> Iterator[str]:
-    """draws: of each fault, in place of DRAWS."""
+def single_cases(place: str, only: int | None = None) -> Iterator[str]:
+    """only: this draw of each fault, in place of all of DRAWS."""
     for number, operation in enumerate(cases.plain(place)[1]):
         for kind in cases.kinds_of(operation):
-            for draw in range(draws or DRAWS[kind]):
+            every = range(DRAWS[kind])
+            for draw in every if only is None else (every[only % len(every)],):
                 yield f"{place}@{number}.{kind}.{draw}"
 
 
-def single_units(size: str = "", draws: int | None = None) -> list[Unit]:
-    return [("single", (place, draws)) for place in places(size)]
+def single_units(size: str = "", only: int | None = None) -> list[Unit]:
+    return [("single", (place, only)) for place in places(size)]
 
 
 def kept_units() -> list[Unit]:
     """Devices that an earlier hanboot left."""
     kept = [cases.place_of(name, kept_devices.SIZE) for name in kept_devices.names()]
-    return [("single", (place, 1)) for place in kept]
+    return [("single", (place, 0)) for place in kept]
 
 
 def double_units() -> list[Unit]:

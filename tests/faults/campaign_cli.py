@@ -34,10 +34,13 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes at a time")
     parser.add_argument("--seed", type=int, default=1, help="of what is sampled (%(default)s)")
     parser.add_argument(
-        "--share", type=float, default=1.0, help="of the whole, sampled: a quick look (%(default)s)"
+        "--share", type=float, default=1.0, help="of that, sampled: a quick look (%(default)s)"
     )
     parser.add_argument(
-        "--json", type=Path, help=f"report ({REPORT.relative_to(ROOT)} of a whole campaign)"
+        "--whole", action="store_true", help="every draw and every pair: some two hours"
+    )
+    parser.add_argument(
+        "--json", type=Path, help=f"report ({REPORT.relative_to(ROOT)} where all parts are run)"
     )
     options = parser.parse_args(arguments)
     if options.case:
@@ -45,9 +48,10 @@ def main(arguments: list[str]) -> int:
 
         return replay.main(options.case, options.micropython)
     names = options.part or list(campaign_parts.ALL)
-    is_whole = not options.part and options.share == 1
-    report = options.json or (REPORT if is_whole else None)
-    return run(names, campaign_parts.Options(options.jobs, options.seed, options.share), report)
+    is_complete = not options.part and options.share == 1
+    report = options.json or (REPORT if is_complete else None)
+    asked = campaign_parts.Options(options.jobs, options.seed, options.share, options.whole)
+    return run(names, asked, report)
 
 
 def run(names: list[str], options: campaign_parts.Options, report: Path | None) -> int:
@@ -59,6 +63,7 @@ def run(names: list[str], options: campaign_parts.Options, report: Path | None) 
     problems = [problem for part in found.values() for problem in part.problems]
     summary: dict[str, object] = {
         "seed": options.seed,
+        "is_whole": options.is_whole,
         "violations": len(tally.violated),
         "not_fired": len(tally.not_fired),
         "problems": len(problems),

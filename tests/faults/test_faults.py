@@ -72,7 +72,7 @@ def _single_cases(sizes: tuple[str, ...]) -> list[str]:
 
 
 def test_every_single_fault_on_the_smallest_device() -> None:
-    _assert_good(campaign.run([("single", (place, 1)) for place in _PLACES], JOBS))
+    _assert_good(campaign.run([("single", (place, 0)) for place in _PLACES], JOBS))
 
 
 def test_single_faults_sampled() -> None:
@@ -85,7 +85,7 @@ def test_single_faults_sampled() -> None:
 def test_single_faults_of_kept_devices_sampled() -> None:
     tally = Tally()
     places = [place for _, (place, _) in campaign.kept_units()]
-    names = [case for place in places for case in campaign.single_cases(place, 1)]
+    names = [case for place in places for case in campaign.single_cases(place, 0)]
     for case in random.Random(1).sample(names, 300):
         campaign.count(tally, cases.run(case))
     _assert_good(tally)
