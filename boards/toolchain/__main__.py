@@ -9,6 +9,7 @@ import fcntl
 import sys
 from pathlib import Path
 
+import emulator
 import esp32_image
 import rp2_port
 import unix_port
@@ -23,7 +24,7 @@ def main() -> int:
     targets.add_parser("packages", help="install hanboot and what it is worked on with in .venv")
     targets.add_parser("unix", help="provide .toolchain/bin/micropython")
     targets.add_parser("esp32-image", help="bring a stock image for the ESP32, for tests")
-    targets.add_parser("rp2-setup", help="bring compiler and sources for rp2 boards")
+    targets.add_parser("rp2-setup", help="bring what builds and emulates rp2 boards")
     rp2 = targets.add_parser("rp2", help="build the rp2 port for a board")
     rp2.add_argument("--board-dir", required=True, help="board folder, or a stock board's name")
     rp2.add_argument("--build", required=True, type=Path, help="build folder")
@@ -40,12 +41,14 @@ def main() -> int:
             elif arguments.target == "packages":
                 pip = [str(ROOT / ".venv" / "bin" / "python"), "-m", "pip", "install"]
                 run("install Python packages", [*pip, "--editable", f"{ROOT}[dev]"])
+                emulator.discard_in(ROOT / ".venv")
             elif arguments.target == "unix":
                 unix_port.setup()
             elif arguments.target == "esp32-image":
                 esp32_image.setup()
             elif arguments.target == "rp2-setup":
                 rp2_port.setup()
+                emulator.setup()
             else:
                 given = (arguments.board_dir, arguments.build)
                 print(rp2_port.build(*given, arguments.manifest, arguments.definitions))
