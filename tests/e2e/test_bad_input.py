@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Ran, assert_error, hanboot, run
-from rig import Bench, Firmware, States, wait_for
+from rig import Bench, Firmware, States
 
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
@@ -217,4 +217,4 @@ def test_flash_of_noise_is_a_blank_device(states: States) -> None:
         assert ran.document["provisioned"] is False
         assert ran.document["running"] is None
         # what does not check is looked at once more, at a second start
-        wait_for(lambda: bench.board.starts == 2, "two starts")
+        bench.wait_for(lambda: bench.board.starts == 2, "two starts")

@@ -8,7 +8,7 @@ import threading
 import pytest
 from cables import SerialCable, TcpCable, cable
 from command_line import command, hanboot, run
-from rig import ROOT, Bench, Firmware, States, is_topped_up, wait_for
+from rig import ROOT, Bench, Firmware, States, is_topped_up
 
 from hanboot.device.client import Device
 from hanboot.errors import LinkError
@@ -229,5 +229,5 @@ def test_power_cuts_at_random_moments(
         done.set()
         cutter.join()
         assert cuts >= CUTS // 2
-        wait_for(lambda: bench.runs(releases[-1]), "the last start")
+        bench.wait_for(lambda: bench.runs(releases[-1]), "the last start")
         assert is_topped_up(bench.credit)

@@ -100,7 +100,7 @@ def test_a_restart_keeps_the_port(ppmid: Bench) -> None:
     for _ in range(3):
         starts = ppmid.board.starts
         assert hanboot("reset", "--port", port).code == 0
-        wait_for(lambda before=starts: ppmid.board.starts > before, "a start")
+        ppmid.wait_for(lambda before=starts: ppmid.board.starts > before, "a start")
         assert hanboot("status", "--port", port).code == 0
     assert ppmid.board.cause == "reset"
     assert ppmid.board.port == port
@@ -112,7 +112,7 @@ def test_nobody_reads_what_the_device_writes(states: States, firmware: Firmware)
     chatty = firmware.own("chatty", 0x01000000, app=CHATTY)
     with states.bench(states.holding(chatty)) as bench:
         line = f"{'x' * 70}"
-        wait_for(lambda: bench.texts.count(line) > 4000, "more than a terminal holds")
+        bench.wait_for(lambda: bench.texts.count(line) > 4000, "more than a terminal holds")
         assert bench.board.starts == 1
         with Device(bench.port) as device:
             assert device.identity().confirmed is not None

@@ -7,8 +7,9 @@ import json
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from click.testing import CliRunner
 from rig import wait_for
@@ -16,6 +17,9 @@ from rig import wait_for
 from hanboot import cli
 from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
+from hanboot.link import virtual
+
+_Found = TypeVar("_Found")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,7 +129,10 @@ class RunningBoard:
         return [int(child) for listed in threads for child in listed.read_text().split()]
 
     def await_line(self, holds: str) -> str:
-        return wait_for(lambda: next((t for t in self.lines if holds in t), ""), f"{holds!r}")
+        return self._wait_for(lambda: next((t for t in self.lines if holds in t), ""), f"{holds!r}")
+
+    def _wait_for(self, look: Callable[[], _Found], what: str) -> _Found:
+        return wait_for(look, what, clock=virtual.clock(self.state))
 
     def await_received(self, percent: int) -> None:
         """Waits until the display tells that so much of an image has arrived."""
@@ -134,7 +141,7 @@ class RunningBoard:
             received = [line.split()[2] for line in self.lines if line.endswith("% received")]
             return bool(received) and int(received[-1]) >= percent
 
-        wait_for(shown, f"{percent} % received")
+        self._wait_for(shown, f"{percent} % received")
 
     def await_confirmed(self, image: Image) -> None:
         """Waits until the device runs `image`, confirmed by its own self-test."""

@@ -14,10 +14,12 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
-from hanboot.boards import device_code
+from hanboot.boards import device_code, prompt
 from hanboot.boards.esp32 import table
 from hanboot.boards.esp32.chips import TABLE_AT
 from hanboot.boards.esp32.model import FLASH_BYTES, MODEL
+from hanboot.link.deadline import Clock
+from hanboot.link.process_clock import ProcessClock
 
 # ports/esp32/partitions-4MiB.csv of MicroPython.
 _STOCK_TABLE = table.Table(
@@ -73,6 +75,7 @@ class StockBoard:
         self._unplugged = threading.Event()
         self._speaks = threading.Event()
         self.starts = 0
+        self._process: subprocess.Popen[bytes] | None = None
         #: Causes of the resets since it was plugged in.
         self.resets: list[str] = []
 
@@ -86,6 +89,7 @@ class StockBoard:
         termios.tcsetattr(self._chip_side, termios.TCSANOW, attributes)
         self.port = os.ttyname(host_side)
         self._descriptors = [self._host, host_side, self._chip, self._chip_side]
+        self._clock_before, prompt.clock = prompt.clock, self._clock
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         # before that, Ctrl-C would end the process
@@ -93,7 +97,14 @@ class StockBoard:
         return self
 
     def __exit__(self, *_: object) -> None:
+        prompt.clock = self._clock_before
         self.unplug()
+
+    def _clock(self, port: str) -> Clock:
+        """What a prompt counts its waits by: here the time that this board gets."""
+        if port != self.port:
+            return self._clock_before(port)
+        return ProcessClock(lambda: self._process and self._process.pid)
 
     def unplug(self) -> None:
         """Now: the port is gone."""
@@ -129,7 +140,7 @@ class StockBoard:
         self.starts += 1
         program = [str(device_code.micropython()), "-X", "heapsize=512k", str(_CHIP)]
         chip = ["esp32", cause] if self._is_esp32 else ["other"]
-        return subprocess.Popen(
+        self._process = subprocess.Popen(
             [*program, str(self._flash), *chip],
             stdin=self._chip_side,
             stdout=self._chip_side,
@@ -138,3 +149,4 @@ class StockBoard:
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
+        return self._process

@@ -27,7 +27,7 @@ from hanboot.errors import BadFile, CheckFailed, HanbootError, LinkError, NoDevi
 from hanboot.explain.versions import device_type_text, version_text
 from hanboot.link import usb
 from hanboot.link.deadline import Deadline
-from hanboot.link.serial import check_free, patience
+from hanboot.link.serial import check_free, deadline_for
 
 #: boards/rp2040_han: the regions of bootloader/store/flash_map.py come after the firmware.
 FIRMWARE_BYTES = 448 * 1024
@@ -234,7 +234,7 @@ def wait_back(
         CheckFailed: it came back as something else.
         AnotherDevice: another board came in its place.
     """
-    deadline = Deadline(_BACK_S * (patience(port) if port else 1.0))
+    end = deadline_for(port, _BACK_S) if port else Deadline(_BACK_S)
     while True:
         try:
             there = port or _new_port(before)
@@ -248,7 +248,7 @@ def wait_back(
         except AnotherDevice:
             raise
         except (NoDevice, LinkError) as error:
-            if deadline.passed:
+            if end.passed:
                 raise _not_back(error) from None
         time.sleep(_LOOK_S)
     _check_returned(there, identity, firmware)

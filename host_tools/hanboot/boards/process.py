@@ -27,7 +27,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from hanboot.boards.roles import FLASH_BYTES, ROLES
 from hanboot.errors import BadFile, HanbootError, NoDevice
-from hanboot.link.virtual import LOCK_FILE, PORT_FILE, SETTINGS_FILE, is_running, not_running
+from hanboot.link.virtual import (
+    LOCK_FILE,
+    PORT_FILE,
+    PROCESS_FILE,
+    SETTINGS_FILE,
+    is_running,
+    not_running,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -301,6 +308,7 @@ class BoardProcess(ABC):
             env=environment,
             start_new_session=True,
         )
+        (self.state / PROCESS_FILE).write_text(f"{self._process.pid}\n")
         theirs.close()
         os.close(out_write)
         self._board_side, self._board_output = ours, out_read

@@ -14,7 +14,8 @@ from mpremote.transport import TransportError
 from mpremote.transport_serial import SerialTransport
 
 from hanboot.errors import LinkError
-from hanboot.link.serial import check_free, patience, resolve
+from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.serial import check_free, clock, patience, resolve
 
 try:
     from termios import error as _TerminalError  # noqa: N812
@@ -25,6 +26,7 @@ _BREAKS = (serial.SerialException, OSError, _TerminalError, TypeError)
 
 #: Longest that a prompt may be silent.
 _SILENCE_S = 10.0
+_LOOK_S = 0.05
 _WRITE_BYTES = 512
 
 
@@ -57,6 +59,8 @@ class Prompt:
             self._transport: Any = SerialTransport(
                 resolve(port), timeout=_SILENCE_S * self._patience
             )
+            if self._transport.is_pty:
+                _count_by(clock(port), self._transport.serial)
             try:
                 self._transport.enter_raw_repl(
                     soft_reset=False, timeout_overall=_SILENCE_S * self._patience
@@ -146,3 +150,18 @@ class Prompt:
                 " ".join(str(error).split()) or type(error).__name__,
                 "plug it in again and repeat the command",
             ) from None
+
+
+def _count_by(clock: Clock, line: Any) -> None:
+    """Has reads of a board that runs here wait by its clock, not by the machine's."""
+    silence_s, read = line.timeout, line.read
+    line.timeout = _LOOK_S
+
+    def patient(size: int = 1) -> bytes:
+        octets = b""
+        deadline = Deadline(silence_s, clock)
+        while len(octets) < size and not deadline.passed:
+            octets += read(size - len(octets))
+        return octets
+
+    line.read = patient

@@ -19,8 +19,7 @@ from hanboot.device.records import Identity, Tier
 from hanboot.device.refusal import AnotherDevice
 from hanboot.errors import CheckFailed, LinkError, NoDevice
 from hanboot.image import romfs
-from hanboot.link.deadline import Deadline
-from hanboot.link.serial import patience
+from hanboot.link.serial import deadline_for
 
 _MAIN = BOARDS / "stock" / "main.py"
 #: Where everything but main.py goes.
@@ -340,7 +339,7 @@ def _copy(prompt: Prompt, files: dict[str, bytes], advance: Callable[[int, int],
 
 
 def _wait_back(port: str, say: Callable[[str], None], serial: bytes | None) -> Identity:
-    deadline = Deadline(_BACK_S * patience(port))
+    end = deadline_for(port, _BACK_S)
     while True:
         try:
             with Device(port, say) as device:
@@ -349,7 +348,7 @@ def _wait_back(port: str, say: Callable[[str], None], serial: bytes | None) -> I
         except AnotherDevice:
             raise
         except (LinkError, NoDevice) as error:
-            if deadline.passed:
+            if end.passed:
                 raise LinkError(
                     "the board does not come back as a hanboot device",
                     f"{error.what}: {error.why}",

@@ -23,8 +23,7 @@ from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.installation import FIRMWARE
 from hanboot.link import virtual
-from hanboot.link.deadline import Deadline
-from hanboot.link.serial import patience
+from hanboot.link.serial import deadline_for
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 
@@ -89,7 +88,6 @@ class Bench:
         self._display: list[str] = []
         self._port = f"{virtual.PREFIX}{state}"
         self.board = board(kind, state, self._on_text, role)
-        self._answer_s = _ANSWER_S * patience(self._port)
         self.board.start()
         self.device = Device(self._port)
 
@@ -107,8 +105,8 @@ class Bench:
 
     def display(self, holds: str = "") -> list[str]:
         """The display, once a line of it holds `holds`."""
-        deadline = Deadline(self._answer_s)
-        while not deadline.passed:
+        end = deadline_for(self._port, _ANSWER_S)
+        while not end.passed:
             if any(holds in line for line in self._display):
                 break
             time.sleep(_LOOK_S)
@@ -120,8 +118,8 @@ class Bench:
         """Types `line` at the console; the application's answer."""
         self._typed = []
         self.device.smp.type_line(line)
-        deadline = Deadline(self._answer_s)
-        while not self._typed and not deadline.passed:
+        end = deadline_for(self._port, _ANSWER_S)
+        while not self._typed and not end.passed:
             time.sleep(_LOOK_S)
         return self._typed[0] if self._typed else ""
 

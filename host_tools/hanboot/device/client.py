@@ -82,7 +82,7 @@ class Device:
         retries: how long to wait for replies and how often to ask.
         baud: speed of a real line.
         patience: factor on every wait; None takes what the transport is known to need.
-        clock: that waits are counted by, in seconds.
+        clock: that waits are counted by, in seconds; None takes the transport's.
 
     Raises:
         NoDevice: the port cannot be opened.
@@ -102,13 +102,13 @@ class Device:
         retries: Retries | None = None,
         baud: int = BAUD,
         patience: float | None = None,
-        clock: Clock = time.monotonic,
+        clock: Clock | None = None,
     ) -> None:
         self.transport = SerialTransport(port, baud) if isinstance(port, str) else port
         if patience is not None:
             self.transport.patience = patience
-        self._clock = clock
-        self.smp = SmpClient(self.transport, on_text=on_text, retries=retries, clock=clock)
+        self._clock = clock or self.transport.clock
+        self.smp = SmpClient(self.transport, on_text=on_text, retries=retries, clock=self._clock)
         self._serial: bytes | None = None
         #: Manufacturer Image Hash of what was uploaded last.
         self._uploaded: bytes | None = None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hanboot.errors import LinkError, NoDevice, WrongUsage
 from hanboot.link import usb, virtual
-from hanboot.link.deadline import Deadline
+from hanboot.link.deadline import Clock, Deadline
 from hanboot.link.transport import Lost, Transport
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ class SerialTransport(Transport):
         _check_scheme(port)
         self.name = port
         self.patience = patience(port)
+        self.clock = clock(port)
         self._baud = baud
         self._line: serial.Serial | None = None
 
@@ -111,6 +112,17 @@ def patience(port: str) -> float:
     """By what factor to wait longer than for a real device."""
     folder = virtual.folder_of(port)
     return virtual.patience(folder) if folder else 1.0
+
+
+def clock(port: str) -> Clock:
+    """What to count waits for the board at `port` by."""
+    folder = virtual.folder_of(port)
+    return virtual.clock(folder) if folder else time.monotonic
+
+
+def deadline_for(port: str, seconds: float) -> Deadline:
+    """`seconds` of a real device's, for the board at `port`."""
+    return Deadline(seconds * patience(port), clock(port))
 
 
 def check_free(port: str) -> None:

@@ -81,7 +81,7 @@ class SmpClient:
         transport: what carries the octets.
         on_text: called with each line of text that the device writes between replies.
         retries: how long and how often; None takes `REPLY_S` and `TRIES`.
-        clock: that waits are counted by.
+        clock: that waits are counted by; None takes the transport's.
         sleep: called with the seconds of each pause in the middle of a request.
     """
 
@@ -91,12 +91,12 @@ class SmpClient:
         *,
         on_text: Callable[[str], None] = lambda line: None,
         retries: Retries | None = None,
-        clock: Clock = time.monotonic,
+        clock: Clock | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._sleep = sleep
         self._transport = transport
-        self._clock = clock
+        self._clock = clock or transport.clock
         self._on_text = on_text
         #: How long to wait and how often to ask, where a request says nothing else.
         self.retries = retries or Retries()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from hanboot.errors import LinkError
+from hanboot.link.deadline import Clock
 
 if TYPE_CHECKING:
     from typing import Self
@@ -31,10 +33,12 @@ class Transport(ABC):
     Attributes:
         name: what a person calls it, e.g. the value of `--port`.
         patience: factor on every wait; 1 for real hardware, more for an emulated chip.
+        clock: what waits are counted by: of a board that runs here, the time that it gets.
     """
 
     name: str
     patience: float = 1.0
+    clock: Clock = time.monotonic
 
     @abstractmethod
     def open(self) -> None:

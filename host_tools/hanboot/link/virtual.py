@@ -9,12 +9,15 @@ from pathlib import Path
 
 from hanboot.errors import NoDevice
 from hanboot.link.deadline import Deadline
+from hanboot.link.process_clock import ProcessClock
 
 PREFIX = "virtual:"
 
 #: A running board leaves the path of its console in the one, and keeps the other locked.
 PORT_FILE = "port"
 LOCK_FILE = "lock"
+#: The number of the process that plays the board; another one after each reset.
+PROCESS_FILE = "process"
 #: What board a state folder holds: {"board", "role", "serial"}.
 SETTINGS_FILE = "board.json"
 
@@ -73,6 +76,18 @@ def is_running(folder: Path) -> bool:
         return False
     # the lock is free: a port file that is left over may name another process's terminal by now
     return False
+
+
+def clock(folder: Path) -> ProcessClock:
+    """What to count waits for the board on `folder` by."""
+
+    def process() -> int | None:
+        try:
+            return int((folder / PROCESS_FILE).read_text())
+        except (OSError, ValueError):
+            return None
+
+    return ProcessClock(process)
 
 
 def patience(folder: Path) -> float:

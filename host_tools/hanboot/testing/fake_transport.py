@@ -55,6 +55,7 @@ class FakeTransport(Transport):
     """
 
     name = "fake"
+    clock: FakeClock
     read_s = 0.02
 
     def __init__(self, answer: Answer, clock: FakeClock | None = None) -> None:

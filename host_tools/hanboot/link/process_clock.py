@@ -1,0 +1,70 @@
+"""A clock for boards that are processes on this machine.
+
+Where there is more to do than processors, such a board stands still most of the time: by a clock on
+the wall it would seem dead.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from hanboot.link.deadline import Clock
+
+#: Nanoseconds that a process ran, and that it could have run but waited for a processor
+#: (Documentation/scheduler/sched-stats.rst of Linux).
+_STATISTICS = "/proc/{}/schedstat"
+
+
+def waited_s(process: int) -> float | None:
+    """Seconds that a process has waited for a processor; None where the system does not tell."""
+    try:
+        return int(Path(_STATISTICS.format(process)).read_text().split()[1]) / 1e9
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+class ProcessClock:
+    """Seconds in which a process ran or slept: what it waits for a processor does not count.
+
+    Args:
+        process: called for its number; None while there is none. It may become another: a board
+            that was reset is a new process.
+        clock: of the machine.
+        waited: called with the number, for the seconds that it has waited since its start.
+    """
+
+    def __init__(
+        self,
+        process: Callable[[], int | None],
+        clock: Clock = time.monotonic,
+        waited: Callable[[int], float | None] = waited_s,
+    ) -> None:
+        self._process = process
+        self._clock = clock
+        self._waited = waited
+        self._number: int | None = None
+        self._number_waited_s = 0.0
+        self._waited_s = 0.0
+        self._now_s = clock()
+        self._look()
+
+    def __call__(self) -> float:
+        """Seconds since some point in time; they never go back."""
+        self._waited_s += self._look()
+        self._now_s = max(self._now_s, self._clock() - self._waited_s)
+        return self._now_s
+
+    def _look(self) -> float:
+        """Seconds waited since the last look."""
+        number = self._process()
+        waited_s = None if number is None else self._waited(number)
+        if waited_s is None:
+            return 0.0
+        # one that is seen for the first time has waited since its start, which was after the last
+        # look, unless it is the first of all
+        is_first = self._number is None
+        before_s = self._number_waited_s if number == self._number else 0.0
+        self._number, self._number_waited_s = number, waited_s
+        return 0.0 if is_first else waited_s - before_s

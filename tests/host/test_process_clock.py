@@ -1,0 +1,101 @@
+"""Waits for a board that runs here count the time that its process gets."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from hanboot.link import virtual
+from hanboot.link.process_clock import ProcessClock, waited_s
+from hanboot.link.serial import SerialTransport, deadline_for
+
+_BUSY = "while True: pass"
+
+
+class Machine:
+    """A clock, and processes that wait for a processor."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.number: int | None = 7
+        self.waited: dict[int, float] = {7: 3.0}
+        self.clock = ProcessClock(lambda: self.number, lambda: self.now, self.waited.get)
+
+
+def test_a_wait_for_a_processor_does_not_count() -> None:
+    machine = Machine()
+    began = machine.clock()
+    machine.now += 10
+    machine.waited[7] += 4
+    assert machine.clock() - began == 6
+    # it slept, or ran
+    machine.now += 2
+    assert machine.clock() - began == 8
+
+
+def test_a_board_that_was_reset_is_another_process() -> None:
+    machine = Machine()
+    began = machine.clock()
+    machine.now += 10
+    machine.number, machine.waited[8] = 8, 1.5
+    assert machine.clock() - began == 8.5
+    machine.now += 10
+    machine.waited[8] += 5
+    assert machine.clock() - began == 13.5
+
+
+def test_it_never_goes_back() -> None:
+    machine = Machine()
+    machine.now += 10
+    before = machine.clock()
+    # the system counts a wait once it has ended
+    machine.waited[7] += 9
+    assert machine.clock() == before
+    machine.now += 10
+    assert machine.clock() == before + 1
+
+
+@pytest.mark.parametrize("number", [None, 9])
+def test_without_a_process_it_is_the_machine_s(number: int | None) -> None:
+    machine = Machine()
+    machine.number = number
+    began = machine.clock()
+    machine.now += 10
+    assert machine.clock() - began == 10
+
+
+def test_two_that_share_a_processor() -> None:
+    if waited_s(os.getpid()) is None:
+        pytest.skip("this system does not tell what a process waits")
+    processor = min(os.sched_getaffinity(0))
+    both = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(2)]
+    try:
+        for process in both:
+            os.sched_setaffinity(process.pid, {processor})
+        clock = ProcessClock(lambda: both[0].pid)
+        began, clock_began = time.monotonic(), clock()
+        time.sleep(1.0)
+        passed, counted = time.monotonic() - began, clock() - clock_began
+    finally:
+        for process in both:
+            process.kill()
+            process.wait()
+    # half of it, but for the slices at either end
+    assert counted < 0.8 * passed
+
+
+def test_a_board_that_runs_here_is_counted_by_its_process(tmp_path: Path) -> None:
+    # this very process plays the board
+    (tmp_path / virtual.PROCESS_FILE).write_text(f"{os.getpid()}\n")
+    clock = SerialTransport(f"virtual:{tmp_path}").clock
+    assert isinstance(clock, ProcessClock)
+    assert clock._process() == os.getpid()
+    (tmp_path / virtual.PROCESS_FILE).write_text("")
+    assert clock._process() is None
+    assert SerialTransport("/dev/ttyACM0").clock is time.monotonic
+    assert 4.0 < deadline_for("/dev/ttyACM0", 5.0).left <= 5.0
