@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import inspect
 import json
 import shutil
 import subprocess
@@ -11,6 +13,9 @@ import published
 import pytest
 from command_line import assert_error
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
 from published import certificate
 
 from hanboot.errors import BadFile
@@ -168,6 +173,93 @@ def test_an_expired_authority(pki):
     assert validity.passed
 
 
+def issue(key, signer, name, issuer, **basic):
+    """A certificate of an authority, or of a device where there is no `basic`."""
+    subject, of = (
+        x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, one)]) for one in (name, issuer)
+    )
+    usage = dict.fromkeys(inspect.signature(x509.KeyUsage).parameters, False)
+    usage |= {"key_cert_sign": True} if basic else {"digital_signature": True}
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(of)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - datetime.timedelta(days=1))
+        .not_valid_after(NOW + datetime.timedelta(days=1))
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+    )
+    if basic:
+        builder = builder.add_extension(x509.BasicConstraints(**basic), critical=True)
+    else:
+        octets = bytes.fromhex("300d06012a0408") + bytes(8)
+        eui = x509.OtherName(smki.HARDWARE_MODULE_NAME, octets)
+        builder = builder.add_extension(x509.SubjectAlternativeName([eui]), critical=True)
+    algorithm = None if isinstance(signer, ed25519.Ed25519PrivateKey) else hashes.SHA256()
+    return smki.describe(builder.sign(signer, algorithm), name)
+
+
+@pytest.mark.parametrize(
+    ("root", "issuing", "passed"),
+    [
+        ({"ca": True, "path_length": 1}, {"ca": True, "path_length": 0}, True),
+        ({"ca": True, "path_length": None}, {"ca": True, "path_length": None}, True),
+        # it may issue for holders alone
+        ({"ca": True, "path_length": 0}, {"ca": True, "path_length": 0}, False),
+        # its key is for certificates, and it is no authority
+        ({"ca": True, "path_length": 1}, {"ca": False, "path_length": None}, False),
+        ({"ca": False, "path_length": None}, {"ca": True, "path_length": 0}, False),
+    ],
+)
+def test_who_may_issue(root, issuing, passed):
+    keys = [ec.generate_private_key(ec.SECP256R1()) for _ in range(3)]
+    top = issue(keys[0], keys[0], "A", "A", **root)
+    middle = issue(keys[1], keys[0], "B", "A", **issuing)
+    holder = issue(keys[2], keys[1], "C", "B")
+    found = validation.check(holder, validation.Expected(NOW), [top], [middle])
+    assert found[0].passed == passed
+
+
+def test_a_signature_of_another_kind(run, tmp_path):
+    """A key on P-256 that an authority with Ed25519 certified: shown, and not trusted."""
+    authority = ed25519.Ed25519PrivateKey.generate()
+    holder = issue(ec.generate_private_key(ec.SECP256R1()), authority, "C", "B")
+    file = tmp_path / "c.pem"
+    file.write_bytes(holder.x509.public_bytes(serialization.Encoding.PEM))
+    ran = run("smki", "show", file, "--json")
+    assert (ran.code, ran.document["self_signed"]) == (0, False)
+    ran = run("smki", "check", file)
+    assert ran.code == 1
+    assert "chain: " in ran.err
+
+
+#: octets of a field in a certificate of the lab, and what an attacker or a slip makes of them
+MALFORMED = {
+    "a version that is none": ("a003020102", "a003020167"),
+    "an issuer's name that is no text": ("06035504030c025a31", "06035504030c02ff31"),
+    "an issuer's name of another kind": ("06035504030c025a31", "060355040343025a31"),
+    "a name that is a bit string": ("060355042d03", "060355042e03"),
+    "an extension twice": ("0603551d0e", "0603551d23"),
+    "a curve that is none": ("2a8648ce3d030107", "2a8648ce3d03017f"),
+}
+
+
+@pytest.mark.parametrize(("right", "wrong"), MALFORMED.values(), ids=MALFORMED)
+def test_malformed_certificates(run, tmp_path, pki, right, wrong):
+    """Fields are decoded late, each with its own error: none of them is an internal one."""
+    octets = smki.load(pki / "supplier-ds.pem").x509.public_bytes(serialization.Encoding.DER)
+    field = bytes.fromhex(right)
+    assert field in octets
+    file = tmp_path / "c.pem"
+    text = base64.encodebytes(octets.replace(field, bytes.fromhex(wrong))).decode()
+    file.write_text(f"-----BEGIN CERTIFICATE-----\n{text}-----END CERTIFICATE-----\n")
+    assert_error(run("smki", "show", file), 5)
+    assert_error(run("smki", "check", file, "--issuer", pki / "root.pem"), 5)
+    # where a public key is wanted, too
+    assert run("keys", "show", file).code in (0, 5)
+
+
 def test_bad_files(run, tmp_path, pki):
     (tmp_path / "text").write_text("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
     (tmp_path / "empty").write_bytes(b"")
@@ -183,6 +275,9 @@ def test_bad_files(run, tmp_path, pki):
         ("/CN=x", ("keyUsage=",), "has no key usage"),
         ("/OU=supplier/CN=x", (), "role (OU) is 'supplier'"),
         ("/OU=999/CN=x", (), "role (OU) is '999'"),
+        ("/OU=-2/CN=x", (), "role (OU) is '-2'"),
+        ("/OU= 2/CN=x", (), "role (OU) is ' 2'"),
+        ("/OU=02/OU=89/CN=x", (), "has 2 roles"),
         ("/CN=x", ("subjectAltName=DNS:x",), "not one hardwareModuleName"),
         ("/CN=x", ("subjectAltName=otherName:1.3.6.1.5.5.7.8.4;UTF8:x",), "holds no EUI-64"),
     ],

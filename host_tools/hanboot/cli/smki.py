@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from hanboot.cli.output import Out, counted, json_option
 from hanboot.errors import CheckFailed
 from hanboot.trust.smki import certificate, lab, validation
 from hanboot.trust.smki.certificate import Certificate
+
+_TWO_HEX_DIGITS = re.compile("[0-9A-Fa-f]{2}")
 
 
 @click.group()
@@ -200,9 +203,6 @@ def check(
 
 
 def _role(text: str) -> int:
-    try:
-        if len(text) == 2:
-            return int(text, 16)
-    except ValueError:
-        pass
-    raise click.BadParameter("give two hex digits", param_hint="'--role'")
+    if not _TWO_HEX_DIGITS.fullmatch(text):
+        raise click.BadParameter("give two hex digits", param_hint="'--role'")
+    return int(text, 16)

@@ -279,7 +279,14 @@ def load_public(path: Path, for_agreement: bool = False) -> PublicKey:
             return _from_certificate(path, octets, wanted, for_agreement)
         _check_single(path, octets)
         return PublicKey(point_of(_p256_public(path, serialization.load_pem_public_key(octets))))
-    except (ValueError, UnsupportedAlgorithm):
+    except (
+        ValueError,
+        # of certificates: fields are decoded as they are asked for, and fail each in its way
+        TypeError,
+        UnsupportedAlgorithm,
+        x509.InvalidVersion,
+        x509.DuplicateExtension,
+    ):
         raise _malformed(path, octets) from None
 
 

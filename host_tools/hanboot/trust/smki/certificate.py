@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import logging
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -47,6 +48,10 @@ DSP_XML = 0x89
 #: id-on-hardwareModuleName, RFC 4108
 HARDWARE_MODULE_NAME = x509.ObjectIdentifier("1.3.6.1.5.5.7.8.4")
 EUI_BYTES = 8
+_NO_LIMIT = 255
+
+_TWO_HEX_DIGITS = re.compile("[0-9A-Fa-f]{2}")
+_DECIMAL = re.compile("[0-9]{3}")
 
 _log = logging.getLogger(__name__)
 
@@ -129,18 +134,33 @@ class Certificate:
         return extension.value.key_identifier
 
     @property
+    def path_length(self) -> int | None:
+        """How many authorities may stand between it and a holder (RFC 5280 4.2.1.9); None where
+        it may issue none.
+
+        An authority without a limit is taken for one that may have as many as there ever are.
+        """
+        try:
+            found = self.x509.extensions.get_extension_for_class(x509.BasicConstraints).value
+        except x509.ExtensionNotFound:
+            return None
+        if not found.ca:
+            return None
+        return _NO_LIMIT if found.path_length is None else found.path_length
+
+    @property
     def is_self_signed(self) -> bool:
         """Whether its own key signed it, whatever issuer it names."""
         key = self.x509.public_key()
         assert isinstance(key, ec.EllipticCurvePublicKey)
-        assert self.x509.signature_hash_algorithm is not None
         try:
-            key.verify(
-                self.x509.signature,
-                self.x509.tbs_certificate_bytes,
-                ec.ECDSA(self.x509.signature_hash_algorithm),
-            )
-        except InvalidSignature:
+            algorithm = self.x509.signature_hash_algorithm
+            if algorithm is None:
+                # such as Ed25519's, which no key on P-256 made
+                return False
+            octets = self.x509.tbs_certificate_bytes
+            key.verify(self.x509.signature, octets, ec.ECDSA(algorithm))
+        except (InvalidSignature, UnsupportedAlgorithm, ValueError):
             return False
         return True
 
@@ -176,7 +196,7 @@ def load(path: Path) -> Certificate:
         raise _bad(path, "it is neither PEM nor DER of an X.509 certificate") from None
     try:
         return describe(certificate, path.name)
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as bad:
+    except ValueError as bad:
         raise _bad(path, " ".join(str(bad).split()) or "it cannot be decoded") from None
 
 
@@ -194,6 +214,16 @@ def describe(certificate: x509.Certificate, name: str) -> Certificate:
     Raises:
         ValueError: it is not of SMKI's shape; the message is the cause.
     """
+    try:
+        return _describe(certificate, name)
+    except (TypeError, UnsupportedAlgorithm, x509.DuplicateExtension) as bad:
+        # fields are decoded as they are asked for, and fail each in its way
+        raise ValueError(str(bad) or "it cannot be decoded") from None
+
+
+def _describe(certificate: x509.Certificate, name: str) -> Certificate:
+    for named in (certificate.issuer, certificate.subject):
+        named.rfc4514_string()
     key = certificate.public_key()
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("its key is not on P-256 (prime256v1)")
@@ -222,16 +252,15 @@ def _role(certificate: x509.Certificate, name: str) -> int | None:
     units = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
     if not units:
         return None
+    if len(units) > 1:
+        raise ValueError(f"it has {len(units)} roles (OU), and one is all there may be")
     text = str(units[0].value)
-    try:
-        if len(text) == 2:
-            return int(text, 16)
-        # an old certificate of the DSP has its role in decimal
-        role = int(text, 10)
-    except ValueError:
-        raise ValueError(f"its role (OU) is {text!r}, not two hex digits") from None
+    if _TWO_HEX_DIGITS.fullmatch(text):
+        return int(text, 16)
+    # an old certificate of the DSP has its role in decimal
+    role = int(text) if _DECIMAL.fullmatch(text) else 0x100
     if role > 0xFF:
-        raise ValueError(f"its role (OU) is {text!r}, not two hex digits")
+        raise ValueError(f"its role (OU) is {text[:40]!r}, not two hex digits")
     _log.warning(
         "%s writes its role as %s, not as two hex digits: read as 0x%02X", name, text, role
     )
@@ -242,6 +271,8 @@ def _holder(certificate: x509.Certificate, usages: frozenset[Usage]) -> tuple[Ki
     if "certificates" in usages:
         return "authority", None
     identifiers = certificate.subject.get_attributes_for_oid(NameOID.X500_UNIQUE_IDENTIFIER)
+    if len(identifiers) > 1:
+        raise ValueError(f"it has {len(identifiers)} x500UniqueIdentifiers, and one holder at most")
     if identifiers:
         value = identifiers[0].value
         # a BIT STRING: how many bits are unused, then the bits

@@ -11,7 +11,7 @@ import datetime
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from hanboot.errors import CheckFailed
 from hanboot.trust.smki.certificate import Certificate, Usage, role_text
@@ -130,7 +130,11 @@ def _check_chain(
             how = "pinned" if len(links) == 1 else "by " + _joined([one.name for one in links[1:]])
             return Finding("chain", True, how)
         issuer = next(
-            (one for one in (*trusted, *between) if one.x509 != last.x509 and _issued(one, last)),
+            (
+                one
+                for one in (*trusted, *between)
+                if one.x509 != last.x509 and _issued(one, last, len(links) - 1)
+            ),
             None,
         )
         if issuer is None:
@@ -141,12 +145,14 @@ def _check_chain(
     return Finding("chain", False, f"it is longer than {_LONGEST_CHAIN} certificates")
 
 
-def _issued(issuer: Certificate, certificate: Certificate) -> bool:
-    if "certificates" not in issuer.usages:
+def _issued(issuer: Certificate, certificate: Certificate, below: int) -> bool:
+    """Whether it signed the certificate, and may. below: authorities between it and the holder."""
+    may = issuer.path_length
+    if "certificates" not in issuer.usages or may is None or may < below:
         return False
     try:
         certificate.x509.verify_directly_issued_by(issuer.x509)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 
