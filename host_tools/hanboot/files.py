@@ -43,6 +43,14 @@ def read(path: Path, max_bytes: int = IMAGE_MAX_BYTES) -> bytes:
     return octets
 
 
+def is_folder(path: Path) -> bool:
+    """Whether a folder is there; a name that none can have is no error here."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def write(path: Path, octets: bytes) -> None:
     """Writes a file, in place of one that is there; on an error nothing is left behind.
 

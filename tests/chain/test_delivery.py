@@ -202,6 +202,12 @@ def test_signed_elsewhere(run, desk):
     assert made == (desk / "g").read_bytes()
 
 
+@pytest.mark.parametrize("option", ["1", "2", "3"])
+def test_names_that_no_file_can_have(run, desk, option):
+    key = ("--manufacturer-public-key", "manufacturer.pub.pem")
+    assert_error(run("deliver", "check", "x" * 300, "--option", option, *key), 5)
+
+
 def test_usage(run, desk):
     assert pack(run, 1, "PPMID", "--signature", "x").code == 2
     assert pack(run, 4, "PPMID").code == 2

@@ -93,7 +93,7 @@ def read(option: Option, source: Path | None, given: Sources) -> Delivery:
             image_hash,
         )
     path = source
-    if path is None or path.is_dir():
+    if path is None or files.is_folder(path):
         path = _element(path, None, COMBINED[option], "SOURCE")
     octets = files.read(path, _MAX_BYTES)
     tail = ota.TRAILER_BYTES if option == 2 else SIGNATURE_BYTES
@@ -130,7 +130,7 @@ def _check_trailer(name: str, octets: bytes) -> None:
 def _element(source: Path | None, given: Path | None, ending: str, option: str) -> Path:
     if given is not None:
         return given
-    if source is None or not source.is_dir():
+    if source is None or not files.is_folder(source):
         raise BadFile(
             "the delivery is not complete",
             f"no file *{ending} is known",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from hanboot import files
 from hanboot.duis.parsing import Element
 from hanboot.errors import BadFile
 
@@ -26,7 +27,7 @@ class Schema:
     """
 
     def __init__(self, folder: Path) -> None:
-        found = sorted(folder.glob("DUIS*.xsd"))
+        found = sorted(folder.glob("DUIS*.xsd")) if files.is_folder(folder) else []
         if len(found) != 1:
             raise BadFile(
                 f"{folder} does not hold the schema of DUIS",
