@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import copy
 import datetime
 import hashlib
 
@@ -10,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from lxml import etree
 
-from hanboot.duis import parsing, requests, responses, signature
+from hanboot.duis import describe, parsing, requests, responses, signature
 from hanboot.duis.identifiers import RequestID
-from hanboot.duis.names import DOCUMENT_MAX_BYTES, DS, SR, ds
+from hanboot.duis.names import DOCUMENT_MAX_BYTES, DS, SR, ds, sr
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
@@ -206,6 +207,15 @@ def test_line_ends_in_base64(user):
     assert verify(octets.replace(text, broken), user).signer is user[1]
 
 
+@pytest.mark.parametrize("space", ["&#160;", "&#x2028;", "&#x3000;"])
+def test_other_spaces_are_text(user, space):
+    octets = signed(user)
+    text = etree.fromstring(octets).find(ds("Signature"))[1].text.encode()
+    for at in (0, 40, len(text)):
+        wrong = octets.replace(text, text[:at] + space.encode() + text[at:])
+        refused(wrong, user, "SignatureValue is not 64 octets")
+
+
 def test_spaces_in_the_issuers_name(user):
     octets = signed(user)
     assert b"CN=Z1,OU=07" in octets
@@ -388,6 +398,13 @@ BAD = {
         "utf-16"
     ),
     "no UTF-8": b'<sr:Request xmlns:sr="' + SR.encode() + b'">\xff</sr:Request>',
+    "declared as Latin-1": b'<?xml version="1.0" encoding="ISO-8859-1"?><sr:Request xmlns:sr="'
+    + SR.encode()
+    + b'"/>',
+    "declared as UTF-16, and none": b"\xef\xbb\xbf<?xml version='1.0' encoding = 'utf-16'?>"
+    + b"<sr:Request xmlns:sr='"
+    + SR.encode()
+    + b"'/>",
     "a processing instruction": b'<?x y?><sr:Request xmlns:sr="' + SR.encode() + b'"/>',
     "deep": b"<a>" * 100_000,
     "deep and closed": b"<a>" * 40 + b"</a>" * 40,
@@ -422,3 +439,47 @@ def test_names(user):
     root = etree.fromstring(signed(user))
     assert root.find(ds("Signature")).prefix == "ds"
     assert DS.encode() in signed(user)
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        b"",
+        b'<?xml version="1.0"?>',
+        b"\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?>",
+        b'<?xml version="1.0" encoding="UTF-8" standalone="no"?>\n',
+    ],
+)
+def test_declarations(user, declaration):
+    octets = signed(user).split(b"?>", 1)[1].lstrip()
+    assert verify(declaration + octets, user)
+
+
+AMBIGUOUS = {
+    "two RequestIDs": (
+        lambda header: header.insert(0, copy.deepcopy(header[0])),
+        "2 elements RequestID",
+    ),
+    "the variant of another service": (
+        lambda header: setattr(header.find(sr("ServiceReference")), "text", "11.1"),
+        "ServiceReference '11.1'",
+    ),
+    "two references": (
+        lambda header: header.append(copy.deepcopy(header.find(sr("ServiceReference")))),
+        "2 elements ServiceReference",
+    ),
+    "no reference at all": (
+        lambda header: setattr(header.find(sr("ServiceReferenceVariant")), "text", "x" * 100_000),
+        "'xxxx",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "word"), AMBIGUOUS.values(), ids=AMBIGUOUS)
+def test_headers_that_can_be_read_in_two_ways(user, change, word):
+    root = requests.activate_firmware(ASKED, b"\xab" * 32)
+    change(root.find(sr("Header")))
+    with pytest.raises(BadFile) as caught:
+        describe.describe(root)
+    assert word in caught.value.why
+    assert len(caught.value.why) < 300

@@ -12,7 +12,7 @@ from lxml import etree
 from hanboot.duis import codes
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import DEVICES_MAX, SERVICES, ds, sr
-from hanboot.duis.parsing import Element, text_of
+from hanboot.duis.parsing import Element, packed_text_of, text_of
 from hanboot.errors import BadFile
 from hanboot.gbcs import codec, document
 from hanboot.gbcs.codec import Decoded
@@ -20,6 +20,7 @@ from hanboot.image import ota_file
 
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
+_REFERENCE = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}")
 _HASH = re.compile("[0-9A-Fa-f]{64}")
 
 #: Elements whose text is long, and is described in place of being shown.
@@ -79,7 +80,7 @@ def binary_of(element: Element) -> bytes:
         BadFile: it is no base64.
     """
     try:
-        return base64.b64decode("".join(text_of(element).split()), validate=True)
+        return base64.b64decode(packed_text_of(element), validate=True)
     except (binascii.Error, ValueError):
         name = etree.QName(element).localname
         raise BadFile(
@@ -134,12 +135,11 @@ def describe(root: Element) -> dict[str, Any]:
         "schema_version": root.get("schemaVersion"),
     }
     for name in ("RequestID", "ResponseID"):
-        found = header.find(sr(name))
-        if found is not None:
-            described[_key(name)] = _identifier(text_of(found))
+        if header.find(sr(name)) is not None:
+            described[_key(name)] = _identifier(text_of(child(header, name)))
     if is_request:
         described["command_variant"] = _number(child(header, "CommandVariant"))
-        reference = text_of(child(header, "ServiceReferenceVariant"))
+        reference = _reference(header)
         described["service_reference"] = reference
         service = SERVICES.get(reference)
         described["service"] = service.title if service else None
@@ -168,6 +168,19 @@ def _identifier(text: str) -> dict[str, Any]:
         "target": target,
         "counter": identifier.counter,
     }
+
+
+def _reference(header: Element) -> str:
+    """The variant of a service, which begins with its Service Reference."""
+    variant = text_of(child(header, "ServiceReferenceVariant"))
+    reference = text_of(child(header, "ServiceReference"))
+    if not _REFERENCE.fullmatch(variant) or not f"{variant}.".startswith(f"{reference}."):
+        raise BadFile(
+            "the document is not as DUIS's schema has it",
+            f"ServiceReferenceVariant is {variant[:40]!r} of ServiceReference {reference[:40]!r}",
+            "give a document that is valid; --schema DIR checks it against the schema",
+        )
+    return variant
 
 
 def _number(element: Element) -> int:

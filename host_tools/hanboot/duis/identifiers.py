@@ -39,14 +39,16 @@ class RequestID:
         """The RequestID of a document.
 
         Raises:
-            BadFile: it has none.
+            BadFile: it has none, or several.
         """
-        found = root.find(f"{sr('Header')}/{sr('RequestID')}")
+        found = root.findall(f"{sr('Header')}/{sr('RequestID')}")
         try:
-            return cls.parse("" if found is None else text_of(found))
+            if len(found) > 1:
+                raise ValueError(f"{len(found)} elements RequestID stand in its header")
+            return cls.parse(text_of(found[0]) if found else "")
         except ValueError as bad:
             raise BadFile(
-                "the document has no RequestID",
+                "the document has no RequestID that counts",
                 str(bad),
                 "give a DUIS request as its schema has it",
             ) from None

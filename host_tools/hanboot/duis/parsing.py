@@ -26,6 +26,12 @@ Element = Any
 _STEP_BYTES = 64 * 1024
 #: What every attribute and namespace begins its value with, and hardly anything else.
 _ATTRIBUTE = re.compile(rb"=[ \t\r\n]*[\"']")
+#: XML 1.0, production 3: other spaces are text.
+_WHITE_SPACE = " \t\r\n"
+#: The encoding that an XML declaration names (XML 1.0, production 80).
+_DECLARED = re.compile(
+    rb"(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"'>]*)"
+)
 _FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY", b"\0")
 _ROOTS = {sr("Request"), sr("Response")}
 
@@ -58,6 +64,11 @@ def parse(octets: bytes, name: str = "the document") -> Element:
     attributes = itertools.islice(_ATTRIBUTE.finditer(octets), ATTRIBUTES_MAX + 1)
     if sum(1 for _ in attributes) > ATTRIBUTES_MAX:
         raise _bad(name, f"it has more than {ATTRIBUTES_MAX} attributes")
+    declared = _DECLARED.match(octets)
+    if declared and declared[1].lower() not in (b"utf-8", b"utf8"):
+        # others would read other characters than are read here
+        encoding = declared[1][:40].decode("ascii", "replace")
+        raise _bad(name, f"it declares the encoding {encoding}, and must be UTF-8")
     root = _parse(octets, name)
     if root.tag not in _ROOTS:
         raise _bad(name, f"its root is {_tag_text(root.tag)}; a DUIS document is sr:Request or "
@@ -118,4 +129,14 @@ def text_of(element: Element) -> str:
     """
     if len(element):
         raise _bad("the document", f"{_tag_text(element.tag)} holds elements, and must hold text")
-    return (element.text or "").strip()
+    return (element.text or "").strip(_WHITE_SPACE)
+
+
+def packed_text_of(element: Element) -> str:
+    """The same without any white space in it, as base64 may have; a carriage return that stands as
+    &#13; is such, too.
+
+    Raises:
+        BadFile: there are elements in it.
+    """
+    return text_of(element).translate(dict.fromkeys(map(ord, _WHITE_SPACE)))

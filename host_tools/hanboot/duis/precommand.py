@@ -7,6 +7,7 @@ with any other content is never signed.
 from __future__ import annotations
 
 import datetime
+import re
 
 from hanboot.duis import requests
 from hanboot.duis.describe import body_of, child, command_of
@@ -20,6 +21,8 @@ from hanboot.trust.keys import PrivateKey
 from hanboot.trust.smki.certificate import eui_text
 from hanbootloader.han.gbcs import clock
 from hanbootloader.han.gbcs.use_cases import CS06_COMMAND
+
+_DATE_TIME = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?Z?")
 
 
 def compare(request: Element, response: Element) -> Decoded:
@@ -74,14 +77,26 @@ def _check_same(
 
 
 def execution_of(asked: Element) -> str | None:
-    """When an activation is asked for, ISO 8601 in whole seconds; "cancelled", or None: at once."""
+    """When an activation is asked for, ISO 8601 in whole seconds; "cancelled", or None: at once.
+
+    Raises:
+        BadFile: it is no time, or one that a device takes for a cancellation.
+    """
     found = asked.find(sr("ExecutionDateTime"))
     if found is None:
         return None
     instant = parse_date_time(text_of(found))
     if instant == parse_date_time(requests.CANCELLED):
         return "cancelled"
-    return f"{instant:%Y-%m-%dT%H:%M:%SZ}"
+    # strftime does not pad a year to four digits
+    whole = f"{instant.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    if whole == document.CANCELLED:
+        raise BadFile(
+            "the execution time is none",
+            f"{whole} is what calls an activation off in GBCS; in DUIS it is {requests.CANCELLED}",
+            "ask its sender what is meant",
+        )
+    return whole
 
 
 def _command_execution(time: str | None) -> str | None:
@@ -97,11 +112,12 @@ def parse_date_time(text: str) -> datetime.datetime:
         BadFile: it is none.
     """
     # Python 3.10 takes neither Z nor a fraction of two digits
-    body = text.removesuffix("Z")
-    whole, _, fraction = body.partition(".")
+    found = _DATE_TIME.fullmatch(text)
     try:
-        instant = datetime.datetime.strptime(whole, "%Y-%m-%dT%H:%M:%S")
-        micro = int(fraction.ljust(6, "0")[:6]) if fraction else 0
+        if not found:
+            raise ValueError(text)
+        instant = datetime.datetime.strptime(found[1], "%Y-%m-%dT%H:%M:%S")
+        micro = int((found[2] or "").ljust(6, "0")[:6])
     except ValueError:
         raise BadFile(
             f"{text[:40]!r} is no time in UTC",

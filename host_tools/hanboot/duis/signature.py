@@ -24,7 +24,7 @@ from lxml import etree
 
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import DS, ds, sr
-from hanboot.duis.parsing import Element, text_of
+from hanboot.duis.parsing import Element, packed_text_of, text_of
 from hanboot.errors import CheckFailed
 from hanboot.trust.keys import PrivateKey
 from hanboot.trust.smki.certificate import (
@@ -202,10 +202,8 @@ def _check_form(element: Element, form: Form) -> None:
 
 
 def _base64(element: Element, name: str, length: int) -> bytes:
-    # some writers break the lines with a carriage return that stands as &#13;
-    text = "".join(text_of(element).split())
     try:
-        octets = base64.b64decode(text, validate=True)
+        octets = base64.b64decode(packed_text_of(element), validate=True)
     except (binascii.Error, ValueError):
         octets = b""
     if len(octets) != length:
