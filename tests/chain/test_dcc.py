@@ -4,6 +4,7 @@ leaves of it."""
 from __future__ import annotations
 
 import base64
+import dataclasses
 import datetime
 import hashlib
 import logging
@@ -26,8 +27,9 @@ from dsp import (
     ppmid_alert,
 )
 
-from hanboot.dcc import dispatch, journal, parties, schema
+from hanboot.dcc import commands, dispatch, journal, parties, schema
 from hanboot.dcc.http_client import Undelivered
+from hanboot.dcc.refusals import RequestRefused
 from hanboot.duis import building, codes, parsing, precommand, requests, signature
 from hanboot.duis.describe import command_of
 from hanboot.duis.identifiers import RequestID
@@ -225,6 +227,9 @@ def test_signed_images(dsp):
     # signed by another supplier: no device of this one takes it
     other = image_of(b"for a switch" * 20, dsp.key("other-supplier-ds"))
     assert code_of(other, HCALCS) == "E110105"
+    # by the same supplier's key for XML, which no device has
+    for_xml = image_of(b"for a switch" * 20, dsp.key("supplier-xml"))
+    assert code_of(for_xml, HCALCS) == "E110105"
     # 11.1 with an image of 11.4, and a PPMID in 11.1
     body = (
         "UpdateFirmware",
@@ -345,6 +350,34 @@ def test_a_device_is_asked_for_its_version(dsp):
     assert found["firmware_version_device"] == "01500000"
     device = dsp.device(HCALCS)
     assert (device.firmware_version, device.reported_version) == (OLD, 0x01500000)
+
+
+def test_a_gas_meter_is_asked_for_its_version(dsp):
+    with dsp.registry.database.writing() as connection:
+        mine = DEVICE.c.device_id == ESME
+        connection.execute(sa.update(DEVICE).where(mine).values(device_type="GSME"))
+    assert (
+        dsp.ask(requests.read_firmware_version(dsp.request_id(ESME), 1))["response_code"] == "I99"
+    )
+    dsp.dispatcher.work()
+    sent = dsp.takes("esme", dsp.hub.commands[0][1])
+    assert sent.code == 0x0084
+    reply = {
+        "use_case": "GCS38",
+        "kind": "response",
+        "originator": ESME,
+        "recipient": BROKER,
+        "counter": sent.counter,
+        "remote_party": SUPPLIER,
+        "remote_counter": 1000,
+        "payload": {"version": "01500000"},
+    }
+    dsp.says("esme", reply)
+    dsp.dispatcher.work()
+    (_, reported), (_, mismatch) = dsp.outgoing()
+    assert reported["body"]["gbcs_payload"]["use_case"] == "GCS38"
+    assert mismatch["body"]["dcc_alert"]["firmware_version_mismatch"]
+    assert dsp.device(ESME).reported_version == 0x01500000
 
 
 def test_for_local_delivery(dsp):
@@ -475,6 +508,47 @@ def test_an_activation_is_sent_once(dsp):
     assert len(dsp.hub.commands) == 1
 
 
+def test_the_supplier_s_certificate_for_messages_must_be_valid(dsp):
+    _, second = activation(dsp)
+    octets = dsp.signed(second)
+    held = dsp.certificate("supplier-ds")
+    after = held.not_after + datetime.timedelta(days=1)
+    signers = [held]
+    command = command_of(parsing.parse(octets))
+    given_out = command_of(second).message
+    given_out.signature = b""
+    commands.check_signed(command, given_out.encode(), signers, dsp.time)
+    with pytest.raises(RequestRefused, match="expired on") as caught:
+        commands.check_signed(command, given_out.encode(), signers, after)
+    assert caught.value.code == codes.EXPIRED
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("0999-06-30T00:00:00Z", "I0"),
+        ("2026-03-01T10:00:00.5Z", "I0"),
+        # a cancellation in GBCS, and in DUIS a time like any other
+        ("9999-12-31T23:59:59Z", None),
+        ("2026-02-30T10:00:00Z", None),
+        ("\uff12\uff10\uff12\uff16-03-01T10:00:00Z", None),
+        ("2026-03-01T10:00:00.+5Z", None),
+        ("2026-03-01", None),
+    ],
+)
+def test_execution_times(dsp, text, code):
+    asked = requests.activate_firmware(dsp.request_id(HCALCS), bytes(32), dsp.time)
+    asked.find(".//{*}ExecutionDateTime").text = text
+    octets = dsp.signed(asked)
+    if code is None:
+        with pytest.raises(BadFile):
+            dsp.service.answer(octets)
+        return
+    answer = dsp.service.answer(octets)
+    assert dsp.read(answer)["response_code"] == code
+    assert precommand.compare(asked, parsing.parse(answer))
+
+
 def test_signed_pre_commands_that_are_refused(dsp):
     asked, second = activation(dsp)
 
@@ -535,6 +609,100 @@ def test_status(dsp, run):
 # --- what goes wrong
 
 
+def test_a_message_that_is_dropped_is_logged_once(dsp, caplog):
+    """A hub hands over what it keeps with each round; it counts as soon as it can be checked."""
+    wrong = dsp.says("ppmid", ppmid_alert(0, "02000000") | {"originator": COMMS_HUB})
+    garbled = b"no message"
+    dsp.hub.inbox.append(garbled)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(5):
+            dsp.dispatcher.work()
+    assert caplog.text.count("was dropped") == 2
+    assert not dsp.devices.take(wrong)
+    unknown = dsp.says("ppmid", ppmid_alert(1, "01000000"))
+    held = dsp.certificate("ppmid-ds")
+    with dsp.registry.database.writing() as connection:
+        mine = schema.CERTIFICATE.c.serial == str(held.serial)
+        connection.execute(sa.delete(schema.CERTIFICATE).where(mine))
+    assert not dsp.devices.take(unknown)
+    parties.trust(dsp.registry.database, [held])
+    assert dsp.devices.take(unknown)
+
+
+def test_a_message_that_cannot_be_taken_keeps_no_other_from_it(dsp, monkeypatch, caplog):
+    """Not even by an error that nobody thought of: the others' outcomes are written, once."""
+    device = parse_eui(IHD)
+    tell = dsp.devices._smi.activation
+
+    def fails(connection, device_id, version, success):
+        tell(connection, device_id, version, success)
+        if device_id == IHD:
+            raise KeyError("not thought of")
+
+    monkeypatch.setattr(dsp.devices._smi, "activation", fails)
+    alerts = [ppmid_alert(1, "01000000", counter) for counter in (1, 2)]
+    first, second = (dsp.says("ppmid", alert) for alert in alerts)
+    wrong = dsp.says("ihd", ppmid_alert(1, "01000000") | {"originator": IHD})
+    heard = [(first, "/hub"), (wrong, "/hub"), (first, "/hub"), (b"none", "/hub"), (second, "/hub")]
+    for _ in range(2):
+        assert dsp.devices.take_all(heard) == [True, False, True, False, True]
+    assert caplog.text.count("internal error: KeyError('not thought of')") == 1
+    assert len(dsp.outgoing()) == 2
+    assert not any(device.hex("-").upper() in str(reported) for _, reported in dsp.outgoing())
+    monkeypatch.undo()
+    assert dsp.devices.take(wrong)
+    assert len(dsp.outgoing()) == 3
+
+
+def transferred(target, originator=COMMS_HUB):
+    return {
+        "use_case": "CCS08",
+        "kind": "alert",
+        "originator": originator,
+        "recipient": BROKER,
+        "counter": 1,
+        "payload": {
+            "alert_code": "8F8A",
+            "time": DCC_TIME,
+            "target": target,
+            "version": "02000000",
+            "response_code": 3,
+        },
+    }
+
+
+def test_a_hub_reports_transfers_to_its_own_devices(dsp):
+    distribute(dsp, PPMID)
+    dsp.dispatcher.work()
+    parties.assign(dsp.registry.database, parties.Assignment(HCALCS, SUPPLIER, "/other"))
+    about_another = dsp.says("hub", transferred(HCALCS))
+    assert not dsp.devices.take(about_another, "/hub")
+    assert dsp.devices.take(about_another, "/other")
+    # a device is no hub, though its signature is right
+    assert not dsp.devices.take(dsp.says("ihd", transferred(PPMID, IHD)), "/hub")
+    assert dsp.devices.take(dsp.says("hub", transferred(PPMID)), "/hub")
+
+
+def test_an_alert_for_no_party_goes_nowhere(dsp, caplog):
+    alert = {
+        "use_case": "FDRA",
+        "kind": "alert",
+        "originator": HCALCS,
+        "recipient": "00-00-00-00-00-00-00-01",
+        "counter": 5,
+        "payload": {
+            "invocation": 5,
+            "alert_code": "8F72",
+            "date_time": "07df0101ff000000008000ff",
+            "image_hash": dsp.signed_image.image_hash.hex(),
+        },
+    }
+    with caplog.at_level(logging.WARNING):
+        assert dsp.devices.take(dsp.says("hcalcs", alert))
+    assert "which is no party" in caplog.text
+    assert dsp.outgoing() == []
+
+
 def test_a_hub_that_is_away(dsp):
     distribute(dsp, PPMID)
     dsp.hub.away = True
@@ -587,6 +755,40 @@ def test_answers_are_delivered_in_order(dsp, monkeypatch):
     assert len(sent) == 3
 
 
+def test_a_party_that_is_away_keeps_its_order_and_delays_no_other(dsp, monkeypatch):
+    away = {SUPPLIER}
+    tried, sent = [], []
+    addresses = {f"http://{eui}/": eui for eui in (SUPPLIER, OTHER)}
+    for url, eui in addresses.items():
+        parties.add_party(dsp.registry.database, parties.Party(eui, "x", 2, url), [])
+
+    def post(url, octets):
+        tried.append(addresses[url])
+        if addresses[url] in away:
+            raise Undelivered("no one is there")
+        sent.append(octets)
+
+    monkeypatch.setattr(dispatch, "post", post)
+    monkeypatch.setattr(dispatch, "_AT_ONCE", 3)
+    with dsp.registry.database.writing() as connection:
+        for number in range(10):
+            journal.add_outgoing(connection, SUPPLIER, b"%d" % number, dsp.time)
+        journal.add_outgoing(connection, OTHER, b"other", dsp.time)
+    dsp.dispatcher.work()
+    assert sent == [b"other"]
+    # one try, and the next when that one is due, not one with each round
+    dsp.time += datetime.timedelta(seconds=1)
+    dsp.dispatcher.work()
+    assert tried.count(SUPPLIER) == 1
+    away.clear()
+    dsp.dispatcher.work()
+    assert tried.count(SUPPLIER) == 1
+    for _ in range(4):
+        dsp.time += datetime.timedelta(seconds=2)
+        dsp.dispatcher.work()
+    assert sent[1:] == [b"%d" % number for number in range(10)]
+
+
 def waiting(dsp):
     with dsp.registry.database.reading() as connection:
         later = dsp.time + datetime.timedelta(days=30)
@@ -602,6 +804,12 @@ def test_records(dsp, pki):
     wrong = [dsp.certificate("supplier-ds")]
     with pytest.raises(WrongUsage, match="is not of"):
         parties.add_party(database, parties.Party(OTHER, "x", 2, None), wrong)
+    # a certificate that names itself as another party's does takes no place
+    theirs = dsp.certificate("supplier-ds")
+    mine = dataclasses.replace(theirs, eui=parse_eui(PPMID))
+    with pytest.raises(WrongUsage, match=f"are {SUPPLIER}'s"):
+        parties.trust(database, [mine])
+    parties.trust(database, [theirs])
     with pytest.raises(WrongUsage, match="is not in the inventory"):
         parties.assign(database, parties.Assignment(COMMS_HUB, SUPPLIER, "/hub"))
     with pytest.raises(WrongUsage, match="there is no party"):

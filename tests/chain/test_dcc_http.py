@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import published
 import pytest
 from command_line import assert_error, command, hanboot
-from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp, ppmid_alert
+from dsp import BROKER, HCALCS, IHD, OTHER, PPMID, SUPPLIER, Dsp, ppmid_alert
 from serving import PATIENCE_S, Process, serving, until
 
 from hanboot.dcc import http_client, http_server, parties
@@ -355,6 +355,131 @@ def test_callbacks_do_not_wait_for_ever(monkeypatch):
             http_client.post(f"http://127.0.0.1:{port}/", b"<a/>")
 
 
+def test_addresses_that_no_document_can_go_to():
+    """None of them may stop what is due to others: each is a document that was not delivered."""
+    for url in (
+        "http://a..b/",
+        "http://[::1",
+        "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/",
+        "http://127.0.0.1:9/with space",
+        "http://127.0.0.1:9/\u00e4",
+        "http://127.0.0.1:9/\r\nX: y",
+        f"http://{'a' * 70}.example/",
+        "http://@127.0.0.1/",
+    ):
+        with pytest.raises(http_client.Undelivered):
+            http_client.post(url, b"<a/>")
+        with pytest.raises(WrongUsage, match="cannot take answers"):
+            parties.check_url(url)
+    for url in ("http://127.0.0.1:9000/", "https://example.com/a?b=c", "http://[::1]:9/"):
+        parties.check_url(url)
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"])
+def test_an_answer_that_drips_is_cut(monkeypatch, start):
+    """An octet now and then: no time-out of a single step ends that."""
+    monkeypatch.setattr(http_client, "EXCHANGE_S", 0.5)
+    is_over = threading.Event()
+
+    def drip(listener):
+        line, _ = listener.accept()
+        with line:
+            try:
+                line.sendall(start)
+                while not is_over.wait(0.05):
+                    line.sendall(b"H")
+            except OSError:
+                pass
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
+            with pytest.raises(http_client.Undelivered, match="took longer than"):
+                http_client.post(url, b"<a/>")
+        finally:
+            is_over.set()
+            thread.join()
+
+
+# --- answers to something else
+
+
+class Kept(http.server.BaseHTTPRequestHandler):
+    """Somebody on the way who has kept an answer."""
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(self.server.answer)))
+        self.end_headers()
+        self.wfile.write(self.server.answer)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def kept():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Kept)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+def test_an_answer_to_another_request_is_none(dsp, tmp_path, pki, kept):
+    dsp.open()
+    first, second = (
+        dsp.signed(requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID))
+        for _ in range(2)
+    )
+    kept.answer = dsp.service.answer(first)
+    url = f"http://127.0.0.1:{kept.server_port}"
+    output = tmp_path / "answer.xml"
+    submit = ("--to", url, "--certificate", pki / "dsp-xml.pem", "-o", output)
+    ran = hanboot("dcc", "submit", write(tmp_path / "second.xml", second), *submit)
+    assert_error(ran, 1, "is not to this request")
+    assert not output.exists()
+    assert hanboot("dcc", "submit", write(tmp_path / "first.xml", first), *submit).code == 0
+    assert output.read_bytes() == kept.answer
+    for nothing in (b"", b"hello", b"<html/>", first):
+        kept.answer = nothing
+        ran = hanboot("dcc", "submit", tmp_path / "first.xml", *submit)
+        assert ran.code == (1 if nothing == first else 4), ran.err
+        assert output.read_bytes() != nothing
+    dsp.close()
+
+
+def test_a_permit_of_another_request_is_none(dsp, tmp_path, pki, kept):
+    dsp.open()
+
+    def asking(*devices, originator=SUPPLIER, name="supplier-xml"):
+        request_id = dsp.request_id(BROKER, originator)
+        euis = [smki.parse_eui(device) for device in devices]
+        return dsp.signed(requests.update_ppmid_firmware(request_id, dsp.ppmid_image, euis), name)
+
+    one, two = asking(PPMID), asking(PPMID, IHD)
+    url = f"http://127.0.0.1:{kept.server_port}"
+    file = tmp_path / "a.permit"
+    submit = ("--to", url, "--certificate", pki / "dsp-xml.pem", "--permit", file)
+    kept.answer = dsp.service.answer(one, for_permit=True)
+    ran = hanboot("dcc", "submit", write(tmp_path / "one.xml", one), *submit)
+    assert ran.code == 0, ran.err
+    assert file.read_bytes() == kept.answer
+    other = asking(PPMID, originator=OTHER, name="other-supplier-xml")
+    ran = hanboot("dcc", "submit", write(tmp_path / "other.xml", other), *submit)
+    assert_error(ran, 1, "is not for this request", "party")
+    kept.answer = dsp.service.answer(two, for_permit=True)
+    ran = hanboot("dcc", "submit", tmp_path / "one.xml", *submit)
+    assert_error(ran, 1, "is not for this request", IHD)
+    assert file.read_bytes() != kept.answer
+    dsp.close()
+
+
 # --- the inbox
 
 
@@ -387,6 +512,29 @@ def test_the_inbox(tmp_path, pki, dsp):
     assert ask_inbox(inbox, octets, "GET") == "405"
     assert ask_inbox(inbox, octets, kind="text/plain") == "415"
     assert len(list(tmp_path.glob("*.xml"))) == 1
+
+
+def test_the_inbox_goes_on_where_it_was(tmp_path, pki, dsp):
+    """Numbers follow the last one, also where its owner has taken documents away."""
+
+    def document(counter):
+        asked = RequestID.parse(f"{SUPPLIER}:{PPMID}:{counter}")
+        root = responses.response(asked, "11.2", "I0", dsp.time)
+        return dsp.signed(root, "dsp-xml")
+
+    documents = [document(counter) for counter in range(1, 5)]
+    held = [smki.load(pki / "dsp-xml.pem")]
+    for octets in documents[:3]:
+        Inbox(tmp_path, held).keep(octets)
+    numbers = lambda: sorted(path.name[:5] for path in tmp_path.glob("*.xml"))  # noqa: E731
+    assert numbers() == ["00001", "00002", "00003"]
+    (tmp_path / "note-of-its-owner.xml").write_text("")
+    next(tmp_path.glob("00001-*")).unlink()
+    inbox = Inbox(tmp_path, held)
+    inbox.keep(documents[2])
+    inbox.keep(documents[3])
+    (tmp_path / "note-of-its-owner.xml").unlink()
+    assert numbers() == ["00002", "00003", "00004"]
 
 
 def test_help_is_quick_to_load():

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp, ppmid_alert
 
+from hanboot.dcc import schema, smi
 from hanboot.duis import parsing, precommand, requests
 from hanboot.inventory import listing, reports
 from hanboot.inventory.devices import Inventory
@@ -223,6 +224,27 @@ def test_a_device_that_the_cpl_has_left_behind(dsp, run):
     device = answer["body"]["dsp_inventory"]["device"]
     assert device["device_status"] == "Suspended"
     assert device["device_firmware_version_status"] == "Withdrawn"
+
+
+def test_many_are_left_behind_in_pieces(dsp, monkeypatch):
+    """Each piece is a transaction of its own, so that requests are answered in between."""
+    monkeypatch.setattr(smi, "_AT_ONCE", 2)
+    distribute(dsp, PPMID, IHD)
+    devices = dsp.add_displays(["/hub"] * 5)
+    withdraw(dsp)
+    ids = [device.hex("-").upper() for device in devices]
+    with dsp.registry.database.writing() as connection:
+        mine = DEVICE.c.device_id.in_(ids)
+        connection.execute(sa.update(DEVICE).where(mine).values(firmware_version=GONE))
+    turns = []
+    turn = schema.turn
+    monkeypatch.setattr(schema, "turn", lambda database: turns.append(1) or turn(database))
+    dsp.time += 2 * DAY
+    dsp.devices.sweep()
+    assert len(turns) >= 4
+    assert set(unanswered(dsp)) == {PPMID, IHD}
+    assert {dsp.device(device).state for device in (*ids, HCALCS)} == {"Suspended"}
+    assert alerts(dsp) == ["device_status_change_event"] * 6
 
 
 def test_11_2_ends_a_suspension(dsp):

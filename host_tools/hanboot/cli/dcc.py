@@ -201,11 +201,17 @@ def submit(
     if permit_file and is_signed_cbor(answer):
         _take_permit(out, permit_file, answer, certificates, asked)
         return
+    try:
+        root = parsing.parse(answer, "the answer")
+        described = describe.describe(root)
+    except BadFile as bad:
+        raise LinkError(
+            "what answered is not the service", bad.why, "check the address, then send it again"
+        ) from None
+    signature.verify(root, [certificate.load(path) for path in certificates], None)
+    _check_answers(described, asked)
     if output:
         files.write(output, answer)
-    root = parsing.parse(answer, "the answer")
-    described = describe.describe(root)
-    signature.verify(root, [certificate.load(path) for path in certificates], None)
     code = described["response_code"]
     out.document(described)
     out.pairs([("answer", f"{code}: {described['response']}"), *_list_pairs(described)])
@@ -217,6 +223,21 @@ def submit(
         )
 
 
+def _check_answers(answer: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Raises `CheckFailed` for an answer to another request, which somebody on the way has kept."""
+    wanted = (asked["request_id"]["text"], asked["service_reference"])
+    found = (
+        answer.get("request_id", {}).get("text"),
+        answer["body"].get("service_reference_variant"),
+    )
+    if answer["document"] != "response" or found != wanted:
+        raise CheckFailed(
+            "the answer is not to this request",
+            f"it is to {found[0]}, service {found[1]}; asked was {wanted[0]}, service {wanted[1]}",
+            "check the address and what is on the way to it",
+        )
+
+
 def _take_permit(
     out: Out, file: Path, octets: bytes, certificates: tuple[Path, ...], asked: dict[str, Any]
 ) -> None:
@@ -224,13 +245,32 @@ def _take_permit(
 
     got = permit.decode(octets, "the permit")
     permit.check_signer(got, [certificate.load(path).key for path in certificates])
+    _check_permits(got, asked)
     files.write(file, octets)
     out.document(got.as_json())
     out.pairs(_permit_pairs(got))
     permitted = set(got.devices)
-    left = [one for one in asked["body"].get("device_id_list", []) if one not in permitted]
+    left = [one for one in asked["body"]["device_id_list"] if one.upper() not in permitted]
     if left:
         out.note(f"it leaves out {counted(len(left), 'device')}: {', '.join(left[:5])}")
+
+
+def _check_permits(got: Permit, asked: dict[str, Any]) -> None:
+    """Raises `CheckFailed` for a permit of another request."""
+    image = asked["body"]["firmware_image"]
+    devices = {one.upper() for one in asked["body"]["device_id_list"]}
+    pairs: tuple[tuple[str, Any, Any], ...] = (
+        ("party", asked["request_id"]["originator"], got.party),
+        ("hash", image.get("hash"), got.image_hash.hex()),
+        ("devices", [], sorted(set(got.devices) - devices)),
+    )
+    for name, wanted, found in pairs:
+        if wanted != found:
+            raise CheckFailed(
+                "the permit is not for this request",
+                f"{name}: asked for {wanted or 'others'}, and in the permit stands {found}",
+                "check the address and what is on the way to it",
+            )
 
 
 def _permit_pairs(got: Permit) -> list[tuple[str, str]]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
+
 from hanboot.dcc.refusals import RequestRefused
 from hanboot.duis import codes
 from hanboot.duis.identifiers import RequestID
 from hanboot.gbcs.codec import Decoded
-from hanboot.gbcs.host_use_cases import ECS52_COMMAND
+from hanboot.gbcs.host_use_cases import ECS52_COMMAND, GCS38_COMMAND
 from hanboot.trust.keys import PrivateKey
 from hanboot.trust.smki.certificate import Certificate
+from hanboot.trust.smki.validation import validity_text
 from hanbootloader.han.gbcs import clock, mac, message
 from hanbootloader.han.gbcs.message import Message
 from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND
@@ -49,6 +52,8 @@ def read_version(
     elif device_type == "ESME":
         code = ECS52_COMMAND.code
         payload = ECS52_COMMAND.encode({"invocation": broker_counter & 0xFFFFFF})
+    elif device_type == "GSME":
+        code, payload = GCS38_COMMAND.code, GCS38_COMMAND.encode({})
     else:
         raise RequestRefused(
             codes.NOT_SERVED,
@@ -83,8 +88,16 @@ def protect(sent: Message, broker_key: PrivateKey, device: Certificate | None) -
     return sent.encode()
 
 
-def check_signed(command: Decoded, given_out: bytes, signers: list[Certificate]) -> None:
+def check_signed(
+    command: Decoded, given_out: bytes, signers: list[Certificate], at: datetime.datetime
+) -> None:
     """Whether a signed pre-command is what was given out, signed by its originator.
+
+    Args:
+        command: the signed pre-command.
+        given_out: as it was given out.
+        signers: certificates of the originator.
+        at: when the signer's must be valid, UTC.
 
     Raises:
         RequestRefused: it is not.
@@ -98,11 +111,18 @@ def check_signed(command: Decoded, given_out: bytes, signers: list[Certificate])
         )
     signature = bytes(sent.signature or b"")
     signed = sent.signed_octets()
-    if not any(one.key.is_signature(signed, signature) for one in signers):
+    found = [one for one in signers if one.key.is_signature(signed, signature)]
+    if not found:
         raise RequestRefused(
             codes.NOT_SIGNED,
             "the pre-command is not signed by its originator",
             "its signature verifies with no certificate of the party",
+        )
+    if not any(one.is_valid_at(at) for one in found):
+        raise RequestRefused(
+            codes.EXPIRED,
+            "the pre-command's signer is not valid",
+            f"its certificate {validity_text(found[0], at)}",
         )
 
 

@@ -9,14 +9,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from hanboot.dcc import journal, schema, smi
 from hanboot.dcc.keys import DspKeys
-from hanboot.dcc.parties import certificates_of, find_assignments
+from hanboot.dcc.parties import certificates_of, find_assignments, find_party
 from hanboot.dcc.service import Clock, Service, now
 from hanboot.duis import codes, responses
 from hanboot.duis.building import Part
@@ -25,13 +26,29 @@ from hanboot.duis.parsing import Element
 from hanboot.errors import BadFile
 from hanboot.gbcs import codec, protection
 from hanboot.gbcs.codec import Decoded
+from hanboot.gbcs.host_use_cases import ECS52_RESPONSE, GCS38_RESPONSE
 from hanboot.gbcs.protection import Secret
+from hanboot.inventory.devices import find_devices
 from hanboot.registry.storage.database import Database
 from hanboot.trust.smki.certificate import eui_text, parse_eui
 from hanbootloader.han.gbcs import clock as gbcs_clock
 from hanbootloader.han.gbcs import message, use_cases
 
 _log = logging.getLogger(__name__)
+
+#: Messages in one transaction: requests wait for it.
+_TAKEN_AT_ONCE = 50
+#: Dropped messages that are not logged again: a hub hands over what it keeps with every round.
+_DROPPED_MOST = 10_000
+
+
+class _Dropped(Exception):
+    """A message that goes nowhere. what, why: for the log."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.why = why
 
 
 class Devices:
@@ -58,11 +75,14 @@ class Devices:
         self._keys = keys
         self._clock = clock
         self._smi = smi.Smi(self._tell, clock, answer_after)
+        self._dropped: set[bytes] = set()
 
     def sweep(self) -> None:
         """Sets the states of devices that the time or the CPL brings about."""
-        with schema.turn(self._database) as connection:
-            self._smi.sweep(connection)
+        has_more = True
+        while has_more:
+            with schema.turn(self._database) as connection:
+                has_more = self._smi.sweep(connection)
 
     def take_versions(self, hub: str, versions: Mapping[str, int]) -> None:
         """What a hub says its devices run; of devices that are on another hub it says nothing."""
@@ -72,44 +92,93 @@ class Devices:
                 if device_id in assigned and assigned[device_id].hub == hub:
                     self._smi.report(connection, device_id, version, only_news=True)
 
-    def take(self, octets: bytes) -> bool:
+    def take(self, octets: bytes, hub: str | None = None) -> bool:
         """Takes a message, once; whether it was right.
 
-        What it brings about - a document for a party, a change of the inventory - is written in
-        one transaction with the fact that it was taken.
+        Args:
+            octets: the message.
+            hub: path of the hub that handed it over; None where that is not known.
         """
-        digest = hashlib.sha256(octets).digest()
+        return self.take_all([(octets, hub)])[0]
+
+    def take_all(self, heard: Sequence[tuple[bytes, str | None]]) -> list[bool]:
+        """Takes messages as `take` does, several in one transaction.
+
+        What a message brings about - a document for a party, a change of the inventory - is written
+        wholly or not at all, together with the fact that it was taken. One that cannot be taken
+        keeps no other from it.
+        """
+        found: list[bool] = []
+        for start in range(0, len(heard), _TAKEN_AT_ONCE):
+            found += self._take_piece(heard[start : start + _TAKEN_AT_ONCE])
+        return found
+
+    def _take_piece(self, heard: Sequence[tuple[bytes, str | None]]) -> list[bool]:
+        digests = [hashlib.sha256(octets).digest() for octets, _ in heard]
         # most are: a hub keeps what it has handed over
         with self._database.reading() as connection:
-            if journal.is_heard(connection, digest):
-                return True
+            known = journal.heard(connection, digests)
+        if known.issuperset(digests):
+            return [True] * len(digests)
+        dropped: list[tuple[bytes, str, str]] = []
+        with schema.turn(self._database) as connection:
+            known = before = journal.heard(connection, digests)
+            for (octets, hub), digest in zip(heard, digests, strict=True):
+                if digest in known:
+                    continue
+                try:
+                    with connection.begin_nested():
+                        self._take(connection, octets, hub)
+                        journal.mark_heard(connection, digest, self._clock())
+                    known = known | {digest}
+                except _Dropped as bad:
+                    dropped.append((digest, bad.what, bad.why))
+                except SQLAlchemyError as error:
+                    if not isinstance(error, IntegrityError | DataError):
+                        # no fault of the message's
+                        raise
+                    dropped.append((digest, "a message of a device", repr(error)))
+                except Exception as error:
+                    dropped.append((digest, "a message of a device", f"internal error: {error!r}"))
+        # no longer in the transaction: a log that is not read must not hold the lock
+        for one in dropped:
+            self._drop(*one)
+        for (octets, _), digest in zip(heard, digests, strict=True):
+            if digest in known - before:
+                decoded = codec.decode(octets)
+                kind = codec.KINDS[decoded.message.kind]
+                sender = eui_text(decoded.message.originator)
+                _log.info("%s, %s of %s", decoded.use_case.name, kind, sender)
+        return [digest in known for digest in digests]
+
+    def _take(self, connection: Connection, octets: bytes, hub: str | None) -> None:
         try:
             decoded = codec.decode(octets)
         except BadFile as bad:
-            _log.warning("a message of a device was dropped: %s", bad)
-            return False
-        with schema.turn(self._database) as connection:
-            if journal.is_heard(connection, digest):
-                return True
-            failures = self._failures(connection, decoded)
-            if failures:
-                _log.warning(
-                    "%s of %s was dropped: %s",
-                    decoded.use_case.name,
-                    eui_text(decoded.message.originator),
-                    "; ".join(failures),
-                )
-                return False
-            journal.mark_heard(connection, digest, self._clock())
-            self._handle(connection, decoded, octets)
-        kind = {message.RESPONSE: "response", message.ALERT: "alert"}[decoded.message.kind]
-        sender = eui_text(decoded.message.originator)
-        _log.info("%s, %s of %s", decoded.use_case.name, kind, sender)
-        return True
+            raise _Dropped("a message of a device", str(bad)) from None
+        failures = self._failures(connection, decoded, hub)
+        if failures:
+            sender = eui_text(decoded.message.originator)
+            raise _Dropped(f"{decoded.use_case.name} of {sender}", "; ".join(failures))
+        self._handle(connection, decoded, octets)
 
-    def _failures(self, connection: Connection, decoded: Decoded) -> list[str]:
+    def _drop(self, digest: bytes, what: str, why: str) -> None:
+        """Logs, once, that a message goes nowhere; it is checked anew when it comes again, as the
+        certificate that it lacks may have been entered."""
+        if digest in self._dropped:
+            return
+        if len(self._dropped) >= _DROPPED_MOST:
+            self._dropped.clear()
+        self._dropped.add(digest)
+        _log.warning("%s was dropped: %s", what, why)
+
+    def _failures(self, connection: Connection, decoded: Decoded, hub: str | None) -> list[str]:
         if decoded.message.kind == message.COMMAND:
             return ["a device sends no commands"]
+        if decoded.use_case is use_cases.CCS08_ALERT:
+            failure = self._not_its_hub(connection, decoded, hub)
+            if failure:
+                return [failure]
         held = certificates_of(connection, eui_text(decoded.message.originator))
         to_broker = decoded.message.recipient == self._keys.broker
         secret = Secret(key=self._keys.broker_key) if decoded.has_mac and to_broker else None
@@ -117,12 +186,24 @@ class Devices:
             return ["the device's certificate for key agreement is not here"]
         return protection.verify(decoded, held, secret, self._clock()).failures
 
+    def _not_its_hub(self, connection: Connection, decoded: Decoded, hub: str | None) -> str | None:
+        """Why a report of a transfer is not of the target's hub; None if nothing speaks against."""
+        sender, target = eui_text(decoded.message.originator), eui_text(decoded.values["target"])
+        known = find_devices(connection, [sender]).get(sender)
+        if known and known.device_type != "CH":
+            return f"its sender is a {known.device_type}, and no Communications Hub"
+        assignment = find_assignments(connection, [target]).get(target)
+        if hub is not None and assignment and assignment.hub != hub:
+            return f"{target} is on another hub than the one that handed it over"
+        return None
+
     def _handle(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         handlers = {
             (use_cases.CS06_RESPONSE.code, message.RESPONSE): self._activation_response,
             (use_cases.CS06_ALERT.code, message.ALERT): self._activation_alert,
             (use_cases.CS08_RESPONSE.code, message.RESPONSE): self._version_response,
-            (0x0059, message.RESPONSE): self._version_response,
+            (ECS52_RESPONSE.code, message.RESPONSE): self._version_response,
+            (GCS38_RESPONSE.code, message.RESPONSE): self._version_response,
             (use_cases.CS09_ALERT.code, message.ALERT): self._ppmid_activated,
             (use_cases.CCS08_ALERT.code, message.ALERT): self._transferred,
         }
@@ -259,4 +340,7 @@ class Devices:
         self._send(connection, assignment.supplier, root)
 
     def _send(self, connection: Connection, party: str, root: Element) -> None:
+        if find_party(connection, party) is None:
+            _log.warning("a document for %s, which is no party, was dropped", party)
+            return
         journal.add_outgoing(connection, party, self._service.sign(root), self._clock())

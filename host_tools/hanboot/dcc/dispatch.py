@@ -24,6 +24,8 @@ _log = logging.getLogger(__name__)
 
 _AT_ONCE = 200
 _HUBS_AT_ONCE = 200
+#: Messages that are kept until they are taken together.
+_HEARD_AT_ONCE = 50
 _SWEEP_EVERY = datetime.timedelta(minutes=10)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 900.0
@@ -175,15 +177,18 @@ class Dispatcher:
             paths = hubs(connection, self._heard_last, _HUBS_AT_ONCE)
         # in turns: with 50,000 of them each is heard every four minutes, a few each second
         self._heard_last = paths[-1] if len(paths) == _HUBS_AT_ONCE else ""
+        heard: list[tuple[bytes, str | None]] = []
         for path in paths:
             try:
-                heard = self._connect(path).messages()
+                heard += ((octets, path) for octets in self._connect(path).messages())
             except HanbootError as error:
                 _log.debug("%s: %s", path, error)
                 continue
-            for octets in heard:
-                self._devices.take(octets)
+            if len(heard) >= _HEARD_AT_ONCE:
+                self._devices.take_all(heard)
+                heard.clear()
             self._ask_versions(path)
+        self._devices.take_all(heard)
 
     def _ask_versions(self, path: str) -> None:
         """Once a day, each hub from its own second of the day on: so they are spread."""
@@ -204,13 +209,13 @@ class Dispatcher:
     def _deliver(self) -> None:
         with self._database.reading() as connection:
             waiting = journal.due_outgoing(connection, self._clock(), _AT_ONCE)
-            urls = {one.party: find_party(connection, one.party) for one in waiting}
+            parties = {eui: find_party(connection, eui) for eui in {one.party for one in waiting}}
         behind: set[str] = set()
         for one in waiting:
             # in order: where one could not be delivered, later ones of the party wait, too
             if one.party in behind:
                 continue
-            party = urls[one.party]
+            party = parties[one.party]
             try:
                 if party is None or not party.answers_url:
                     raise Undelivered("the party has no address for answers")

@@ -7,6 +7,8 @@ written. 204 means that it is kept; 400 that it is not, and the DSP sends it aga
 from __future__ import annotations
 
 import hashlib
+import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,8 @@ from hanboot.duis.describe import describe
 from hanboot.duis.schema import Schema
 from hanboot.errors import BadFile, HanbootError
 from hanboot.trust.smki.certificate import Certificate
+
+_NAME = re.compile(r"(\d{5,})-\w+-([0-9a-f]{16})\.xml")
 
 
 class Inbox:
@@ -41,6 +45,11 @@ class Inbox:
         self._certificates = certificates
         self._schema = schema
         self._on_document = on_document
+        # one document at a time, so that no two get one number
+        self._keeping = threading.Lock()
+        found = [name for path in folder.iterdir() if (name := _NAME.fullmatch(path.name))]
+        self._last = max((int(name[1]) for name in found), default=0)
+        self._digests = {name[2] for name in found}
 
     def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         try:
@@ -65,11 +74,13 @@ class Inbox:
         if described["document"] != "response":
             raise BadFile("the document is no response", "it is a request", "send what answers")
         signature.verify(root, self._certificates, None)
-        kept = sorted(self._folder.glob("*.xml"))
-        # sent again, because our answer got lost
         digest = hashlib.sha256(octets).hexdigest()[:16]
-        if any(path.stem.endswith(digest) for path in kept):
-            return
-        name = f"{len(kept) + 1:05d}-{described['kind']}-{digest}.xml"
-        files.write(self._folder / name, octets)
+        with self._keeping:
+            # sent again, because our answer got lost
+            if digest in self._digests:
+                return
+            name = f"{self._last + 1:05d}-{described['kind']}-{digest}.xml"
+            files.write(self._folder / name, octets)
+            self._last += 1
+            self._digests.add(digest)
         self._on_document(f"{name}: {described['response_code']} {described['response']}")

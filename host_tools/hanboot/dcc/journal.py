@@ -317,15 +317,36 @@ def add_outgoing(connection: Connection, party: str, octets: bytes, at: datetime
 
 
 def due_outgoing(connection: Connection, at: datetime.datetime, most: int) -> list[Outgoing]:
-    """The next documents, oldest first."""
-    columns = (OUTGOING.c.number, OUTGOING.c.party, OUTGOING.c.octets, OUTGOING.c.attempts)
-    query = (
-        sa.select(*columns)
-        .where(OUTGOING.c.delivered_at.is_(None), OUTGOING.c.due <= time_text(at))
-        .order_by(OUTGOING.c.number)
-        .limit(most)
+    """The next documents of each party, in its order.
+
+    A party's oldest document decides for all of them: while that waits for another try, so do those
+    after it, and other parties' do not.
+
+    Args:
+        at: the time, UTC.
+        most: documents of one party.
+    """
+    oldest = (
+        sa.select(sa.func.min(OUTGOING.c.number))
+        .where(OUTGOING.c.delivered_at.is_(None))
+        .group_by(OUTGOING.c.party)
     )
-    return [Outgoing(*row) for row in connection.execute(query)]
+    parties = (
+        sa.select(OUTGOING.c.party)
+        .where(OUTGOING.c.number.in_(oldest), OUTGOING.c.due <= time_text(at))
+        .order_by(OUTGOING.c.number)
+    )
+    columns = (OUTGOING.c.number, OUTGOING.c.party, OUTGOING.c.octets, OUTGOING.c.attempts)
+    found: list[Outgoing] = []
+    for party in connection.execute(parties).scalars().all():
+        query = (
+            sa.select(*columns)
+            .where(OUTGOING.c.delivered_at.is_(None), OUTGOING.c.party == party)
+            .order_by(OUTGOING.c.number)
+            .limit(most)
+        )
+        found += (Outgoing(*row) for row in connection.execute(query))
+    return found
 
 
 def mark_delivered(connection: Connection, number: int, at: datetime.datetime) -> None:
@@ -347,9 +368,10 @@ def postpone_outgoing(
 # --- messages of devices
 
 
-def is_heard(connection: Connection, digest: bytes) -> bool:
-    query = sa.select(HEARD.c.digest).where(HEARD.c.digest == digest)
-    return connection.execute(query).first() is not None
+def heard(connection: Connection, digests: Sequence[bytes]) -> set[bytes]:
+    """Those of a few messages that were taken before."""
+    query = sa.select(HEARD.c.digest).where(HEARD.c.digest.in_(digests))
+    return set(connection.execute(query).scalars())
 
 
 def mark_heard(connection: Connection, digest: bytes, at: datetime.datetime) -> None:

@@ -49,11 +49,21 @@ def check_url(url: str) -> None:
     Raises:
         WrongUsage: no answers may go there.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+    try:
+        parts = urlsplit(url)
+        # a port that is none, and a name that no host can have
+        is_one = parts.port != 0 and len((parts.hostname or "").encode("idna")) > 0
+    except ValueError:
+        is_one = False
+    if (
+        not is_one
+        or parts.scheme not in ("http", "https")
+        or parts.username is not None
+        or not (url.isascii() and url.isprintable() and " " not in url)
+    ):
         raise WrongUsage(
             f"{url} cannot take answers",
-            "it is not http://HOST... or https://HOST..., without a user name",
+            "it is not http://HOST... or https://HOST..., in ASCII and without a user name",
             "give the address at which the party takes DUIS responses",
         )
 
@@ -62,7 +72,8 @@ def add_party(database: Database, party: Party, certificates: Sequence[Certifica
     """Adds a party, or changes it; its certificates are added to those that it has.
 
     Raises:
-        WrongUsage: a certificate is another party's, or the address cannot be used.
+        WrongUsage: a certificate is another party's, or named as one is, or the address cannot be
+            used.
     """
     if party.answers_url:
         check_url(party.answers_url)
@@ -88,7 +99,8 @@ def assign(
     """Says whose a device is, and adds its certificates.
 
     Raises:
-        WrongUsage: device or party are not known, or a certificate is another device's.
+        WrongUsage: device or party are not known, or a certificate is another device's, or named
+            as one is.
     """
     with database.writing() as connection:
         if not find_devices(connection, [assignment.device_id]):
@@ -121,7 +133,7 @@ def trust(database: Database, certificates: Sequence[Certificate]) -> None:
     """Adds certificates of parties, devices or hubs.
 
     Raises:
-        WrongUsage: one is an authority's, which signs nothing here.
+        WrongUsage: one is an authority's, which signs nothing here, or named as another's is.
     """
     for certificate in certificates:
         if certificate.eui is None:
@@ -139,6 +151,13 @@ def _add_certificates(connection: Connection, certificates: Sequence[Certificate
         assert one.eui is not None
         key = {"issuer": one.issuer, "serial": str(one.serial)}
         same = [CERTIFICATE.c[name] == value for name, value in key.items()]
+        holder = connection.execute(sa.select(CERTIFICATE.c.holder).where(*same)).scalar()
+        if holder not in (None, eui_text(one.eui)):
+            raise WrongUsage(
+                f"{one.name} names itself as another certificate does",
+                f"issuer {one.issuer} and serial number {one.serial} are {holder}'s",
+                "have it issued with a number of its own",
+            )
         connection.execute(sa.delete(CERTIFICATE).where(*same))
         pem = one.x509.public_bytes(Encoding.PEM).decode()
         connection.execute(sa.insert(CERTIFICATE).values(**key, holder=eui_text(one.eui), pem=pem))

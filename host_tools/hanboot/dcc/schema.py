@@ -122,7 +122,7 @@ OUTGOING = sa.Table(
     sa.Column("due", _TIME, nullable=False),
     sa.Column("delivered_at", _TIME),
     sa.Column("detail", sa.Text),
-    sa.Index("ix_dcc_outgoing_due", "delivered_at", "due"),
+    sa.Index("ix_dcc_outgoing_waiting", "delivered_at", "party", "number"),
 )
 
 #: Messages of devices that were taken, so that none counts twice.
@@ -142,6 +142,9 @@ def prepare(database: Database) -> None:
     """
     with database.writing() as connection:
         METADATA.create_all(connection)
+        for index in OUTGOING.indexes:
+            # which tables of an older hanboot lack
+            index.create(connection, checkfirst=True)
         found = connection.execute(sa.select(META.c.version)).scalars().all()
         if not found:
             connection.execute(sa.insert(META).values(version=VERSION))

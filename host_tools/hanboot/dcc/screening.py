@@ -25,6 +25,7 @@ from hanboot.inventory.devices import DeviceRecord, find_devices
 from hanboot.inventory.gate import GateRefused, ListedEntry, check_fit, check_listed
 from hanboot.registry.entry import Entry
 from hanboot.registry.storage.store import Registry
+from hanboot.trust.smki.certificate import SUPPLIER, Certificate
 
 #: Device types of each service. IHDs were left out of SECMP0007; ours go as PPMIDs do.
 TYPES = {"11.1": SIGNED_TYPES, "11.4": UNSIGNED_TYPES}
@@ -70,6 +71,15 @@ def read_image(octets: bytes, reference: str) -> Image:
     return image
 
 
+def signers_of(connection: Connection, supplier: str) -> list[Certificate]:
+    """Certificates of a supplier for what devices check; those for XML are none of them."""
+    return [
+        one
+        for one in certificates_of(connection, supplier)
+        if one.role == SUPPLIER and "signature" in one.usages
+    ]
+
+
 def check_supplier(connection: Connection, image: Image, supplier: str) -> None:
     """Whether the image carries the originator's signature: a device takes no other.
 
@@ -79,8 +89,8 @@ def check_supplier(connection: Connection, image: Image, supplier: str) -> None:
     if image.trailer is None:
         return
     signature = bytes(image.trailer.signature)
-    keys = [one.key for one in certificates_of(connection, supplier) if "signature" in one.usages]
-    if not any(key.is_signature(image.manufacturer_image, signature) for key in keys):
+    signers = signers_of(connection, supplier)
+    if not any(one.key.is_signature(image.manufacturer_image, signature) for one in signers):
         raise RequestRefused(
             codes.WRONG_LAYOUT["11.1"],
             "the image does not carry the originator's signature",

@@ -464,12 +464,8 @@ class Service:
             raise RequestRefused(
                 codes.OTHER_COMMAND, "the request holds no signed pre-command", "see 11.3"
             )
-        signers = [
-            one
-            for one in certificates_of(connection, asked.originator)
-            if one.role == SUPPLIER and "signature" in one.usages
-        ]
-        commands.check_signed(command, first.command, signers)
+        signers = screening.signers_of(connection, asked.originator)
+        commands.check_signed(command, first.command, signers, self._clock())
         octets = self._protected(connection, command.message, asked.target)
         outcome = self._on_its_way(asked, octets)
         for task in outcome.tasks:

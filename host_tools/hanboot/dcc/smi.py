@@ -121,17 +121,23 @@ class Smi:
 
     # --- what they leave unanswered, and what the CPL ends
 
-    def sweep(self, connection: Connection) -> None:
-        """Sets both states where they are due."""
-        before = self._clock() - self._answer_after
-        while overdue := journal.overdue(connection, before, _AT_ONCE):
-            for task in overdue:
-                what = "activated" if task.command else "sent"
-                journal.settle_task(connection, task.number, "silent")
-                self.record(connection, task, UNANSWERED, f"{what}, and no answer came")
-        self._suspend(connection)
+    def sweep(self, connection: Connection) -> bool:
+        """Sets both states where they are due, a piece of them: others want to write in between.
 
-    def _suspend(self, connection: Connection) -> None:
+        Returns:
+            whether there may be more.
+        """
+        before = self._clock() - self._answer_after
+        overdue = journal.overdue(connection, before, _AT_ONCE)
+        for task in overdue:
+            what = "activated" if task.command else "sent"
+            journal.settle_task(connection, task.number, "silent")
+            self.record(connection, task, UNANSWERED, f"{what}, and no answer came")
+        room = _AT_ONCE - len(overdue)
+        return self._suspend(connection, room) == room
+
+    def _suspend(self, connection: Connection, most: int) -> int:
+        """Suspends devices, at most so many; how many."""
         statuses = CplStatuses(connection, self._clock().date())
         firmware = [DEVICE.c[name] for name in _FIRMWARE]
         running = (
@@ -139,14 +145,17 @@ class Smi:
             .where(DEVICE.c.state == "Commissioned")
             .distinct()
         )
+        count = 0
         for row in connection.execute(running).all():
             texts, values = row[: len(_FIRMWARE)], row[len(_FIRMWARE) :]
             if statuses.of(*texts) not in _ENDED:
                 continue
             same = [column == value for column, value in zip(firmware, values, strict=True)]
             ids = sa.select(DEVICE.c.device_id).where(*same, DEVICE.c.state == "Commissioned")
-            for device_id in connection.execute(ids).scalars().all():
+            for device_id in connection.execute(ids.limit(most - count)).scalars().all():
                 self._change_state(connection, device_id, "Suspended")
+                count += 1
+        return count
 
     def _restore(self, connection: Connection, device_id: str) -> None:
         """Ends a suspension, where the CPL has what the device runs."""
