@@ -1,7 +1,7 @@
 """What a distribution to 50,000 devices behind 50,000 hubs costs the service, on SQLite and on
-PostgreSQL.
+PostgreSQL, and what their alerts cost it (`bench_alerts`).
 
-    python tests/bench/bench_chain.py
+    python tests/bench/bench_chain.py [DEVICES]
 
 The service is a process of its own, which is killed (SIGKILL) in the middle and started again; the
 hubs, which only take, are this one. Its clock runs through the window over which the images are
@@ -23,8 +23,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "tests" / name) for name in ("chain", "support")]
+sys.path[:0] = [str(ROOT / "tests" / name) for name in ("bench", "chain", "support")]
 
+import bench_alerts  # noqa: E402
 import dsp  # noqa: E402
 from postgres_cluster import Cluster, find_programs  # noqa: E402
 
@@ -42,7 +43,6 @@ from hanboot.trust.smki.certificate import eui_text  # noqa: E402
 OUT = ROOT / "build" / "bench-chain.json"
 DEVICES = 50_000
 _IMAGE_BYTES = 200_000
-_KILLED_AT = 20_000
 #: Over which the images are spread, and how often the service looks what is due.
 _WINDOW_S = 3600
 _ROUND_S = 10
@@ -72,12 +72,10 @@ class _Hubs:
         return []
 
 
-def _memory_mb(name: str) -> float:
-    """VmRSS or VmHWM, its peak. Not getrusage's: that begins with the parent's, before exec."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(f"{name}:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(name)
+def _print(what: str, started: float, before: float) -> None:
+    """Processor time since `started`, and the most memory beyond `before`, MB."""
+    spent = time.process_time() - started
+    print(what, spent, bench_alerts.memory_mb("VmHWM") - before, flush=True)
 
 
 def serve(url: str, pki: Path, request: Path, began: float, first_round: int) -> None:
@@ -93,14 +91,24 @@ def serve(url: str, pki: Path, request: Path, began: float, first_round: int) ->
         service = Service(registry, held, None, clock, window)
         devices = Devices(registry.database, service, held, clock)
         dispatcher = Dispatcher(registry.database, devices, lambda path: hubs, clock)
-        before = _memory_mb("VmRSS")
+        before = bench_alerts.memory_mb("VmRSS")
         started = time.process_time()
         service.answer(request.read_bytes())
-        print("answered", time.process_time() - started, _memory_mb("VmHWM") - before, flush=True)
+        print(
+            "answered",
+            time.process_time() - started,
+            bench_alerts.memory_mb("VmHWM") - before,
+            flush=True,
+        )
         for hubs.round in range(first_round, _WINDOW_S // _ROUND_S + 1):
             started = time.process_time()
             dispatcher.work()
-            print("round", time.process_time() - started, _memory_mb("VmHWM") - before, flush=True)
+            print(
+                "round",
+                time.process_time() - started,
+                bench_alerts.memory_mb("VmHWM") - before,
+                flush=True,
+            )
 
 
 # --- the hubs, and what is measured
@@ -165,7 +173,7 @@ def measure(folder: Path, url: str | None, count: int = DEVICES) -> Figures:
     request.write_bytes(made.signed(asked))
     made.close()
     run = _Run(made.url, folder / "pki", request)
-    run.go(kill_at=_KILLED_AT)
+    run.go(kill_at=count * 2 // 5)
     assert len(run.offers) < count
     run.go(kill_at=None)
     assert run.offers.keys() == set(map(eui_text, devices))
@@ -185,6 +193,7 @@ def measure(folder: Path, url: str | None, count: int = DEVICES) -> Figures:
         ),
         "hubs_mean": (f"hubs in {_ROUND_S} s, mean over an hour", mean, ""),
         "hubs_most": ("and at most", max(run.by_round.values()), ""),
+        **bench_alerts.measure(folder, made, devices),
     }
 
 
@@ -206,13 +215,14 @@ def main(arguments: list[str]) -> int:
         url, pki, request, began, first_round = arguments[1:]
         serve(url, Path(pki), Path(request), float(began), int(first_round))
         return 0
+    count = int(arguments[0]) if arguments else DEVICES
     found: Figures = {}
     with tempfile.TemporaryDirectory() as folder, _postgresql() as server:
         for name, url in (("sqlite", None), ("postgresql", server)):
             if name == "postgresql" and url is None:
                 print("PostgreSQL is left out: it is not here; make setup-witnesses")
                 continue
-            for figure, value in measure(Path(folder) / name, url).items():
+            for figure, value in measure(Path(folder) / name, url, count).items():
                 found[f"{name}_{figure}"] = value
     OUT.parent.mkdir(parents=True, exist_ok=True)
     figures = {
