@@ -145,14 +145,16 @@ def serve(folder: Path, url: str, back: Connection) -> None:
 
     from django.http import HttpRequest, HttpResponseBase
 
-    from hanboot.library.schema import VersionRow
+    from hanboot.library.schema import PartyRow
     from hanboot.library.web import pages, routes
     from hanboot.library.web.sessions import USER, SessionStore
+
+    one_row = sa.select(PartyRow.name).where(PartyRow.number == 1)
 
     @routes.route("empty", routes.PUBLIC)
     def empty(request: HttpRequest) -> HttpResponseBase:
         with library.registry.database.reading() as connection:
-            connection.execute(sa.select(VersionRow.version)).scalar()
+            connection.execute(one_row).scalar()
         return pages.render(request, "base.html")
 
     sessions = []

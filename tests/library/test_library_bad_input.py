@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from command_line import assert_error, hanboot
 from fsspec.implementations.local import LocalFileSystem
 from library_programs import Program
 from library_service import FIELDS, Filled, at_once
@@ -27,8 +26,7 @@ from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.images import ImageStore
 from hanboot.library.library import Library
 from hanboot.library.refusals import Conflict, StoreFull
-from hanboot.library.schema import LibraryEntryRow, StoredImageRow, VersionRow, prepare
-from hanboot.registry.storage.database import Database
+from hanboot.library.schema import LibraryEntryRow, StoredImageRow
 
 AsProgram = Callable[[str], Program]
 DRAFT = {"fields": {**FIELDS, "predecessors": "E-1"}}
@@ -434,19 +432,3 @@ def test_a_database_that_is_full(filled: Filled) -> None:
     with library.registry.database.reading() as connection:
         audit.verify(connection)
     assert submissions.submit(library, user, draft)
-
-
-def test_a_database_at_another_version(filled: Filled) -> None:
-    """Refused when it is opened, by its version, before anything is written."""
-    database = filled.library.registry.database
-    with database.writing() as connection:
-        connection.execute(sa.update(VersionRow).values(version=99))
-    with pytest.raises(BadFile, match="another version"):
-        prepare(Database(filled.url))
-    served = hanboot("library", "serve", "--registry", filled.url, "--listen", "127.0.0.1:0")
-    assert_error(served, 5, "another version", "99")
-    with database.writing() as connection:
-        connection.execute(sa.update(VersionRow).values(version=1))
-        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
-    served = hanboot("library", "serve", "--registry", filled.url, "--listen", "127.0.0.1:0")
-    assert_error(served, 5, "unknown schema version", "9999")

@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from alembic.autogenerate import compare_metadata
-from alembic.config import Config
 from alembic.migration import MigrationContext
 from hypothesis import HealthCheck, given, settings
 from registries import WHY, entry, everything, fill, same_but
@@ -21,8 +19,9 @@ from strategies import entries
 
 from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.registry.storage import audit, database, history
-from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.database import REGISTRY, Database
 from hanboot.registry.storage.history import Attribution
+from hanboot.registry.storage.migration import Schema
 from hanboot.registry.storage.schema import REVISION, Base
 from hanboot.registry.storage.store import Registry
 
@@ -41,12 +40,12 @@ def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, made: 
 def test_a_full_disk_leaves_no_half_made_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(made: Database) -> None:
+    def full(schema: Schema, connection: sa.Connection) -> None:
         assert file.exists()
         full_disk = sqlite3.OperationalError("database or disk is full")
         raise sa.exc.OperationalError("CREATE TABLE", {}, full_disk)
 
-    monkeypatch.setattr(database, "_migrate", full)
+    monkeypatch.setattr(Schema, "upgrade", full)
     file = tmp_path / "registry.db"
     with pytest.raises(BadFile, match="the disk is full"):
         Database(str(file), create=True)
@@ -176,7 +175,7 @@ def test_a_change_needs_author_and_reason(author: str, reason: str) -> None:
 
 
 def test_migrations_make_what_the_models_say(registry: Registry) -> None:
-    assert database.known_revisions()[-1] == REVISION
+    assert REGISTRY.known()[-1] == REVISION
     with registry.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
@@ -223,15 +222,12 @@ def _fill_as_then(connection: sa.Connection) -> None:
     connection.execute(sa.insert(tables.tables["change_set"]).values((*head, sha.hexdigest())))
 
 
-@pytest.mark.parametrize("revision", database.known_revisions()[:-1])
+@pytest.mark.parametrize("revision", REGISTRY.known()[:-1])
 def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
     """One that is made as it was at that step, with an entry and its history in it."""
     path = tmp_path / "old.db"
     with sa.create_engine(f"sqlite:///{path}").begin() as connection:
-        config = Config()
-        config.set_main_option("script_location", "hanboot.registry.storage:migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        REGISTRY.upgrade(connection, revision)
         _fill_as_then(connection)
     with pytest.raises(BadFile, match="older schema") as caught:
         Database(str(path))

@@ -12,7 +12,14 @@ import click
 from hanboot import terminal
 from hanboot.cli.arguments import FilePath
 from hanboot.cli.library_get import get, search
-from hanboot.cli.library_operation import check, images_option, invite, key_option, open_library
+from hanboot.cli.library_operation import (
+    check,
+    images_option,
+    invite,
+    key_option,
+    migrate,
+    open_library,
+)
 from hanboot.cli.library_put import put
 from hanboot.cli.settings import registry_option
 from hanboot.errors import WrongUsage
@@ -28,6 +35,7 @@ library.add_command(get)
 library.add_command(put)
 library.add_command(check)
 library.add_command(invite)
+library.add_command(migrate)
 
 
 @library.command()

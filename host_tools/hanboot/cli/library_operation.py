@@ -1,4 +1,4 @@
-"""`library check` and `library invite`: for the administrator, on the machine of the database."""
+"""`library check`, `invite` and `migrate`: for the administrator, on the database's machine."""
 
 from __future__ import annotations
 
@@ -26,6 +26,35 @@ key_option = click.option(
     type=click.Path(path_type=Path),
     help="The library's own key, made if it is not there.  [default: beside the registry]",
 )
+
+
+@click.command()
+@registry_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+def migrate(url: str, as_json: bool) -> None:
+    """Bring an older library to this version's schema, the registry under it included.
+
+    The tables of each take all missing steps or none. Stop the service and keep a copy first.
+    """
+    from hanboot.library.schema import SCHEMA, prepare
+    from hanboot.registry.storage.database import REGISTRY, Database
+
+    database = Database(url, upgrade=True)
+    steps = {"registry": (database.found_at, REGISTRY.newest)}
+    with database.reading() as connection:
+        holds_library = SCHEMA.found(connection) is not None
+    if holds_library:
+        steps["library"] = (prepare(database, upgrade=True), SCHEMA.newest)
+    database.close()
+    if as_json:
+        document = {name: {"from": found, "to": newest} for name, (found, newest) in steps.items()}
+        terminal.echo(json.dumps(document, indent=2))
+        return
+    for name, (found, newest) in steps.items():
+        was = "at" if found == newest else f"{found} ->"
+        terminal.echo(f"{database.name}, {name}: {was} {newest}")
+    if not holds_library:
+        terminal.echo(f"{database.name} holds no library")
 
 
 def open_library(url: str, images: str | None, key_file: Path | None) -> Library:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hanboot.errors import BadFile, CheckFailed, HanbootError, WrongUsage
 from hanboot.registry.storage.database_errors import DatabaseFailed
+from hanboot.registry.storage.migration import OtherSchema
 
 
 class NotFound(WrongUsage):
@@ -40,6 +41,7 @@ _STATUSES: tuple[tuple[type[HanbootError], int], ...] = (
     (StoreFull, 507),
     (StoreFailed, 500),
     (DatabaseFailed, 503),
+    (OtherSchema, 503),
     # whatever else was checked and found not to be allowed
     (CheckFailed, 403),
 )

@@ -1,5 +1,7 @@
 """The library's tables, beside the registry's in one database. Times are UTC, ISO 8601.
 
+migrations/ makes them; a test holds the two together.
+
 Secrets are never kept as they are: passwords as argon2 hashes, tokens and session keys as SHA-256
 (they have 256 bits of entropy, so that a plain hash is enough), second-factor secrets encrypted
 with the server's key.
@@ -8,18 +10,25 @@ with the server's key.
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy import DDL, CheckConstraint, ForeignKey, Index, LargeBinary, String, Text, event
-from sqlalchemy.engine import Connection
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, String, Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from hanboot.errors import BadFile
 from hanboot.library.permissions import PartyKind
 from hanboot.registry.fields import TEXT_MAX
 from hanboot.registry.storage.column_types import Hex, Octets
 from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.migration import Schema
 
 #: Of the library's own tables, which are made and changed independently of the registry's.
-VERSION = 1
+SCHEMA = Schema(
+    owner="the library",
+    steps="hanboot.library:migrations",
+    version_table="library_alembic_version",
+    newest="0002",
+    command="hanboot library migrate",
+    first_table="library_version",
+    first_step="0001",
+)
 
 #: States of an entry, in the order of a submission's way; withdrawn and rejected end it.
 STATES = ("submitted", "authorised", "reviewed", "listed", "rejected", "withdrawn")
@@ -44,14 +53,6 @@ def _in_order(name: str, *limits: str) -> Index:
         if each not in limits
     ]
     return Index(f"ix_library_entry_by_{name}", *limits, *columns)
-
-
-class VersionRow(Base):
-    """At which version the tables are."""
-
-    __tablename__ = "library_version"
-
-    version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
 # --- who
@@ -268,58 +269,16 @@ class AuditRow(Base):
     digest: Mapped[bytes] = mapped_column(Octets(32))
 
 
-_KEPT = "the audit log is not rewritten"
+def prepare(database: Database, upgrade: bool = False) -> str | None:
+    """Makes the tables where there are none; nothing is written from then on if they change.
 
+    Args:
+        upgrade: whether older ones take the missing steps.
 
-def _only_ever_added_to(table: sa.Table) -> None:
-    """The database itself refuses to change the audit log."""
-    for action in ("UPDATE", "DELETE"):
-        statement = (
-            f"CREATE TRIGGER {table.name}_no_{action.lower()} BEFORE {action} ON {table.name} "
-            f"BEGIN SELECT RAISE(ABORT, '{_KEPT}'); END"
-        )
-        _after_creation(table, statement, "sqlite")
-    for statement in (
-        f"CREATE OR REPLACE FUNCTION {table.name}_is_kept() RETURNS trigger LANGUAGE plpgsql AS "
-        f"$$ BEGIN RAISE EXCEPTION '{_KEPT}'; END $$",
-        f"CREATE TRIGGER {table.name}_is_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {table.name} "
-        f"FOR EACH STATEMENT EXECUTE FUNCTION {table.name}_is_kept()",
-    ):
-        _after_creation(table, statement, "postgresql")
-
-
-def _after_creation(table: sa.Table, statement: str, dialect: str) -> None:
-    made = DDL(statement).execute_if(dialect=dialect)  # type: ignore[no-untyped-call]
-    event.listen(table, "after_create", made)
-
-
-_only_ever_added_to(AuditRow.__table__)  # type: ignore[arg-type]
-
-
-def prepare(database: Database) -> None:
-    """Makes the tables where they are missing.
+    Returns:
+        the step that they were found at; None if they were made here.
 
     Raises:
-        BadFile: they are of another version; nothing was made.
+        OtherSchema: they are at another version; nothing was made.
     """
-    with database.writing() as connection:
-        if sa.inspect(connection).has_table(VersionRow.__tablename__):
-            check_version(connection)
-        else:
-            Base.metadata.create_all(connection)
-            connection.execute(sa.insert(VersionRow).values(version=VERSION))
-
-
-def check_version(connection: Connection) -> None:
-    """Refuses tables of another version.
-
-    Raises:
-        BadFile: they are.
-    """
-    found = connection.execute(sa.select(VersionRow.version)).scalars().all()
-    if found != [VERSION]:
-        raise BadFile(
-            "the database holds a library of another version",
-            f"it is at {found[0] if found else 'none'}, this hanboot works with {VERSION}",
-            "use the hanboot that made it, or restore the backup from before",
-        )
+    return database.add_tables(SCHEMA, upgrade)

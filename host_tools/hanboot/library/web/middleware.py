@@ -102,7 +102,7 @@ def explained(handle: Handler) -> Handler:
             if not isinstance(error, HanbootError):
                 return None
             status = 429 if isinstance(error, TooMany) else http_status(error)
-            response = pages.error(request, error.lines, status)
+            response = pages.error(request, pages.lines_of(error), status)
             if isinstance(error, TooMany):
                 response.headers["Retry-After"] = str(error.retry_after_s)
             return response
@@ -115,7 +115,12 @@ def signed_in(handle: Handler) -> Handler:
 
     class Middleware:
         def __call__(self, request: HttpRequest) -> HttpResponseBase:
-            request.user = _user(request)  # type: ignore[assignment]
+            try:
+                request.user = _user(request)  # type: ignore[assignment]
+            except HanbootError as error:
+                # an error of a middleware passes by `explained`
+                _log.error("no request can be answered: %s", error)
+                return pages.without_session(request, pages.lines_of(error), http_status(error))
             return handle(request)
 
         def process_view(
@@ -153,11 +158,12 @@ def signed_in(handle: Handler) -> Handler:
 
 def _user(request: HttpRequest) -> User | None:
     number = request.session.get(USER)
-    if number is None:
-        return None
     library: Library = settings.HANBOOT_LIBRARY
-    with library.registry.database.reading() as connection:
-        return find_user(connection, number)
+    database = library.registry.database
+    with database.reading() as connection:
+        # for each request, whoever asks: another process may have migrated it meanwhile
+        database.check_schemas(connection)
+        return None if number is None else find_user(connection, number)
 
 
 def address_of(request: HttpRequest) -> str:

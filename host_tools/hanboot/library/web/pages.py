@@ -14,12 +14,15 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.safestring import SafeString, mark_safe
 from sqlalchemy.engine import Connection
 
+from hanboot.errors import HanbootError
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import extra_fields
 from hanboot.library.catalogue.entries import NOTES, LibraryEntry
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action
 from hanboot.registry.fields import FIELDS
+from hanboot.registry.storage.database_errors import DatabaseFailed
+from hanboot.registry.storage.migration import OtherSchema
 
 #: What is below it is for programs.
 API_PATH = "/api/"
@@ -67,6 +70,14 @@ def render(
     return HttpResponse(text, status=status)
 
 
+def lines_of(error: HanbootError) -> tuple[str, str, str]:
+    """What a person or a program is told of an error: no visitor learns where the database is."""
+    what, why, what_to_do = error.lines
+    if isinstance(error, (OtherSchema, DatabaseFailed)):
+        what = what.replace(library().registry.database.name, "the database")
+    return what, why, what_to_do
+
+
 def error(request: HttpRequest, lines: tuple[str, str, str], status: int) -> HttpResponse:
     """A page that says what, why and what to do; for a program the same as JSON."""
     what, why, what_to_do = lines
@@ -76,6 +87,13 @@ def error(request: HttpRequest, lines: tuple[str, str, str], status: int) -> Htt
     return render(
         request, "error.html", {"what": what, "why": why, "what_to_do": what_to_do}, status
     )
+
+
+def without_session(request: HttpRequest, lines: tuple[str, str, str], status: int) -> HttpResponse:
+    """The same where a page cannot be made, since each needs the session; as plain text."""
+    if request.path.startswith(API_PATH):
+        return error(request, lines, status)
+    return HttpResponse("\n".join((*lines, "")), status=status, content_type="text/plain")
 
 
 def to_sign_in(request: HttpRequest) -> HttpResponseRedirect:

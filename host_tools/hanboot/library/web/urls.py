@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
+
 from django.http import HttpRequest, HttpResponse
 from django.urls import path
 
+from hanboot.errors import HanbootError
+from hanboot.library.refusals import http_status
 from hanboot.library.web import pages, routes
 from hanboot.library.web.api import administration as _administration  # noqa: F401
 from hanboot.library.web.api import entries as _entries  # noqa: F401
@@ -40,11 +44,13 @@ def handler400(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def handler500(request: HttpRequest) -> HttpResponse:
-    lines = ("internal error", "the log has the details", "tell the administrator when it was")
-    if request.path.startswith(pages.API_PATH):
-        return pages.error(request, lines, 500)
-    return HttpResponse(
-        "internal error: nothing was changed by this request; the log has the details\n",
-        status=500,
-        content_type="text/plain",
+    error = sys.exc_info()[1]
+    if isinstance(error, HanbootError):
+        # outside of a view: the session could not be read or kept
+        return pages.without_session(request, pages.lines_of(error), http_status(error))
+    lines = (
+        "internal error: nothing was changed by this request",
+        "the log has the details",
+        "tell the administrator when it was",
     )
+    return pages.without_session(request, lines, 500)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -20,6 +19,7 @@ from hanboot.registry.storage.database_errors import (
     may_be_kept,
     not_known_whether,
 )
+from hanboot.registry.storage.migration import Schema
 from hanboot.registry.storage.schema import REVISION
 
 #: How long to wait for another process that writes to the same SQLite file; and on a server, where
@@ -31,7 +31,15 @@ SERVER_LOCK_WAIT_S = 60.0
 _WRITER_LOCK = 0x68616E62_72656769
 
 _WRITING = "hanboot_writing"
-_ROWS_AT_ONCE = 2000
+
+#: The registry's own tables.
+REGISTRY = Schema(
+    owner="",
+    steps="hanboot.registry.storage:migrations",
+    version_table="alembic_version",
+    newest=REVISION,
+    command="hanboot registry migrate",
+)
 
 
 class Database:
@@ -58,6 +66,8 @@ class Database:
                 "hanboot registry import makes one; --registry names another",
             )
         self._engine = _engine(self._url)
+        # whose tables must be at this version for anything to be written
+        self._schemas: tuple[Schema, ...] = ()
         was_there = self._path is None or self._path.exists()
         try:
             with self.explained():
@@ -110,6 +120,7 @@ class Database:
         There is one writer at a time; another waits for it, up to `LOCK_WAIT_S`.
 
         Raises:
+            OtherSchema: another process has taken the tables to another version meanwhile.
             BadFile: the database failed. Nothing was changed; or, where the connection was lost
                 during COMMIT, it is not known whether.
         """
@@ -118,6 +129,7 @@ class Database:
             transaction = connection.begin()
             try:
                 self._wait_for_writers(connection)
+                self.check_schemas(connection)
                 yield connection
             except BaseException:
                 transaction.rollback()
@@ -142,33 +154,56 @@ class Database:
 
     # --- the schema
 
+    def add_tables(self, schema: Schema, upgrade: bool = False) -> str | None:
+        """Makes the tables of another owner in the same database, where there are none.
+
+        Args:
+            schema: the tables; what they are at is checked from now on, too.
+            upgrade: whether older ones take the missing steps.
+
+        Returns:
+            the step that they were found at; None if they were made here.
+
+        Raises:
+            OtherSchema: they are at another version. Nothing was changed.
+        """
+        with self.writing() as connection:
+            found = schema.found(connection)
+            is_older = found != schema.newest and found in schema.known()
+            if found is None or (is_older and upgrade):
+                schema.upgrade(connection)
+            elif found != schema.newest:
+                raise schema.refusal(self.name, found)
+        self._schemas += (schema,)
+        return found
+
+    def check_schemas(self, connection: Connection) -> None:
+        """Refuses tables that another process has taken to another version meanwhile.
+
+        Raises:
+            OtherSchema: it has.
+        """
+        for schema in self._schemas:
+            schema.check(connection, self.name)
+
     def _check_schema(self, create: bool, upgrade: bool) -> None:
         with self.reading() as connection:
-            revision = revision_of(connection)
-            is_empty = revision is None and not sa.inspect(connection).get_table_names()
-        self.found_at = revision
-        if revision == REVISION:
-            return
-        if (is_empty and create) or (upgrade and revision in known_revisions()):
-            _migrate(self)
-        elif revision is None:
+            found = REGISTRY.found(connection)
+            is_empty = found is None and not sa.inspect(connection).get_table_names()
+        self.found_at = found
+        is_older = found != REGISTRY.newest and found in REGISTRY.known()
+        if (is_empty and create) or (is_older and upgrade):
+            with self.writing() as connection:
+                REGISTRY.upgrade(connection)
+        elif found is None:
             raise BadFile(
                 f"{self.name} is not a hanboot registry",
                 "it is empty" if is_empty else "it holds other tables",
                 "name another file; hanboot registry import makes a registry",
             )
-        elif revision in known_revisions():
-            raise BadFile(
-                f"{self.name} is at an older schema version",
-                f"it is at {revision}, this hanboot works with {REVISION}",
-                "keep a copy, then: hanboot registry migrate",
-            )
-        else:
-            raise BadFile(
-                f"{self.name} is at an unknown schema version",
-                f"it is at {revision}, this hanboot knows up to {REVISION}",
-                "use a newer hanboot",
-            )
+        elif found != REGISTRY.newest:
+            raise REGISTRY.refusal(self.name, found)
+        self._schemas = (REGISTRY,)
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -221,31 +256,3 @@ def _engine(url: URL) -> Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
     return engine
-
-
-def revision_of(connection: Connection) -> str | None:
-    """The schema step that a database is at; None if alembic never saw it."""
-    if not sa.inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-
-
-def known_revisions() -> list[str]:
-    """All steps, oldest first."""
-    versions = resources.files("hanboot.registry.storage.migrations") / "versions"
-    return sorted(
-        file.name.split("_")[0] for file in versions.iterdir() if file.name[:4].isdecimal()
-    )
-
-
-def _migrate(database: Database) -> None:
-    """Takes all steps that are missing, or none."""
-    # imported late: it is needed once in a registry's life
-    from alembic import command
-    from alembic.config import Config
-
-    with database.writing() as connection:
-        config = Config()
-        config.set_main_option("script_location", "hanboot.registry.storage:migrations")
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

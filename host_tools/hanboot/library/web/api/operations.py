@@ -210,7 +210,7 @@ def _refused(request: HttpRequest, error: HanbootError) -> HttpResponse:
         response = refuse(request, error.lines, 429)
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
-    return refuse(request, error.lines, http_status(error))
+    return refuse(request, pages.lines_of(error), http_status(error))
 
 
 @api.exception_handler(ValidationError)

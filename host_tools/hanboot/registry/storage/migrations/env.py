@@ -1,14 +1,5 @@
-"""How alembic reaches the database: through the connection that it is handed."""
+"""Where alembic begins."""
 
-from __future__ import annotations
+from hanboot.registry.storage.migration import run_steps
 
-from alembic import context
-
-from hanboot.registry.storage.schema import Base
-
-context.configure(
-    connection=context.config.attributes["connection"],
-    target_metadata=Base.metadata,
-    transactional_ddl=True,
-)
-context.run_migrations()
+run_steps()
