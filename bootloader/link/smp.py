@@ -26,7 +26,6 @@ NOMEM        = const(2)
 EINVAL       = const(3)
 ENOENT       = const(5)
 NOTSUP       = const(8)
-BUSY         = const(10)
 
 _SMP_GROUP   = const(-1)  # an error of SMP itself: rc in every version
 

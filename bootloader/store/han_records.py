@@ -90,12 +90,6 @@ class HanRecords:
         digest, counter, time, originator = struct.unpack(_ACTIVATION_FIELDS, kept)
         return Activation(digest, counter, time, originator)
 
-    # None: it happened, or was cancelled.
-    def set_activation(self, activation: "Activation | None") -> None:
-        octets = _pack_activation(activation)
-        if octets != (self._journal.latest(_ACTIVATION) or b""):
-            self._journal.append([(_ACTIVATION, octets)])
-
     # The activation that waits is now this one, or none, and there is one more outcome: both
     # together, so that no activation is lost between the two, and none is done twice.
     def replace_activation(self, activation: "Activation | None", outcome: bytes) -> None:
@@ -125,10 +119,6 @@ class HanRecords:
     # One more. Where OUTCOMES_MOST wait already, the oldest goes.
     def add_outcome(self, outcome: bytes) -> None:
         self.set_outcomes((self.outcomes() + [outcome])[-OUTCOMES_MOST:])
-
-    # The oldest was reported.
-    def drop_outcome(self) -> None:
-        self.set_outcomes(self.outcomes()[1:])
 
     # All that is to be reported, in place of what was.
     def set_outcomes(self, outcomes: "list[bytes]") -> None:

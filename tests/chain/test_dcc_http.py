@@ -499,7 +499,7 @@ def ask_inbox(inbox, octets, method="POST", kind="application/xml"):
 def test_the_inbox(tmp_path, pki, dsp):
     inbox = Inbox(tmp_path, [smki.load(pki / "dsp-xml.pem")])
     asked = RequestID.parse(f"{SUPPLIER}:{PPMID}:1")
-    root = responses.acknowledgement(asked, "11.2", dsp.time)
+    root = responses.response(asked, "11.2", responses.ACKNOWLEDGED, dsp.time)
     unsigned = signature.to_octets(root)
     signature.sign(root, dsp.key("dsp-xml"), dsp.certificate("dsp-xml"))
     octets = signature.to_octets(root)

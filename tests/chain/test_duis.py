@@ -252,7 +252,7 @@ def device_answer():
 
 
 RESPONSES = {
-    "acknowledgement": lambda: responses.acknowledgement(ASKED, "11.3", AT),
+    "acknowledgement": lambda: responses.response(ASKED, "11.3", responses.ACKNOWLEDGED, AT),
     "success": lambda: responses.response(ASKED, "11.1", "I0", AT),
     "error": lambda: responses.response(ASKED, "11.3", "E5", AT),
     "pre-command": lambda: responses.response(
@@ -299,10 +299,6 @@ RESPONSES = {
     "hub": lambda: responses.dcc_alert(
         ASKED.reply, "N999",
         responses.hub_alert(ASKED.target, 0x8F8A, AT, ASKED.target, 0x01020000, 3, ASKED), AT,
-    ),
-    "delivery": lambda: responses.dcc_alert(
-        ASKED.reply, "N60",
-        responses.delivery_status(ASKED, ASKED.target, ASKED.target, 0x01020000, AT, False), AT,
     ),
     "mismatch": lambda: responses.dcc_alert(
         ASKED.reply, "N999",
@@ -429,7 +425,7 @@ def test_documents_that_are_no_exchange():
     with pytest.raises(BadFile, match="no request for an activation"):
         precommand.compare(requests.read_firmware_version(ASKED, 1), answer)
     with pytest.raises(BadFile, match="holds no pre-command"):
-        precommand.compare(asked, responses.acknowledgement(ASKED, "11.3", AT))
+        precommand.compare(asked, responses.response(ASKED, "11.3", responses.ACKNOWLEDGED, AT))
     signed = responses.pre_command("4.3", device_answer())
     with pytest.raises(BadFile, match="no unsigned CS06 command"):
         precommand.compare(asked, responses.response(ASKED, "11.3", "I0", AT, signed))

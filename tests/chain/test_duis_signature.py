@@ -324,7 +324,7 @@ def test_text_around_the_signature_is_signed(user):
 
 def test_who_may_sign(pki, user):
     request = signature.to_octets(requests.activate_firmware(ASKED, b"\xab" * 32))
-    answer = signature.to_octets(responses.acknowledgement(ASKED, "11.3", NOW))
+    answer = signature.to_octets(responses.response(ASKED, "11.3", responses.ACKNOWLEDGED, NOW))
 
     def signs(name, octets):
         key = keys.load_private(pki / f"{name}.key.pem")

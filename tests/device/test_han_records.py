@@ -91,16 +91,14 @@ class RecordsTest(unittest.TestCase):
 
     def test_activation(self):
         records = self.rig.opened()
+        kept = []
         for number, time in ((1, 7), (2, 0), (2, 0xFFFFFFFF)):
-            records.set_activation(activation(number, time))
+            records.replace_activation(activation(number, time), b"accepted")
+            kept.append(b"accepted")
             expected = fields(activation(number, time))
-            self.check(records, (self.with_counters(), expected, None, []))
-        # the same twice costs no flash
-        operations = self.rig.flash.operations
-        records.set_activation(activation(2, 0xFFFFFFFF))
-        self.assertEqual(self.rig.flash.operations, operations)
-        records.set_activation(None)
-        self.check(records, (self.with_counters(), None, None, []))
+            self.check(records, (self.with_counters(), expected, None, kept))
+        records.replace_activation(None, b"cancelled")
+        self.check(records, (self.with_counters(), None, None, kept + [b"cancelled"]))
 
     def test_time(self):
         records = self.rig.opened()
@@ -118,10 +116,8 @@ class RecordsTest(unittest.TestCase):
             self.check(records, (self.with_counters(), None, None, kept))
         while kept:
             kept.pop(0)
-            records.drop_outcome()
+            records.set_outcomes(list(kept))
             self.check(records, (self.with_counters(), None, None, kept))
-        records.drop_outcome()
-        self.assertEqual(records.outcomes(), [])
 
     def test_outcome_lengths(self):
         records = self.rig.opened()
@@ -138,7 +134,7 @@ class RecordsTest(unittest.TestCase):
         records = self.rig.opened()
         for number in range(ORIGINATORS_MOST):
             records.raise_originator_counter(entity(number), number)
-        records.set_activation(activation(1))
+        records.replace_activation(activation(1), b"accepted")
         records.keep_time(9)
         outcomes = [bytes((number,)) * OUTCOME_BYTES for number in range(OUTCOMES_MOST)]
         for outcome in outcomes * 2:
@@ -149,7 +145,7 @@ class RecordsTest(unittest.TestCase):
     # No activation is lost between the two, and none is done twice.
     def test_power_cut_in_an_activation(self):
         records = self.rig.opened()
-        records.set_activation(activation(1))
+        records.replace_activation(activation(1), b"accepted")
         records.add_outcome(b"before")
 
         def change(records):
@@ -180,7 +176,7 @@ class RecordsTest(unittest.TestCase):
     def test_wrong_reads(self):
         records = self.rig.opened()
         records.raise_originator_counter(entity(1), 5)
-        records.set_activation(activation(1))
+        records.replace_activation(activation(1), b"accepted")
         records.add_outcome(b"outcome")
 
         def change(records):

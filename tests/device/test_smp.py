@@ -67,7 +67,7 @@ def group_error(request):
 
 
 def smp_error(request):
-    raise SmpError(smp.BUSY)
+    raise SmpError(smp.NOMEM)
 
 
 # takes three steps
@@ -187,8 +187,8 @@ class DispatcherTest(unittest.TestCase):
         for version, operation, body in (
             (0, READ, {"rc": smp.UNKNOWN}),
             (1, READ, {"err": {"group": 1, "rc": 7}}),
-            (0, WRITE, {"rc": smp.BUSY}),
-            (1, WRITE, {"rc": smp.BUSY}),
+            (0, WRITE, {"rc": smp.NOMEM}),
+            (1, WRITE, {"rc": smp.NOMEM}),
         ):
             self.assertEqual(ask(operation, 1, 3, version=version)[5], body)
 

@@ -15,10 +15,10 @@ import mutations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loose_image import assemble
 
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.image import ota_file, verify
-from hanboot.image.build import assemble
 from hanboot.image.describe import describe
 from hanboot.image.ota_file import UNSIGNED
 from hanboot.image.sign import (

@@ -17,10 +17,10 @@ import pytest
 import ramboard
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
+from loose_image import assemble
 
 from hanboot.explain.reasons import explain
 from hanboot.image import verify
-from hanboot.image.build import assemble
 from hanboot.matrix import oracle
 from hanboot.trust import keys
 from hanbootloader import policy

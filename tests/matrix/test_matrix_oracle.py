@@ -8,11 +8,11 @@ import hashlib
 import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
+from loose_image import assemble
 
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
 from hanboot.image import ota_file, verify
-from hanboot.image.build import assemble
 from hanboot.image.ota_file import Image
 from hanboot.image.sign import sign
 from hanboot.matrix import oracle

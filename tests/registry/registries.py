@@ -9,11 +9,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from loose_image import assemble
+
 from hanboot.device.records import FirmwareId, Identity, Slot, SlotState, Verdict
 from hanboot.device.refusal import DeviceRefused
 from hanboot.explain.reasons import Reason
 from hanboot.image import ota_file
-from hanboot.image.build import assemble
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export

@@ -196,11 +196,6 @@ class Chip:
         """The flash, with what is just being erased or programmed and not yet in the file."""
         return bytes(self._mcu.flash[:FLASH_BYTES])
 
-    def move_to(self, flash: Path) -> None:
-        """Writes to another file from here on, which holds the same."""
-        os.close(self._file)
-        self._file = os.open(flash, os.O_RDWR)
-
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="rp2040_chip")

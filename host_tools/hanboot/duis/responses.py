@@ -74,11 +74,6 @@ def response(
     return document("Response", header, ("ResponseMessage", message))
 
 
-def acknowledgement(request_id: RequestID, reference: str, at: datetime.datetime) -> Element:
-    """A request is taken, and its answer will follow."""
-    return response(request_id, reference, ACKNOWLEDGED, at)
-
-
 # --- what a response brings
 
 
@@ -191,28 +186,6 @@ def hub_alert(
             ("AlertCode", f"{alert_code:04X}"),
             ("TimeStamp", date_time(at)),
             ("FirmwareTransferAlert", transfer),
-        ],
-    )
-
-
-def delivery_status(
-    request_id: RequestID,
-    hub: bytes,
-    target: bytes,
-    version: int,
-    at: datetime.datetime,
-    success: bool,
-) -> Part:
-    """Whether an image reached a hub (alert codes N60 and N61)."""
-    return (
-        "CSPFirmwareDeliveryStatus",
-        [
-            ("UpdateFirmwareRequestID", str(request_id)),
-            ("CommsHubDeviceID", eui_text(hub)),
-            ("TargetDeviceID", eui_text(target)),
-            ("FirmwareVersion", f"{version:08X}"),
-            ("TimeStamp", date_time(at)),
-            ("CommsHubTransferStatus", "Success" if success else "Failure"),
         ],
     )
 

@@ -57,19 +57,6 @@ def build_image(release: Release, kid: bytes, signer: Callable[[bytes], bytes] =
     )
 
 
-def assemble(manifest: Manifest, envelope: bytes, payload: bytes, header_string: bytes) -> bytes:
-    """An image of ours, without a trailer, from parts that need not fit together.
-
-    Args:
-        manifest: whose values the OTA Header gets.
-        envelope: COSE_Sign1, as `hanbootloader.image.writer.encode_envelope` makes it.
-        payload: what follows.
-        header_string: at most 32 octets, free text.
-    """
-    image = _padded(envelope) + payload
-    return writer.encode_header(_header(manifest, len(image), header_string)) + image
-
-
 def _padded(envelope: bytes) -> bytes:
     return envelope + bytes(padding_bytes(len(envelope)))
 
