@@ -51,7 +51,7 @@ def places(size: str = "") -> list[str]:
 
 def pair_places() -> list[str]:
     return [
-        cases.place_of(name, "tiny-", space)
+        cases.place_of(name, "small-", space)
         for name, spaces in scenarios.PAIR_SPACES.items()
         for space in spaces
     ]
@@ -111,11 +111,11 @@ def triple_units(count: int, seed: int) -> list[Unit]:
     return [("triple", (seed, first, min(each, count - first))) for first in range(0, count, each)]
 
 
-def draw_triple(seed: int, number: int) -> cases.Outcome:
+def draw_triple(seed: int, number: int) -> cases.CaseResult:
     """Runs triple `number` of `seed`: three faults, each drawn from what then still happens."""
     dice = random.Random(f"{seed} {number}")
     while True:
-        place = dice.choice(pair_places() + places("tiny-"))
+        place = dice.choice(pair_places() + places("small-"))
         first = draw(dice, cases.plain(place)[1])
         after_one = cases.Checkpoint(place, first)
         operations = after_one.operations()
@@ -150,7 +150,7 @@ def _run_unit(unit: Unit) -> Tally:
     return tally
 
 
-def count(tally: Tally, outcome: cases.Outcome) -> None:
+def count(tally: Tally, outcome: cases.CaseResult) -> None:
     kind = outcome.kind or outcome.case.rsplit(".", 2)[1]
     phase = outcome.phases[-1] if outcome.phases else "none"
     fired = outcome.fired == outcome.wanted
@@ -158,32 +158,32 @@ def count(tally: Tally, outcome: cases.Outcome) -> None:
     tally.unsettled += outcome.unsettled
 
 
-def _run_single(place: str, draws: int | None) -> Iterator[cases.Outcome]:
+def _run_single(place: str, draws: int | None) -> Iterator[cases.CaseResult]:
     for case in single_cases(place, draws):
         yield cases.run(case)
 
 
-def _run_double(place: str, number: int, kind: str) -> Iterator[cases.Outcome]:
+def _run_double(place: str, number: int, kind: str) -> Iterator[cases.CaseResult]:
     checkpoint = cases.Checkpoint(place, Fault(number, kind))
     for second, operation in enumerate(checkpoint.operations()):
         for second_kind in cases.kinds_of(operation):
             yield checkpoint.run(Fault(second, second_kind))
 
 
-def _run_triple(seed: int, first: int, count: int) -> Iterator[cases.Outcome]:
+def _run_triple(seed: int, first: int, count: int) -> Iterator[cases.CaseResult]:
     for number in range(first, first + count):
         yield draw_triple(seed, number)
 
 
-def _run_transient(unit: transient_reads.Unit, share: float) -> Iterator[cases.Outcome]:
+def _run_transient(unit: transient_reads.Unit, share: float) -> Iterator[cases.CaseResult]:
     for found in transient_reads.run_unit(unit, share):
-        outcome = cases.Outcome(found.case, 1)
+        outcome = cases.CaseResult(found.case, 1)
         outcome.phases, outcome.violation = [found.region], found.violation
         outcome.kind = found.kind
         yield outcome
 
 
-def _run_home(scenario: str, number: int) -> Iterator[cases.Outcome]:
+def _run_home(scenario: str, number: int) -> Iterator[cases.CaseResult]:
     for case in home_faults.names(scenario, number):
         yield home_faults.run(case)
 

@@ -26,7 +26,7 @@ def main(arguments: list[str]) -> int:
             f"{name}: {part.__doc__.rstrip('.')}" for name, part in campaign_parts.ALL.items()
         ),
     )
-    parser.add_argument("case", nargs="*", help="e.g. tiny-upgrade/320@17.weak-new.0,3.prefix.1")
+    parser.add_argument("case", nargs="*", help="e.g. small-upgrade/320@17.weak-new.0,3.prefix.1")
     parser.add_argument("--micropython", action="store_true", help="replay them on MicroPython")
     parser.add_argument(
         "--part", action="append", choices=campaign_parts.ALL, help="only this part"

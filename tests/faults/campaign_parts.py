@@ -120,7 +120,7 @@ def micropython(options: Options) -> Part:
     progress = Progress("MicroPython")
     cases.prepare()
     dice = random.Random(options.seed)
-    places = campaign.places() + campaign.places("tiny-")
+    places = campaign.places() + campaign.places("small-")
     names = list(chain.from_iterable(map(campaign.single_cases, places)))
     part = Part()
     drawn = dice.sample(names, options.of(_COMPARED))
@@ -151,7 +151,7 @@ def esp32(options: Options) -> Part:
     cases.forget_places()
     try:
         cases.prepare()
-        units = campaign.single_units("tiny-", 0)
+        units = campaign.single_units("small-", 0)
         drawn = random.Random(options.seed).sample(units, options.of(len(units) // 3))
         return _units("esp32", drawn, options)
     finally:

@@ -3,8 +3,8 @@
 #
 #   upgrade/112@17.weak-new.0,3.prefix.1
 #
-#   upgrade      the scenario; tiny-upgrade: on the smallest device there can be; pair-upgrade: with
-#                a journal of two sectors only; kept-pending: flash that an earlier hanboot wrote
+#   upgrade      the scenario; small-upgrade: on the smallest device there can be; pair-upgrade:
+#                with a journal of two sectors only; kept-pending: flash of an earlier hanboot
 #   112          octets that are left in the journal's sector when it begins
 #   17.weak-new.0    operation 17 of the scenario fails as weak-new, first draw
 #   3.prefix.1       the third operation after that one, as prefix, second draw
@@ -21,7 +21,7 @@ from nor_faults import ERASE_KINDS, PROGRAM_KINDS, parse_faults
 from rules import Violation
 from simulation import RESTARTS_MORE
 
-_SIZES = ("tiny-", "pair-", "kept-")
+_SIZES = ("small-", "pair-", "kept-")
 
 _plain = {}
 
@@ -46,7 +46,7 @@ def forget_places():
     _plain.clear()
 
 
-class Outcome:
+class CaseResult:
     # phases: in which each fault happened. violation: text, None if all held
     def __init__(self, case, wanted):
         self.case = case
@@ -132,7 +132,7 @@ def run(case, tell=None):
     simulation = _simulation(place, faults)
     if tell is not None:
         simulation.tell = tell
-    return finish(simulation, Outcome(case, len(faults)))
+    return finish(simulation, CaseResult(case, len(faults)))
 
 
 def _simulation(place, faults):
@@ -227,7 +227,7 @@ class Checkpoint:
 
     def run(self, *faults):
         case = "%s@%s" % (self._place, ",".join([repr(f) for f in self._faults + list(faults)]))
-        outcome = Outcome(case, 1 + len(faults))
+        outcome = CaseResult(case, 1 + len(faults))
         if self._begun is not None:
             outcome.phases = list(self._phases)
         return finish(self.simulation(faults), outcome)

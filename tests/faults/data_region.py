@@ -22,7 +22,7 @@ from hanbootloader.reasons import TRIAL_NOT_STARTED
 from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 
-_MAP = dict(MAPS["tiny-"])
+_MAP = dict(MAPS["small-"])
 _MAP["data"] = (_MAP["data"][0], 8)
 _DATA_AT = _MAP["data"][0] * SECTOR_BYTES
 _OCTETS = b"kept " * 100

@@ -36,7 +36,7 @@ def _map(anchors, journal, slot):
 # of kept_devices.py
 MAPS = {
     "": _map(16, 4, 2),
-    "tiny-": _map(8, 3, 1),
+    "small-": _map(8, 3, 1),
     "pair-": _map(8, 2, 1),
     "kept-": _map(16, 4, 4),
 }

@@ -254,11 +254,11 @@ def _begin(name: str, faults: list[Fault], patch: pytest.MonkeyPatch) -> Simulat
     return simulation
 
 
-def run(case: str) -> cases.Outcome:
+def run(case: str) -> cases.CaseResult:
     """Plays a case; violations are in its outcome."""
     name, _, text = case.partition("@")
     faults = parse_faults(text)
-    outcome = cases.Outcome(case, len(faults))
+    outcome = cases.CaseResult(case, len(faults))
     with pytest.MonkeyPatch.context() as patch:
         simulation = _begin(name, faults, patch)
         flash = simulation.device.board.flash

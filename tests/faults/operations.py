@@ -25,7 +25,7 @@ def recorded() -> dict[str, str]:
 
 def count_all() -> dict[str, str]:
     cases.prepare()
-    return {place: count(place) for place in campaign.places() + campaign.places("tiny-")}
+    return {place: count(place) for place in campaign.places() + campaign.places("small-")}
 
 
 def count(place: str) -> str:

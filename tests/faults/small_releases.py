@@ -8,7 +8,7 @@ from images import V1_0, V1_1, V2_0, V2_1, Release
 
 from hanbootloader.image import writer
 
-PREFIX = "tiny "
+PREFIX = "small "
 
 _PAYLOAD_BYTES = 16
 

@@ -37,23 +37,23 @@ PAGE = (interpreters.ROOT / "docs" / "design" / "faults.md").read_text()
 
 #: A place of each scenario; where the journal moves in the middle of it, where that matters.
 _PLACES = (
-    "tiny-provision",
-    "tiny-upgrade",
-    "tiny-upgrade/0",
-    "tiny-upgrade/320",
-    "tiny-revert/432",
-    "tiny-counter/544",
-    "tiny-no-return/112",
-    "tiny-history",
-    "tiny-anchor/320",
-    "tiny-fall-back/0",
-    "tiny-refusal/0",
-    "tiny-short-lives/0",
-    "tiny-migrate",
-    "tiny-rotate/0",
-    "tiny-rotate-staged",
-    "tiny-rotate-revert",
-    "tiny-rotate-back",
+    "small-provision",
+    "small-upgrade",
+    "small-upgrade/0",
+    "small-upgrade/320",
+    "small-revert/432",
+    "small-counter/544",
+    "small-no-return/112",
+    "small-history",
+    "small-anchor/320",
+    "small-fall-back/0",
+    "small-refusal/0",
+    "small-short-lives/0",
+    "small-migrate",
+    "small-rotate/0",
+    "small-rotate-staged",
+    "small-rotate-revert",
+    "small-rotate-back",
 )
 
 
@@ -77,7 +77,7 @@ def test_every_single_fault_on_the_smallest_device() -> None:
 
 def test_single_faults_sampled() -> None:
     tally = Tally()
-    for case in random.Random(1).sample(_single_cases(("", "tiny-", "pair-")), 2000):
+    for case in random.Random(1).sample(_single_cases(("", "small-", "pair-")), 2000):
         campaign.count(tally, cases.run(case))
     _assert_good(tally)
 
@@ -159,7 +159,7 @@ def test_the_data_region_on_micropython() -> None:
 
 
 def test_cases_end_on_micropython_as_on_cpython() -> None:
-    drawn = random.Random(1).sample(_single_cases(("", "tiny-", "pair-")), 300)
+    drawn = random.Random(1).sample(_single_cases(("", "small-", "pair-")), 300)
     drawn += [campaign.draw_triple(1, number).case for number in range(100)]
     drawn += [f"soak@1.{number}" for number in range(5)]
     for case, difference in interpreters.differences(drawn, JOBS):
@@ -201,7 +201,7 @@ def test_operation_counts_are_as_recorded() -> None:
 
 
 def test_a_change_of_operation_counts_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
-    place = "tiny-upgrade"
+    place = "small-upgrade"
     assert operations.count(place) == operations.recorded()[place]
     # a commit in one step is one operation less
     monkeypatch.setattr(Region, "commit", Region.program)
@@ -217,7 +217,7 @@ def test_a_change_of_operation_counts_is_seen(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_fault_that_does_not_fire_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
-    case = "tiny-upgrade@999.bits.0"
+    case = "small-upgrade@999.bits.0"
     tally = Tally()
     campaign.count(tally, cases.run(case))
     assert tally.not_fired == [case]
@@ -265,15 +265,15 @@ _write_place_steps = Anchors._write_place_steps
 @pytest.mark.parametrize(
     ("where", "name", "instead", "place"),
     [
-        (Journal, "_settle", _no_settling, "tiny-upgrade/320"),
-        (Region, "commit", Region.program, "tiny-upgrade/112"),
-        (ledger.Ledger, "activate", _counts_early, "tiny-counter"),
-        (boot, "_verified", _trusting, "tiny-fall-back"),
-        (ledger.Ledger, "record", _forgets, "tiny-upgrade"),
-        (ledger.Ledger, "vouched_hash", _vouches_for_nothing, "tiny-rotate-back"),
-        (ledger.Ledger, "vouched_hash", _vouches_for_all, "tiny-rotate-staged"),
-        (ledger.Ledger, "keep_short_lives", _forgets, "tiny-short-lives"),
-        (Anchors, "_write_place_steps", _erases_first, "tiny-migrate"),
+        (Journal, "_settle", _no_settling, "small-upgrade/320"),
+        (Region, "commit", Region.program, "small-upgrade/112"),
+        (ledger.Ledger, "activate", _counts_early, "small-counter"),
+        (boot, "_verified", _trusting, "small-fall-back"),
+        (ledger.Ledger, "record", _forgets, "small-upgrade"),
+        (ledger.Ledger, "vouched_hash", _vouches_for_nothing, "small-rotate-back"),
+        (ledger.Ledger, "vouched_hash", _vouches_for_all, "small-rotate-staged"),
+        (ledger.Ledger, "keep_short_lives", _forgets, "small-short-lives"),
+        (Anchors, "_write_place_steps", _erases_first, "small-migrate"),
     ],
 )
 def test_a_broken_device_is_seen(
@@ -290,12 +290,12 @@ def test_a_violation_fails_the_campaign(
 ) -> None:
     def bad(options: campaign_parts.Options) -> campaign_parts.Part:
         part = campaign_parts.Part({"single_cases": 2})
-        part.tally.add("tiny-upgrade@1.bits.0", "receive", "bits", True, None)
-        part.tally.add("tiny-upgrade@2.bits.0", "receive", "bits", True, "the link is alive")
+        part.tally.add("small-upgrade@1.bits.0", "receive", "bits", True, None)
+        part.tally.add("small-upgrade@2.bits.0", "receive", "bits", True, "the link is alive")
         return part
 
     monkeypatch.setitem(campaign_parts.ALL, "single", bad)
     report = tmp_path / "faults.json"
     assert campaign_cli.run(["single"], campaign_parts.Options(1), report) == 1
     assert json.loads(report.read_text())["violations"] == 1
-    assert "violation: tiny-upgrade@2.bits.0: not so: the link is alive" in capsys.readouterr().out
+    assert "violation: small-upgrade@2.bits.0: not so: the link is alive" in capsys.readouterr().out

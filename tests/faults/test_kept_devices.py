@@ -19,7 +19,7 @@ _SEAL_AT = 255
 
 
 def _of_the_campaign() -> dict[str, bytes]:
-    board = FaultBoard(MAPS["tiny-"], scenarios.beginning("migrate", "tiny-"))
+    board = FaultBoard(MAPS["small-"], scenarios.beginning("migrate", "small-"))
     return {name: board.octets(name) for name in ("anchors", "journal")}
 
 

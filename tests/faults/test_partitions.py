@@ -13,7 +13,7 @@ from tally import Tally
 
 SEED = 32
 #: Scenarios in which power is cut, on the smallest device.
-PLACES = ("tiny-provision", "tiny-upgrade", "tiny-revert", "tiny-counter", "tiny-anchor")
+PLACES = ("small-provision", "small-upgrade", "small-revert", "small-counter", "small-anchor")
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +49,6 @@ def test_ten_power_cuts(place: str) -> None:
 
 def test_sampled_single_faults() -> None:
     names = []
-    for place in campaign.places("") + campaign.places("tiny-"):
+    for place in campaign.places("") + campaign.places("small-"):
         names += campaign.single_cases(place)
     assert _play(random.Random(SEED).sample(names, 400)).total == 400

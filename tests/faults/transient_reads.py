@@ -3,10 +3,10 @@ with a cut of the supply before it or in it.
 
 A case is a start of a device that some scenario has come to, with one bit that reads wrong:
 
-    tiny-upgrade#1@35008.start                 bit 35008 reads wrong for the whole start
-    tiny-upgrade#1@35008.once.2                its third read is wrong, and no other
-    tiny-upgrade#1@35008.start,4.prefix.0      and operation 4 of that start fails as `prefix`
-    tiny-upgrade#17.prefix.0@35008.start       operation 17 of the scenario failed before that start
+    small-upgrade#1@35008.start               bit 35008 reads wrong for the whole start
+    small-upgrade#1@35008.once.2              its third read is wrong, and no other
+    small-upgrade#1@35008.start,4.prefix.0    and operation 4 of that start fails as `prefix`
+    small-upgrade#17.prefix.0@35008.start     operation 17 of the scenario failed before that start
 
 `#1` is the second start of the scenario. The start may note what it does not understand and ask for
 a restart, or do what a start without a fault does. Nothing else may have changed after it: what is
@@ -36,7 +36,7 @@ EVERY_BIT = (("upgrade", 0), ("upgrade", 1))
 #: Kinds of cuts that leave no unstable cells: what is found after them is known.
 CUT_KINDS = ("not-started", "prefix", "bits", "last-octet", "mixed", "remain-450", "remain-35")
 
-_SIZE = "tiny-"
+_SIZE = "small-"
 _RESTARTS_MOST = 3  # that one wrong read may cost
 _ERASED_SAMPLE = 64  # bits of the journal's erased rest
 _PAYLOAD_SAMPLE = 32  # bits of each payload
@@ -143,7 +143,7 @@ def bits_of(start: Start, dice: random.Random) -> dict[str, list[int]]:
 
 
 @dataclass
-class Outcome:
+class ReadResult:
     case: str
     region: str
     kind: str
@@ -226,7 +226,7 @@ def units() -> list[Unit]:
     ]
 
 
-def run_unit(unit: Unit, share: float = 1.0) -> Iterator[Outcome]:
+def run_unit(unit: Unit, share: float = 1.0) -> Iterator[ReadResult]:
     scenario, number, part = unit
     start = starts_of(scenario)[number]
     dice = random.Random(f"{scenario} {number}")
@@ -238,9 +238,9 @@ def run_unit(unit: Unit, share: float = 1.0) -> Iterator[Outcome]:
         bits = dice.sample(bits, min(len(bits), _SAMPLE))
     for region, bit in dice.sample(bits, max(1, round(len(bits) * share)))[part::SLICES]:
         case = f"{start.place}@{bit}"
-        yield Outcome(f"{case}.start", region, "start", read_for_a_start(start, bit))
+        yield ReadResult(f"{case}.start", region, "start", read_for_a_start(start, bit))
         count = dice.choice((0, 0, 1, 2, 3))
-        yield Outcome(f"{case}.once.{count}", region, "once", read_once(start, bit, count))
+        yield ReadResult(f"{case}.once.{count}", region, "once", read_once(start, bit, count))
 
 
 _PAIR_BITS = 24  # bits of each start with a cut in it
@@ -249,7 +249,7 @@ _CUT_BITS = 6  # bits of each start after a cut
 
 def _pairs(
     start: Start, dice: random.Random, bits: list[tuple[str, int]], share: float
-) -> Iterator[Outcome]:
+) -> Iterator[ReadResult]:
     # the cut in the start with the wrong read
     chosen = dice.sample(bits, min(len(bits), max(1, round(_PAIR_BITS * share))))
     for region, bit in chosen:
@@ -257,7 +257,7 @@ def _pairs(
             for kind in _cuts(name):
                 fault = Fault(number, kind)
                 violation = read_for_a_start(start, bit, (fault,))
-                yield Outcome(
+                yield ReadResult(
                     f"{start.place}@{bit}.start,{fault!r}", region, "start+cut", violation
                 )
     # and before it: what was torn is read wrong, too
@@ -270,7 +270,7 @@ def _pairs(
             found = [(r, b) for r, each in bits_of(torn, dice).items() for b in each]
             for region, bit in dice.sample(found, max(1, round(_CUT_BITS * share))):
                 case = f"{torn.place}@{bit}.start"
-                yield Outcome(case, region, "cut+start", read_for_a_start(torn, bit))
+                yield ReadResult(case, region, "cut+start", read_for_a_start(torn, bit))
 
 
 def _cuts(name: str) -> tuple[str, ...]:

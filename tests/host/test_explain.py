@@ -15,7 +15,7 @@ from hanbootloader.reasons import BELOW_MINIMUM_BASE, HARDWARE_VERSION, NOT_A_PR
 
 
 @dataclasses.dataclass
-class Firmware:
+class NamedFirmware:
     file_version: int
     image_hash: bytes | None = None
 
@@ -28,13 +28,13 @@ class Model:
 
 
 @dataclasses.dataclass
-class Verdict:
+class GivenVerdict:
     reason: int
-    offered: Firmware
-    running: Firmware | None
+    offered: NamedFirmware
+    running: NamedFirmware | None
     offset: int = -1
     minimum_base_version: int = 0
-    accepts: tuple[Firmware, ...] = ()
+    accepts: tuple[NamedFirmware, ...] = ()
     accepts_total: int = 0
     kind: str | None = None
     offered_model: Model | None = None
@@ -70,14 +70,18 @@ def test_values():
     assert device_type_text(99) == "device type 99"
 
 
-V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware(0x02000000)
+V1, V11, V2 = (
+    NamedFirmware(0x01000000, b"\xab" * 32),
+    NamedFirmware(0x01010000),
+    NamedFirmware(0x02000000),
+)
 
 
 @pytest.mark.parametrize(
     ("verdict", "lines"),
     [
         (
-            Verdict(NOT_A_PREDECESSOR, V2, V1, accepts=(V11,), accepts_total=1),
+            GivenVerdict(NOT_A_PREDECESSOR, V2, V1, accepts=(V11,), accepts_total=1),
             (
                 "02000000 (2.0.0.0) was refused: not-a-predecessor",
                 "01000000 (1.0.0.0) with hash abababababababab… runs, which the image does not "
@@ -86,7 +90,7 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
             ),
         ),
         (
-            Verdict(BELOW_MINIMUM_BASE, V2, V1, -1, 0x01010000, (V11, V1), 9),
+            GivenVerdict(BELOW_MINIMUM_BASE, V2, V1, -1, 0x01010000, (V11, V1), 9),
             (
                 "02000000 (2.0.0.0) was refused: below-minimum-base",
                 "01000000 (1.0.0.0) with hash abababababababab… runs, and the image needs at "
@@ -96,7 +100,7 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
             ),
         ),
         (
-            Verdict(NOT_A_PREDECESSOR, V1, V2),
+            GivenVerdict(NOT_A_PREDECESSOR, V1, V2),
             (
                 "01000000 (1.0.0.0) was refused: not-a-predecessor",
                 "02000000 (2.0.0.0) runs, which the image does not name as firmware that it "
@@ -106,7 +110,7 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
         ),
         (
             # 2.0.0 never comes to 1.0.0 again
-            Verdict(NOT_A_PREDECESSOR, V11, V2, accepts=(V1,), accepts_total=1),
+            GivenVerdict(NOT_A_PREDECESSOR, V11, V2, accepts=(V1,), accepts_total=1),
             (
                 "01010000 (1.1.0.0) was refused: not-a-predecessor",
                 "02000000 (2.0.0.0) runs, which the image does not name as firmware that it "
@@ -116,7 +120,7 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
             ),
         ),
         (
-            Verdict(NOT_A_PREDECESSOR, V2, None, accepts=(V11,), accepts_total=1),
+            GivenVerdict(NOT_A_PREDECESSOR, V2, None, accepts=(V11,), accepts_total=1),
             (
                 "02000000 (2.0.0.0) was refused: not-a-predecessor",
                 "no application runs, and the image may only follow firmware that it names",
@@ -124,7 +128,7 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
             ),
         ),
         (
-            Verdict(HARDWARE_VERSION, V2, V1, 56),
+            GivenVerdict(HARDWARE_VERSION, V2, V1, 56),
             (
                 "02000000 (2.0.0.0) was refused: hardware-version",
                 "octet 56, Minimum hardware version (GBCS 11.2.2): the device's hardware version "
@@ -133,7 +137,7 @@ V1, V11, V2 = Firmware(0x01000000, b"\xab" * 32), Firmware(0x01010000), Firmware
             ),
         ),
         (
-            Verdict(reasons.ACCEPTED, V2, V1),
+            GivenVerdict(reasons.ACCEPTED, V2, V1),
             (
                 "02000000 (2.0.0.0) was accepted",
                 "the image verifies and may follow what runs",
@@ -162,7 +166,7 @@ MADE_FOR, DEVICE = Model(0x121D, 0x0006, (0x0200, 0x02FF)), Model(0xFFF0, 0x0005
 )
 def test_a_refusal_names_both_sides(reason, sides):
     meaning = explain(reason).meaning
-    both = Verdict(reason, V2, V1, 10, offered_model=MADE_FOR, device_model=DEVICE)
+    both = GivenVerdict(reason, V2, V1, 10, offered_model=MADE_FOR, device_model=DEVICE)
     assert verdict_lines(both)[1] == f"{meaning}: {sides}"
     # a device of an older release names none, or the header was not read
     for one in (
@@ -180,21 +184,21 @@ def test_a_refusal_names_both_sides(reason, sides):
     [
         (V2, "02000000 (2.0.0.0) was not activated"),
         # what is not held has a hash and no version
-        (Firmware(0, b"\xab" * 32), "the image with hash abababababababab… was not activated"),
+        (NamedFirmware(0, b"\xab" * 32), "the image with hash abababababababab… was not activated"),
         # whichever is held, and nothing is
-        (Firmware(0, bytes(32)), "not activated"),
-        (Firmware(0), "not activated"),
+        (NamedFirmware(0, bytes(32)), "not activated"),
+        (NamedFirmware(0), "not activated"),
     ],
 )
 def test_what_was_not_activated(offered, line):
-    verdict = Verdict(reasons.NO_IMAGE_HELD, offered, V1, kind="not activated")
+    verdict = GivenVerdict(reasons.NO_IMAGE_HELD, offered, V1, kind="not activated")
     assert verdict_lines(verdict)[0] == f"{line}: no-image-held"
 
 
 def test_verdicts_of_every_reason_are_three_lines():
     for reason in [*REASONS, 9999]:
-        for offered in (V2, Firmware(0)):
+        for offered in (V2, NamedFirmware(0)):
             for offset in (-1, 0, 8, 0x7FFFFFFF):
-                lines = verdict_lines(Verdict(reason, offered, None, offset))
+                lines = verdict_lines(GivenVerdict(reason, offered, None, offset))
                 assert len(lines) == 3
                 assert all(line and "\n" not in line for line in lines)

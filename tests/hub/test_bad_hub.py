@@ -65,7 +65,7 @@ def in_success(**changes):
 LIES = {
     "size one less": (QUERY, in_success(image_size=lambda v: v["image_size"] - 1)),
     "size one more": (QUERY, in_success(image_size=lambda v: v["image_size"] + 1)),
-    "size tiny": (QUERY, in_success(image_size=1)),
+    "size of one octet": (QUERY, in_success(image_size=1)),
     "size huge": (QUERY, in_success(image_size=0xFFFFFFFF)),
     "size none": (QUERY, in_success(image_size=0)),
     "another version": (QUERY, in_success(version=V11 + 1)),

@@ -162,7 +162,7 @@ def damaged(good: Built, damage: Damage) -> Built:
     return dataclasses.replace(found, octets=bytes(octets), offer=offer)
 
 
-class Cell:
+class HeldCell:
     """A trust anchor in memory, with the device's arithmetic."""
 
     def __init__(self, key: keys.PublicKey) -> None:
@@ -177,11 +177,11 @@ class HeldAnchors:
 
     def __init__(self) -> None:
         self._cells = {
-            cell.MANUFACTURER: Cell(MANUFACTURER.public),
-            cell.SUPPLIER: Cell(SUPPLIER.public),
+            cell.MANUFACTURER: HeldCell(MANUFACTURER.public),
+            cell.SUPPLIER: HeldCell(SUPPLIER.public),
         }
 
-    def cell(self, role: int) -> Cell:
+    def cell(self, role: int) -> HeldCell:
         return self._cells[role]
 
 
