@@ -57,6 +57,8 @@ class Line:
 
 
 def serve(octets):
+    # as the device's own loop: one that gets stuck is ended, one on a busy machine is not
+    board.watchdog()
     line.incoming, line.at = octets, 0
     while console.poll() or line.at < len(line.incoming):
         pass

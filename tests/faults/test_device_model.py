@@ -368,7 +368,7 @@ class DeviceMachine(RuleBasedStateMachine):
 
 TestDevice = DeviceMachine.TestCase
 TestDevice.settings = settings(
-    max_examples=3000 if LONG else 200,
+    max_examples=3000 if LONG else 100,
     stateful_step_count=60 if LONG else 40,
     deadline=None,
     derandomize=not LONG,

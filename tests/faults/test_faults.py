@@ -77,7 +77,8 @@ def test_every_single_fault_on_the_smallest_device() -> None:
 
 def test_single_faults_sampled() -> None:
     tally = Tally()
-    for case in random.Random(1).sample(_single_cases(("", "small-", "pair-")), 2000):
+    # those of the smallest device are all played above
+    for case in random.Random(1).sample(_single_cases(("", "pair-")), 600):
         campaign.count(tally, cases.run(case))
     _assert_good(tally)
 
@@ -92,7 +93,7 @@ def test_single_faults_of_kept_devices_sampled() -> None:
 
 
 def test_pairs_sampled() -> None:
-    _assert_good(campaign.run(random.Random(1).sample(campaign.double_units(), 40), JOBS))
+    _assert_good(campaign.run(random.Random(1).sample(campaign.double_units(), 16), JOBS))
 
 
 def test_triples_sampled() -> None:
@@ -116,13 +117,13 @@ def test_a_start_that_acts_on_one_wrong_read_is_seen(monkeypatch: pytest.MonkeyP
 
 
 def test_lives_sampled() -> None:
-    soaked = soak.run(1, JOBS, lives=30)
+    soaked = soak.run(1, JOBS, lives=12)
     assert soaked.violated == []
-    assert soaked.lives == 30
-    assert soaked.faults > soaked.upgrades > 1000
-    assert soaked.reverted > 100
-    assert soaked.refused > 100
-    assert soaked.damaged > 50
+    assert soaked.lives == 12
+    assert soaked.faults > soaked.upgrades > 400
+    assert soaked.reverted > 40
+    assert soaked.refused > 40
+    assert soaked.damaged > 20
 
 
 def test_flash_lasts() -> None:
@@ -159,9 +160,9 @@ def test_the_data_region_on_micropython() -> None:
 
 
 def test_cases_end_on_micropython_as_on_cpython() -> None:
-    drawn = random.Random(1).sample(_single_cases(("", "small-", "pair-")), 300)
-    drawn += [campaign.draw_triple(1, number).case for number in range(100)]
-    drawn += [f"soak@1.{number}" for number in range(5)]
+    drawn = random.Random(1).sample(_single_cases(("", "small-", "pair-")), 120)
+    drawn += [campaign.draw_triple(1, number).case for number in range(40)]
+    drawn += [f"soak@1.{number}" for number in range(2)]
     for case, difference in interpreters.differences(drawn, JOBS):
         assert difference is None, case
 
