@@ -97,7 +97,7 @@ class Anchors:
         if current is None or current.kid == kid:
             return None
         for cell, _ in self._former:
-            if cell.role == MANUFACTURER and cell.kid == kid:
+            if cell.kid == kid:
                 return cell
         return None
 
@@ -253,7 +253,8 @@ class Anchors:
 
     def _load(self) -> None:
         self._cells: "dict[int, tuple[Cell, int]]" = {}  # identity -> cell, its first sector
-        self._former: "list[tuple[Cell, int]]" = []  # cells that were succeeded
+        # the manufacturer's cells that were succeeded
+        self._former: "list[tuple[Cell, int]]" = []
         for sector in range(self._region.sectors):
             if sector % _PLACE_SECTORS == 0 or sector in _OLD_PLACES:
                 cell = self._loaded(sector)
@@ -269,12 +270,14 @@ class Anchors:
                 is_current = held[0].is_old and not cell.is_old
             else:
                 is_current = cell.sequence > held[0].sequence
-        if not is_current:
+        if is_current:
+            self._cells[cell.identity] = (cell, sector)
+            if held is None:
+                return
+            cell, sector = held
+        # no other key ever vouches again
+        if cell.role == MANUFACTURER:
             self._former.append((cell, sector))
-            return
-        if held is not None:
-            self._former.append(held)
-        self._cells[cell.identity] = (cell, sector)
 
     # The cell whose head is in `sector`; None if none that counts is there.
     def _loaded(self, sector: int) -> "Cell | None":

@@ -31,10 +31,13 @@ FLASH_BYTES = VirtualBoard.flash_bytes
 MAP = flash_map.place(store=0, more=512, end=512)
 
 #: What a device may keep of what it got, in octets of the heap here, where a word has twice those
-#: of a board's: four typed lines of 80 octets, with their list 704; the last refusal and the last
-#: event that changed nothing, packed, with eight predecessors each, 391 octets that take 448; and
-#: 864 once, after the first cell that is taken or whose signature is checked.
-KEPT_BYTES = 704 + 2 * 448 + 864
+#: of a board's: four typed lines of 80 octets, with their list 704; and the last refusal and the
+#: last event that changed nothing, packed, with eight predecessors each, 391 octets that take 448.
+KEPT_BYTES = 704 + 2 * 448
+
+#: Besides, a trust anchor cell with its place, for each manufacturer's key that was succeeded and
+#: whose place no other cell has needed.
+FORMER_BYTES = 864
 
 SMALL_HEAP = 24 * 1024
 """What the design leaves for receiving and verifying on a device, where a word has half as many
@@ -184,6 +187,26 @@ REQUESTS = st.lists(
     min_size=1,
     max_size=6,
 )
+
+
+# Of a cell that is succeeded nothing is kept but the manufacturer's, whose key vouches on.
+def test_successors(tmp_path: Path) -> None:
+    inputs = []
+    for name in ("manufacturer", "next supplier", "next manufacturer"):
+        fields = {"head": flows.cells.head(name)}
+        if name != "manufacturer":
+            fields["signature"] = images.signature(f"{name}, manufacturer")
+        inputs.append(frame.encode(smp.encode(1, smp.WRITE, 65, 1, 4, fields)))
+    board = prepared("1.0.0")
+    said = play(tmp_path, board, inputs)
+    held, supplier, manufacturer = [row[1] for row in said]
+    assert held <= KEPT_BYTES
+    # nothing but what rounding makes of it
+    assert supplier - held < FORMER_BYTES // 2 < manufacturer - supplier <= FORMER_BYTES
+    cells = board.device().anchors.cells()
+    assert {cell.kid for cell in cells} == {
+        images.kid(name) for name in ("next supplier", "next manufacturer")
+    }
 
 
 # Requests of the right form, with fields of any type; made first, and then played in one process.
