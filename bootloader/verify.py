@@ -48,14 +48,19 @@ class AnchorKeys(Keys):
             result.supplier_valid = yield from cell.verify_steps(image_hash, signature)
 
 
-# (envelope, manifest) at the front of a Manufacturer Image; its length must be the manifest's.
-def read_front(image: memoryview) -> "tuple[cose.Envelope, Manifest]":
+# The envelope at the front of a Manufacturer Image. A copy: flash that is read again may read
+# otherwise, and what is used is what is verified.
+def read_envelope(image: memoryview) -> cose.Envelope:
     if len(image) < cose.HEAD_BYTES:
         raise Refused(ENVELOPE, len(image))
-    length = cose.envelope_bytes(image)
-    # a copy: flash that is read again may read otherwise, and what is used is what is verified
-    envelope = cose.Envelope(bytes(image[:length]))
+    return cose.Envelope(bytes(image[: cose.envelope_bytes(image)]))
+
+
+# (envelope, manifest) at the front of a Manufacturer Image; its length must be the manifest's.
+def read_front(image: memoryview) -> "tuple[cose.Envelope, Manifest]":
+    envelope = read_envelope(image)
     manifest = parse_manifest(envelope.content)
+    length = envelope.total_bytes
     if length + padding_bytes(length) + manifest.payload_bytes != len(image):
         raise Refused(LAYOUT, length)
     return envelope, manifest
@@ -73,12 +78,11 @@ def image_steps(  # type: ignore[no-untyped-def]
 ):
     envelope, manifest = read_front(image)
     start = len(image) - manifest.payload_bytes
-    length = cose.envelope_bytes(image)
     former = None
     if confirmed_hash is not None:
         former = held.former(envelope.kid)
     yield from AnchorKeys(held, former).manufacturer_steps(envelope, result)
-    result.padding_is_zero = not any(image[length:start])
+    result.padding_is_zero = not any(image[envelope.total_bytes : start])
     whole = hashlib.sha256(image[:start])
     sha = hashlib.sha256()
     for at in range(start, len(image), _HASH_STEP_BYTES):

@@ -67,9 +67,9 @@ class Envelope:
         data = memoryview(data)
         if len(data) < HEAD_BYTES:
             raise Refused(ENVELOPE, len(data))
-        self.content_at, total = _measure(data)
-        end = total - _SIGNATURE_BYTES
-        if len(data) != total:
+        self.content_at, self.total_bytes = _measure(data)
+        end = self.total_bytes - _SIGNATURE_BYTES
+        if len(data) != self.total_bytes:
             raise Refused(ENVELOPE, len(data))
         if data[end] != 0x58 or data[end + 1] != 0x40:
             raise Refused(ENVELOPE, end)

@@ -172,6 +172,18 @@ def _hash(value: object, key: int) -> bytes:
     return value
 
 
+# What the manifest in `content` says of features beyond SMETS; None where it says nothing. Read no
+# further than that: the predecessors, which may be hundreds, take a board most of a second.
+def read_feature_version(content: "bytes | memoryview") -> "str | None":
+    reader = cbor.Reader(content)
+    fields: "dict[object, object]" = {}
+    for _, key in reader.keys(reader.head()[1], cbor.DEPTH):
+        if key == PREDECESSORS:
+            break
+        fields[key] = reader.item(cbor.DEPTH - 1)
+    return _optional_text(fields, FEATURE_VERSION, _FEATURE_VERSION_MAX)
+
+
 # The manifest in `content`. ENCODING carries the offset of the byte, MANIFEST_MALFORMED and
 # UNKNOWN_EVEN_KEY the key of the value that is wrong.
 def parse_manifest(content: "bytes | memoryview") -> Manifest:

@@ -11,7 +11,7 @@ from ramboard import Board, erases
 
 from hanbootloader import VERSION, reasons
 from hanbootloader.board import TIERS
-from hanbootloader.image import cbor, writer
+from hanbootloader.image import cbor, cose, writer
 from hanbootloader.image.manifest import padding_bytes
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
@@ -449,19 +449,20 @@ class HanbootGroupTest(ConsoleTest):
         device.ledger.slots[1] = ledger.Slot(ledger.STAGED, image_bytes=len(image))
         self.assertEqual(self.ask(READ, HAN, 0)["slots"][1]["feature_version"], "2.1")
         # an image that cannot be read says nothing, and the rest is reported all the same
-        device.ledger.slots[1].image_bytes -= 1
-        slots = self.ask(READ, HAN, 0)["slots"]
-        self.assertEqual([len(slot) for slot in slots], [4, 4])
+        for image_bytes in (0, cose.HEAD_BYTES - 1, cose.HEAD_BYTES, len(front) - 1):
+            device.ledger.slots[1].image_bytes = image_bytes
+            slots = self.ask(READ, HAN, 0)["slots"]
+            self.assertEqual([len(slot) for slot in slots], [4, 4])
 
     def test_no_memory_for_a_manifest(self):
-        def read_front(image):
+        def read_envelope(image):
             raise MemoryError
 
-        right, hanboot_group.read_front = hanboot_group.read_front, read_front
+        right, hanboot_group.read_envelope = hanboot_group.read_envelope, read_envelope
         try:
             self.assertEqual(len(self.ask(READ, HAN, 0)["slots"][0]), 4)
         finally:
-            hanboot_group.read_front = right
+            hanboot_group.read_envelope = right
 
     def test_every_state_has_a_name(self):
         record = self.line.device.ledger.slots[0]

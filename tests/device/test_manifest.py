@@ -8,7 +8,7 @@ import mutations
 from outcome import refusal_of
 
 from hanbootloader.image import cbor, manifest, writer
-from hanbootloader.image.manifest import parse_manifest
+from hanbootloader.image.manifest import parse_manifest, read_feature_version
 from hanbootloader.reasons import ACCEPTED, ENCODING, MANIFEST_MALFORMED, UNKNOWN_EVEN_KEY
 
 HASH = bytes(range(32))
@@ -120,6 +120,38 @@ class FormTest(unittest.TestCase):
     def test_payload_is_aligned(self):
         for envelope_bytes, padding in ((16, 0), (17, 15), (31, 1), (32, 0), (2048, 0), (2047, 1)):
             self.assertEqual(manifest.padding_bytes(envelope_bytes), padding)
+
+
+# The one field that a device reads at each question for its identity.
+class FeatureVersionTest(unittest.TestCase):
+    def test_as_the_whole_manifest_has_it(self):
+        for text in (None, "", "2.1", "x" * 32):
+            found = whole()
+            found.feature_version = text
+            content = writer.encode_manifest(found)
+            self.assertEqual(parse_manifest(content).feature_version, text)
+            self.assertEqual(read_feature_version(content), text)
+
+    # What comes after it is not looked at, however long the list of predecessors.
+    def test_reads_no_further(self):
+        found = whole()
+        found.feature_version = "2.1"
+        content = writer.encode_manifest(found)
+        end = content.find(unhexlify("0c82"))
+        self.assertEqual(read_feature_version(content[: end + 1]), "2.1")
+        self.assertEqual(refusal_of(read_feature_version, content[:end]), (ENCODING, end))
+
+    # A slot may hold anything by now.
+    def test_what_is_no_manifest(self):
+        for changes in ({7: 1}, {7: "x" * 33}, {7: b"2.1"}):
+            refusal = refusal_of(read_feature_version, changed(changes))
+            self.assertEqual((changes, refusal), (changes, (MANIFEST_MALFORMED, 7)))
+        content = changed({})
+        for first in range(256):
+            # whatever it says, and no other exception
+            refusal_of(read_feature_version, bytes((first,)) + content[1:])
+        for end in range(len(content)):
+            refusal_of(read_feature_version, content[:end])
 
 
 class ParseTest(unittest.TestCase):

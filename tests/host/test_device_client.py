@@ -17,7 +17,7 @@ from hanboot.errors import CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.explain.reasons import Reason
 from hanboot.link.smp import NoAnswer
 from hanboot.link.transport import Lost
-from hanboot.testing.fake_transport import Request
+from hanboot.testing.fake_transport import Request, reply
 
 
 def test_upload_sends_all_of_it_once(fake: FakeDevice) -> None:
@@ -788,6 +788,31 @@ def test_a_device_that_is_slow_to_start_is_waited_for(fake: FakeDevice) -> None:
     with fake.device() as device:
         device.reset()
         assert device.wait_outcome(HASH).confirmed
+
+
+@pytest.mark.parametrize("answer_s", [0.2, 0.5, 1.5])
+def test_a_device_that_is_slow_to_answer_is_waited_for(
+    fake: FakeDevice, monkeypatch: pytest.MonkeyPatch, answer_s: float
+) -> None:
+    """It works on one question at a time, also on those that are not waited for any more."""
+    fake.confirmed, fake.state = HASH, None
+    waiting: list[tuple[float, bytes]] = []
+
+    def slow(request: Request) -> None:
+        free = waiting[-1][0] if waiting else fake.clock.now
+        waiting.append((free + answer_s, reply(request, fake.identity())))
+
+    def read() -> bytes:
+        if waiting and waiting[0][0] <= fake.clock.now:
+            return waiting.pop(0)[1]
+        return nothing()
+
+    nothing = fake.transport.read
+    fake.answers[65, 0] = slow
+    with fake.device() as device:
+        monkeypatch.setattr(fake.transport, "read", read)
+        assert device.wait_outcome(HASH).confirmed
+    assert fake.clock.now < 15
 
 
 def test_a_first_image_is_waited_for_where_nothing_is_confirmed(fake: FakeDevice) -> None:

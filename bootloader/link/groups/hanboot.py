@@ -11,11 +11,12 @@ import sys
 from hanbootloader import VERSION
 from hanbootloader.compat import const
 from hanbootloader.device import Device
+from hanbootloader.image.manifest import read_feature_version
 from hanbootloader.install import IDLE, RECEIVING, Installer
 from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, Request, SmpError
 from hanbootloader.reasons import Refused
 from hanbootloader.store import ledger
-from hanbootloader.verify import read_front
+from hanbootloader.verify import read_envelope
 
 _EVENTS_PER_REPLY = const(4)
 _CELLS_PER_REPLY = const(3)
@@ -110,7 +111,7 @@ class HanbootGroup:
     # What the manifest in slot `index` says of it; None where it says nothing, or cannot be read.
     def _feature_version(self, index: int) -> "str | None":
         try:
-            return read_front(self._device.image(index))[1].feature_version
+            return read_feature_version(read_envelope(self._device.image(index)).content)
         except (Refused, MemoryError):
             # the rest of the identity is worth more, and needs less memory
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import hashlib
 import time
@@ -55,6 +56,8 @@ _BUF_LEAST = 64
 
 _POLL_S = 0.05
 _RESTARTING = Retries(tries=1, reply_s=0.3)
+#: By how much longer the next answer is waited for, or a slow device would never be heard.
+_LONGER = 2.0
 _PROBE = Retries(tries=2, reply_s=1.0)
 #: A new trust anchor: its comb table is computed, its sectors are erased.
 _ANCHOR = Retries(reply_s=10.0)
@@ -406,13 +409,16 @@ class Device:
     def _await_identity(self, seconds: float) -> Identity:
         """Asks for the identity until the device answers, opening the port again if it went."""
         deadline = self._deadline(seconds)
+        asked = _RESTARTING
         while True:
             try:
                 # it may be between reset and start: ask often rather than wait long
-                return self._ask_identity(_RESTARTING)
+                return self._ask_identity(asked)
             except NoAnswer:
                 if deadline.passed:
                     raise
+                reply_s = min(asked.reply_s * _LONGER, self.smp.retries.reply_s)
+                asked = dataclasses.replace(asked, reply_s=reply_s)
             except Lost:
                 if deadline.passed:
                     raise
