@@ -14,6 +14,7 @@ from hanbootloader.reasons import (
     ANCHOR_SEQUENCE,
     ANCHOR_SIGNATURE,
     ANCHORS_LOCKED,
+    FLASH_FAULT,
 )
 from hanbootloader.trust import cell as cell_format
 from hanbootloader.trust import p256
@@ -418,6 +419,61 @@ class UpdateTest(AnchorsTest):
         found = self.opened(sectors).cell(role)
         self.assertEqual((found.kid, found.sequence), (kid, sequence))
 
+    # Each successor goes to the next place, so that none wears before the others.
+    def test_places_in_turn(self):
+        self.flash = RamFlash(SECTORS)
+        self.held = self.opened()
+        places = SECTORS // 2
+        for sequence in range(places + 3):
+            self.flash.erased = []
+            self.put("supplier", sequence=sequence)
+            place = sequence % places
+            self.assertEqual(self.flash.erased, [2 * place, 2 * place + 1])
+        # where none takes it, each that is free was tried, and none of them twice over
+        self.flash.stuck = range(SECTORS)
+        self.flash.erased = []
+        self.assertEqual(self.refusal("supplier", sequence=places + 3), (FLASH_FAULT, -1))
+        tried = [sector // 2 for sector in self.flash.erased if sector % 2 == 0]
+        self.assertEqual(tried, [3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 0, 0, 1, 1])
+
+    # Written and read back, and gone when it is looked for: that is not taken for written.
+    def test_not_there_after_all(self):
+        # none of its kind before, and one before
+        for name, more in (("supplier", {"usage": KEY_AGREEMENT}), ("next supplier", {})):
+            self.flash = RamFlash(SECTORS)
+            self.held = self.opened()
+            self.put("supplier")
+            load = self.held._load
+
+            def lose(load=load):
+                # place 1 is the next
+                self.flash.cells[2 * SECTOR_BYTES + 100] ^= 1
+                load()
+
+            self.held._load = lose
+            self.assertEqual((name, self.refusal(name, **more)), (name, (FLASH_FAULT, -1)))
+
+    # A device that has no supplier's cell yet gets one, by the manufacturer's word alone.
+    def test_none_before(self):
+        self.flash = RamFlash(SECTORS)
+        self.held = self.opened()
+        self.put("manufacturer")
+        self.held.is_locked = True
+        wrong = images.signature("next supplier, stranger")
+        self.assertEqual(self.refusal("next supplier", wrong)[0], ANCHOR_SIGNATURE)
+        self.assertTrue(self.put("next supplier", images.signature("next supplier, manufacturer")))
+        self.check_holds("next supplier", "manufacturer")
+
+    # Locked, and no cell that can be read: no key is left to name another.
+    def test_locked_without_a_cell(self):
+        self.flash = RamFlash(SECTORS)
+        self.held = self.opened()
+        self.held.is_locked = True
+        self.assertEqual(self.refusal("manufacturer"), (ANCHORS_LOCKED, -1))
+        signature = images.signature("next supplier, supplier")
+        self.assertEqual(self.refusal("next supplier", signature), (ANCHOR_SIGNATURE, -1))
+        self.assertEqual(self.flash.operations, 0)
+
     # A place that does not take what is written is passed over, and never tried again.
     def test_worn_place(self):
         self.flash.stuck = (4, 5)
@@ -457,6 +513,38 @@ class SealTest(AnchorsTest):
         # whatever it reads as later
         self.flash.cells[100] ^= 1
         self.check_holds()
+
+    # what was given up is in doubt no more: the next wrong read there is one start's word again
+    def test_nothing_is_left_in_doubt(self):
+        self.put("supplier")
+        self.flash.cells[255] = 0xFF
+        self.flash.cells[100] ^= 1
+        self.held = self.opened()
+        self.assertEqual(self.flash.cells[254], 0)
+        self.assertEqual(self.doubts(), [])
+
+    # A sector that begins no cell is not looked at, whatever is in it: it is part of a place.
+    def test_tables_are_no_heads(self):
+        for role, usage in ((SUPPLIER, 0), (SUPPLIER, KEY_AGREEMENT), (MANUFACTURER, 0)):
+            self.put("stranger", role=role, usage=usage)
+        # the third's table is where a cell of format 1 may have begun
+        self.assertTrue(self.flash.cells[5 * SECTOR_BYTES] != 0xFF)
+        self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + 5] = b"HBAC\x01"
+        operations = self.flash.operations
+        self.held = self.opened()
+        self.assertEqual((self.flash.operations, self.doubts()), (operations, []))
+        for cell in self.held.cells():
+            self.assertEqual(cell.table is None, cell.usage == 0 and cell.role == SUPPLIER)
+
+    def doubts(self):
+        return self.held._memory._backup.doubts._noted
+
+    # of a sealed head the void byte says nothing: it was never programmed
+    def test_sealed_head_is_not_void(self):
+        self.put("supplier")
+        self.flash.cells[254] = 0xFE
+        self.held = self.opened()
+        self.check_holds("supplier")
 
     # a head that was sealed and does not check any more is left alone
     def test_sealed_head(self):
