@@ -27,8 +27,8 @@ class AnchorMemory(Memory):
     def note_worn(self, place: int) -> None:
         self._backup.note_worn(place)
 
-    def weigh(self, sector: int, is_failed: bool) -> bool:
-        return self._backup.doubts.weigh(PLACE + sector, is_failed)
+    def weigh(self, sector: int, is_failed: bool) -> None:
+        self._backup.doubts.weigh(PLACE + sector, is_failed)
 
     def is_in_doubt(self) -> bool:
         return self._backup.doubts.needs_restart

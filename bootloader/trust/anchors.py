@@ -65,8 +65,9 @@ class Memory:
     def note_worn(self, place: int) -> None:
         raise NotImplementedError
 
-    # Whether the head in `sector`, which does not check, is to be given up (store/doubts.py).
-    def weigh(self, sector: int, is_failed: bool) -> bool:
+    # Whether the head in `sector` fails its check. Once that is to be acted upon, nothing is in
+    # doubt (store/doubts.py).
+    def weigh(self, sector: int, is_failed: bool) -> None:
         raise NotImplementedError
 
     # Something is in doubt, and nothing is to be written at this start.
@@ -292,11 +293,11 @@ class Anchors:
         is_sealed = region.is_begun(start + _SEAL_AT)
         if not is_sealed and region.is_begun(start + _VOID_AT):
             return None
-        is_failed = cell is None
-        is_acted_on = self._memory.weigh(sector, is_failed)
-        if not is_sealed and not self._memory.is_in_doubt() and is_acted_on == is_failed:
+        self._memory.weigh(sector, cell is None)
+        if not is_sealed and not self._memory.is_in_doubt():
             self._settle(start, cell)
             self._memory.weigh(sector, False)
+        # what comes after a head of format 1 is of its sender's making
         if cell is not None and not cell.is_old:
             self._attach_table(cell, sector // _PLACE_SECTORS)
         return cell

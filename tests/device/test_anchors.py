@@ -8,6 +8,7 @@ import images
 from outcome import refusal_of
 from ramboard import PowerCut, RamFlash
 
+from hanbootloader.device import AnchorMemory
 from hanbootloader.reasons import (
     ACCEPTED,
     ANCHOR_MALFORMED,
@@ -16,9 +17,12 @@ from hanbootloader.reasons import (
     ANCHORS_LOCKED,
     FLASH_FAULT,
 )
+from hanbootloader.store.backup import Backup
+from hanbootloader.store.journal import Journal
+from hanbootloader.store.ledger import Ledger
+from hanbootloader.trust import anchors, p256
 from hanbootloader.trust import cell as cell_format
-from hanbootloader.trust import p256
-from hanbootloader.trust.anchors import TABLE_ROWS
+from hanbootloader.trust.anchors import TABLE_ROWS, Anchors
 from hanbootloader.trust.cell import (
     ACCESS_CONTROL_BROKER,
     KEY_AGREEMENT,
@@ -581,6 +585,60 @@ class MigrationTest(AnchorsTest):
         )
         for cell in self.held.cells():
             self.assertIsNone(cell.table)
+
+    # Format 1 had room for a table as long as the sender liked: what lies where a table of today
+    # would, with the digest of one, is not taken for the device's own.
+    def test_table_of_the_senders(self):
+        # as many rows as the device's own: a mutation run has fewer
+        table = b"\x5a" * p256.table_bytes(anchors.TABLE_ROWS)
+        octets = table + images.sha256(images.key("supplier") + table)
+        self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + len(octets)] = octets
+        self.assertIsNone(self.opened().cell(SUPPLIER).table)
+
+    # a head counts where its format has it, and nowhere else
+    def test_place_of_another_format(self):
+        for sector, head in ((5, cells.head("supplier")), (2, cells.old_head("supplier"))):
+            self.flash = RamFlash(SECTORS)
+            self.flash.region(0, SECTORS).program(sector * SECTOR_BYTES, head)
+            self.assertEqual(held_by(self.opened()), {})
+
+    # of two alike the first counts, in this format, too
+    def test_both_are_there(self):
+        self.flash = RamFlash(SECTORS)
+        first = cells.old_head("supplier")
+        for sector, head in ((0, first), (5, cells.old_head("supplier", label=b"another"))):
+            self.flash.region(0, SECTORS).program(sector * SECTOR_BYTES, head)
+        self.assertEqual(self.opened().cell(SUPPLIER).head, first)
+
+    # A key that is none verifies nothing, in either format: its cell is left as it is.
+    def test_key_that_is_none(self):
+        self.flash = RamFlash(SECTORS)
+        head = bytearray(cells.old_head("supplier")[:144])
+        head[79] ^= 1
+        octets = bytes(head) + images.sha256(head)
+        self.flash.region(0, SECTORS).program(0, octets + bytes(80))
+        self.held = self.opened()
+        operations = self.flash.operations
+        for _ in self.held.migrate_steps():
+            pass
+        self.assertTrue(self.held.cell(SUPPLIER).is_old)
+        self.assertEqual(self.flash.operations, operations)
+
+    # Something is in doubt, and this start writes nothing: no cell anew, no seal.
+    def test_in_doubt(self):
+        self.flash.cells[5 * SECTOR_BYTES + 100] ^= 1
+        backup = Backup(RamFlash(2).region(0, 2))
+        memory = AnchorMemory(Ledger(Journal(RamFlash(2).region(0, 2)), backup), backup)
+        region = self.flash.region(0, SECTORS)
+        held = Anchors(region, memory)
+        self.assertTrue(memory.is_in_doubt())
+        self.flash.cells[255] = 0xFF
+        operations = self.flash.operations
+        for again in (held, Anchors(region, memory)):
+            for _ in again.migrate_steps():
+                pass
+            self.assertEqual(held_by(again), {SUPPLIER: (images.kid("supplier"), 3)})
+        self.assertEqual(self.flash.operations, operations)
 
     def test_migrates(self):
         before = held_by(self.held)

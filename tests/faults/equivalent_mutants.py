@@ -15,6 +15,21 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
         "strictly read, a key with the octets of the one before is the same key, and that is "
         "refused two lines before"
     ),
+    ("trust/anchors.py", "Anchors._free_places", "place > newest", "moved 0"): (
+        "the newest place is taken, and so is not among the free ones"
+    ),
+    ("trust/anchors.py", "Anchors._free_places", "place < newest", "moved 0"): (
+        "the newest place is taken, and so is not among the free ones"
+    ),
+    ("trust/anchors.py", "Anchors._sort_in", "is_current", "left out"): (
+        "a cell below the sequence that is remembered is below the one held, too, which is not"
+    ),
+    ("trust/anchors.py", "Anchors._sort_in", "cell.sequence > held[0].sequence", "moved 0"): (
+        "equal sequences are the other branch"
+    ),
+    ("trust/anchors.py", "Anchors._loaded", "cell is None", "left out"): (
+        "what checks has begun, and where else a table may lie it is of format 1"
+    ),
     ("trust/p256.py", "is_public_key", "y >= PRIME", "moved 0"): (
         "y = p stands for y = 0, and the curve, whose order is odd, has no such point"
     ),
