@@ -716,6 +716,33 @@ def test_a_hub_that_is_away(dsp):
     assert len(dsp.hub.offers) == 1
 
 
+def test_what_is_in_the_way_is_said_once(dsp, run, caplog):
+    """In the log, and by `dcc status` as long as it is there."""
+    distribute(dsp, PPMID, IHD)
+    dsp.hub.away = True
+    assert dsp.devices.take(dsp.says("ppmid", ppmid_alert(1, "01000000")))
+    for _ in range(3):
+        dsp.dispatcher.work()
+        dsp.time += datetime.timedelta(minutes=1)
+    lines = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
+    assert len(lines) == 2, lines
+    assert lines[0] == (
+        f"tasks that wait for another try: 2, first {PPMID}: the hub does not answer"
+    )
+    assert lines[1].startswith(f"documents for {SUPPLIER} wait for another try: http://127.0.0.1:9")
+    ran = run("dcc", "status", "--registry", dsp.path, "--json")
+    tasks, documents = ran.document["obstacles"]
+    assert tasks == {"why": "the hub does not answer", "count": 2}
+    assert documents["count"] == 1
+    ran = run("dcc", "status", "--registry", dsp.path)
+    assert "2 tried in vain" in ran.out
+    assert "the hub does not answer" in ran.out
+    dsp.hub.away = False
+    dsp.dispatcher.work()
+    ran = run("dcc", "status", "--registry", dsp.path, "--json")
+    assert [one["count"] for one in ran.document["obstacles"]] == [1]
+
+
 def test_a_restart_loses_nothing(dsp):
     distribute(dsp, PPMID)
     _, second = activation(dsp)

@@ -122,6 +122,10 @@ def test_the_records_by_hand(dsp, pki):
         "dcc", "assign", HCALCS, *registry, "--supplier", SUPPLIER, "--hub", "/run/hub", *held
     )
     assert ran.code == 0, ran.err
+    # a hub of this folder stays it, wherever the service is started
+    relative = ("--supplier", SUPPLIER, "--hub", "hub.sock")
+    ran = hanboot("dcc", "assign", HCALCS, *registry, *relative)
+    assert f"hub {Path.cwd() / 'hub.sock'}" in ran.out
     ran = hanboot("dcc", "trust", *registry, pki / "hub-ds.pem", pki / "hub-ka.pem")
     assert "hub-ds.pem: device 00-DB-12-34-56-78-90-A1" in ran.out
     assert_error(hanboot("dcc", "trust", *registry, pki / "root.pem"), 2, "is an authority's")

@@ -24,6 +24,8 @@ from hanboot.trust.smki.certificate import SUPPLIER, eui_text
 if TYPE_CHECKING:
     from hanboot.inventory.gate import Permit
 
+_OBSTACLES_SHOWN = 10
+
 
 @click.group()
 def dcc() -> None:
@@ -386,7 +388,7 @@ def inbox(
 @json_option
 @needs_lxml
 def status(url: str, silent_after: float, as_json: bool) -> None:
-    """Show what is under way, what waits for parties, and which devices are silent.
+    """Show what is under way, what waits for parties and why, and which devices are silent.
 
     A silent device's hub has its image, and neither of them has said anything since: Service
     Request 11.2 asks the device what it runs.
@@ -401,19 +403,25 @@ def status(url: str, silent_after: float, as_json: bool) -> None:
         schema.prepare(database)
         with database.reading() as connection:
             found = journal.counts(connection)
+            obstacles = journal.obstacles(connection, _OBSTACLES_SHOWN)
             before = now() - datetime.timedelta(hours=silent_after)
             silent = journal.silent(connection, before)
     finally:
         database.close()
     out.document(
-        {**found, "silent": [{"device": device, "since": since} for device, since in silent]}
+        {
+            **found,
+            "obstacles": [{"why": why, "count": count} for why, count in obstacles],
+            "silent": [{"device": device, "since": since} for device, since in silent],
+        }
     )
     tasks = ", ".join(f"{count} {state}" for state, count in sorted(found["tasks"].items()))
     documents = [
         (f"for {party}", f"{count} waiting") for party, count in sorted(found["documents"].items())
     ]
     silent_pairs = [(device, f"silent since {since[:19]}Z") for device, since in silent]
-    out.pairs([("tasks", tasks or "none"), *documents, *silent_pairs])
+    obstacle_pairs = [(f"{count} tried in vain", why) for why, count in obstacles]
+    out.pairs([("tasks", tasks or "none"), *documents, *obstacle_pairs, *silent_pairs])
 
 
 # --- records
@@ -499,6 +507,8 @@ def assign(
     database = Database(url)
     try:
         schema.prepare(database)
+        # the service may run in another folder
+        hub = str(Path(hub).absolute())
         assignment = parties.Assignment(eui_text(device), eui_text(supplier), hub, gbcs_version)
         parties.assign(database, assignment, [certificate.load(path) for path in certificates])
     finally:

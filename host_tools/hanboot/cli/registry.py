@@ -17,6 +17,7 @@ from hanboot.cli.registry_changes import COMMANDS as CHANGE_COMMANDS
 from hanboot.cli.registry_images import COMMANDS as IMAGE_COMMANDS
 from hanboot.cli.registry_options import (
     FILE,
+    author_option,
     manufacturer_option,
     model_option,
     opened,
@@ -166,7 +167,7 @@ def _in_one_line(entry: Entry, day: datetime.date | None) -> str:
     type=click.Choice(["apart"]),
     help="Move what is for the SSC alone to the database that --ssc-registry names.",
 )
-@click.option("--author", envvar="HANBOOT_AUTHOR", help="Who makes the change.")
+@author_option
 @click.option("--reason", help="Why, for the history.")
 @registry_option
 @ssc_option
@@ -175,7 +176,7 @@ def settings(
     local_updates: str | None,
     permits_from: str | None,
     ssc_data: str | None,
-    author: str | None,
+    author: str,
     reason: str | None,
     url: str,
     ssc_url: str | None,
@@ -186,14 +187,14 @@ def settings(
     apart = Database(ssc_url, create=bool(ssc_data)) if ssc_url else None
     with Registry(Database(url), apart) as registry:
         if local_updates:
-            with registry.changing(Attribution(author or "", reason or "")) as writer:
+            with registry.changing(Attribution(author, reason or "")) as writer:
                 writer.set("local_updates", local_updates)
         if permits_from:
             key = None if permits_from == NO_KEY else keys.load_public(Path(permits_from))
-            with registry.changing(Attribution(author or "", reason or "")) as writer:
+            with registry.changing(Attribution(author, reason or "")) as writer:
                 writer.set_permits_from(key)
         if ssc_data:
-            count = registry.move_ssc_data(Attribution(author or "", reason or ""))
+            count = registry.move_ssc_data(Attribution(author, reason or ""))
             out.note(f"moved what is for the SSC of {counted(count, 'row')}")
         values = {name: registry.setting(name) for name in SETTINGS}
         permitting = registry.permits_from()

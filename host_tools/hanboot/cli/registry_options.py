@@ -49,13 +49,15 @@ def _login_name() -> str:
         return ""
 
 
+author_option = click.option(
+    "--author",
+    envvar="HANBOOT_AUTHOR",
+    default=_login_name,
+    help="Who makes the change. Default: your login name.",
+)
+
 _ATTRIBUTION = (
-    click.option(
-        "--author",
-        envvar="HANBOOT_AUTHOR",
-        default=_login_name,
-        help="Who makes the change. Default: your login name.",
-    ),
+    author_option,
     click.option("--reason", required=True, help="Why, for the history."),
     click.option(
         "--party",

@@ -117,6 +117,8 @@ class Dispatcher:
                 if task.image
             }
         passed: list[int] = []
+        #: what goes wrong with tasks that nothing was wrong with before
+        obstacles: list[str] = []
         # a hub that does not answer is asked once in a piece
         away: dict[str, str] = {}
         for task in tasks:
@@ -139,11 +141,17 @@ class Dispatcher:
             except HanbootError as error:
                 if isinstance(error, NoDevice) and path:
                     away[path] = error.what
+                if task.attempts == 0:
+                    obstacles.append(f"{task.device_id}: {error.what}")
                 self._postpone(task, error.what)
         # a hub that gets an image twice holds it once, so these are written down together
         self._settle(passed, "passed")
         if passed:
             _log.info("images handed to hubs: %d", len(passed))
+        if obstacles:
+            _log.warning(
+                "tasks that wait for another try: %d, first %s", len(obstacles), obstacles[0]
+            )
         return bool(tasks)
 
     def _settle(self, numbers: list[int], state: str) -> None:
@@ -222,6 +230,8 @@ class Dispatcher:
                 post(party.answers_url, one.octets)
             except Undelivered as error:
                 behind.add(one.party)
+                if one.attempts == 0:
+                    _log.warning("documents for %s wait for another try: %s", one.party, error)
                 with schema.turn(self._database) as connection:
                     journal.postpone_outgoing(
                         connection, one, self._later(one.attempts), str(error)

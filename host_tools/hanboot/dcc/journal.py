@@ -174,6 +174,26 @@ def counts(connection: Connection) -> dict[str, dict[str, int]]:
     }
 
 
+def obstacles(connection: Connection, most: int) -> list[tuple[str, int]]:
+    """(why, how many): what keeps tasks and documents that were tried before, the most first."""
+    found: dict[str, int] = {}
+    for table, waits in (
+        (TASK, TASK.c.state == "waiting"),
+        (OUTGOING, OUTGOING.c.delivered_at.is_(None)),
+    ):
+        count = sa.func.count()
+        query = (
+            sa.select(table.c.detail, count)
+            .where(waits, table.c.detail.is_not(None))
+            .group_by(table.c.detail)
+            .order_by(count.desc(), table.c.detail)
+            .limit(most)
+        )
+        for why, number in connection.execute(query):
+            found[why] = found.get(why, 0) + number
+    return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:most]
+
+
 def silent(connection: Connection, before: datetime.datetime) -> list[tuple[str, str]]:
     """(device, since when): it has its image or its activation, and nothing was heard since."""
     query = (
