@@ -483,3 +483,10 @@ def test_headers_that_can_be_read_in_two_ways(user, change, word):
         describe.describe(root)
     assert word in caught.value.why
     assert len(caught.value.why) < 300
+
+
+def test_a_position_is_said_once():
+    with pytest.raises(BadFile) as caught:
+        parsing.parse(b"<a>\n<b c></b></a>")
+    assert caught.value.why.startswith("line 2, column ")
+    assert caught.value.why.count("line 2") == 1

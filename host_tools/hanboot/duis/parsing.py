@@ -32,6 +32,8 @@ _WHITE_SPACE = " \t\r\n"
 _DECLARED = re.compile(
     rb"(?:\xef\xbb\xbf)?<\?xml[^>]*?\sencoding[ \t\r\n]*=[ \t\r\n]*[\"']([^\"'>]*)"
 )
+#: What libxml2 ends its messages with, and is said before.
+_POSITION = re.compile(r", line \d+, column \d+$")
 _FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY", b"\0")
 _ROOTS = {sr("Request"), sr("Response")}
 
@@ -104,7 +106,7 @@ def _parse(octets: bytes, name: str) -> Element:
         return parser.close()
     except etree.XMLSyntaxError as error:
         line, column = error.position
-        text = " ".join((error.msg or "it is empty").split())
+        text = _POSITION.sub("", " ".join((error.msg or "it is empty").split()))
         raise _bad(name, f"line {line}, column {column}: {text}") from None
 
 
