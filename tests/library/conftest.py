@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pyotp
 import pytest
+from device_fixtures import firmware, pairs, ppmid, states  # noqa: F401
 from library_browser import Browser, SteppedClock
 from library_programs import Program
+from library_service import Filled, Service, serving
 from registries import entry_of, fill, make_image
 
 from hanboot.http.listen import Listen
@@ -73,3 +75,10 @@ def program(users: dict[str, DemoUser], clock: SteppedClock) -> Callable[[str], 
         return Program(users[name].token)
 
     return made
+
+
+@pytest.fixture(scope="module")
+def service(filled: Filled) -> Iterator[Service]:
+    """The module's library, served by a process."""
+    with serving(filled) as running:
+        yield running

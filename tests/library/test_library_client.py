@@ -19,13 +19,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from library_service import Filled, Service, serving, with_library
-from registries import KEY, entry_of, fill, make_image
+from library_service import Filled, Service, serving, suppliers_own, with_library
+from registries import KEY, entry_of, make_image
 
 from hanboot.files import IMAGE_MAX_BYTES
 from hanboot.image.ota_file import Image
-from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 
 FIRST = make_image(1, cpl_entry_id="E-1")
@@ -42,12 +40,6 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     made.library.registry.database.close()
 
 
-@pytest.fixture(scope="module")
-def service(filled: Filled) -> Iterator[Service]:
-    with serving(filled) as running:
-        yield running
-
-
 @pytest.fixture
 def token(filled: Filled) -> Path:
     return filled.token_file("south")
@@ -56,11 +48,7 @@ def token(filled: Filled) -> Path:
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     """A folder with a registry of the supplier's own, and the manufacturer's public key."""
-    database = Database(str(tmp_path / "registry.db"), create=True)
-    fill(Registry(database), ON_CPL)
-    database.close()
-    (tmp_path / "maker.pub.pem").write_bytes(KEY.public_pem())
-    return tmp_path
+    return suppliers_own(tmp_path, ON_CPL, KEY.public_pem())
 
 
 def get(here: Path, url: str, token: Path, *more: object, wanted: str = "E-2") -> Ran:

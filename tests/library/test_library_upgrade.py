@@ -8,34 +8,14 @@ from pathlib import Path
 
 import pytest
 from command_line import Ran, assert_error, hanboot
-from library_service import Filled, Service, serving, with_library
-from registries import entry_of, fill
-from rig import Bench, Firmware, Keys, States
-
-from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.store import Registry
+from library_service import Filled, Service, serving, suppliers_own, with_library
+from registries import entry_of
+from rig import Bench, Firmware
 
 pytestmark = pytest.mark.slow
 
 RELEASES = ("1.0.0", "1.1.0", "2.0.0")
 IDS = ("PPMID-0001", "PPMID-0002", "PPMID-0003")
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return Firmware(Keys.generate(), tmp_path_factory.mktemp("images"))
-
-
-@pytest.fixture(scope="module")
-def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
-    return States(tmp_path_factory.mktemp("devices"), firmware)
-
-
-@pytest.fixture
-def ppmid(states: States) -> Iterator[Bench]:
-    """A PPMID that runs 1.0.0."""
-    with Bench(states.installed("ppmid/1.0.0")) as bench:
-        yield bench
 
 
 def entries_of(firmware: Firmware) -> list:
@@ -62,20 +42,10 @@ def filled(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> Iter
     made.library.registry.database.close()
 
 
-@pytest.fixture(scope="module")
-def service(filled: Filled) -> Iterator[Service]:
-    with serving(filled) as running:
-        yield running
-
-
 @pytest.fixture
 def here(tmp_path: Path, firmware: Firmware) -> Path:
     """The supplier's own registry, with local updates allowed, and the manufacturer's key."""
-    database = Database(str(tmp_path / "registry.db"), create=True)
-    fill(Registry(database), entries_of(firmware))
-    database.close()
-    (tmp_path / "maker.pub.pem").write_bytes(firmware.pairs.manufacturer.public_pem())
-    return tmp_path
+    return suppliers_own(tmp_path, entries_of(firmware), firmware.pairs.manufacturer.public_pem())
 
 
 def upgrade(here: Path, url: str, token: Path, ppmid: Bench, *more: object) -> Ran:
@@ -88,12 +58,6 @@ def upgrade(here: Path, url: str, token: Path, ppmid: Bench, *more: object) -> R
     return hanboot("upgrade", "--plan", *library, *override, *more)
 
 
-def running(bench: Bench) -> bytes | None:
-    confirmed = bench.identity().confirmed
-    assert confirmed is not None
-    return confirmed.image_hash
-
-
 def test_a_board_is_led_to_the_newest(
     service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: Firmware
 ) -> None:
@@ -101,11 +65,11 @@ def test_a_board_is_led_to_the_newest(
     asked = upgrade(here, service.url, token, ppmid)
     assert asked.code == 130
     assert "Wait for the evening." in asked.err
-    assert running(ppmid) == firmware.image("ppmid/1.0.0").image_hash
+    assert ppmid.runs(firmware.image("ppmid/1.0.0"))
 
     done = upgrade(here, service.url, token, ppmid, "--yes")
     assert done.code == 0, done.err
-    assert running(ppmid) == firmware.image("ppmid/2.0.0").image_hash
+    assert ppmid.runs(firmware.image("ppmid/2.0.0"))
     fetched = {path.stem for path in (here / "images").glob("*.ota")}
     assert fetched == {firmware.image(f"ppmid/{n}").image_hash.hex() for n in RELEASES[1:]}
     # the library has recorded who took what
@@ -127,7 +91,7 @@ def test_images_that_are_at_hand_are_not_fetched(
     token = filled.token_file("north")
     done = upgrade(here, "http://127.0.0.1:9", token, ppmid, "--yes", here)
     assert done.code == 0, done.err
-    assert running(ppmid) == firmware.image("ppmid/2.0.0").image_hash
+    assert ppmid.runs(firmware.image("ppmid/2.0.0"))
 
 
 def test_another_manufacturers_key(
@@ -137,7 +101,7 @@ def test_another_manufacturers_key(
     (here / "maker.pub.pem").write_bytes(firmware.pairs.supplier.public_pem())
     token = filled.token_file("south")
     assert_error(upgrade(here, service.url, token, ppmid, "--yes"), 1, "does not verify")
-    assert running(ppmid) == firmware.image("ppmid/1.0.0").image_hash
+    assert ppmid.runs(firmware.image("ppmid/1.0.0"))
     assert not list((here / "images").glob("*.ota"))
 
 
@@ -158,7 +122,7 @@ def test_a_library_whose_image_was_changed(
             token = filled.token_file("south")
             refused = upgrade(here, service.url, token, ppmid, "--yes")
         assert_error(refused, 1, "damaged", "backup")
-        assert running(ppmid) == firmware.image("ppmid/1.0.0").image_hash
+        assert ppmid.runs(firmware.image("ppmid/1.0.0"))
     finally:
         stored.write_bytes(octets)
 

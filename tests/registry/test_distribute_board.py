@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import Result
 from registries import KEY
-from rig import Bench, Firmware, Keys, States
+from rig import Bench, Firmware
 
 from hanboot.image.ota_file import load
 from hanboot.inventory.gate import permit
@@ -20,23 +20,6 @@ pytestmark = pytest.mark.slow
 
 RELEASES = ("1.0.0", "1.1.0", "2.0.0")
 REASON = ("--reason", "a test")
-
-
-@pytest.fixture(scope="module")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return Firmware(Keys.generate(), tmp_path_factory.mktemp("images"))
-
-
-@pytest.fixture(scope="module")
-def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
-    return States(tmp_path_factory.mktemp("devices"), firmware)
-
-
-@pytest.fixture
-def ppmid(states: States) -> Iterator[Bench]:
-    """A PPMID that runs 1.0.0."""
-    with Bench(states.installed("ppmid/1.0.0")) as bench:
-        yield bench
 
 
 @pytest.fixture
@@ -134,25 +117,19 @@ def test_a_local_update_offline(
 # --- hanboot upgrade --plan
 
 
-def running(bench: Bench) -> bytes | None:
-    confirmed = bench.identity().confirmed
-    assert confirmed is not None
-    return confirmed.image_hash
-
-
 def test_upgrade_by_a_plan(
     run: Callable[..., Result], files: dict[str, Path], ppmid: Bench
 ) -> None:
     """Asked before each step; a no stops, and the same command goes on from there."""
     command = ("upgrade", "--plan", files["1.0.0"].parent, "--port", ppmid.board.port)
-    hashes = {name: load(file).image_hash for name, file in files.items()}
+    images = {name: load(file) for name, file in files.items()}
 
     silent = run(*command)
     assert silent.exit_code == 130
     assert "PPMID-0002  01010000" in silent.stdout
     assert "no way back once it is confirmed" in silent.stdout
     assert "--yes asks nothing" in silent.stderr
-    assert running(ppmid) == hashes["1.0.0"]
+    assert ppmid.runs(images["1.0.0"])
 
     halfway = run(*command, "--json", input="y\nn\n")
     assert halfway.exit_code == 130
@@ -161,12 +138,12 @@ def test_upgrade_by_a_plan(
     assert "PPMID-0003  02000000" in halfway.stderr
     document = json.loads(halfway.stdout)
     assert [step["confirmed"] for step in document["steps"]] == [True, False]
-    assert running(ppmid) == hashes["1.1.0"]
+    assert ppmid.runs(images["1.1.0"])
 
     rest = run(*command, "--yes")
     assert rest.exit_code == 0, rest.output
     assert "in 1 step" in rest.stdout
-    assert running(ppmid) == hashes["2.0.0"]
+    assert ppmid.runs(images["2.0.0"])
     assert "nothing to do" in run(*command, "--yes").stdout
 
 
@@ -176,7 +153,7 @@ def test_upgrade_by_a_plan_needs_every_image_before_it_sends_one(
     result = run("upgrade", "--plan", files["1.1.0"], "--port", ppmid.board.port, "--yes")
     assert result.exit_code == 5
     assert "the image of PPMID-0003 (02000000) is missing" in result.stderr
-    assert running(ppmid) == load(files["1.0.0"]).image_hash
+    assert ppmid.runs(load(files["1.0.0"]))
 
 
 def test_a_refusal_names_the_way_there(
@@ -227,12 +204,11 @@ def test_a_ban_binds_every_command(
         given = ("--registry", "registry.db")
     else:
         monkeypatch.setenv("HANBOOT_REGISTRY", "registry.db")
-    before = running(ppmid)
     images = files.values() if "--plan" in command else [files["1.1.0"]]
     result = run(*command, *images, *given, "--port", ppmid.board.port)
     assert result.exit_code == 1, result.output
     assert "local updates are banned" in result.stderr
-    assert running(ppmid) == before
+    assert ppmid.runs(load(files["1.0.0"]))
     [record] = run_json("inventory", "history")
     assert (record["outcome"], record["reason"]["name"]) == ("refused", "local-updates-banned")
     assert record["command"] == command[0]
@@ -322,7 +298,6 @@ def test_a_permit_lets_its_image_through(
 ) -> None:
     port = ("--port", ppmid.board.port)
     local = ("--local",) if command == "distribute" else ()
-    before = running(ppmid)
     wrong = permitted(files["2.0.0"])
     result = run(command, files["1.1.0"], *_AT_REGISTRY, *local, "--permit", wrong, *port)
     assert result.exit_code == 1, result.output
@@ -331,7 +306,7 @@ def test_a_permit_lets_its_image_through(
     result = run(command, files["1.1.0"], *_AT_REGISTRY, *local, "--permit", other, *port)
     assert result.exit_code == 1, result.output
     assert "does not name the device" in result.stderr
-    assert running(ppmid) == before
+    assert ppmid.runs(load(files["1.0.0"]))
     given = ("--permit", wrong, "--permit", permitted(files["1.1.0"]))
     result = run(command, files["1.1.0"], *_AT_REGISTRY, *local, *given, *port)
     assert result.exit_code == 0, result.output

@@ -132,6 +132,15 @@ def serving(filled: Filled, *more: object) -> Iterator[Service]:
         assert "Traceback" not in err, err
 
 
+def suppliers_own(folder: Path, on_cpl: Sequence[Entry], public_pem: bytes) -> Path:
+    """A folder with a registry of the supplier's own, and the manufacturer's public key."""
+    database = Database(str(folder / "registry.db"), create=True)
+    fill(Registry(database), on_cpl)
+    database.close()
+    (folder / "maker.pub.pem").write_bytes(public_pem)
+    return folder
+
+
 def with_library(url: str, token: Path, more: Mapping[str, object] | None = None) -> list[object]:
     """The options of a command that uses a library."""
     options: Iterable[tuple[str, object]] = {
