@@ -14,7 +14,7 @@ from registries import entry_of, make_image
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.library import audit
 from hanboot.library.accounts import login, secrets
-from hanboot.library.catalogue import submissions
+from hanboot.library.catalogue import decisions
 from hanboot.library.refusals import Conflict
 from hanboot.library.schema import AttemptRow
 from hanboot.registry.storage.database import Database
@@ -152,12 +152,12 @@ def test_submitted_and_decided_once(filled: Filled) -> None:
         if record.action == "submit"
     )
     supplier, reviewer = filled.user("north"), filled.user("secas")
-    ended = at_once(3, lambda _: submissions.authorise(filled.library, supplier, number, 1, "ours"))
+    ended = at_once(3, lambda _: decisions.authorise(filled.library, supplier, number, 1, "ours"))
     assert ended.count(None) == 1
     seen = filled.revision(number)
     ended = at_once(
         3,
-        lambda _: submissions.review(
+        lambda _: decisions.review(
             filled.library, reviewer, number, seen, "", accept_findings=True
         ),
     )

@@ -17,7 +17,7 @@ from hanboot.errors import BadFile
 from hanboot.library import demo_firmware
 from hanboot.library.accounts import login
 from hanboot.library.accounts.secrets import ServerKey
-from hanboot.library.catalogue import submissions
+from hanboot.library.catalogue import decisions
 from hanboot.library.schema import AuditRow, Base, UserRow
 from hanboot.registry.storage import schema as registry_schema
 from hanboot.registry.storage.database import Database
@@ -55,7 +55,7 @@ def test_all_is_there_after_a_restore(cluster: Cluster, filled: Filled, tmp_path
     before = held(filled.url)
     dump = cluster.dump(filled.url, "library.dump")
     # it goes on meanwhile: what follows the dump is not in it
-    submissions.withdraw(filled.library, filled.user("volt"), 5, filled.revision(5), "")
+    decisions.withdraw(filled.library, filled.user("volt"), 5, filled.revision(5), "")
     shutil.copytree(filled.folder / "images", tmp_path / "images")
     shutil.copy(filled.folder / "library.key", tmp_path / "library.key")
     assert held(filled.url) != before

@@ -21,7 +21,7 @@ from hanboot.errors import BadFile
 from hanboot.files import IMAGE_MAX_BYTES
 from hanboot.image.ota_file import Image
 from hanboot.library import audit
-from hanboot.library.catalogue import submissions
+from hanboot.library.catalogue import decisions, submissions
 from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.images import ImageStore
 from hanboot.library.library import Library
@@ -221,14 +221,14 @@ def test_submissions_of_one_id_at_once(filled: Filled) -> None:
 
 def test_reviewers_at_once(filled: Filled) -> None:
     number = filled.submitted(image(filled.library, 2), predecessors="E-1")
-    submissions.authorise(filled.library, filled.user("north"), number, 1, "")
+    decisions.authorise(filled.library, filled.user("north"), number, 1, "")
     seen, reviewer = filled.revision(number), filled.user("secas")
 
     def decide(which: int) -> None:
         if which % 2:
-            submissions.reject(filled.library, reviewer, number, seen, "no")
+            decisions.reject(filled.library, reviewer, number, seen, "no")
         else:
-            submissions.review(filled.library, reviewer, number, seen, "yes", accept_findings=True)
+            decisions.review(filled.library, reviewer, number, seen, "yes", accept_findings=True)
 
     ended = at_once(4, decide)
     assert ended.count(None) == 1

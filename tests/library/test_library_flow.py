@@ -14,7 +14,7 @@ from registries import make_image
 
 from hanboot.errors import BadFile
 from hanboot.library import audit
-from hanboot.library.catalogue import cpl, submissions
+from hanboot.library.catalogue import cpl, decisions, submissions
 from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.library import Library
 from hanboot.library.schema import LibraryEntryRow
@@ -168,8 +168,8 @@ def listed(library: Library, hardware: int, version: int = 1, before: int = 0) -
     """A version of a model, listed and on the CPL."""
     by_name = parties(library)
     number = submitted(library, hardware, version, before)
-    submissions.authorise(library, by_name["Northern Energy"], number, 1, "")
-    submissions.review(library, by_name["SECAS"], number, 2, "")
+    decisions.authorise(library, by_name["Northern Energy"], number, 1, "")
+    decisions.review(library, by_name["SECAS"], number, 2, "")
     cpl.enter(library, by_name["SECAS"], number)
     return number
 

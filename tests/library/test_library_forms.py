@@ -17,6 +17,7 @@ from registries import CODE, MODEL
 from hanboot.library.accounts import users as accounts
 from hanboot.library.catalogue import submissions
 from hanboot.library.catalogue.submissions import Draft
+from hanboot.library.clock import text as time_text
 from hanboot.library.demo import DemoUser
 from hanboot.library.library import Library
 from hanboot.library.permissions import PERMISSIONS, Action, PartyKind, Scope
@@ -129,8 +130,10 @@ def everything(library: Library) -> str:
                 continue
             query = sa.select(table)
             if name == "library_session":
-                # not when it was last seen, and not of visitors
-                query = sa.select(table.c.digest).where(table.c.user.is_not(None))
+                # not when it was last seen, not of visitors, and none that a new one removes
+                query = sa.select(table.c.digest).where(
+                    table.c.user.is_not(None), table.c.expires_at > time_text(library.clock())
+                )
             held[name] = sorted(repr(tuple(row)) for row in connection.execute(query))
         held["cpl"] = [repr(entry) for entry in library.registry.entries()]
     return hashlib.sha256(json.dumps(held, sort_keys=True).encode()).hexdigest()

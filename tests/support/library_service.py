@@ -19,7 +19,7 @@ from hanboot.library import demo
 from hanboot.library.accounts import users
 from hanboot.library.accounts.secrets import ServerKey
 from hanboot.library.accounts.users import User
-from hanboot.library.catalogue import entries, submissions
+from hanboot.library.catalogue import decisions, entries, submissions
 from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.demo import DemoUser
 from hanboot.library.images import ImageStore
@@ -87,9 +87,9 @@ class Filled:
     def listed(self, image: Image, **fields: str) -> int:
         """An entry that went the whole way."""
         number = self.submitted(image, **fields)
-        submissions.authorise(self.library, self.user("north"), number, 1, "")
+        decisions.authorise(self.library, self.user("north"), number, 1, "")
         revision = self.revision(number)
-        submissions.review(
+        decisions.review(
             self.library, self.user("secas"), number, revision, "", accept_findings=True
         )
         return number

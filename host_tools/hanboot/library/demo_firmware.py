@@ -21,7 +21,7 @@ from hanboot.installation import FIRMWARE
 from hanboot.inventory.devices import DeviceRecord, Inventory
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import User
-from hanboot.library.catalogue import cpl, entries, submissions
+from hanboot.library.catalogue import cpl, decisions, entries, submissions
 from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.library import Library
 from hanboot.trust import keys
@@ -96,7 +96,7 @@ def fill(library: Library, folder: Path) -> Path:
     # waits for the supplier; and a Communications Hub for the DCC
     _submit(library, actors, _draft(_build("hcalcs/1.1.0", key, switch), "HCALCS", 2))
     number = _submit(library, actors, _hub())
-    submissions.authorise(library, actors.supplier, number, _revision(library, number), "")
+    decisions.authorise(library, actors.supplier, number, _revision(library, number), "")
     _install(library, (v100, 3), (v110, 2), (switch, 1))
     return _write(folder / "to-submit", _next(v200, key), key)
 
@@ -173,8 +173,8 @@ def _submit(library: Library, actors: _Actors, draft: Draft) -> int:
 
 def _list(library: Library, actors: _Actors, draft: Draft) -> None:
     number = _submit(library, actors, draft)
-    submissions.authorise(library, actors.supplier, number, _revision(library, number), "")
-    submissions.review(library, actors.administrator, number, _revision(library, number), "")
+    decisions.authorise(library, actors.supplier, number, _revision(library, number), "")
+    decisions.review(library, actors.administrator, number, _revision(library, number), "")
     cpl.enter(library, actors.administrator, number)
 
 

@@ -2,9 +2,8 @@
 
     submitted -> authorised by a supplier -> (DCC endorses a Communications Hub's) -> listed
 
-A submission is checked against its image by the code that checks it for the registry. Each step is
-on a revision: a reviewer who looked at another one than what is there now gets an error. Nothing is
-listed that would strand devices, unless the reviewer has seen the findings and says so.
+A submission is checked against its image by the code that checks it for the registry; what is then
+decided about it is in `decisions`.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from dataclasses import dataclass, field, replace
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import BadFile, CheckFailed, HanbootError, WrongUsage
+from hanboot.errors import BadFile, HanbootError
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
 from hanboot.library import audit, clock
@@ -28,7 +27,7 @@ from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
 from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.refusals import Conflict, NotFound
-from hanboot.library.schema import DecisionRow, LibraryEntryRow, StoredImageRow
+from hanboot.library.schema import LibraryEntryRow, StoredImageRow
 from hanboot.registry.entry import Entry
 from hanboot.registry.fields import BY_NAME, STORED, BadValue, other_fields_text, parse_other_fields
 from hanboot.registry.images import comparison
@@ -84,17 +83,6 @@ class Faulty(BadFile):
         more = f" (and {len(self.faults) - 1} more)" if len(self.faults) > 1 else ""
         super().__init__(
             "the entry was not submitted", first + more, "correct what is marked, then submit again"
-        )
-
-
-class Changed(Conflict):
-    """The entry is not what the user decided on."""
-
-    def __init__(self, seen: int, now: int) -> None:
-        super().__init__(
-            "the entry changed meanwhile",
-            f"you saw revision {seen}, it is at revision {now}",
-            "look at it again, then decide",
         )
 
 
@@ -391,133 +379,6 @@ def _keep_image(
         )
 
 
-def authorise(library: Library, user: User, number: int, revision: int, remark: str) -> None:
-    """A supplier takes responsibility for a submission."""
-    user.require(Action.AUTHORISE)
-    with library.registry.database.writing() as connection:
-        entry = _step(
-            connection, library, user, number, revision, "authorise", remark, {"submitted"}
-        )
-        if entry.responsible not in (None, user.party.number):
-            raise CheckFailed(
-                f"entry {number} is not yours to authorise",
-                "another supplier is asked to answer for it",
-                "leave it to them; or have it submitted anew, with your party named",
-            )
-        _set(connection, library, number, state="authorised", responsible=user.party.number)
-
-
-def endorse(library: Library, user: User, number: int, revision: int, remark: str) -> None:
-    """The DCC endorses a Communications Hub's entry; its state stays as it is."""
-    user.require(Action.ENDORSE)
-    with library.registry.database.writing() as connection:
-        entry = _step(
-            connection, library, user, number, revision, "endorse", remark, {"authorised"}
-        )
-        if entry.device_type != "CH":
-            raise WrongUsage(
-                f"entry {number} needs no endorsement",
-                f"it is for {entry.device_type}; the DCC endorses Communications Hubs",
-                "leave it to the reviewer",
-            )
-
-
-def review(
-    library: Library,
-    user: User,
-    number: int,
-    revision: int,
-    remark: str,
-    *,
-    accept_findings: bool = False,
-) -> None:
-    """Lists an entry: from now on every party sees it.
-
-    Args:
-        accept_findings: list it although `check` says that it loses devices.
-
-    Raises:
-        CheckFailed: it would strand devices, or the endorsement is missing.
-    """
-    user.require(Action.REVIEW)
-    with library.registry.database.reading() as connection:
-        entry = entries.find(connection, number)
-    if entry is None:
-        raise NotFound(f"there is no entry {number}", "it does not exist", "check the number")
-    if entry.revision != revision:
-        raise Changed(revision, entry.revision)
-    checked = recheck(library, entry)
-    if checked.differences:
-        raise CheckFailed(
-            f"entry {number} was not listed",
-            checked.differences[0].text,
-            "have it corrected: image and fields do not say the same",
-        )
-    if checked.stranding and not accept_findings:
-        raise CheckFailed(
-            f"entry {number} was not listed",
-            checked.stranding[0].text,
-            "have it corrected; or list it all the same, saying that you have seen the findings",
-        )
-    attribution = Attribution(user.email, remark or f"entry {number} of the library", "library")
-    with library.registry.changing(attribution) as writer:
-        connection = writer.connection
-        entry = _step(connection, library, user, number, revision, "review", remark, {"authorised"})
-        if entry.device_type == "CH" and not _is_endorsed(connection, entry):
-            raise CheckFailed(
-                f"entry {number} was not listed",
-                "a Communications Hub's entry needs the DCC's endorsement",
-                "ask the DCC to endorse this revision",
-            )
-        if entry.replaces is not None:
-            _set(connection, library, entry.replaces, state="withdrawn")
-        if entry.never_in_field and entry.cpl_entry_id and writer.find([entry.cpl_entry_id]):
-            never_in_field.record(writer, entry.cpl_entry_id, attribution)
-        _set(connection, library, number, state="listed")
-
-
-def _is_endorsed(connection: Connection, entry: LibraryEntry) -> bool:
-    return any(
-        step.step == "endorse" and step.revision == entry.revision
-        for step in entries.decisions(connection, entry.number)
-    )
-
-
-def reject(library: Library, user: User, number: int, revision: int, remark: str) -> None:
-    """Ends a submission; its maker submits anew."""
-    user.require(Action.REVIEW)
-    if not remark.strip():
-        raise WrongUsage("it was not rejected", "no reason was given", "say what must be corrected")
-    with library.registry.database.writing() as connection:
-        _step(
-            connection,
-            library,
-            user,
-            number,
-            revision,
-            "reject",
-            remark,
-            {"submitted", "authorised"},
-        )
-        _set(connection, library, number, state="rejected")
-
-
-def withdraw(library: Library, user: User, number: int, revision: int, remark: str) -> None:
-    """Takes back what the own party submitted and what was not listed yet."""
-    with library.registry.database.writing() as connection:
-        entry = entries.readable(connection, user, number)
-        user.require(Action.CORRECT, own=True)
-        if entry.party != user.party.number:
-            raise CheckFailed(
-                f"entry {number} was not withdrawn",
-                f"{entry.party_name} submitted it",
-                "leave it to them; a reviewer can reject it",
-            )
-        states = set(entries.WAITING)
-        _step(connection, library, user, number, revision, "withdraw", remark, states)
-        _set(connection, library, number, state="withdrawn")
-
-
 def changes(
     connection: Connection, user: User, entry: LibraryEntry
 ) -> list[tuple[str, str, str]] | None:
@@ -544,58 +405,6 @@ def changes(
 
 def _hex(digest: bytes | None) -> str:
     return digest.hex() if digest else ""
-
-
-def _step(
-    connection: Connection,
-    library: Library,
-    user: User,
-    number: int,
-    revision: int,
-    step: str,
-    remark: str,
-    states: set[str],
-) -> LibraryEntry:
-    """Records a decision on the revision that the user saw."""
-    # the row is changed first, so that of two who decide at once the second waits, then sees
-    touched = connection.execute(
-        sa.update(LibraryEntryRow)
-        .where(LibraryEntryRow.number == number)
-        .values(revision=LibraryEntryRow.revision)
-    )
-    entry = entries.find(connection, number) if touched.rowcount else None
-    if entry is None:
-        raise NotFound(f"there is no entry {number}", "it does not exist", "check the number")
-    if entry.revision != revision:
-        raise Changed(revision, entry.revision)
-    if entry.state not in states:
-        raise Conflict(
-            f"entry {number} cannot be decided on in this way",
-            f"it is {entry.state}; to {step} it, it must be {' or '.join(sorted(states))}",
-            "look at it again: it may have been decided meanwhile",
-        )
-    connection.execute(
-        sa.insert(DecisionRow).values(
-            entry=number,
-            revision=revision,
-            step=step,
-            user=user.number,
-            remark=remark[:NOTE_MAX],
-            at=clock.text(library.clock()),
-        )
-    )
-    audit.add(connection, user.actor, step, f"entry {number}", {"remark": remark[:NOTE_MAX]})
-    return entry
-
-
-def _set(connection: Connection, library: Library, number: int, **values: object) -> None:
-    connection.execute(
-        sa.update(LibraryEntryRow)
-        .where(LibraryEntryRow.number == number)
-        .values(
-            revision=LibraryEntryRow.revision + 1, changed_at=clock.text(library.clock()), **values
-        )
-    )
 
 
 # --- the CPL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 from django.http import HttpRequest
@@ -11,7 +12,7 @@ from ninja import Body, File, UploadedFile
 from ninja.responses import Status
 
 from hanboot.library.accounts.users import User
-from hanboot.library.catalogue import cpl, deliveries, entries, submissions
+from hanboot.library.catalogue import cpl, decisions, deliveries, entries, submissions
 from hanboot.library.catalogue.submissions import Draft, Faulty
 from hanboot.library.images import IMAGE_MAX_BYTES
 from hanboot.library.library import Library
@@ -162,7 +163,7 @@ def authorise(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """A supplier takes responsibility for a submission."""
-    return _decided(request, number, body, submissions.authorise)
+    return _decided(request, number, body, decisions.authorise)
 
 
 @operation(
@@ -172,7 +173,7 @@ def endorse(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """The DCC endorses a Communications Hub's entry."""
-    return _decided(request, number, body, submissions.endorse)
+    return _decided(request, number, body, decisions.endorse)
 
 
 @operation(
@@ -182,16 +183,8 @@ def review(
     request: HttpRequest, number: schemas.Number, body: schemas.ReviewIn
 ) -> schemas.EntryDetail:
     """Lists an entry; one that would lose devices only with accept_findings."""
-    user = user_of(request)
-    submissions.review(
-        pages.library(),
-        user,
-        number,
-        body.revision,
-        body.remark,
-        accept_findings=body.accept_findings,
-    )
-    return detail_of(user, number)
+    decide = partial(decisions.review, accept_findings=body.accept_findings)
+    return _decided(request, number, body, decide)
 
 
 @operation(
@@ -201,7 +194,7 @@ def withdraw(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """Takes back what the own party submitted and what was not listed yet."""
-    return _decided(request, number, body, submissions.withdraw)
+    return _decided(request, number, body, decisions.withdraw)
 
 
 @operation(
@@ -211,7 +204,7 @@ def reject(
     request: HttpRequest, number: schemas.Number, body: schemas.DecisionIn
 ) -> schemas.EntryDetail:
     """Ends a submission; the remark says what must be corrected."""
-    return _decided(request, number, body, submissions.reject)
+    return _decided(request, number, body, decisions.reject)
 
 
 @operation(

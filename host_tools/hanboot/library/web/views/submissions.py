@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponseBase
@@ -10,10 +12,18 @@ from django.shortcuts import redirect
 from hanboot.errors import WrongUsage
 from hanboot.library.accounts import users
 from hanboot.library.accounts.users import Party, User
-from hanboot.library.catalogue import downloads, entries, extra_fields, reading, submissions
+from hanboot.library.catalogue import (
+    decisions,
+    downloads,
+    entries,
+    extra_fields,
+    reading,
+    submissions,
+)
 from hanboot.library.catalogue.entries import LibraryEntry
 from hanboot.library.catalogue.extra_fields import ExtraField
 from hanboot.library.catalogue.submissions import Faulty
+from hanboot.library.library import Library
 from hanboot.library.permissions import Action, PartyKind
 from hanboot.library.web import pages
 from hanboot.library.web.routes import SIGNED_IN, route
@@ -86,27 +96,12 @@ def waiting(request: HttpRequest) -> HttpResponseBase:
     user = pages.user_of(request)
     with pages.library().registry.database.reading() as connection:
         found = entries.waiting(connection, user)
-    mine = [entry for entry in found if _decisions_of(user, entry)]
+    mine = [entry for entry in found if set(decisions.open_to(user, entry)) - {"withdraw"}]
     return pages.render(
         request,
         "submissions.html",
         {"mine": mine, "others": [entry for entry in found if entry not in mine]},
     )
-
-
-def _decisions_of(user: User, entry: LibraryEntry) -> list[str]:
-    """What the user can decide about an entry now, by the names of routes."""
-    found = []
-    asked = entry.responsible in (None, user.party.number)
-    if entry.state == "submitted" and asked and user.may(Action.AUTHORISE):
-        found.append("authorise")
-    if entry.state == "authorised" and entry.device_type == "CH" and user.may(Action.ENDORSE):
-        found.append("endorse")
-    if entry.state == "authorised" and user.may(Action.REVIEW):
-        found.append("review")
-    if entry.state in entries.WAITING and user.may(Action.REVIEW):
-        found.append("reject")
-    return found
 
 
 @route("submissions/<int:number>", SIGNED_IN)
@@ -125,10 +120,7 @@ def submission(request: HttpRequest, number: int) -> HttpResponseBase:
             "extra": pages.extra_of(connection, shown),
             "notes": pages.notes_of(shown),
             "needs_endorsement": waits and held.device_type == "CH",
-            "can": dict.fromkeys(_decisions_of(user, held), True),
-            "can_withdraw": waits
-            and held.party == user.party.number
-            and user.may(Action.CORRECT, own=True),
+            "can": dict.fromkeys(decisions.open_to(user, held), True),
             "refusal": downloads.why_not(user, held),
             "acknowledged": downloads.is_acknowledged(connection, user, held),
         }
@@ -144,51 +136,42 @@ def _revision(request: HttpRequest) -> int:
     return int(text)
 
 
+def _decided(
+    request: HttpRequest,
+    number: int,
+    decide: Callable[[Library, User, int, int, str], None],
+    said: str,
+    page: str = "submission",
+) -> HttpResponseBase:
+    """Has the signed-in user `decide` what the form says, and shows the entry as it is then."""
+    remark = request.POST.get("remark", "")
+    decide(pages.library(), pages.user_of(request), number, _revision(request), remark)
+    pages.notify(request, f"Entry {number} {said}.")
+    return redirect(page, number)
+
+
 @route("submissions/<int:number>/authorise", Action.AUTHORISE, methods=("POST",))
 def authorise(request: HttpRequest, number: int) -> HttpResponseBase:
-    remark = request.POST.get("remark", "")
-    submissions.authorise(
-        pages.library(), pages.user_of(request), number, _revision(request), remark
-    )
-    pages.notify(request, f"Entry {number} was authorised.")
-    return redirect("submission", number)
+    return _decided(request, number, decisions.authorise, "was authorised")
 
 
 @route("submissions/<int:number>/endorse", Action.ENDORSE, methods=("POST",))
 def endorse(request: HttpRequest, number: int) -> HttpResponseBase:
-    remark = request.POST.get("remark", "")
-    submissions.endorse(pages.library(), pages.user_of(request), number, _revision(request), remark)
-    pages.notify(request, f"Entry {number} was endorsed.")
-    return redirect("submission", number)
+    return _decided(request, number, decisions.endorse, "was endorsed")
 
 
 @route("submissions/<int:number>/review", Action.REVIEW, methods=("POST",))
 def review(request: HttpRequest, number: int) -> HttpResponseBase:
-    submissions.review(
-        pages.library(),
-        pages.user_of(request),
-        number,
-        _revision(request),
-        request.POST.get("remark", ""),
-        accept_findings=request.POST.get("accept_findings") == "yes",
-    )
-    pages.notify(request, f"Entry {number} is listed.")
-    return redirect("entry", number)
+    accepts = request.POST.get("accept_findings") == "yes"
+    decide = partial(decisions.review, accept_findings=accepts)
+    return _decided(request, number, decide, "is listed", page="entry")
 
 
 @route("submissions/<int:number>/reject", Action.REVIEW, methods=("POST",))
 def reject(request: HttpRequest, number: int) -> HttpResponseBase:
-    remark = request.POST.get("remark", "")
-    submissions.reject(pages.library(), pages.user_of(request), number, _revision(request), remark)
-    pages.notify(request, f"Entry {number} was rejected.")
-    return redirect("submission", number)
+    return _decided(request, number, decisions.reject, "was rejected")
 
 
 @route("submissions/<int:number>/withdraw", Action.CORRECT, methods=("POST",))
 def withdraw(request: HttpRequest, number: int) -> HttpResponseBase:
-    remark = request.POST.get("remark", "")
-    submissions.withdraw(
-        pages.library(), pages.user_of(request), number, _revision(request), remark
-    )
-    pages.notify(request, f"Entry {number} was withdrawn.")
-    return redirect("submission", number)
+    return _decided(request, number, decisions.withdraw, "was withdrawn")
