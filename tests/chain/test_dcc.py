@@ -34,7 +34,7 @@ from hanboot.duis import building, codes, parsing, precommand, requests, signatu
 from hanboot.duis.describe import command_of
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import SERVICES
-from hanboot.errors import BadFile, WrongUsage
+from hanboot.errors import BadFile, NoDevice, WrongUsage
 from hanboot.image import ota_file
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
@@ -714,6 +714,31 @@ def test_a_hub_that_is_away(dsp):
     dsp.time += datetime.timedelta(seconds=3)
     dsp.dispatcher.work()
     assert len(dsp.hub.offers) == 1
+
+
+def test_a_hub_that_hangs_is_left_alone_for_a_while(dsp, monkeypatch, caplog):
+    """It takes a connection and does not answer, until a time-out ends that."""
+    clock = {"now": 0.0, "wait": 0.0}
+    asked = []
+
+    def messages():
+        asked.append(dsp.time)
+        clock["now"] += clock["wait"]
+        raise NoDevice("no hub answers", "timed out", "start one")
+
+    monkeypatch.setattr(dispatch.time, "monotonic", lambda: clock["now"])
+    monkeypatch.setattr(dsp.hub, "messages", messages)
+    # one that is gone fails at once, and is asked with each round
+    for clock["wait"], times in ((0.001, 3), (30.0, 1)):
+        asked.clear()
+        for _ in range(3):
+            dsp.dispatcher.work()
+            dsp.time += datetime.timedelta(seconds=1)
+        assert len(asked) == times
+    assert caplog.text.count("is left alone for a while") == 1
+    dsp.time += datetime.timedelta(minutes=5)
+    dsp.dispatcher.work()
+    assert len(asked) == 2
 
 
 def test_what_is_in_the_way_is_said_once(dsp, run, caplog):

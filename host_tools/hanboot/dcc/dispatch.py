@@ -7,6 +7,7 @@ from __future__ import annotations
 import datetime
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Protocol
 
@@ -26,6 +27,9 @@ _AT_ONCE = 200
 _HUBS_AT_ONCE = 200
 #: Messages that are kept until they are taken together.
 _HEARD_AT_ONCE = 50
+#: A hub that fails after so long has kept others waiting; one that is gone fails at once.
+_STUCK_S = 1.0
+_LEFT_ALONE = datetime.timedelta(minutes=5)
 _SWEEP_EVERY = datetime.timedelta(minutes=10)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 900.0
@@ -81,6 +85,8 @@ class Dispatcher:
         self._clock = clock
         self._heard_last = ""
         self._next_sweep = datetime.datetime.min.replace(tzinfo=datetime.UTC)
+        #: hubs that kept others waiting, and until when they are not heard
+        self._stuck_until: dict[str, datetime.datetime] = {}
         #: day on which a hub was asked for its devices' versions
         self._asked_on: dict[str, datetime.date] = {}
 
@@ -187,10 +193,18 @@ class Dispatcher:
         self._heard_last = paths[-1] if len(paths) == _HUBS_AT_ONCE else ""
         heard: list[tuple[bytes, str | None]] = []
         for path in paths:
+            if self._clock() < self._stuck_until.get(path, self._clock()):
+                continue
+            began = time.monotonic()
             try:
                 heard += ((octets, path) for octets in self._connect(path).messages())
             except HanbootError as error:
-                _log.debug("%s: %s", path, error)
+                if time.monotonic() - began > _STUCK_S:
+                    # it takes a connection and does not answer: others wait as long as it is asked
+                    _log.warning("the hub at %s is left alone for a while: %s", path, error)
+                    self._stuck_until[path] = self._clock() + _LEFT_ALONE
+                else:
+                    _log.debug("%s: %s", path, error)
                 continue
             if len(heard) >= _HEARD_AT_ONCE:
                 self._devices.take_all(heard)
