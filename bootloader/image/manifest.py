@@ -173,7 +173,7 @@ def _hash(value: object, key: int) -> bytes:
 
 
 # What the manifest in `content` says of features beyond SMETS; None where it says nothing. Read no
-# further than that: the predecessors, which may be hundreds, take a board most of a second.
+# further than that: the predecessors, which may be hundreds, take a board a third of a second.
 def read_feature_version(content: "bytes | memoryview") -> "str | None":
     reader = cbor.Reader(content)
     fields: "dict[object, object]" = {}

@@ -4,6 +4,7 @@ full as they come."""
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -90,18 +91,23 @@ def _naming(maker: Maker, label: str, first: int) -> Image:
 
 # By the chip's own clock, and so the client waits by it, too: an answer that takes longer than a
 # client waits for it is never heard.
-@pytest.mark.long
-def test_as_many_predecessors_as_an_envelope_holds(
-    firmware: Path, maker: Maker, tmp_path: Path
-) -> None:
+@pytest.fixture
+def board(firmware: Path, maker: Maker, tmp_path: Path) -> Iterator[ChipBoard]:
+    """One that runs 1.0."""
     runs = maker.build("1.0 alone", _WITHOUT_DATA)
-    refused = _naming(maker, "2.5 many", _RUNNING + 1)
-    accepted = _naming(maker, "2.6 many", _RUNNING + 1 - _PREDECESSORS)
     people = People(manufacturer=maker.key)
     board = ChipBoard(tmp_path / "flash.bin", firmware, held=held(people, runs))
+    yield board
+    board.close()
+
+
+@pytest.mark.long
+def test_refused_by_as_many_predecessors_as_an_envelope_holds(
+    board: ChipBoard, maker: Maker
+) -> None:
     device = ChipDevice(board)
     with pytest.raises(DeviceRefused) as refusal:
-        device.upload(refused.octets)
+        device.upload(_naming(maker, "2.5 many", _RUNNING + 1).octets)
     assert refusal.value.verdict.reason == reasons.NOT_A_PREDECESSOR
     board.restart(rp2040_chip.POWER)
     verdict = device.verdict()
@@ -111,8 +117,11 @@ def test_as_many_predecessors_as_an_envelope_holds(
     assert [found.file_version for found in verdict.accepts] == [
         _RUNNING + 1 + number for number in range(8)
     ]
-    upgrade(device, accepted.octets)
-    confirmed = device.identity().confirmed
+
+
+@pytest.mark.long
+def test_accepted_by_the_last_of_as_many(board: ChipBoard, maker: Maker) -> None:
+    image = _naming(maker, "2.6 many", _RUNNING + 1 - _PREDECESSORS)
+    confirmed = upgrade(ChipDevice(board), image.octets).confirmed
     assert confirmed is not None
-    assert confirmed.image_hash == accepted.image_hash
-    board.close()
+    assert confirmed.image_hash == image.image_hash
