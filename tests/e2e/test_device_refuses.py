@@ -197,3 +197,9 @@ def test_activation_refused(
     assert ran.code == 1
     assert ran.document["reason"]["name"] == reason
     assert ppmid.runs(firmware.image("ppmid/1.0.0"))
+
+
+def test_the_port_is_of_the_kind_that_the_test_is_run_on(
+    ppmid: Bench, request: pytest.FixtureRequest
+) -> None:
+    assert ppmid.board.is_usb is ("[usb" in request.node.name)
