@@ -22,7 +22,9 @@ __all__ = ["Rp2040Board", "firmware"]
 
 
 class Rp2040Board(BoardProcess):
-    """One emulated RP2040 board on a state folder, some 15 times slower than the chip.
+    """One emulated RP2040 board on a state folder, slower than the chip.
+
+    Some 4 times where `make setup-rp2` has compiled the emulator, some 15 times with its wheel.
 
     Args:
         state: folder with the flash; made if it is not there.

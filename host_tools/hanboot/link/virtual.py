@@ -21,7 +21,7 @@ PROCESS_FILE = "process"
 #: What board a state folder holds: {"board", "role", "serial"}.
 SETTINGS_FILE = "board.json"
 
-#: An emulated chip is slower than the chip it plays by about this factor.
+#: An emulated chip is slower than the chip it plays by at most about this factor.
 _EMULATED_PATIENCE = 15.0
 
 #: Longest that a port is away (hanboot.boards.process).
