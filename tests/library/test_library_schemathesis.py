@@ -9,7 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from library_service import Filled, serving
+from library_service import PATIENCE_S, Filled, serving
 from registries import entry_of, make_image
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -61,7 +61,7 @@ def test_every_answer_is_described(service: tuple[str, dict[str, str]]) -> None:
     def ask(case: schemathesis.Case, name: str) -> None:
         asked.add(case.operation.label)
         headers = {"Authorization": f"Bearer {tokens[name]}"}
-        response = case.call(headers=headers)
+        response = case.call(headers=headers, timeout=PATIENCE_S)
         case.validate_response(response, checks=CHECKS)
 
     ask()
