@@ -80,30 +80,45 @@ def test_the_same_with_files_on_a_stock_table(firmware: Firmware, pairs: Keys, f
     assert running is not None
     assert running.firmware is not None
     assert running.firmware.image_hash == firmware.image("ppmid/1.1.0").image_hash
-    # requests are repeated while it starts, which takes this tier longest; none for a lost byte
     assert played.dropped == 0
+    assert played.repeats < 3
 
 
 @dataclass(frozen=True)
 class Played:
-    """identity: at the end. dropped: bytes. repeats: requests that were sent again."""
+    """identity: at the end. dropped: bytes. repeats: requests that were sent again, other than
+    those that ask whether a board has started: where nothing is dropped, that a reply was late on a
+    busy machine is the one reason left."""
 
     identity: Identity
     dropped: int
     repeats: int
 
 
+class _Patient(Device):
+    """Counts the requests that went unanswered because the board was starting."""
+
+    while_starting = 0
+
+    def wait_outcome(self, wanted: bytes) -> Identity:
+        before = self.smp.repeats
+        identity = super().wait_outcome(wanted)
+        self.while_starting += self.smp.repeats - before
+        return identity
+
+
 def _play(port: str, ring_bytes: int, firmware: Firmware, pairs: Keys) -> Played:
     """Provisioned, a successor, two releases: on a line to the board at `port`."""
     with (
         ring_line(port, ring_bytes, STALL_MS) as line,
-        Device(line.port, patience=0.3) as device,
+        _Patient(line.port, patience=0.3) as device,
     ):
         provision(device, pairs.anchors())
         _succeed(device, pairs)
         upgrade(device, firmware.image("ppmid/1.0.0").octets)
         upgrade(device, firmware.image("ppmid/1.1.0").octets)
-        return Played(device.identity(), line.dropped, device.smp.repeats)
+        identity = device.identity()
+        return Played(identity, line.dropped, device.smp.repeats - device.while_starting)
 
 
 def _succeed(device: Device, pairs: Keys) -> None:
