@@ -13,42 +13,51 @@
 # for checked because it was checked once.
 
 from hanbootloader import policy
-from hanbootloader.image import cose, ota
-from hanbootloader.image.manifest import Manifest
+from hanbootloader.image import ota
 from hanbootloader.image.reader import ImageReader, Sink
-from hanbootloader.policy import DeviceFacts, RunningFirmware, VerificationResult
+from hanbootloader.policy import VerificationResult
 from hanbootloader.reasons import SIZE_MISMATCH, Refused
+
+if __debug__:  # in annotations alone
+    from hanbootloader.image import cose
+    from hanbootloader.image.manifest import Manifest
+    from hanbootloader.policy import DeviceFacts, RunningFirmware
 
 
 # What an admission asks of the device, at each step anew: it may have changed since.
 class Recipient:
-    # what an image must fit
-    def facts(self) -> DeviceFacts:
-        raise NotImplementedError
+    if __debug__:  # an interface
+        # what an image must fit
+        def facts(self) -> "DeviceFacts":
+            raise NotImplementedError
 
-    # what the image would follow; None where nothing is confirmed
-    def running(self) -> "RunningFirmware | None":
-        raise NotImplementedError
+        # what the image would follow; None where nothing is confirmed
+        def running(self) -> "RunningFirmware | None":
+            raise NotImplementedError
 
-    # The Manufacturer Image of what runs, or its first ENVELOPE_MAX_BYTES at least; None where it
-    # is not at hand, so that the running image is known by its hash alone.
-    def running_image(self) -> "memoryview | None":
-        raise NotImplementedError
+        # The Manufacturer Image of what runs, or its first ENVELOPE_MAX_BYTES at least; None where
+        # it is not at hand, so that the running image is known by its hash alone.
+        def running_image(self) -> "memoryview | None":
+            raise NotImplementedError
 
 
 # The keys that signatures are checked with. Both are generators, which yield between short steps
 # and write what they find into `result`.
 class Keys:
-    # the manufacturer's signature on the envelope
-    def manufacturer_steps(self, envelope: cose.Envelope, result: VerificationResult):  # type: ignore[no-untyped-def]
-        raise NotImplementedError
+    if __debug__:  # an interface
+        # the manufacturer's signature on the envelope
+        def manufacturer_steps(self, envelope: "cose.Envelope", result: VerificationResult):  # type: ignore[no-untyped-def]
+            raise NotImplementedError
 
-    # The Authorising Remote Party Signature (r || s) over the Manufacturer Image with this hash;
-    # None where the image carries none.
-    def supplier_steps(  # type: ignore[no-untyped-def]
-        self, image_hash: bytes, signature: "bytes | memoryview | None", result: VerificationResult
-    ):
-        raise NotImplementedError
+        # The Authorising Remote Party Signature (r || s) over the Manufacturer Image with this
+        # hash; None where the image carries none.
+        def supplier_steps(  # type: ignore[no-untyped-def]
+            self,
+            image_hash: bytes,
+            signature: "bytes | memoryview | None",
+            result: VerificationResult,
+        ):
+            raise NotImplementedError
 
 
 # Where the Manufacturer Image goes. This one keeps nothing, as for a host that only asks.
@@ -127,7 +136,7 @@ class Admission(Sink):
             raise Refused(reason, policy.FIELD_OFFSETS.get(reason, -1))
 
     # ImageReader calls this when the envelope is there.
-    def on_manifest(self, envelope: cose.Envelope, manifest: Manifest) -> None:
+    def on_manifest(self, envelope: "cose.Envelope", manifest: "Manifest") -> None:
         recipient = self._recipient
         assert self.header is not None
         reason = policy.check_manifest(
@@ -156,7 +165,7 @@ class Admission(Sink):
         self._is_open = True
 
     # The running image's hash if this is its envelope: what it signs is then the same image.
-    def _hash_by_envelope(self, envelope: cose.Envelope) -> "bytes | None":
+    def _hash_by_envelope(self, envelope: "cose.Envelope") -> "bytes | None":
         running, image = self._recipient.running(), self._recipient.running_image()
         if running is None or image is None or not envelope.is_prefix_of(image):
             return None

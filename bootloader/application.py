@@ -9,10 +9,13 @@
 import asyncio
 import hashlib
 
-from hanbootloader.device import Device
-from hanbootloader.install import IDLE, RECEIVING, Installer
-from hanbootloader.link.console import Console
+from hanbootloader.install import IDLE, RECEIVING
 from hanbootloader.store import ledger
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.install import Installer
+    from hanbootloader.link.console import Console
 
 _SIGNED_FOR = b"hanboot application\0"
 
@@ -20,7 +23,7 @@ _SIGNED_FOR = b"hanboot application\0"
 class Services:
     # data: path of the data region, which no upgrade touches
     def __init__(
-        self, device: Device, installer: Installer, label: "str | None", data: str
+        self, device: "Device", installer: "Installer", label: "str | None", data: str
     ) -> None:
         self._device = device
         self._installer = installer
@@ -29,7 +32,7 @@ class Services:
         self.label = label
         self.data = data
 
-    def attach(self, console: Console) -> None:
+    def attach(self, console: "Console") -> None:
         self._console = console
 
     @property

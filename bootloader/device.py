@@ -2,7 +2,6 @@
 
 from hanbootloader import verify
 from hanbootloader.admission import Recipient
-from hanbootloader.board import Board
 from hanbootloader.policy import DeviceFacts, RunningFirmware
 from hanbootloader.reasons import TRIAL_RUNNING, Refused
 from hanbootloader.store import ledger
@@ -11,6 +10,9 @@ from hanbootloader.store.doubts import JOURNAL, PLACE
 from hanbootloader.store.flash import Region
 from hanbootloader.store.journal import Journal
 from hanbootloader.trust.anchors import Anchors, Memory
+
+if __debug__:  # in annotations alone
+    from hanbootloader.board import Board
 
 
 class AnchorMemory(Memory):
@@ -36,17 +38,18 @@ class AnchorMemory(Memory):
 
 # What a device has besides where it takes part in a Home Area Network: network.py.
 class Network:
-    # Its node there, which serves the link, too, by the commands that it adds to `groups`.
-    def join(self, installer, groups):  # type: ignore[no-untyped-def]
-        raise NotImplementedError
+    if __debug__:  # an interface
+        # Its node there, which serves the link, too, by the commands that it adds to `groups`.
+        def join(self, installer, groups):  # type: ignore[no-untyped-def]
+            raise NotImplementedError
 
-    # r || s over `digest` by the device's own key; None where it has none. Generator.
-    def sign_steps(self, digest: bytes):  # type: ignore[no-untyped-def]
-        raise NotImplementedError
+        # r || s over `digest` by the device's own key; None where it has none. Generator.
+        def sign_steps(self, digest: bytes):  # type: ignore[no-untyped-def]
+            raise NotImplementedError
 
 
 class Device(Recipient):
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: "Board") -> None:
         self.board = board
         self.slots = [self.region("slot0"), self.region("slot1")]
         backup = Backup(self.region("backup"))

@@ -8,7 +8,6 @@
 from hanbootloader import policy, verify
 from hanbootloader.admission import Admission, Target
 from hanbootloader.compat import const
-from hanbootloader.device import Device
 from hanbootloader.reasons import (
     ACCEPTED,
     CPL_ENTRY_MISSING,
@@ -21,6 +20,9 @@ from hanbootloader.store import ledger
 from hanbootloader.store.slots import SlotWriter
 from hanbootloader.verdict import make_verdict
 
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+
 # fmt: off
 IDLE      = const(0)
 RECEIVING = const(1)
@@ -31,7 +33,7 @@ VERIFYING = const(2)
 # The slot that the next image is written to. It loses what it held when the admission opens it.
 class _FreeSlot(Target):
     # held_bytes: whole sectors at its front that an interrupted transfer has written already
-    def __init__(self, device: Device, index: int, held_bytes: int) -> None:
+    def __init__(self, device: "Device", index: int, held_bytes: int) -> None:
         self._device = device
         self._held_bytes = held_bytes
         self.index = index
@@ -57,7 +59,7 @@ class _FreeSlot(Target):
 
 
 class Installer:
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: "Device") -> None:
         self._device = device
         self._keys = verify.AnchorKeys(device.anchors)
         self._staged_sha: "bytes | None" = None  # the file that the staged image came in

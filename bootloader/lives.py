@@ -8,7 +8,9 @@
 
 from hanbootloader.compat import const
 from hanbootloader.reasons import Refused
-from hanbootloader.store.ledger import Ledger
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.ledger import Ledger
 
 # fmt: off
 SHORT_LIVES = const(3)
@@ -17,7 +19,7 @@ LASTS_MS    = const(60_000)  # from here on a start has lasted
 
 
 class Lives:
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: "Ledger") -> None:
         self._ledger = ledger
         self._before = ledger.short_lives
 

@@ -6,9 +6,11 @@ from hanbootloader import device
 from hanbootloader.han.identity import sign_steps
 from hanbootloader.han.node import Node
 from hanbootloader.han.stores import Stores
-from hanbootloader.install import Installer
 from hanbootloader.link.groups import network, tunnel
 from hanbootloader.link.smp import HANBOOT_GROUP
+
+if __debug__:  # in annotations alone
+    from hanbootloader.install import Installer
 
 
 class HomeNetwork(device.Network):
@@ -17,7 +19,7 @@ class HomeNetwork(device.Network):
         self.stores = Stores(device)
 
     # On the board's radio, or where there is none, on frames in SMP group 66.
-    def join(self, installer: Installer, groups):  # type: ignore[no-untyped-def]
+    def join(self, installer: "Installer", groups):  # type: ignore[no-untyped-def]
         device = self._device
         radio = device.board.han
         tunnelled = tunnel.TunnelRadio(device.board.serial)

@@ -7,7 +7,6 @@
 
 from hanbootloader.compat import const
 from hanbootloader.image import ota
-from hanbootloader.image.manifest import Manifest
 from hanbootloader.reasons import (
     ACCEPTED,
     ALREADY_RUNNING,
@@ -32,6 +31,9 @@ from hanbootloader.reasons import (
     TRIAL_RUNNING,
     UNKNOWN_SIGNER,
 )
+
+if __debug__:  # in annotations alone
+    from hanbootloader.image.manifest import Manifest
 
 # fmt: off
 # device types, as GBCS numbers them
@@ -107,7 +109,7 @@ class VerificationResult:
 
 
 # Whether `manifest` names `running` as a version that it may follow.
-def names_predecessor(manifest: Manifest, running: RunningFirmware) -> bool:
+def names_predecessor(manifest: "Manifest", running: RunningFirmware) -> bool:
     for version, digest, _ in manifest.predecessors:
         if version == running.file_version and (digest is None or digest == running.image_hash):
             return True
@@ -139,7 +141,7 @@ def check_header(header: ota.Header, file_bytes: int, device: DeviceFacts) -> in
 # Then on the manifest, before anything is erased. image_hash: None while it is not known yet.
 def check_manifest(
     header: ota.Header,
-    manifest: Manifest,
+    manifest: "Manifest",
     image_bytes: int,
     image_hash: "bytes | None",
     running: "RunningFirmware | None",
@@ -162,7 +164,7 @@ def check_manifest(
 
 # The upgrade pathway alone: may `manifest` follow `running`?
 def check_pathway(
-    manifest: Manifest,
+    manifest: "Manifest",
     image_hash: "bytes | None",
     running: "RunningFirmware | None",
     security_counter: int,
@@ -229,7 +231,7 @@ def check_verification(result: VerificationResult, device: DeviceFacts) -> int:
 # The whole decision on a complete image.
 def decide(
     header: ota.Header,
-    manifest: Manifest,
+    manifest: "Manifest",
     file_bytes: int,
     image_bytes: int,
     image_hash: bytes,

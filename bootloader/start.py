@@ -8,12 +8,14 @@ import vfs
 
 from hanbootloader.application import Services
 from hanbootloader.compat import const, ticks_diff, ticks_ms
-from hanbootloader.device import Device
 from hanbootloader.install import Installer
 from hanbootloader.link.console import Console
 from hanbootloader.lives import LASTS_MS, Lives
 from hanbootloader.reasons import TRIAL_CRASHED, TRIAL_UNCONFIRMED
 from hanbootloader.store.flash import PAGE_BYTES
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
 
 # fmt: off
 _IDLE_MS      = const(2)      # between two looks at a quiet line
@@ -25,7 +27,7 @@ _DATA         = "/data"
 
 # Formats only where no application was ever confirmed. A format that power cut off may look whole
 # and rest on weak cells: as long as there is nothing in it, it is done anew.
-def _mount_data(device: Device) -> None:
+def _mount_data(device: "Device") -> None:
     data, is_new = device.board.data, device.running() is None
     try:
         vfs.mount(vfs.VfsLfs2(data, progsize=PAGE_BYTES), _DATA)
@@ -39,7 +41,7 @@ def _mount_data(device: Device) -> None:
     vfs.mount(vfs.VfsLfs2(data, progsize=PAGE_BYTES), _DATA)
 
 
-def _import_application(device: Device, index: int, manifest):  # type: ignore[no-untyped-def]
+def _import_application(device: "Device", index: int, manifest):  # type: ignore[no-untyped-def]
     image = device.image(index)
     payload = image[len(image) - manifest.payload_bytes :]
     vfs.mount(vfs.VfsRom(payload), _APPLICATION)
@@ -50,7 +52,7 @@ def _import_application(device: Device, index: int, manifest):  # type: ignore[n
 
 # Runs the application and serves the link meanwhile. Returns when the board is to be reset.
 async def _supervise(  # type: ignore[no-untyped-def]
-    device: Device, console: Console, services: Services, lives: Lives, app
+    device: "Device", console: Console, services: Services, lives: Lives, app
 ) -> int:
     crashes: "list[object]" = []
     asyncio.get_event_loop().set_exception_handler(lambda loop, context: crashes.append(context))
@@ -77,7 +79,7 @@ async def _supervise(  # type: ignore[no-untyped-def]
 
 
 # needs_grace: serve the link alone for a while first.
-def start(device: Device, index: int, manifest, needs_grace: bool) -> None:  # type: ignore[no-untyped-def]
+def start(device: "Device", index: int, manifest, needs_grace: bool) -> None:  # type: ignore[no-untyped-def]
     device.started = index
     installer = Installer(device)
     services = Services(device, installer, manifest.label, _DATA)
@@ -111,7 +113,7 @@ def start(device: Device, index: int, manifest, needs_grace: bool) -> None:  # t
 
 
 # Serves the link until a reset is due; for_ms: or for so long. 0 is for ever.
-def _serve(device: Device, console: Console, for_ms: int) -> None:
+def _serve(device: "Device", console: Console, for_ms: int) -> None:
     started_ms = ticks_ms()
     while not console.reset_due:
         device.board.watchdog()
@@ -125,5 +127,5 @@ def _serve(device: Device, console: Console, for_ms: int) -> None:
 
 
 # Serves the link alone until a client resets the board.
-def stay(device: Device) -> None:
+def stay(device: "Device") -> None:
     _serve(device, Console(device, Installer(device), lambda: False), 0)

@@ -1,9 +1,12 @@
 # The verdict on an offered image, with the remedy: what would be accepted in place of what runs.
 
-from hanbootloader.image.manifest import Manifest
-from hanbootloader.image.ota import Header
-from hanbootloader.policy import PATHWAY, RunningFirmware
+from hanbootloader.policy import PATHWAY
 from hanbootloader.store import ledger
+
+if __debug__:  # in annotations alone
+    from hanbootloader.image.manifest import Manifest
+    from hanbootloader.image.ota import Header
+    from hanbootloader.policy import RunningFirmware
 
 
 # offered_hash, running, manifest, header: None where not known, or where nothing runs.

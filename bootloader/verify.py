@@ -9,12 +9,16 @@ import hashlib
 from hanbootloader.admission import Keys
 from hanbootloader.compat import const
 from hanbootloader.image import cose
-from hanbootloader.image.manifest import Manifest, padding_bytes, parse_manifest
-from hanbootloader.policy import VerificationResult
+from hanbootloader.image.manifest import padding_bytes, parse_manifest
 from hanbootloader.reasons import ENVELOPE, LAYOUT, VERIFIER_FAULT, Refused
 from hanbootloader.trust import p256
-from hanbootloader.trust.anchors import Anchors
-from hanbootloader.trust.cell import MANUFACTURER, SUPPLIER, Cell
+from hanbootloader.trust.cell import MANUFACTURER, SUPPLIER
+
+if __debug__:  # in annotations alone
+    from hanbootloader.image.manifest import Manifest
+    from hanbootloader.policy import VerificationResult
+    from hanbootloader.trust.anchors import Anchors
+    from hanbootloader.trust.cell import Cell
 
 _HASH_STEP_BYTES = const(4096)  # about 5 ms on an RP2040; copied, where flash is not mapped
 
@@ -22,11 +26,11 @@ _HASH_STEP_BYTES = const(4096)  # about 5 ms on an RP2040; copied, where flash i
 # The keys of a device: its trust anchors.
 class AnchorKeys(Keys):
     # former: a manufacturer's key that was succeeded, in place of the one that counts
-    def __init__(self, held: Anchors, former: "Cell | None" = None) -> None:
+    def __init__(self, held: "Anchors", former: "Cell | None" = None) -> None:
         self._held = held
         self._former = former
 
-    def manufacturer_steps(self, envelope: cose.Envelope, result: VerificationResult):  # type: ignore[no-untyped-def]
+    def manufacturer_steps(self, envelope: cose.Envelope, result: "VerificationResult"):  # type: ignore[no-untyped-def]
         # arithmetic that fails its known answers verifies nothing
         if not p256.self_test():
             raise Refused(VERIFIER_FAULT)
@@ -38,7 +42,10 @@ class AnchorKeys(Keys):
             )
 
     def supplier_steps(  # type: ignore[no-untyped-def]
-        self, image_hash: bytes, signature: "bytes | memoryview | None", result: VerificationResult
+        self,
+        image_hash: bytes,
+        signature: "bytes | memoryview | None",
+        result: "VerificationResult",
     ):
         if signature is None:
             result.supplier_valid = None
@@ -72,8 +79,8 @@ def read_front(image: memoryview) -> "tuple[cose.Envelope, Manifest]":
 # it was confirmed under vouches on for it, and for nothing else, once there is a successor.
 def image_steps(  # type: ignore[no-untyped-def]
     image: memoryview,
-    held: Anchors,
-    result: VerificationResult,
+    held: "Anchors",
+    result: "VerificationResult",
     confirmed_hash: "bytes | None" = None,
 ):
     envelope, manifest = read_front(image)

@@ -5,20 +5,15 @@
 # anywhere. settle() brings it to its end from whatever state it finds.
 
 from hanbootloader import reasons
-from hanbootloader.device import Device
 from hanbootloader.han import outcomes
 from hanbootloader.han.gbcs import clock
-from hanbootloader.han.gbcs.message import Message
 from hanbootloader.han.gbcs.use_cases import (
     ACTIVATION_FAILURE,
     HASH_MISMATCH,
     NO_IMAGE_HELD,
     SUCCESS,
 )
-from hanbootloader.han.identity import Identity
-from hanbootloader.han.network_time import NetworkTime
 from hanbootloader.han.outcomes import ACCEPTED, ALERT, PPMID, RESPONSE, Outcome
-from hanbootloader.install import Installer
 from hanbootloader.reasons import (
     CLOCK_LEAPT,
     TIME_PAST,
@@ -26,9 +21,17 @@ from hanbootloader.reasons import (
     Refused,
 )
 from hanbootloader.store import ledger
-from hanbootloader.store.han_records import Activation, HanRecords
+from hanbootloader.store.han_records import Activation
 from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
 from hanbootloader.verdict import make_verdict
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.han.gbcs.message import Message
+    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.network_time import NetworkTime
+    from hanbootloader.install import Installer
+    from hanbootloader.store.han_records import HanRecords
 
 NO_ENTITY = b"\xff" * 8
 _NO_HASH = bytes(32)
@@ -41,11 +44,11 @@ _CODES = {reasons.NO_IMAGE_HELD: NO_IMAGE_HELD, reasons.HASH_MISMATCH: HASH_MISM
 class Activations:
     def __init__(
         self,
-        device: Device,
-        installer: Installer,
-        records: HanRecords,
-        identity: Identity,
-        time: NetworkTime,
+        device: "Device",
+        installer: "Installer",
+        records: "HanRecords",
+        identity: "Identity",
+        time: "NetworkTime",
     ) -> None:
         self._device = device
         self._installer = installer
@@ -58,7 +61,7 @@ class Activations:
     # --- commands
 
     # CS06, authenticated. values: of its payload.
-    def command(self, message: Message, values: "dict[str, object]", now_ms: int) -> None:
+    def command(self, message: "Message", values: "dict[str, object]", now_ms: int) -> None:
         image_hash, when = values["image_hash"], values.get("execution_time")
         # a later command takes the place of one that waits, whatever it says
         if when == clock.CANCELLED:
@@ -69,10 +72,10 @@ class Activations:
             outcome = self._outcome(RESPONSE, message.counter, message.originator, now_ms)
             self._execute(outcome, image_hash)  # type: ignore[arg-type]
 
-    def _accepted(self, message: Message, now_ms: int) -> Outcome:
+    def _accepted(self, message: "Message", now_ms: int) -> Outcome:
         return self._outcome(ACCEPTED, message.counter, message.originator, now_ms)
 
-    def _arm(self, message: Message, image_hash: bytes, when: "int | None", now_ms: int) -> None:
+    def _arm(self, message: "Message", image_hash: bytes, when: "int | None", now_ms: int) -> None:
         now = self._time.seconds(now_ms)
         reason = 0
         if now is None:

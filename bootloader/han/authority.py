@@ -7,11 +7,8 @@
 import hashlib
 
 from hanbootloader.board import TEST_TIERS
-from hanbootloader.device import Device
 from hanbootloader.han.gbcs import mac, message, use_cases
-from hanbootloader.han.gbcs.message import Message
-from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND, MACED, SIGNED, UseCase
-from hanbootloader.han.identity import Identity
+from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_COMMAND, MACED, SIGNED
 from hanbootloader.policy import HCALCS
 from hanbootloader.reasons import (
     BROKER_MISSING,
@@ -23,14 +20,20 @@ from hanbootloader.reasons import (
     MESSAGE_SIGNATURE,
     Refused,
 )
-from hanbootloader.store.han_records import HanRecords
 from hanbootloader.trust.cell import (
     ACCESS_CONTROL_BROKER,
     DIGITAL_SIGNATURE,
     KEY_AGREEMENT,
     SUPPLIER,
-    Cell,
 )
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.han.gbcs.message import Message
+    from hanbootloader.han.gbcs.use_cases import UseCase
+    from hanbootloader.han.identity import Identity
+    from hanbootloader.store.han_records import HanRecords
+    from hanbootloader.trust.cell import Cell
 
 # commands that a device takes: one that messages activate, and one that the hub's time does
 # (SECMP0007)
@@ -39,7 +42,7 @@ _BY_TIME = (CS08_COMMAND,)
 
 
 class Authority:
-    def __init__(self, device: Device, records: HanRecords, identity: Identity) -> None:
+    def __init__(self, device: "Device", records: "HanRecords", identity: "Identity") -> None:
         self._device = device
         self._records = records
         self._identity = identity
@@ -75,20 +78,20 @@ class Authority:
         return self._device.anchors.cell(role, usage)
 
     # The cell of the party that may send `use_case`.
-    def _sender(self, use_case: UseCase) -> "Cell | None":
+    def _sender(self, use_case: "UseCase") -> "Cell | None":
         anchors = self._device.anchors
         if use_case is CS06_COMMAND:
             return anchors.cell(SUPPLIER, DIGITAL_SIGNATURE)
         return anchors.cell(ACCESS_CONTROL_BROKER, KEY_AGREEMENT)
 
-    def _check_originator(self, command: Message, use_case: UseCase) -> None:
+    def _check_originator(self, command: "Message", use_case: "UseCase") -> None:
         cell = self._sender(use_case)
         if cell is None and use_case is CS08_COMMAND:
             raise Refused(BROKER_MISSING)
         if cell is None or cell.entity != command.originator:
             raise Refused(MESSAGE_ORIGINATOR)
 
-    def _check_signature_steps(self, command: Message):  # type: ignore[no-untyped-def]
+    def _check_signature_steps(self, command: "Message"):  # type: ignore[no-untyped-def]
         cell = self._device.anchors.cell(SUPPLIER, DIGITAL_SIGNATURE)
         digest = hashlib.sha256(command.signed_octets()).digest()
         assert cell is not None and command.signature is not None
@@ -96,7 +99,7 @@ class Authority:
             raise Refused(MESSAGE_SIGNATURE)
 
     # The MAC is the broker's, whatever the originator.
-    def _check_mac_steps(self, command: Message, use_case: UseCase):  # type: ignore[no-untyped-def]
+    def _check_mac_steps(self, command: "Message", use_case: "UseCase"):  # type: ignore[no-untyped-def]
         cell = self._device.anchors.cell(ACCESS_CONTROL_BROKER, KEY_AGREEMENT)
         secret = None
         if cell is not None:

@@ -5,7 +5,9 @@
 # and so many tries are all. Time is in milliseconds that never wrap.
 
 from hanbootloader.compat import const
-from hanbootloader.han.ota_store import Timing
+
+if __debug__:  # in annotations alone
+    from hanbootloader.han.ota_store import Timing
 
 _NONE = const(-1)
 _FACTOR = const(4)  # an answer is late after so many times the last round trip
@@ -13,7 +15,7 @@ _FACTOR = const(4)  # an answer is late after so many times the last round trip
 
 class Exchange:
     # send(command, values): sends a request
-    def __init__(self, send, timing: Timing) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, send, timing: "Timing") -> None:  # type: ignore[no-untyped-def]
         self._send = send
         self._timing = timing
         self._wait_ms = timing.unmeasured_ms

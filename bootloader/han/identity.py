@@ -5,19 +5,22 @@
 
 import hashlib
 
-from hanbootloader.device import Device
 from hanbootloader.han.gbcs import mac
-from hanbootloader.han.gbcs.message import Message
-from hanbootloader.han.stores import Stores
-from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
 from hanbootloader.trust import private_key
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.han.gbcs.message import Message
+    from hanbootloader.han.stores import Stores
+    from hanbootloader.store.device_keys import DeviceKeys
 
 _MS = 1000
 _ZIGBEE_EPOCH = 946_684_800  # 2000-01-01 in Unix time
 
 
 # r || s over `digest` by the device's key for signatures; None where it has none. Generator.
-def sign_steps(keys: DeviceKeys, digest: bytes):  # type: ignore[no-untyped-def]
+def sign_steps(keys: "DeviceKeys", digest: bytes):  # type: ignore[no-untyped-def]
     private, public = keys.private(DIGITAL_SIGNATURE), keys.public(DIGITAL_SIGNATURE)
     if private is None or public is None:
         return None
@@ -25,7 +28,7 @@ def sign_steps(keys: DeviceKeys, digest: bytes):  # type: ignore[no-untyped-def]
 
 
 class Identity:
-    def __init__(self, device: Device, stores: Stores) -> None:
+    def __init__(self, device: "Device", stores: "Stores") -> None:
         self.eui64 = bytes(device.board.serial)
         self._keys = stores.keys
         self._records = stores.records
@@ -44,7 +47,7 @@ class Identity:
         return counter
 
     # Signs `message`; without a key its signature block is empty. Generator.
-    def sign_steps(self, message: Message):  # type: ignore[no-untyped-def]
+    def sign_steps(self, message: "Message"):  # type: ignore[no-untyped-def]
         digest = hashlib.sha256(message.signed_octets()).digest()
         message.signature = (yield from sign_steps(self._keys, digest)) or b""
 
@@ -61,7 +64,7 @@ class Identity:
         return secret
 
     # Adds the MAC that the holder of `peer` can check.
-    def mac_steps(self, message: Message, peer: bytes):  # type: ignore[no-untyped-def]
+    def mac_steps(self, message: "Message", peer: bytes):  # type: ignore[no-untyped-def]
         secret = yield from self.secret_steps(peer)
         message.signature = b""
         message.mac = mac.make(secret, message)

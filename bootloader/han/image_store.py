@@ -8,14 +8,17 @@
 
 from hanbootloader import policy
 from hanbootloader.compat import const
-from hanbootloader.device import Device
 from hanbootloader.han import zcl
 from hanbootloader.han.ota_store import ImageStore
 from hanbootloader.image import ota
-from hanbootloader.install import IDLE, Installer
+from hanbootloader.install import IDLE
 from hanbootloader.reasons import FLASH_FAULT, TRIAL_RUNNING, VERIFIER_FAULT, Refused
 from hanbootloader.store import ledger
-from hanbootloader.store.han_records import Transfer
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.install import Installer
+    from hanbootloader.store.han_records import Transfer
 
 _REPLAY_BYTES = const(256)  # fed at once
 _PREFIX = b"HAN"  # of the names that the installer knows transfers by
@@ -26,7 +29,7 @@ _NOT_NOW = policy.TRANSIENT + (FLASH_FAULT, VERIFIER_FAULT)
 class DeviceStore(ImageStore):
     # activate(image hash): what activates the image held (activation.py)
     def __init__(  # type: ignore[no-untyped-def]
-        self, device: Device, transfer: Transfer, installer: Installer, activate
+        self, device: "Device", transfer: "Transfer", installer: "Installer", activate
     ) -> None:
         board = device.board
         self._device = device

@@ -8,11 +8,14 @@ import hashlib
 import os
 
 from hanbootloader.compat import const
-from hanbootloader.device import Device
 from hanbootloader.han.certificate_request import request_steps
 from hanbootloader.reasons import KEYS_LOCKED, NO_ENTROPY, Refused
-from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT, DeviceKeys
+from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
 from hanbootloader.trust import private_key
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.store.device_keys import DeviceKeys
 
 # fmt: off
 ENTROPY_BYTES = const(32)   # that the host gives, at least
@@ -37,7 +40,7 @@ def chip_entropy(urandom=os.urandom) -> bytes:  # type: ignore[no-untyped-def]
 
 
 # Refused where keys are there, or the device is locked.
-def _check_open(device: Device, keys: DeviceKeys) -> None:
+def _check_open(device: "Device", keys: "DeviceKeys") -> None:
     if device.anchors.is_provisioned or device.anchors.is_locked:
         raise Refused(KEYS_LOCKED)
     # one alone is what power left of two that an earlier version kept one by one
@@ -46,7 +49,7 @@ def _check_open(device: Device, keys: DeviceKeys) -> None:
 
 
 # Makes both keys. entropy: the host's, ENTROPY_BYTES at least. Generator.
-def make_steps(device: Device, keys: DeviceKeys, entropy: bytes):  # type: ignore[no-untyped-def]
+def make_steps(device: "Device", keys: "DeviceKeys", entropy: bytes):  # type: ignore[no-untyped-def]
     _check_open(device, keys)
     privates = []
     for usage in USAGES:
@@ -62,7 +65,7 @@ def make_steps(device: Device, keys: DeviceKeys, entropy: bytes):  # type: ignor
 
 
 # Keeps two keys that were made elsewhere: digital signature, key agreement. Generator.
-def write_steps(device: Device, keys: DeviceKeys, privates: "list[bytes]"):  # type: ignore[no-untyped-def]
+def write_steps(device: "Device", keys: "DeviceKeys", privates: "list[bytes]"):  # type: ignore[no-untyped-def]
     _check_open(device, keys)
     for private in privates:
         if not private_key.is_private_key(private):
@@ -71,7 +74,7 @@ def write_steps(device: Device, keys: DeviceKeys, privates: "list[bytes]"):  # t
 
 
 # Both in one record: a device that lost power between them would have one key for good.
-def _keep_steps(keys: DeviceKeys, privates: "list[bytes]"):  # type: ignore[no-untyped-def]
+def _keep_steps(keys: "DeviceKeys", privates: "list[bytes]"):  # type: ignore[no-untyped-def]
     pairs = []
     for usage, private in zip(USAGES, privates):
         public = yield from private_key.public_key_steps(private)
@@ -80,7 +83,7 @@ def _keep_steps(keys: DeviceKeys, privates: "list[bytes]"):  # type: ignore[no-u
 
 
 # The certificate request (PKCS #10) for the key of `usage`; b"" where there is none. Generator.
-def certificate_request_steps(device: Device, keys: DeviceKeys, usage: int):  # type: ignore[no-untyped-def]
+def certificate_request_steps(device: "Device", keys: "DeviceKeys", usage: int):  # type: ignore[no-untyped-def]
     private, public = keys.private(usage), keys.public(usage)
     if private is None or public is None:
         return b""

@@ -3,14 +3,16 @@
 
 from hanbootloader.compat import const
 from hanbootloader.han import outcomes, reports, tunneling, zcl
-from hanbootloader.han.activation import Activations
-from hanbootloader.han.authority import Authority
 from hanbootloader.han.gbcs.message import RESPONSE, Message
 from hanbootloader.han.gbcs.use_cases import CS06_COMMAND, CS08_RESPONSE, SUCCESS
-from hanbootloader.han.identity import Identity
 from hanbootloader.reasons import Refused
-from hanbootloader.store.han_records import HanRecords
 from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
+
+if __debug__:  # in annotations alone
+    from hanbootloader.han.activation import Activations
+    from hanbootloader.han.authority import Authority
+    from hanbootloader.han.identity import Identity
+    from hanbootloader.store.han_records import HanRecords
 
 # fmt: off
 _RESEND_MS      = const(2000)
@@ -25,10 +27,10 @@ class Mail:
     # running_version(): file version of what runs, 0 where nothing does
     def __init__(  # type: ignore[no-untyped-def]
         self,
-        records: HanRecords,
-        identity: Identity,
-        authority: Authority,
-        activations: Activations,
+        records: "HanRecords",
+        identity: "Identity",
+        authority: "Authority",
+        activations: "Activations",
         send,
         has_hub,
         running_version,

@@ -9,9 +9,7 @@
 import os
 from binascii import crc32
 
-from hanbootloader.board import Radio
 from hanbootloader.compat import const, ticks_diff, ticks_ms
-from hanbootloader.device import Device
 from hanbootloader.han import ota_attributes, ota_cluster, reason_attributes, tunneling, zcl
 from hanbootloader.han.activation import Activations
 from hanbootloader.han.authority import Authority
@@ -23,10 +21,14 @@ from hanbootloader.han.ota_client import OtaClient
 from hanbootloader.han.ota_store import Timing
 from hanbootloader.han.radio import BROADCAST, FRAME_MOST_BYTES
 from hanbootloader.han.receipts import Receipts
-from hanbootloader.han.stores import Stores
-from hanbootloader.install import Installer
 from hanbootloader.policy import HCALCS
 from hanbootloader.reasons import Refused
+
+if __debug__:  # in annotations alone
+    from hanbootloader.board import Radio
+    from hanbootloader.device import Device
+    from hanbootloader.han.stores import Stores
+    from hanbootloader.install import Installer
 
 # fmt: off
 _TIME_ATTRIBUTE  = const(0x0000)
@@ -46,7 +48,9 @@ def _draw() -> int:
 
 
 class Node:
-    def __init__(self, device: Device, stores: Stores, installer: Installer, radio: Radio) -> None:
+    def __init__(
+        self, device: "Device", stores: "Stores", installer: "Installer", radio: "Radio"
+    ) -> None:
         self._radio = radio
         self._sequence = 0
         self._last_ticks = ticks_ms()

@@ -2,8 +2,10 @@
 
 from hanbootloader.han import ota_cluster as ota
 from hanbootloader.han import zcl
-from hanbootloader.han.ota_client import OtaClient
-from hanbootloader.han.ota_store import ImageStore
+
+if __debug__:  # in annotations alone
+    from hanbootloader.han.ota_client import OtaClient
+    from hanbootloader.han.ota_store import ImageStore
 
 _UNKNOWN_16 = 0xFFFF
 _UNKNOWN_32 = 0xFFFFFFFF
@@ -14,7 +16,7 @@ _ZIGBEE_PRO = 0x0002
 # Records for a Read Attributes Response: (attribute, type, value), with type None for one that
 # there is not.
 def read(
-    wanted: "list[int]", client: OtaClient, store: ImageStore, server: "bytes | None"
+    wanted: "list[int]", client: "OtaClient", store: "ImageStore", server: "bytes | None"
 ) -> "list[tuple[int, int | None, object]]":
     # what a client has none of reads as all ones
     position, image_type = _UNKNOWN_32, _UNKNOWN_16

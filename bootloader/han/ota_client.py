@@ -19,8 +19,10 @@ from hanbootloader.han.ota_cluster import (
     WAITING,
     WAITING_EXTERNAL,
 )
-from hanbootloader.han.ota_store import ImageStore, Timing
 from hanbootloader.reasons import Refused
+
+if __debug__:  # in annotations alone
+    from hanbootloader.han.ota_store import ImageStore, Timing
 
 _S = const(1000)
 _LATER_MS = const(10)  # between two looks at a verification
@@ -32,13 +34,13 @@ class OtaClient:
     # UpgradeActivationPolicy 1). draw(): a random number of 1 to 100.
     def __init__(  # type: ignore[no-untyped-def]
         self,
-        store: ImageStore,
+        store: "ImageStore",
         send,
         eui64: bytes,
         block_bytes: int,
         is_external: bool,
         draw,
-        timing: Timing,
+        timing: "Timing",
     ) -> None:
         self._store = store
         self._send = send

@@ -25,41 +25,43 @@ class ImageStore:
     hardware_version = 0
     largest_bytes = 0
 
-    # file version of what runs, 0 where nothing does
-    def running_version(self) -> int:
-        raise NotImplementedError
+    if __debug__:  # an interface
+        # file version of what runs, 0 where nothing does
+        def running_version(self) -> int:
+            raise NotImplementedError
 
-    # file version of the image that waits for activation; None where there is none
-    def held_version(self) -> "int | None":
-        raise NotImplementedError
+        # file version of the image that waits for activation; None where there is none
+        def held_version(self) -> "int | None":
+            raise NotImplementedError
 
-    # file version of the image whose trial failed last; None if none did
-    def reverted_version(self) -> "int | None":
-        raise NotImplementedError
+        # file version of the image whose trial failed last; None if none did
+        def reverted_version(self) -> "int | None":
+            raise NotImplementedError
 
-    # A file is announced. Generator; returns the offset of the first byte wanted, which is not 0
-    # where the same file was begun before. Refused where none can be taken now.
-    def begin_steps(self, version: int, total_bytes: int):  # type: ignore[no-untyped-def]
-        raise NotImplementedError
+        # A file is announced. Generator; returns the offset of the first byte wanted, which is not
+        # 0 where the same file was begun before. Refused where none can be taken now.
+        def begin_steps(self, version: int, total_bytes: int):  # type: ignore[no-untyped-def]
+            raise NotImplementedError
 
-    # The next bytes. Generator; returns the offset of the next byte wanted. Refused with a reason
-    # as soon as there is one.
-    def write_steps(self, offset: int, octets: memoryview):  # type: ignore[no-untyped-def]
-        raise NotImplementedError
+        # The next bytes. Generator; returns the offset of the next byte wanted. Refused with a
+        # reason as soon as there is one.
+        def write_steps(self, offset: int, octets: memoryview):  # type: ignore[no-untyped-def]
+            raise NotImplementedError
 
-    # After the last byte: None while the image is being verified, 0 if it is held, or the reason.
-    def outcome(self) -> "int | None":
-        raise NotImplementedError
+        # After the last byte: None while the image is being verified, 0 if it is held, or the
+        # reason.
+        def outcome(self) -> "int | None":
+            raise NotImplementedError
 
-    # Forgets what was received of the file under way.
-    def discard(self) -> None:
-        raise NotImplementedError
+        # Forgets what was received of the file under way.
+        def discard(self) -> None:
+            raise NotImplementedError
 
-    # Activates the image that is held. Refused with the reason.
-    def activate(self) -> None:
-        raise NotImplementedError
+        # Activates the image that is held. Refused with the reason.
+        def activate(self) -> None:
+            raise NotImplementedError
 
-    # The ZCL status that the hub gets for `reason`: INVALID_IMAGE where it speaks of the image,
-    # ABORT where the device cannot take one now.
-    def status_of(self, reason: int) -> int:
-        raise NotImplementedError
+        # The ZCL status that the hub gets for `reason`: INVALID_IMAGE where it speaks of the image,
+        # ABORT where the device cannot take one now.
+        def status_of(self, reason: int) -> int:
+            raise NotImplementedError

@@ -5,9 +5,11 @@
 #   0xF001  version accepted (uint32)           the first that it names; FFFFFFFF: none
 
 from hanbootloader.compat import const
-from hanbootloader.device import Device
 from hanbootloader.han import zcl
 from hanbootloader.han.ota_cluster import ANY_VERSION
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
 
 # fmt: off
 LAST_REASON     = const(0xF000)
@@ -16,7 +18,7 @@ ACCEPTS_VERSION = const(0xF001)
 
 
 class Reasons:
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: "Device") -> None:
         self._device = device
 
     # Records for a Read Attributes Response, as in ota_attributes.py.

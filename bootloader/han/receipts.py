@@ -1,17 +1,19 @@
 # The Firmware Distribution Receipt Alert (GBCS 11.2.6): a device whose images carry a supplier's
 # signature tells the supplier that one was received, and whether the signature was right.
 
-from hanbootloader.device import Device
 from hanbootloader.han import outcomes
 from hanbootloader.han.gbcs.use_cases import SUCCESS
-from hanbootloader.han.identity import Identity
-from hanbootloader.han.network_time import NetworkTime
-from hanbootloader.han.ota_client import OtaClient
 from hanbootloader.han.outcomes import Outcome
 from hanbootloader.reasons import SUPPLIER_MISSING, SUPPLIER_SIGNATURE
 from hanbootloader.store import ledger
-from hanbootloader.store.han_records import HanRecords
 from hanbootloader.trust.cell import DIGITAL_SIGNATURE, SUPPLIER
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.network_time import NetworkTime
+    from hanbootloader.han.ota_client import OtaClient
+    from hanbootloader.store.han_records import HanRecords
 
 _BAD = 1  # not SUCCESS
 _FAILURES = (SUPPLIER_SIGNATURE, SUPPLIER_MISSING)
@@ -19,7 +21,7 @@ _FAILURES = (SUPPLIER_SIGNATURE, SUPPLIER_MISSING)
 
 class Receipts:
     def __init__(
-        self, device: Device, records: HanRecords, identity: Identity, time: NetworkTime
+        self, device: "Device", records: "HanRecords", identity: "Identity", time: "NetworkTime"
     ) -> None:
         self._device = device
         self._records = records
@@ -28,7 +30,7 @@ class Receipts:
         self._seen = -1  # what the client had received when it was looked at last
 
     # Alerts the supplier where the client has just received an image. True if it did.
-    def poll(self, now_ms: int, client: OtaClient) -> bool:
+    def poll(self, now_ms: int, client: "OtaClient") -> bool:
         if client.received == self._seen:
             return False
         is_first = self._seen < 0

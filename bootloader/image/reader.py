@@ -9,8 +9,11 @@ import hashlib
 
 from hanbootloader.compat import const
 from hanbootloader.image import cose, ota
-from hanbootloader.image.manifest import Manifest, padding_bytes, parse_manifest
+from hanbootloader.image.manifest import padding_bytes, parse_manifest
 from hanbootloader.reasons import FILE_IDENTIFIER, LAYOUT, SIZE_MISMATCH, Refused
+
+if __debug__:  # in annotations alone
+    from hanbootloader.image.manifest import Manifest
 
 _HEADER = const(0)
 _ENVELOPE_HEAD = const(1)
@@ -27,7 +30,7 @@ class Sink:
     def on_header(self, header: ota.Header) -> None:
         pass
 
-    def on_manifest(self, envelope: cose.Envelope, manifest: Manifest) -> None:
+    def on_manifest(self, envelope: cose.Envelope, manifest: "Manifest") -> None:
         pass
 
     # bytes of the Manufacturer Image, in order; a view that is good only during the call

@@ -4,10 +4,12 @@
 # step of the answer to a request, or one of a verification that no client waits for.
 
 from hanbootloader.compat import const
-from hanbootloader.device import Device
-from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
 from hanbootloader.link.groups import hanboot, image, os
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.install import Installer
 
 _READ_BYTES = const(256)
 _LINES_KEPT = const(4)  # typed lines that wait for the application
@@ -15,7 +17,7 @@ _LINES_KEPT = const(4)  # typed lines that wait for the application
 
 class Console:
     # confirm: called when a client confirms the image on trial; returns whether it may
-    def __init__(self, device: Device, installer: Installer, confirm) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, device: "Device", installer: "Installer", confirm) -> None:  # type: ignore[no-untyped-def]
         self._board = device.board
         self._installer = installer
         self._frames = frame.FrameReader()

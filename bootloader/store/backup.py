@@ -10,8 +10,10 @@ import struct
 from hanbootloader.compat import const
 from hanbootloader.reasons import Refused
 from hanbootloader.store.doubts import Doubts
-from hanbootloader.store.flash import Region
 from hanbootloader.store.journal import Journal
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.flash import Region
 
 # fmt: off
 # keys of its journal
@@ -27,7 +29,7 @@ _SEQUENCE_BYTES = const(6)
 
 
 class Backup:
-    def __init__(self, region: Region) -> None:
+    def __init__(self, region: "Region") -> None:
         self._journal = Journal(region, is_copy=True)
         self.doubts = Doubts(self._journal, _DOUBTS)
         self.security_counter, self.is_locked = 0, False

@@ -3,9 +3,12 @@
 
 from hanbootloader.compat import const
 from hanbootloader.reasons import FLASH_FAULT, Refused
-from hanbootloader.store.doubts import KEYS, Doubts
-from hanbootloader.store.flash import Region
+from hanbootloader.store.doubts import KEYS
 from hanbootloader.store.journal import Journal
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.doubts import Doubts
+    from hanbootloader.store.flash import Region
 
 # bits of the key usage of RFC 5280 4.2.1.3; also the keys of the journal here
 DIGITAL_SIGNATURE = const(0)
@@ -16,7 +19,7 @@ _PUBLIC_BYTES = const(64)
 
 
 class DeviceKeys:
-    def __init__(self, region: Region, doubts: Doubts) -> None:
+    def __init__(self, region: "Region", doubts: "Doubts") -> None:
         self._journal = Journal(region, lambda is_failed: doubts.weigh(KEYS, is_failed))
 
     # x || y; None where there is no key for `usage`.

@@ -9,7 +9,9 @@
 
 from hanbootloader.compat import const
 from hanbootloader.reasons import Refused
-from hanbootloader.store.journal import Journal
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.journal import Journal
 
 # fmt: off
 # what can be in doubt
@@ -24,7 +26,7 @@ PLACE    = const(16)  # and the sectors of the trust anchors after the first
 
 class Doubts:
     # journal: where they are noted, under `key`
-    def __init__(self, journal: Journal, key: int) -> None:
+    def __init__(self, journal: "Journal", key: int) -> None:
         self._journal = journal
         self._key = key
         self._noted = list(journal.latest(key) or b"")

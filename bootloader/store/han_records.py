@@ -10,9 +10,12 @@ import struct
 
 from hanbootloader.compat import const
 from hanbootloader.reasons import FLASH_FAULT, Refused
-from hanbootloader.store.doubts import HAN, TRANSFER, Doubts
-from hanbootloader.store.flash import Region
+from hanbootloader.store.doubts import HAN, TRANSFER
 from hanbootloader.store.journal import Journal
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.doubts import Doubts
+    from hanbootloader.store.flash import Region
 
 # fmt: off
 ORIGINATORS_MOST = const(8)   # entities whose counters are kept
@@ -47,7 +50,7 @@ _ACTIVATION_FIELDS = "<32sQI8s"
 
 
 class HanRecords:
-    def __init__(self, region: Region, doubts: Doubts) -> None:
+    def __init__(self, region: "Region", doubts: "Doubts") -> None:
         self._journal = Journal(region, lambda is_failed: doubts.weigh(HAN, is_failed))
 
     # The highest counter seen from `originator`; -1 if none was.
@@ -145,7 +148,7 @@ def _pack_outcomes(outcomes: "list[bytes]") -> bytes:
 
 # How far the download of an image has come, so that it goes on after a restart.
 class Transfer:
-    def __init__(self, region: Region, doubts: Doubts) -> None:
+    def __init__(self, region: "Region", doubts: "Doubts") -> None:
         self._journal = Journal(region, lambda is_failed: doubts.weigh(TRANSFER, is_failed))
 
     # What was begun: the bytes that name the download (the receiver's choice, at most 64); b"" if

@@ -31,7 +31,9 @@ from binascii import crc32
 
 from hanbootloader.compat import const
 from hanbootloader.reasons import FLASH_FAULT, Refused
-from hanbootloader.store.flash import Region
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.flash import Region
 
 # fmt: off
 HISTORY        = const(0x80)  # keys from here on are kept in order
@@ -56,7 +58,7 @@ class Journal:
     # weigh: takes at the opening whether a check failed, and returns whether to act upon it;
     # without one it is acted upon. is_copy: all that counts is elsewhere, too, so nothing needs to
     # be programmed again to stay
-    def __init__(self, region: Region, weigh=None, is_copy: bool = False) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, region: "Region", weigh=None, is_copy: bool = False) -> None:  # type: ignore[no-untyped-def]
         self._region = region
         self._is_copy = is_copy
         self._end = 0

@@ -17,8 +17,12 @@ import struct
 
 from hanbootloader.compat import const
 from hanbootloader.reasons import Refused
-from hanbootloader.store.backup import Backup, pack_sequences, unpack_sequences
-from hanbootloader.store.journal import HISTORY, Journal
+from hanbootloader.store.backup import pack_sequences, unpack_sequences
+from hanbootloader.store.journal import HISTORY
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.backup import Backup
+    from hanbootloader.store.journal import Journal
 
 # fmt: off
 # states of a slot
@@ -204,7 +208,7 @@ class Event:
 
 class Ledger:
     # backup: None where there is no second home
-    def __init__(self, journal: Journal, backup: "Backup | None" = None) -> None:
+    def __init__(self, journal: "Journal", backup: "Backup | None" = None) -> None:
         self._journal = journal
         self._backup = backup
         # A verdict on the device rather than on an image, and an event that changed nothing:

@@ -1,12 +1,15 @@
 # Writes a Manufacturer Image to a slot as it arrives: sectors are erased as they are reached,
 # pages programmed as they fill. One erase per sector used, one page of memory.
 
-from hanbootloader.store.flash import PAGE_BYTES, Region
+from hanbootloader.store.flash import PAGE_BYTES
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.flash import Region
 
 
 class SlotWriter:
     # offset: where writing begins, a whole number of sectors
-    def __init__(self, region: Region, offset: int = 0) -> None:
+    def __init__(self, region: "Region", offset: int = 0) -> None:
         self._region = region
         self._page = bytearray(PAGE_BYTES)
         self._filled = 0  # octets gathered in the page

@@ -31,11 +31,13 @@ from hanbootloader.reasons import (
     FLASH_FAULT,
     Refused,
 )
-from hanbootloader.store.flash import Region
 from hanbootloader.trust import cell as cells
 from hanbootloader.trust import p256
 from hanbootloader.trust.cell import DIGITAL_SIGNATURE, MANUFACTURER, Cell
 from hanbootloader.trust.kid import kid_of
+
+if __debug__:  # in annotations alone
+    from hanbootloader.store.flash import Region
 
 # fmt: off
 _VOID_AT       = const(254)
@@ -54,29 +56,30 @@ _OLD_BEGIN = b"HBAC\x01"
 # What is remembered of the anchors outside of their region. A device keeps it in its journal and in
 # its backup (device.py).
 class Memory:
-    # highest sequence by identity of a cell
-    def sequences(self) -> "dict[int, int]":
-        raise NotImplementedError
+    if __debug__:  # an interface
+        # highest sequence by identity of a cell
+        def sequences(self) -> "dict[int, int]":
+            raise NotImplementedError
 
-    # places that do not take what is written
-    def worn(self) -> "list[int]":
-        raise NotImplementedError
+        # places that do not take what is written
+        def worn(self) -> "list[int]":
+            raise NotImplementedError
 
-    def note_worn(self, place: int) -> None:
-        raise NotImplementedError
+        def note_worn(self, place: int) -> None:
+            raise NotImplementedError
 
-    # Whether the head in `sector` fails its check. Once that is to be acted upon, nothing is in
-    # doubt (store/doubts.py).
-    def weigh(self, sector: int, is_failed: bool) -> None:
-        raise NotImplementedError
+        # Whether the head in `sector` fails its check. Once that is to be acted upon, nothing is in
+        # doubt (store/doubts.py).
+        def weigh(self, sector: int, is_failed: bool) -> None:
+            raise NotImplementedError
 
-    # Something is in doubt, and nothing is to be written at this start.
-    def is_in_doubt(self) -> bool:
-        raise NotImplementedError
+        # Something is in doubt, and nothing is to be written at this start.
+        def is_in_doubt(self) -> bool:
+            raise NotImplementedError
 
 
 class Anchors:
-    def __init__(self, region: Region, memory: Memory) -> None:
+    def __init__(self, region: "Region", memory: Memory) -> None:
         self._region = region
         self._memory = memory
         # set by who remembers it: also a region whose cells cannot be read any more is locked

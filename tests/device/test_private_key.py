@@ -198,12 +198,12 @@ class AesTest(unittest.TestCase):
             def encrypt(self, block):
                 return b"%d" % self.mode + block[1:]
 
-        before = aes._cryptolib_aes
-        aes._cryptolib_aes = Native
+        before = aes._aes
+        aes._aes = Native
         try:
             self.assertEqual(aes.Cipher(bytes(16)).encrypt(bytes(16)), b"1" + bytes(15))
         finally:
-            aes._cryptolib_aes = before
+            aes._aes = before
 
 
 class GmacTest(unittest.TestCase):

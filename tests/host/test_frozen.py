@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import ast
 import runpy
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from samples import ROOT
 
 from hanboot.boards import device_code
 from hanboot.boards.bootloader_files import PACKAGE, imports_of
+from hanboot.image import romfs
 
 PORTS = ("rp2040_han", "esp32_han", "esp32_stock", "stock", "common")
 MANIFEST = ROOT / "boards" / "bootloader_manifest.py"
+#: Of optimisation, in that manifest.
+LEVEL = 3
 
 
 class Options:
@@ -45,24 +48,44 @@ def frozen(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> l
     return found
 
 
+#: What a chip's MicroPython has in C, and the one here has not.
+IN_C = ("sha1", "software_aes")
+
+
 def test_a_device_imports_no_more(frozen: list[str], tmp_path: Path) -> None:
-    for name in frozen:
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "host_tools" / name, tmp_path / name)
-    # in the place of what a chip's MicroPython has in C, and the one here has not
-    assert "hanbootloader/trust/sha1.py" not in frozen
-    shutil.copy(PACKAGE / "trust" / "sha1.py", tmp_path / "hanbootloader" / "trust")
+    """Compiled as a product's, which has nothing that stands under `if __debug__`."""
+    in_c = [f"hanbootloader/trust/{name}.py" for name in IN_C]
+    assert not set(in_c) & set(frozen)
+    for name in (*frozen, *in_c):
+        compiled = romfs.compile_module(name, ROOT / "host_tools" / name, LEVEL)
+        path = (tmp_path / name).with_suffix(".mpy")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(compiled)
+    modules = [name.removesuffix(".py").replace("/", ".") for name in frozen]
+    imports = ", ".join(name.removesuffix(".__init__") for name in modules)
     subprocess.run(
-        [
-            device_code.micropython(),
-            "-X",
-            "heapsize=1M",
-            "-c",
-            "from hanbootloader import boot, start",
-        ],
+        [device_code.micropython(), "-X", "heapsize=1M", "-c", f"import {imports}"],
         env={"MICROPYPATH": f".frozen:{tmp_path}"},
         check=True,
     )
+
+
+@pytest.mark.parametrize(
+    "path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE))
+)
+def test_what_only_annotations_need_is_in_nothing_else(path: Path) -> None:
+    """A product does not import it: elsewhere its name is there, and on the product a NameError."""
+    tree = ast.parse(path.read_text())
+    absent = {
+        alias.asname or alias.name
+        for block in tree.body
+        if isinstance(block, ast.If) and ast.unparse(block.test) == "__debug__"
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert not absent & used
 
 
 def test_what_ports_import_is_frozen(frozen: list[str]) -> None:

@@ -11,8 +11,11 @@
 import hashlib
 
 from hanbootloader.compat import const
-from hanbootloader.han.gbcs.message import MAC_BYTES, Message
+from hanbootloader.han.gbcs.message import MAC_BYTES
 from hanbootloader.trust import gmac
+
+if __debug__:  # in annotations alone
+    from hanbootloader.han.gbcs.message import Message
 
 # fmt: off
 SECRET_BYTES = const(32)
@@ -28,7 +31,7 @@ _AAD_HEAD = b"\x11\x00\x00\x00\x00\x00"
 
 
 # The key of `message`. secret: Z, the x coordinate of the ECDH point, 32 octets.
-def derive_key(secret: bytes, message: Message) -> bytes:
+def derive_key(secret: bytes, message: "Message") -> bytes:
     if len(secret) != SECRET_BYTES:
         raise ValueError
     sha = hashlib.sha256(_ROUND)
@@ -41,12 +44,12 @@ def derive_key(secret: bytes, message: Message) -> bytes:
     return sha.digest()[:_KEY_BYTES]
 
 
-def make(secret: bytes, message: Message) -> bytes:
+def make(secret: bytes, message: "Message") -> bytes:
     key = derive_key(secret, message)
     iv = message.originator + bytes(4)
     return gmac.tag(key, iv, _AAD_HEAD + message.grouped())[:MAC_BYTES]
 
 
 # Whether the message carries the MAC that `secret` gives.
-def is_right(secret: bytes, message: Message) -> bool:
+def is_right(secret: bytes, message: "Message") -> bool:
     return message.mac is not None and gmac.is_equal(make(secret, message), message.mac)

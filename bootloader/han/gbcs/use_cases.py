@@ -3,8 +3,11 @@
 
 from hanbootloader.compat import const
 from hanbootloader.han.gbcs import der, receipt
-from hanbootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE, Message
+from hanbootloader.han.gbcs.message import ALERT, COMMAND, RESPONSE
 from hanbootloader.reasons import MESSAGE_PAYLOAD, MESSAGE_PROTECTION, MESSAGE_USE_CASE, Refused
+
+if __debug__:  # in annotations alone
+    from hanbootloader.han.gbcs.message import Message
 
 # fmt: off
 # protection
@@ -83,7 +86,7 @@ class UseCase:
         self.alert_codes = alert_codes
 
     # The payload's values; Refused(MESSAGE_PAYLOAD) with the message's offset.
-    def decode(self, message: Message) -> "dict":  # type: ignore[type-arg]
+    def decode(self, message: "Message") -> "dict":  # type: ignore[type-arg]
         values = self._decode(memoryview(message.payload), message.payload_at)
         if self.alert_codes and values["alert_code"] not in self.alert_codes:
             raise Refused(MESSAGE_PAYLOAD, message.payload_at)
@@ -165,7 +168,7 @@ ALL = (
 
 
 # The use case of a message among `served`; Refused(MESSAGE_USE_CASE) if it is none of them.
-def find(message: Message, served: "tuple[UseCase, ...]" = ALL) -> UseCase:
+def find(message: "Message", served: "tuple[UseCase, ...]" = ALL) -> UseCase:
     for use_case in served:
         if use_case.code == message.code and use_case.kind == message.kind:
             return use_case
@@ -174,7 +177,7 @@ def find(message: Message, served: "tuple[UseCase, ...]" = ALL) -> UseCase:
 
 # Whether the message carries the signature and the MAC that it must have in its final form, and
 # nothing else; Refused(MESSAGE_PROTECTION). What they are is not checked here.
-def check_protection(use_case: UseCase, message: Message) -> None:
+def check_protection(use_case: UseCase, message: "Message") -> None:
     is_signed = bool(message.signature)
     is_maced = message.mac is not None
     if is_signed != bool(use_case.protection & SIGNED):

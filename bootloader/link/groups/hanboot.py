@@ -10,13 +10,17 @@ import sys
 
 from hanbootloader import VERSION
 from hanbootloader.compat import const
-from hanbootloader.device import Device
 from hanbootloader.image.manifest import read_feature_version
-from hanbootloader.install import IDLE, RECEIVING, Installer
-from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, Request, SmpError
+from hanbootloader.install import IDLE, RECEIVING
+from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, SmpError
 from hanbootloader.reasons import Refused
 from hanbootloader.store import ledger
 from hanbootloader.verify import read_envelope
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.install import Installer
+    from hanbootloader.link.smp import Request
 
 _EVENTS_PER_REPLY = const(4)
 _CELLS_PER_REPLY = const(3)
@@ -56,7 +60,7 @@ def _micropython_version() -> str:
 
 
 class HanbootGroup:
-    def __init__(self, device: Device, installer: Installer) -> None:
+    def __init__(self, device: "Device", installer: "Installer") -> None:
         self._device = device
         self._installer = installer
 
@@ -70,7 +74,7 @@ class HanbootGroup:
             9: (None, self._put_entry),
         }
 
-    def _identity(self, request: Request) -> "dict[str, object]":
+    def _identity(self, request: "Request") -> "dict[str, object]":
         device = self._device
         facts, board = device.facts(), device.board
         return {
@@ -117,7 +121,7 @@ class HanbootGroup:
             return None
 
     # The last verdict on an offered image; with `event` true, what has happened to an image since.
-    def _verdict(self, request: Request) -> "dict[str, object]":
+    def _verdict(self, request: "Request") -> "dict[str, object]":
         event = self._device.ledger.last_event()
         if request.fields.get("event") is True:
             if event is None:
@@ -157,7 +161,7 @@ class HanbootGroup:
             "accepts_total": verdict.accepts_total,
         }
 
-    def _history(self, request: Request) -> "dict[str, object]":
+    def _history(self, request: "Request") -> "dict[str, object]":
         first = request.uint("from", 0)
         events = [event for event in self._device.ledger.history() if event.index >= first]
         return {
@@ -175,12 +179,12 @@ class HanbootGroup:
             "more": len(events) > _EVENTS_PER_REPLY,
         }
 
-    def _progress(self, request: Request) -> "dict[str, object]":
+    def _progress(self, request: "Request") -> "dict[str, object]":
         state, received, total = self._installer.progress()
         name = "idle" if state == IDLE else "receiving" if state == RECEIVING else "verifying"
         return {"state": name, "received": received, "total": total}
 
-    def _anchors(self, request: Request) -> "dict[str, object]":
+    def _anchors(self, request: "Request") -> "dict[str, object]":
         cells = self._device.anchors.cells()
         first = min(request.uint("from", 0), len(cells))
         return {
@@ -202,7 +206,7 @@ class HanbootGroup:
             "more": len(cells) > first + _CELLS_PER_REPLY,
         }
 
-    def _put_anchor(self, request: Request):  # type: ignore[no-untyped-def]
+    def _put_anchor(self, request: "Request"):  # type: ignore[no-untyped-def]
         head, signature = request.byte_string("head"), request.byte_string("signature")
         if head is None:
             raise SmpError(EINVAL)
@@ -214,7 +218,7 @@ class HanbootGroup:
             raise _error(refused)
         return {"written": written}
 
-    def _put_entry(self, request: Request):  # type: ignore[no-untyped-def]
+    def _put_entry(self, request: "Request"):  # type: ignore[no-untyped-def]
         token = request.byte_string("entry")
         if token is None:
             raise SmpError(EINVAL)

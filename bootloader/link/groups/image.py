@@ -7,10 +7,13 @@ import hashlib
 
 from hanbootloader import reasons
 from hanbootloader.compat import const
-from hanbootloader.device import Device
-from hanbootloader.install import Installer
-from hanbootloader.link.smp import CONFIRMATION_DENIED, EINVAL, IMAGE_GROUP, Request, SmpError
+from hanbootloader.link.smp import CONFIRMATION_DENIED, EINVAL, IMAGE_GROUP, SmpError
 from hanbootloader.store import ledger
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.install import Installer
+    from hanbootloader.link.smp import Request
 
 # fmt: off
 _HASH_BYTES            = const(32)
@@ -77,7 +80,7 @@ class _Match:
 
 class ImageGroup:
     # confirm: called when a client confirms the running image
-    def __init__(self, device: Device, installer: Installer, confirm) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, device: "Device", installer: "Installer", confirm) -> None:  # type: ignore[no-untyped-def]
         self._device = device
         self._installer = installer
         self._confirm = confirm
@@ -124,7 +127,7 @@ class ImageGroup:
             entry["pending"] = True
         return entry
 
-    def _set_state(self, request: Request) -> "dict[str, object]":
+    def _set_state(self, request: "Request") -> "dict[str, object]":
         wanted = request.byte_string("hash")
         # a verdict on it would name another
         if wanted is not None and len(wanted) != _HASH_BYTES:
@@ -150,7 +153,7 @@ class ImageGroup:
         started = self._device.started
         return started >= 0 and self._device.ledger.slots[started].image_hash == wanted
 
-    def _upload(self, request: Request):  # type: ignore[no-untyped-def]
+    def _upload(self, request: "Request"):  # type: ignore[no-untyped-def]
         offset = request.uint("off")
         data = request.byte_string("data")
         if data is None:
@@ -176,10 +179,10 @@ class ImageGroup:
             reply["match"] = self._match.holds()
         return reply
 
-    def _erase(self, request: Request) -> "dict[str, object]":
+    def _erase(self, request: "Request") -> "dict[str, object]":
         self._installer.erase()
         return {}
 
-    def _slot_info(self, request: Request) -> "dict[str, object]":
+    def _slot_info(self, request: "Request") -> "dict[str, object]":
         slots = [{"slot": index, "size": self._device.slots[index].size} for index in (0, 1)]
         return {"images": [{"image": 0, "slots": slots}]}

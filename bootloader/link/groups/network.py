@@ -5,16 +5,19 @@
 #
 # A private key is read by no command. Keys are made or written once, before the device is locked.
 
-from hanbootloader.device import Device
-from hanbootloader.han.node import Node
-from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, Request, SmpError
+from hanbootloader.link.smp import EINVAL, HANBOOT_GROUP, REASON_BASE, SmpError
 from hanbootloader.reasons import Refused
-from hanbootloader.store.device_keys import DeviceKeys
 from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
+
+if __debug__:  # in annotations alone
+    from hanbootloader.device import Device
+    from hanbootloader.han.node import Node
+    from hanbootloader.link.smp import Request
+    from hanbootloader.store.device_keys import DeviceKeys
 
 
 class NetworkCommands:
-    def __init__(self, device: Device, keys: DeviceKeys, node: Node) -> None:
+    def __init__(self, device: "Device", keys: "DeviceKeys", node: "Node") -> None:
         self._device = device
         self._keys = keys
         self._node = node
@@ -22,7 +25,7 @@ class NetworkCommands:
     def commands(self) -> "dict[int, tuple[object, object]]":
         return {7: (self._state, None), 8: (self._read_keys, self._make_keys)}
 
-    def _state(self, request: Request) -> "dict[str, object]":
+    def _state(self, request: "Request") -> "dict[str, object]":
         node, device = self._node, self._device
         client = node.client
         waiting = node.records.activation()
@@ -45,7 +48,7 @@ class NetworkCommands:
             "mac": "checked" if can_check else "not checked",
         }
 
-    def _read_keys(self, request: Request):  # type: ignore[no-untyped-def]
+    def _read_keys(self, request: "Request"):  # type: ignore[no-untyped-def]
         # only here: provisioning needs it, and hardly anything else
         from hanbootloader.han import key_making
 
@@ -59,7 +62,7 @@ class NetworkCommands:
             "agreement": keys.public(key_making.USAGES[1]),
         }
 
-    def _make_keys(self, request: Request):  # type: ignore[no-untyped-def]
+    def _make_keys(self, request: "Request"):  # type: ignore[no-untyped-def]
         from hanbootloader.han import key_making
 
         entropy, privates = request.byte_string("entropy"), request.fields.get("keys")

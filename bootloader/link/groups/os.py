@@ -7,10 +7,13 @@ import sys
 from binascii import hexlify
 
 from hanbootloader import VERSION
-from hanbootloader.board import Board
 from hanbootloader.compat import const
 from hanbootloader.link.frame import buffer_bytes
-from hanbootloader.link.smp import EINVAL, NOTSUP, OS_GROUP, Request, SmpError
+from hanbootloader.link.smp import EINVAL, NOTSUP, OS_GROUP, SmpError
+
+if __debug__:  # in annotations alone
+    from hanbootloader.board import Board
+    from hanbootloader.link.smp import Request
 
 # fmt: off
 ENUMERATION      = const(10)
@@ -28,7 +31,7 @@ NAMES = {0: "os mgmt", 1: "img mgmt", 10: "enum mgmt", 65: "hanboot", 66: "han t
 
 
 class OsGroup:
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: "Board") -> None:
         self._board = board
         # asked for: the owner resets once the reply is out
         self.reset_wanted = False
@@ -42,12 +45,12 @@ class OsGroup:
             8: (self._bootloader, None),
         }
 
-    def _echo(self, request: Request) -> "dict[str, object]":
+    def _echo(self, request: "Request") -> "dict[str, object]":
         return {"r": request.text("d") or ""}
 
     # There is no mode that keeps an application from starting: a stray command would take the
     # display from a household.
-    def _reset(self, request: Request) -> "dict[str, object]":
+    def _reset(self, request: "Request") -> "dict[str, object]":
         mode = request.uint("boot_mode", 0)
         if mode > _BOOT_MODE_MAX:
             raise SmpError(EINVAL)
@@ -57,11 +60,11 @@ class OsGroup:
         return {}
 
     # One request at a time: the line waits while its answer is worked out.
-    def _parameters(self, request: Request) -> "dict[str, object]":
+    def _parameters(self, request: "Request") -> "dict[str, object]":
         return {"buf_size": buffer_bytes(self._board.line_bytes), "buf_count": 1}
 
     # What `format` asks for, a letter each, in the order of Zephyr's.
-    def _application(self, request: Request) -> "dict[str, object]":
+    def _application(self, request: "Request") -> "dict[str, object]":
         letters = request.text("format")
         if not letters:
             return {"output": "hanboot on " + self._board.name}
@@ -81,7 +84,7 @@ class OsGroup:
         words = [word for letter, word in found if letter in letters or "a" in letters]
         return {"output": " ".join(words)}
 
-    def _bootloader(self, request: Request) -> "dict[str, object]":
+    def _bootloader(self, request: "Request") -> "dict[str, object]":
         if request.text("query") is not None:
             raise SmpError(_QUERY_NOT_KNOWN, OS_GROUP)
         return {"bootloader": "hanboot"}
@@ -101,13 +104,13 @@ class Enumeration:
             3: (self._details, None),
         }
 
-    def _count(self, request: Request) -> "dict[str, object]":
+    def _count(self, request: "Request") -> "dict[str, object]":
         return {"count": len(self._groups)}
 
-    def _list(self, request: Request) -> "dict[str, object]":
+    def _list(self, request: "Request") -> "dict[str, object]":
         return {"groups": sorted(self._groups)}
 
-    def _single(self, request: Request) -> "dict[str, object]":
+    def _single(self, request: "Request") -> "dict[str, object]":
         index, numbers = request.uint("index", 0), sorted(self._groups)
         if index >= len(numbers):
             raise SmpError(_INDEX_TOO_LARGE, ENUMERATION)
@@ -117,7 +120,7 @@ class Enumeration:
         return reply
 
     # Of those that are asked for, or of all.
-    def _details(self, request: Request) -> "dict[str, object]":
+    def _details(self, request: "Request") -> "dict[str, object]":
         wanted = request.fields.get("groups")
         if wanted is not None and not isinstance(wanted, list):
             raise SmpError(EINVAL)

@@ -12,7 +12,10 @@
 from hanbootloader.board import Radio
 from hanbootloader.compat import const
 from hanbootloader.han.radio import BROADCAST, EUI64_BYTES, FRAME_MOST_BYTES
-from hanbootloader.link.smp import EINVAL, Request, SmpError
+from hanbootloader.link.smp import EINVAL, SmpError
+
+if __debug__:  # in annotations alone
+    from hanbootloader.link.smp import Request
 
 # fmt: off
 GROUP           = const(66)
@@ -98,7 +101,7 @@ class TunnelGroup:
 
     # Works on what has come until there is something to answer, but not for long: a signature takes
     # its time, and the hub asks again.
-    def _exchange(self, request: Request):  # type: ignore[no-untyped-def]
+    def _exchange(self, request: "Request"):  # type: ignore[no-untyped-def]
         frames = request.fields.get("frames", [])
         if not isinstance(frames, list) or len(frames) > _QUEUED_MOST:
             raise SmpError(EINVAL)

@@ -17,20 +17,22 @@ _ROOTS = ("boot", "board", "store.flash_map")
 
 #: Modules that a firmware may leave out, and with them all that only they import: the side of a
 #: Home Area Network, for a board without one; the check of CPL entries, for a board that demands
-#: none (Board.cpl_key); SHA-1, for a MicroPython that has its own.
-NETWORK, CPL_ENTRY, SHA1 = (
-    f"{PACKAGE.name}.{name}" for name in ("network", "cpl_entry", "trust.sha1")
+#: none (Board.cpl_key); SHA-1 and AES, for a MicroPython that has its own.
+NETWORK, CPL_ENTRY, SHA1, AES = (
+    f"{PACKAGE.name}.{name}"
+    for name in ("network", "cpl_entry", "trust.sha1", "trust.software_aes")
 )
 
 
 def bootloader_modules(without: Collection[str] = ()) -> list[Path]:
-    """The modules of the bootloader that a device imports, and their packages.
+    """The modules of the bootloader that a device imports, and the packages with anything in them:
+    MicroPython takes a folder without an `__init__.py` for a package, too.
 
     Found by following every import from `_ROOTS` on: what is only for tools on a host, writers of
     formats for instance, is not among them.
 
     Args:
-        without: which of NETWORK, CPL_ENTRY and SHA1 it does not need.
+        without: which of NETWORK, CPL_ENTRY, SHA1 and AES it does not need.
     """
     found: set[Path] = set()
     wanted = [file for root in _ROOTS for file in _files(f"{PACKAGE.name}.{root}")]
@@ -40,7 +42,7 @@ def bootloader_modules(without: Collection[str] = ()) -> list[Path]:
             found.add(path)
             names = (name for name in imports_of(path) if name not in without)
             wanted += [file for name in names for file in _files(name)]
-    return sorted(found)
+    return sorted(path for path in found if path.stat().st_size)
 
 
 def _files(name: str) -> list[Path]:

@@ -175,6 +175,10 @@ class Stock:
         return "hanboot board deploy" in self.main
 
 
+#: Without line numbers, as a product has them frozen: here they would lie in the heap.
+_LEVEL = 3
+
+
 def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> dict[str, bytes]:
     """What goes on the board, by path; main.py last, for it makes the rest count."""
     board = "esp32_stock" if has_partitions else "stock"
@@ -183,7 +187,7 @@ def compiled(role: str, chip: str = "other", has_partitions: bool = False) -> di
     for path in bootloader_modules(without=(NETWORK, CPL_ENTRY)):
         modules[str(path.relative_to(PACKAGE.parent))] = path
     found = {
-        f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path)
+        f"{HOME}/{name.removesuffix('.py')}.mpy": romfs.compile_module(name, path, _LEVEL)
         for name, path in modules.items()
     }
     found[f"{HOME}/role.py"] = f'ROLE = "{role}"\n'.encode()

