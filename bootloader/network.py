@@ -27,7 +27,7 @@ class HomeNetwork(device.Network):
         commands = network.NetworkCommands(device, self.stores.keys, node).commands()
         groups[HANBOOT_GROUP].update(commands)
         if radio is None:
-            groups[tunnel.GROUP] = tunnel.TunnelGroup(tunnelled, node.poll).commands()
+            groups[tunnel.GROUP] = tunnel.TunnelGroup(tunnelled, lambda: node.is_quiet).commands()
         return node
 
     def sign_steps(self, digest: bytes):  # type: ignore[no-untyped-def]

@@ -59,6 +59,7 @@ class Node:
         self._restart_at = -1
         self._activating = b""  # hash of the image whose time has come
         self._silent_until = 0
+        self.is_quiet = True  # there was nothing to do when it was polled last
         self.server = radio.hub
         self.records = records = stores.records
         self.identity = identity = Identity(device, stores)
@@ -107,14 +108,15 @@ class Node:
         ticks = ticks_ms()
         self._now += ticks_diff(ticks, self._last_ticks)
         self._last_ticks = ticks
-        if self._now < self._silent_until:
-            return False
-        try:
-            return self._work()
-        except Refused:
-            # a store that takes nothing more: the network waits, link and application do not
-            self._silent_until = self._now + _SILENT_MS
-            return True
+        self.is_quiet = True
+        if self._now >= self._silent_until:
+            try:
+                self.is_quiet = not self._work()
+            except Refused:
+                # a store that takes nothing more: the network waits, link and application do not
+                self._silent_until = self._now + _SILENT_MS
+                self.is_quiet = False
+        return not self.is_quiet
 
     def _work(self) -> bool:
         received = self._radio.receive()

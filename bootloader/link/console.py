@@ -58,7 +58,9 @@ class Console:
             worked = self._installer.step()
             return (self._node is not None and self._node.poll()) or worked or taken
         try:
-            next(self._answering)
+            # an answer that says so waits for the node (groups/tunnel.py)
+            if next(self._answering) and self._node is not None:
+                self._node.poll()
         except StopIteration as end:
             self._answering = None
             if end.value is not None:

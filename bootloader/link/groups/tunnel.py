@@ -25,6 +25,7 @@ _IS_BROADCAST   = const(0x01)
 _QUEUED_MOST    = const(8)    # frames that wait on either side; one more is lost, as on the air
 _REPLY_BYTES    = const(800)  # of frames in one reply
 _STEPS          = const(64)   # of the device's work, before an empty reply goes out
+POLL            = const(1)    # what an answer yields that waits for the node
 # fmt: on
 
 
@@ -91,10 +92,10 @@ class TunnelRadio(Radio):
 
 
 class TunnelGroup:
-    # poll: does a little of the device's work on the network; whether there was any
-    def __init__(self, radio: TunnelRadio, poll) -> None:  # type: ignore[no-untyped-def]
+    # is_quiet: whether the node found nothing to do when it was polled last
+    def __init__(self, radio: TunnelRadio, is_quiet) -> None:  # type: ignore[no-untyped-def]
         self._radio = radio
-        self._poll = poll
+        self._is_quiet = is_quiet
 
     def commands(self) -> "dict[int, tuple[object, object]]":
         return {0: (None, self._exchange)}
@@ -112,7 +113,9 @@ class TunnelGroup:
             # a copy: the request's buffer is needed for the next one
             self._radio.put(bytes(frame))
         for _ in range(_STEPS):
-            if not self._poll() or self._radio.has_sent:
+            # the console polls the node: here, in the answer to a request, it would be further
+            # down, and the stack of an RP2040 is short
+            yield POLL
+            if self._is_quiet() or self._radio.has_sent:
                 break
-            yield
         return {"frames": self._radio.take()}
