@@ -2,7 +2,8 @@
 
     python tests/bench                  everything, half an hour
     python tests/bench chip             the emulated RP2040 alone
-    python tests/bench chip arithmetic  of it: heap_512k, product, heap_16k, arithmetic, private
+    python tests/bench chip arithmetic  of it: network, heap_512k, product, heap_16k, arithmetic,
+                                        private
     python tests/bench registry         registry and inventory alone
     python tests/bench chain            a distribution to 50,000 devices alone
     python tests/bench library          the library's pages with 200 readers alone
@@ -28,9 +29,12 @@ from hanboot.boards import rp2040
 
 ROOT = Path(__file__).resolve().parents[2]
 
-sys.path.append(str(ROOT / "tests" / "support"))
+# as tests/conftest.py does: bench_network fills flash on a board in memory, of tests/device
+for folder in ("tests/support", "tests/device", "boards/virtual"):
+    sys.path.append(str(ROOT / folder))
 
 import bench_chip  # noqa: E402
+import bench_network  # noqa: E402
 
 OUT = ROOT / "build"
 
@@ -47,6 +51,11 @@ BUDGETS: list[tuple[str, str, tuple[str, float] | None, str]] = [
     ("verdict_ms_256k", "last octet to verdict, 256 KiB, two signatures", None, "ms"),
     ("heap_peak_16k", "heap above idle, receiving and verifying 16 KiB", ("<=", 24576), "octets"),
     ("heap_peak_512k", "the same, 511 KiB", ("<=", 24576), "octets"),
+    ("han_heap_peak_64k", "the same, 64 KiB over the network", ("<=", 24576), "octets"),
+    ("han_heap_left", "heap left then, at the least", None, "octets"),
+    ("han_frames_per_s", "frames a second, both ways, blocks of 50 octets", None, ""),
+    ("han_octets_per_s", "octets of the image a second, the same", None, ""),
+    ("han_octets_again", "octets that were sent more than once then", None, "octets"),
     ("boot_ms_4k", "reset to first line, 4 KiB application", None, "ms"),
     ("boot_ms_64k", "the same, 64 KiB", ("<=", 600), "ms"),
     ("boot_ms_256k", "the same, 256 KiB", None, "ms"),
@@ -57,10 +66,12 @@ BUDGETS: list[tuple[str, str, tuple[str, float] | None, str]] = [
     ("journal_erases", "erases of an upgrade in the journal", ("<=", 2), ""),
     ("programs_per_page", "programs of an upgrade for each page of the image", None, ""),
     ("frozen_bytes", "frozen bootloader", ("<=", 65536), "octets"),
+    ("han_frozen_bytes", "the same with its HAN side", ("<=", 98304), "octets"),
 ]
 
 #: What can be measured alone.
 MEASUREMENTS: dict[str, Callable[[Path], dict[str, float]]] = {
+    "network": bench_network.network,
     "heap_512k": lambda folder: {"heap_peak_512k": bench_chip.heap_peak(folder, 511)},
     "product": bench_chip.product,
     "heap_16k": lambda folder: {"heap_peak_16k": bench_chip.heap_peak(folder, 16)},
@@ -87,10 +98,12 @@ def chip(names: Sequence[str]) -> None:
     subprocess.run([sys.executable, str(build)], check=True, stdout=sys.stderr)
     size = json.loads(rp2040.firmware("ppmid").with_suffix(".size.json").read_text())
     bench_chip.prepare()
+    found = {"frozen_bytes": float(size["frozen_bytes"])}
+    if "network" in names:
+        found |= bench_network.prepare()
     _say(f"measuring an emulated RP2040: {', '.join(names)}")
     result = OUT / "bench.json"
-    found = json.loads(result.read_text()) if result.exists() else {}
-    found["frozen_bytes"] = float(size["frozen_bytes"])
+    found = (json.loads(result.read_text()) if result.exists() else {}) | found
     with multiprocessing.get_context("fork").Pool(2) as pool:
         for figures in pool.imap_unordered(_run, names):
             found |= figures

@@ -16,6 +16,7 @@ from pathlib import Path
 import bench_firmware
 import small_release
 from chip_board import LINE_115200, ChipBoard, ChipDevice, Operation
+from heap_probe import COLLECT_BYTES, HeapProbe
 
 from hanboot.boards import rp2040
 from hanboot.device.client import Device
@@ -37,13 +38,6 @@ _SLOTS = range(_FIRST + 20 * _SECTOR_BYTES, _FIRST + 276 * _SECTOR_BYTES)
 
 _START_MS = 300  # until the console answers
 _QUIET_MS = 1500  # without an operation of the flash: nothing more is being written
-_IDLE_MS = 500
-_COLLECT_BYTES = 2048  # allocated between two collections
-# While it receives, a device does the same over and over: it is looked at closely at both ends of
-# an upload and now and then between, or it would take the emulator hours.
-_LOOK_BYTES = 8192
-_LOOK_EVERY_BYTES = 128 * 1024
-_SELDOM_BYTES = 1024 * 1024
 _ANSWER_MS = 60_000
 
 #: The first thing it does is to say so.
@@ -105,7 +99,7 @@ def _payload_bytes(image: Image) -> int:
 
 def prepare() -> None:
     """Builds what is measured; once, before everything else here."""
-    bench_firmware.build()
+    bench_firmware.build(bench_firmware.UF2)
 
 
 def arithmetic(folder: Path) -> dict[str, float]:
@@ -151,7 +145,6 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
 
     An upper bound: what was in use after a collection, and all that is allocated until the next.
     """
-    peak = bench_firmware.symbol("bench_heap_peak")
     maker = Maker(folder)
     first = maker.image(1, 4)
     board = ChipBoard(folder / f"heap-{payload_kib}.bin", bench_firmware.UF2)
@@ -163,25 +156,13 @@ def heap_peak(folder: Path, payload_kib: int) -> int:
     # confirmed, at rest, and having answered once
     device.reset()
     device.identity()
-    collect = bench_firmware.symbol("bench_collect_bytes")
-    board.write_word(collect, _COLLECT_BYTES)
-    board.run_for(_IDLE_MS)
-    board.write_word(peak, 0)
-    device.progress()
-    board.run_for(_IDLE_MS)
-    idle = board.read_word(peak)
-    assert idle, "nothing was collected while it idled"
-    board.write_word(peak, 0)
-
-    def look(done: int, total: int) -> None:
-        closely = done % _LOOK_EVERY_BYTES < _LOOK_BYTES or total - done <= _LOOK_BYTES
-        board.write_word(collect, _COLLECT_BYTES if closely else _SELDOM_BYTES)
-
-    device.upload(maker.image(2, payload_kib, (first,), signed=True).octets, look)
+    probe = HeapProbe(board)
+    idle = probe.idle(device.progress)
+    device.upload(maker.image(2, payload_kib, (first,), signed=True).octets, probe.look)
     device.wait_verified()
-    busy = board.read_word(peak)
+    busy = probe.peak
     board.close()
-    return busy + _COLLECT_BYTES - idle
+    return busy + COLLECT_BYTES - idle
 
 
 # --- the product

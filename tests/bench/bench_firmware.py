@@ -1,5 +1,5 @@
-"""Builds firmware that is only measured: the product's modules, with another main.py and a C module
-beside them."""
+"""Builds firmware that is only measured: the product's modules, or those of development firmware,
+with another main.py and a C module beside them."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ ROOT = Path(__file__).resolve().parents[2]
 _BOARD = ROOT / "boards" / "rp2040_han"
 _HERE = Path(__file__).parent / "firmware"
 _OUT = ROOT / "build" / "bench"
-#: What `build` leaves.
+#: What `build` leaves; the ELF lies beside it.
 UF2 = _OUT / "rp2040" / "firmware.uf2"
+#: The same with a Home Area Network over its console, as in development firmware.
+NETWORK_UF2 = _OUT / "network" / "firmware.uf2"
+
+_MANIFESTS = {UF2: "manifest.py", NETWORK_UF2: "network_manifest.py"}
 
 
-def build() -> None:
-    """Builds `UF2`; the ELF lies beside it.
+def build(uf2: Path) -> None:
+    """Builds `UF2` or `NETWORK_UF2`.
 
     Raises:
         subprocess.CalledProcessError: the toolchain said why on standard error.
@@ -32,14 +36,16 @@ def build() -> None:
     made.mkdir(parents=True, exist_ok=True)
     (made / "signature.py").write_text(_signature())
     toolchain = [sys.executable, str(ROOT / "boards" / "toolchain"), "rp2"]
-    where = ["--board-dir", str(_BOARD), "--build", str(UF2.parent)]
-    what = ["--manifest", str(_HERE / "manifest.py"), "-D", f"USER_C_MODULES={_HERE}"]
+    where = ["--board-dir", str(_BOARD), "--build", str(uf2.parent)]
+    what = ["--manifest", str(_HERE / _MANIFESTS[uf2]), "-D", f"USER_C_MODULES={_HERE}"]
+    if uf2 == NETWORK_UF2:
+        what += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
     subprocess.run([*toolchain, *where, *what], check=True, stdout=subprocess.DEVNULL)
 
 
-def symbol(name: str) -> int:
+def symbol(name: str, uf2: Path = UF2) -> int:
     """Address of a variable of the firmware."""
-    elf = UF2.with_suffix(".elf")
+    elf = uf2.with_suffix(".elf")
     listing = subprocess.run(
         ["arm-none-eabi-nm", str(elf)], capture_output=True, text=True, check=True
     ).stdout

@@ -19,9 +19,9 @@ from hanbootloader.store.device_keys import DIGITAL_SIGNATURE, KEY_AGREEMENT
 from hanbootloader.trust import cell, private_key
 
 # fmt: off
-# calls of a function with two arguments: 20 and 21 are the least that do
+# calls of a function with two arguments: 20 is the least that does, for each
 UPDATE_CALLS = 22
-CS06_CALLS   = 23
+CS06_CALLS   = 22
 # fmt: on
 
 HUB = b"\x00\xdb\x12\x34\x56\x78\x90\xaa"

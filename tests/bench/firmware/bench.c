@@ -11,6 +11,7 @@
 
 // Read and written from outside: the emulator sees the chip's memory.
 volatile size_t bench_heap_peak;
+volatile size_t bench_heap_total;
 volatile size_t bench_collect_bytes; // allocated between two collections; 0 for as many as fit
 
 void __real_gc_collect(void);
@@ -20,6 +21,7 @@ void __wrap_gc_collect(void) {
     __real_gc_collect();
     gc_info_t info;
     gc_info(&info);
+    bench_heap_total = info.total;
     if (info.used > bench_heap_peak) {
         bench_heap_peak = info.used;
     }
