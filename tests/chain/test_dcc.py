@@ -716,6 +716,21 @@ def test_a_hub_that_is_away(dsp):
     assert len(dsp.hub.offers) == 1
 
 
+def test_hubs_are_heard_by_a_clock_that_goes_on(dsp):
+    """Two looks at it are never the same instant, as with the real one."""
+
+    def clock():
+        dsp.time += datetime.timedelta(microseconds=1)
+        return dsp.time
+
+    dispatcher = dispatch.Dispatcher(
+        dsp.registry.database, dsp.devices, lambda path: dsp.hub, clock
+    )
+    dsp.says("ppmid", ppmid_alert(1, "01000000"))
+    dispatcher.work()
+    assert len(dsp.outgoing()) == 1
+
+
 def test_a_hub_that_hangs_is_left_alone_for_a_while(dsp, monkeypatch, caplog):
     """It takes a connection and does not answer, until a time-out ends that."""
     clock = {"now": 0.0, "wait": 0.0}

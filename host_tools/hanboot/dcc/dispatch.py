@@ -193,7 +193,8 @@ class Dispatcher:
         self._heard_last = paths[-1] if len(paths) == _HUBS_AT_ONCE else ""
         heard: list[tuple[bytes, str | None]] = []
         for path in paths:
-            if self._clock() < self._stuck_until.get(path, self._clock()):
+            until = self._stuck_until.get(path)
+            if until and self._clock() < until:
                 continue
             began = time.monotonic()
             try:
