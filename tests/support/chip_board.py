@@ -192,6 +192,14 @@ class ChipBoard:
             self.step()
         return self.wait_text(wanted, within_ms)
 
+    def stack_used(self, bottom: int, top: int) -> int:
+        """The most octets of the stack between these addresses that were in use since the reset,
+        interrupts included: RAM is all zeros after it."""
+        for address in range(bottom, top, 4):
+            if self.read_word(address):
+                return top - address
+        return 0
+
     def read_word(self, address: int) -> int:
         return int(self.chip._mcu.read_uint32(address))
 
