@@ -32,9 +32,10 @@ setup-witnesses: $(VENV) ## Bring the programs that tests compare with (Debian p
 	@dpkg -s $(WITNESS_PACKAGES) >/dev/null 2>&1 || { \
 		apt-get update -qq && apt-get install -qq -y $(WITNESS_PACKAGES) >/dev/null; }
 	@mkdir -p $(WITNESSES)
-	@cmp -s tests/support/witnesses/package-lock.json $(WITNESSES)/package-lock.json || { \
+	@cmp -s tests/support/witnesses/package-lock.json $(WITNESSES)/installed-lock.json || { \
 		cp tests/support/witnesses/package*.json $(WITNESSES)/ && \
-		npm ci --prefix $(WITNESSES) --ignore-scripts --no-audit --no-fund --silent; }
+		npm ci --prefix $(WITNESSES) --ignore-scripts --no-audit --no-fund --silent && \
+		cp $(WITNESSES)/package-lock.json $(WITNESSES)/installed-lock.json; }
 
 setup-rp2: $(VENV) ## Bring what building RP2040 firmware needs
 	@$(BIN)/python $(TOOLCHAIN) rp2-setup
