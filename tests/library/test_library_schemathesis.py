@@ -41,7 +41,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
 
 def test_every_answer_is_described(service: tuple[str, dict[str, str]]) -> None:
     url, tokens = service
-    schema = schemathesis.openapi.from_url(f"{url}/openapi.json")
+    schema = schemathesis.openapi.from_url(f"{url}/openapi.json", timeout=PATIENCE_S)
     cases = [
         found.ok().as_strategy()
         for found in schema.get_all_operations()
