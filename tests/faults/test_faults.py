@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import random
@@ -25,6 +26,7 @@ from nor_faults import ERASE_KINDS, PROGRAM_KINDS, Fault
 from tally import Tally
 
 from hanbootloader import boot
+from hanbootloader.reasons import ENCODING, TRIAL_HUNG
 from hanbootloader.store import ledger
 from hanbootloader.store.doubts import Doubts
 from hanbootloader.store.flash import Region
@@ -114,6 +116,30 @@ def test_a_start_that_acts_on_one_wrong_read_is_seen(monkeypatch: pytest.MonkeyP
     assert {transient_reads.read_for_a_start(start, bit) for bit in sample} == {None}
     monkeypatch.setattr(Doubts, "weigh", lambda self, subject, is_failed: is_failed)
     assert len([bit for bit in sample if transient_reads.read_for_a_start(start, bit)]) > 10
+
+
+@pytest.mark.parametrize("kind", ["start", "once.2"])
+def test_a_wrong_read_may_change_why_an_image_is_given_up(kind: str) -> None:
+    """Nothing else: the image that a key signed which has a successor is given up all the same."""
+    cases.prepare()
+    assert transient_reads.replay(f"small-rotate-staged#1@393884.{kind}") is None
+
+
+def test_a_reason_is_all_that_may_differ() -> None:
+    cases.prepare()
+    before, given_up = transient_reads.starts_of("rotate-staged")[1].expected
+    assert given_up.states.count(ledger.REVERTED) == 1
+    other = copy.copy(given_up)
+    other.verdict = bytes((ENCODING,)) + given_up.verdict[1:]
+    assert other != given_up
+    assert transient_reads.is_as_expected(other, given_up)
+    assert not transient_reads.is_as_expected(other, before)
+    other.reason = TRIAL_HUNG
+    assert not transient_reads.is_as_expected(other, given_up)
+    other.reason, other.security_counter = ENCODING, given_up.security_counter + 1
+    assert not transient_reads.is_as_expected(other, given_up)
+    other.security_counter, other.history = given_up.security_counter, before.history
+    assert not transient_reads.is_as_expected(other, given_up)
 
 
 def test_lives_sampled() -> None:
