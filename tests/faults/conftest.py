@@ -8,7 +8,8 @@ import cases
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="package")
+# of a module: a package without __init__.py is none to pytest, and its fixtures last to the end
+@pytest.fixture(autouse=True, scope="module")
 def _prepared() -> Iterator[None]:
     cases.prepare()
     yield
