@@ -58,6 +58,7 @@ _PREDECESSORS = 230
 _RUNNING = 0x01000000
 
 
+@pytest.mark.long  # tests/e2e/test_short_lives.py has it of the virtual board
 def test_an_application_that_resets_the_board(state: Path, maker: Maker, v1: Image) -> None:
     loops = maker.build("1.5 resets", RESETS, (v1,))
     after = maker.build("1.6", follows=(loops,))
