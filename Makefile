@@ -7,13 +7,13 @@ BOARD ?= rp2040_han
 
 BIN := .venv/bin
 # a process for each core
-PYTEST := $(BIN)/pytest -n auto --dist worksteal
+PYTEST := $(BIN)/pytest -n auto --dist worksteal --durations=30 --durations-min=10
 VENV := .venv/.installed
 UNITTEST := .toolchain/lib/unittest.py
 TOOLCHAIN := boards/toolchain
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-witnesses setup-rp2 firmware demo demo-firmware test test-rp2040 test-wycheproof bench faults soak \
+.PHONY: help setup setup-witnesses setup-rp2 firmware demo demo-firmware test test-rp2040 test-long test-wycheproof bench faults soak \
 	test-fast test-device lint format clean
 
 help: ## Show this list
@@ -88,8 +88,10 @@ test: lint setup-rp2 ## Lint, then every test, those on an emulated RP2040 too
 test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040 alone
 	@$(PYTEST) -m 'not long' tests/rp2040
 
-test-wycheproof: setup-rp2 ## What takes long on an emulated RP2040: all Wycheproof vectors, stock MicroPython, 230 predecessors, short lives
+test-long: setup-rp2 ## What takes long on an emulated RP2040: all Wycheproof vectors, stock MicroPython, 230 predecessors, short lives, a board of your own
 	@$(PYTEST) -m long tests/rp2040
+
+test-wycheproof: test-long
 
 bench: setup-rp2 ## Measure against the budgets [PART="chip arithmetic"]; build/bench.json
 	@$(BIN)/python tests/bench $(PART)

@@ -23,7 +23,7 @@ from hanboot.image.ota_file import Image
 
 from .conftest import GOOD, Maker, provision_keys
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 _PAGE = (ROOT / "docs" / "guide" / "tier-product.md").read_text(encoding="utf-8")
 _SECTION = _PAGE.partition("## A board of your own\n")[2].partition("\n## ")[0]
