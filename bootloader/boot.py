@@ -20,7 +20,6 @@ from hanbootloader.reasons import (
     Refused,
 )
 from hanbootloader.store import ledger
-from hanbootloader.store.doubts import SLOT
 from hanbootloader.verdict import make_verdict
 
 _TRIAL_STARTS = const(3)
@@ -38,12 +37,12 @@ def _verified(device: Device, index: int):  # type: ignore[no-untyped-def]
             raise
         try:
             manifest = _verified_once(device, index)
-        except Refused:
+        except Refused as again:
             # a damaged one is known as such
             if device.ledger.slots[index].state != ledger.DAMAGED:
-                device.doubts.weigh(SLOT + index, True)
+                device.doubts.weigh_image(index, again.reason)
             raise
-    device.doubts.weigh(SLOT + index, False)
+    device.doubts.settle_image(index)
     return manifest
 
 
@@ -79,7 +78,7 @@ def _revert(device: Device, index: int, reason: int) -> None:
     slot = device.ledger.slots[index]
     verdict = make_verdict(reason, -1, slot.file_version, slot.image_hash, device.running(), None)
     _kept(device.ledger.revert, index, verdict)
-    device.doubts.weigh(SLOT + index, False)
+    device.doubts.settle_image(index)
 
 
 # The pending image, or the one on trial, if it may start (once more): (index, manifest).
@@ -144,13 +143,13 @@ def _choose_confirmed(device: Device):  # type: ignore[no-untyped-def]
         try:
             manifest = _verified(device, other)
             _kept(store.fall_back, other, verdict)
-            device.doubts.weigh(SLOT + index, False)
+            device.doubts.settle_image(index)
             return other, manifest
         except Refused:
             if device.doubts.needs_restart:
                 return None
     _kept(store.damage, index, verdict)
-    device.doubts.weigh(SLOT + index, False)
+    device.doubts.settle_image(index)
     return None
 
 

@@ -5,8 +5,10 @@ import unittest
 from ramboard import RamFlash
 from store_rig import StoreRig
 
+from hanbootloader.reasons import ENCODING, PAYLOAD_HASH, UNKNOWN_SIGNER
 from hanbootloader.store.backup import Backup, pack_sequences, unpack_sequences
-from hanbootloader.store.doubts import JOURNAL, PLACE, SLOT
+from hanbootloader.store.doubts import HAN, JOURNAL, KEYS, PLACE, TRANSFER
+from hanbootloader.store.journal import Journal
 
 SEQUENCES = {2 << 8: 7, 127 << 8: 0xFFFFFFFF, 4 << 8 | 4: 1}
 
@@ -102,7 +104,7 @@ class DoubtsTest(unittest.TestCase):
         return Backup(self.flash.region(0, 2)).doubts
 
     def test_twice(self):
-        for subject in (JOURNAL, SLOT, SLOT + 1, PLACE, PLACE + 15):
+        for subject in (JOURNAL, TRANSFER, HAN, KEYS, PLACE, PLACE + 15):
             doubts = self.doubts()
             self.assertFalse(doubts.weigh(subject, True))
             self.assertTrue(doubts.needs_restart)
@@ -115,47 +117,96 @@ class DoubtsTest(unittest.TestCase):
             self.doubts().weigh(subject, False)
 
     def test_holds_again(self):
-        self.doubts().weigh(SLOT, True)
+        self.doubts().weigh(TRANSFER, True)
         doubts = self.doubts()
-        self.assertFalse(doubts.weigh(SLOT, False))
+        self.assertFalse(doubts.weigh(TRANSFER, False))
         self.assertFalse(doubts.needs_restart)
-        self.assertFalse(self.doubts().weigh(SLOT, True))
+        self.assertFalse(self.doubts().weigh(TRANSFER, True))
 
     # One that holds does not end another's doubt, at this start or the next.
     def test_several(self):
-        self.doubts().weigh(SLOT, True)
+        self.doubts().weigh(TRANSFER, True)
         doubts = self.doubts()
         doubts.weigh(JOURNAL, True)
-        doubts.weigh(SLOT, False)
+        doubts.weigh(TRANSFER, False)
         self.assertTrue(doubts.needs_restart)
         doubts = self.doubts()
         self.assertTrue(doubts.weigh(JOURNAL, True))
-        self.assertFalse(doubts.weigh(SLOT, True))
+        self.assertFalse(doubts.weigh(TRANSFER, True))
 
     def test_nothing_new_costs_nothing(self):
         doubts = self.doubts()
-        doubts.weigh(SLOT, False)
+        doubts.weigh(TRANSFER, False)
         self.assertEqual(self.flash.operations, 0)
-        doubts.weigh(SLOT, True)
+        doubts.weigh(TRANSFER, True)
         operations = self.flash.operations
-        self.doubts().weigh(SLOT, True)
+        self.doubts().weigh(TRANSFER, True)
         self.assertEqual(self.flash.operations, operations)
+
+    # The reason is kept for good, so it, too, is what two starts say.
+    def test_an_image(self):
+        for index in (0, 1):
+            self.assertFalse(self.doubts().weigh_image(index, UNKNOWN_SIGNER))
+            doubts = self.doubts()
+            self.assertFalse(doubts.weigh_image(index, ENCODING))
+            self.assertTrue(doubts.needs_restart)
+            self.assertFalse(self.doubts().weigh_image(1 - index, UNKNOWN_SIGNER))
+            doubts = self.doubts()
+            self.assertTrue(doubts.weigh_image(index, UNKNOWN_SIGNER))
+            self.assertFalse(doubts.needs_restart)
+            # with it goes all that was noted of this image, and nothing of the other
+            doubts.settle_image(index)
+            doubts = self.doubts()
+            self.assertTrue(doubts.weigh_image(1 - index, UNKNOWN_SIGNER))
+            doubts.settle_image(1 - index)
+            self.assertFalse(self.doubts().weigh_image(index, ENCODING))
+            self.doubts().settle_image(index)
+
+    def test_an_image_among_others(self):
+        doubts = self.doubts()
+        for subject in (JOURNAL, PLACE + 15):
+            doubts.weigh(subject, True)
+        doubts.weigh_image(1, PAYLOAD_HASH)
+        doubts.settle_image(0)
+        doubts.settle_image(1)
+        doubts = self.doubts()
+        self.assertTrue(doubts.weigh(JOURNAL, True))
+        self.assertTrue(doubts.weigh(PLACE + 15, True))
+        self.assertFalse(doubts.weigh_image(1, PAYLOAD_HASH))
+
+    # Noted by a hanboot that noted no reason (2 and slot): one more restart, and the note is gone.
+    def test_an_earlier_note(self):
+        journal = Journal(self.flash.region(0, 2), is_copy=True)
+        journal.append([(4, bytes((2, 3, JOURNAL)))])
+        doubts = self.doubts()
+        self.assertFalse(doubts.weigh_image(0, PAYLOAD_HASH))
+        doubts.settle_image(0)
+        self.assertEqual(self.noted(), bytes((3, JOURNAL)))
+        self.doubts().settle_image(1)
+        self.assertEqual(self.noted(), bytes((JOURNAL,)))
+
+    def noted(self):
+        return bytes(Journal(self.flash.region(0, 2), is_copy=True).latest(4))
+
+    def test_settled_costs_nothing(self):
+        self.doubts().settle_image(0)
+        self.assertEqual(self.flash.operations, 0)
 
     # A note that cannot be written must not keep the device in restarts.
     def test_stuck(self):
         self.flash.stuck = (0, 1)
         doubts = self.doubts()
-        self.assertTrue(doubts.weigh(SLOT, True))
+        self.assertTrue(doubts.weigh(TRANSFER, True))
         self.assertFalse(doubts.needs_restart)
 
     def test_power_cut(self):
         rig = StoreRig(lambda region, doubts: Backup(region).doubts)
 
         def noted(doubts):
-            return [subject for subject in (JOURNAL, SLOT) if subject in doubts._noted]
+            return [subject for subject in (JOURNAL, TRANSFER) if subject in doubts._noted]
 
         rig.opened().weigh(JOURNAL, True)
-        self.assertTrue(rig.cut_everywhere(lambda d: d.weigh(SLOT, True), noted) >= 2)
+        self.assertTrue(rig.cut_everywhere(lambda d: d.weigh(TRANSFER, True), noted) >= 2)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,6 @@ without the fault starts.
 
 from __future__ import annotations
 
-import copy
 import functools
 import random
 from collections.abc import Iterator
@@ -29,12 +28,6 @@ from nor_faults import Fault, PowerCut, parse_faults
 from rules import Violation, must
 
 from hanbootloader import boot
-from hanbootloader.reasons import (
-    TRIAL_CRASHED,
-    TRIAL_HUNG,
-    TRIAL_NOT_STARTED,
-    TRIAL_UNCONFIRMED,
-)
 from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
 
@@ -43,11 +36,6 @@ EVERY_BIT = (("upgrade", 0), ("upgrade", 1))
 #: Kinds of cuts that leave no unstable cells: what is found after them is known.
 CUT_KINDS = ("not-started", "prefix", "bits", "last-octet", "mixed", "remain-450", "remain-35")
 
-#: How a trial ended is seen by the start after it, and no matter of a read.
-TRIAL_REASONS = {TRIAL_CRASHED, TRIAL_HUNG, TRIAL_NOT_STARTED, TRIAL_UNCONFIRMED}
-
-_REASON_BYTES = 5  # of a packed verdict: reason, and where it points to
-_EVENT_REASON_AT = 5  # of a packed event, behind its index and what it is
 _SIZE = "small-"
 _RESTARTS_MOST = 3  # that one wrong read may cost
 _ERASED_SAMPLE = 64  # bits of the journal's erased rest
@@ -214,10 +202,7 @@ def _check_after(start: Start, board: FaultBoard) -> None:
         if device.doubts.needs_restart:
             continue
         found = Snapshot(device)
-        must(
-            any(is_as_expected(found, wanted) for wanted in start.expected),
-            f"{found!r} is one of {start.expected!r}",
-        )
+        must(found in start.expected, f"{found!r} is one of {start.expected!r}")
         chosen = _choose(device)
         if device.doubts.needs_restart:
             continue
@@ -226,26 +211,6 @@ def _check_after(start: Start, board: FaultBoard) -> None:
             must(chosen == start.chosen, f"{chosen} starts then, not {start.chosen}")
         return
     must(False, f"the device starts after {_RESTARTS_MOST} restarts")
-
-
-def is_as_expected(found: Snapshot, wanted: Snapshot) -> bool:
-    """Whether they are the same, but perhaps for the reason of an image that is given up in both.
-
-    That its check fails is what two starts say, the reason what the second of them read
-    (docs/design/limits.md).
-    """
-    if found == wanted:
-        return True
-    if ledger.REVERTED not in wanted.states or None in (found.verdict, wanted.verdict):
-        return False
-    if not found.history or TRIAL_REASONS & {found.reason, wanted.reason}:
-        return False
-    alike = copy.copy(found)
-    alike.verdict = wanted.verdict[:_REASON_BYTES] + found.verdict[_REASON_BYTES:]
-    last, its = bytearray(found.history[-1]), wanted.history[-1]
-    last[_EVENT_REASON_AT] = its[_EVENT_REASON_AT]
-    alike.history = [*found.history[:-1], bytes(last)]
-    return alike == wanted
 
 
 # --- all of them
