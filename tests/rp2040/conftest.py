@@ -53,10 +53,6 @@ async def main(services):
 """
 
 
-#: How often another project's client is run before its time-outs count as the device's fault.
-_TRIES = 4
-
-
 @dataclass
 class Maker:
     """A manufacturer who builds and signs applications.
@@ -155,14 +151,7 @@ def smpmgr() -> Callable[..., str]:
 
     def run(port: str, *arguments: str) -> str:
         command = [str(program), "--port", port, "--timeout", "60", "--line-buffers", "8"]
-        for _ in range(_TRIES):
-            done = subprocess.run(
-                [*command, *arguments], capture_output=True, text=True, timeout=600
-            )
-            # it counts its waits by the wall: on a busy machine a person would run it again, and
-            # an upload goes on where it stopped
-            if done.returncode == 0 or "Timeout" not in done.stdout + done.stderr:
-                break
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
