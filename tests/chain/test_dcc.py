@@ -630,7 +630,7 @@ def test_a_message_that_is_dropped_is_logged_once(dsp, caplog):
 
 
 def test_a_message_that_cannot_be_taken_keeps_no_other_from_it(dsp, monkeypatch, caplog):
-    """Not even by an error that nobody thought of: the others' outcomes are written, once."""
+    """Not even by an unexpected error: the others' outcomes are written, once."""
     device = parse_eui(IHD)
     tell = dsp.devices._smi.activation
 

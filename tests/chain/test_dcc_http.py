@@ -412,7 +412,7 @@ def test_an_answer_that_drips_is_cut(monkeypatch, start):
 
 
 class Kept(http.server.BaseHTTPRequestHandler):
-    """Somebody on the way who has kept an answer."""
+    """Replays an answer."""
 
     def do_POST(self):
         self.rfile.read(int(self.headers["Content-Length"]))

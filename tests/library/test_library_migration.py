@@ -36,7 +36,7 @@ AsProgram = Callable[[str], Program]
 
 
 def shape(connection: sa.Connection) -> dict[str, object]:
-    """What SQLite says of the library's tables, whatever the order in which it was told."""
+    """What SQLite says of the library's tables, in any order."""
     inspector = sa.inspect(connection)
     found: dict[str, object] = {}
     for table in inspector.get_table_names():

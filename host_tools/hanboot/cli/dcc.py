@@ -226,7 +226,7 @@ def submit(
 
 
 def _check_answers(answer: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Raises `CheckFailed` for an answer to another request, which somebody on the way has kept."""
+    """Raises `CheckFailed` for an answer to another request, as one that is replayed."""
     wanted = (asked["request_id"]["text"], asked["service_reference"])
     found = (
         answer.get("request_id", {}).get("text"),

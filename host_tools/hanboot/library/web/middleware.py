@@ -161,7 +161,7 @@ def _user(request: HttpRequest) -> User | None:
     library: Library = settings.HANBOOT_LIBRARY
     database = library.registry.database
     with database.reading() as connection:
-        # for each request, whoever asks: another process may have migrated it meanwhile
+        # for each request: another process may have migrated it meanwhile
         database.check_schemas(connection)
         return None if number is None else find_user(connection, number)
 

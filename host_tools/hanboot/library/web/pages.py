@@ -71,7 +71,7 @@ def render(
 
 
 def lines_of(error: HanbootError) -> tuple[str, str, str]:
-    """What a person or a program is told of an error: no visitor learns where the database is."""
+    """What a person or a program sees of an error: no visitor learns where the database is."""
     what, why, what_to_do = error.lines
     if isinstance(error, (OtherSchema, DatabaseFailed)):
         what = what.replace(library().registry.database.name, "the database")
