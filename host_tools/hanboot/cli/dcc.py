@@ -179,7 +179,7 @@ def submit(
     The command variant decides to which of the service's paths it goes. With --permit the request
     is screened like any other, and what comes back goes with `hanboot upgrade --permit`.
     """
-    from hanboot.dcc import http_client, http_server
+    from hanboot.dcc import answers, http_client, http_server
     from hanboot.duis import describe, names, parsing, signature
 
     out = Out(as_json)
@@ -211,7 +211,7 @@ def submit(
             "what answered is not the service", bad.why, "check the address, then send it again"
         ) from None
     signature.verify(root, [certificate.load(path) for path in certificates], None)
-    _check_answers(described, asked)
+    answers.check_response(described, asked)
     if output:
         files.write(output, answer)
     code = described["response_code"]
@@ -225,29 +225,15 @@ def submit(
         )
 
 
-def _check_answers(answer: dict[str, Any], asked: dict[str, Any]) -> None:
-    """Raises `CheckFailed` for an answer to another request, as one that is replayed."""
-    wanted = (asked["request_id"]["text"], asked["service_reference"])
-    found = (
-        answer.get("request_id", {}).get("text"),
-        answer["body"].get("service_reference_variant"),
-    )
-    if answer["document"] != "response" or found != wanted:
-        raise CheckFailed(
-            "the answer is not to this request",
-            f"it is to {found[0]}, service {found[1]}; asked was {wanted[0]}, service {wanted[1]}",
-            "check the address and what is on the way to it",
-        )
-
-
 def _take_permit(
     out: Out, file: Path, octets: bytes, certificates: tuple[Path, ...], asked: dict[str, Any]
 ) -> None:
+    from hanboot.dcc import answers
     from hanboot.inventory.gate import permit
 
     got = permit.decode(octets, "the permit")
     permit.check_signer(got, [certificate.load(path).key for path in certificates])
-    _check_permits(got, asked)
+    answers.check_permit(got, asked)
     files.write(file, octets)
     out.document(got.as_json())
     out.pairs(_permit_pairs(got))
@@ -255,24 +241,6 @@ def _take_permit(
     left = [one for one in asked["body"]["device_id_list"] if one.upper() not in permitted]
     if left:
         out.note(f"it leaves out {counted(len(left), 'device')}: {', '.join(left[:5])}")
-
-
-def _check_permits(got: Permit, asked: dict[str, Any]) -> None:
-    """Raises `CheckFailed` for a permit of another request."""
-    image = asked["body"]["firmware_image"]
-    devices = {one.upper() for one in asked["body"]["device_id_list"]}
-    pairs: tuple[tuple[str, Any, Any], ...] = (
-        ("party", asked["request_id"]["originator"], got.party),
-        ("hash", image.get("hash"), got.image_hash.hex()),
-        ("devices", [], sorted(set(got.devices) - devices)),
-    )
-    for name, wanted, found in pairs:
-        if wanted != found:
-            raise CheckFailed(
-                "the permit is not for this request",
-                f"{name}: asked for {wanted or 'others'}, and in the permit stands {found}",
-                "check the address and what is on the way to it",
-            )
 
 
 def _permit_pairs(got: Permit) -> list[tuple[str, str]]:

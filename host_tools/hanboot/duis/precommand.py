@@ -10,6 +10,7 @@ import datetime
 import re
 
 from hanboot.duis import requests
+from hanboot.duis.agreement import require_same
 from hanboot.duis.describe import body_of, child, command_of
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import SERVICES, sr
@@ -67,13 +68,12 @@ def _check_same(
         ("execution time", execution_of(asked), _command_execution(values.get("execution_time"))),
         ("remote party", None, sent.party),
     )
-    for name, wanted, found in pairs:
-        if wanted != found:
-            raise CheckFailed(
-                "the pre-command is not what was asked for",
-                f"{name}: asked for {wanted}, and in the pre-command stands {found}",
-                "do not sign it; send the request again, and tell the DSP",
-            )
+    require_same(
+        pairs,
+        "the pre-command is not what was asked for",
+        "pre-command",
+        "do not sign it; send the request again, and tell the DSP",
+    )
 
 
 def execution_of(asked: Element) -> str | None:
