@@ -472,23 +472,25 @@ def test_future_dated_activation(dsp):
     assert dsp.device(HCALCS).firmware_version == OLD
 
 
-def test_a_receipt_alert(dsp):
-    dsp.says(
-        "hcalcs",
-        {
-            "use_case": "FDRA",
-            "kind": "alert",
-            "originator": HCALCS,
-            "recipient": SUPPLIER,
-            "counter": 5,
-            "payload": {
-                "invocation": 5,
-                "alert_code": "8F72",
-                "date_time": "07df0101ff000000008000ff",
-                "image_hash": dsp.signed_image.image_hash.hex(),
-            },
+def receipt(dsp, recipient):
+    """An HCALCS's alert that an image is there, as a message's content."""
+    return {
+        "use_case": "FDRA",
+        "kind": "alert",
+        "originator": HCALCS,
+        "recipient": recipient,
+        "counter": 5,
+        "payload": {
+            "invocation": 5,
+            "alert_code": "8F72",
+            "date_time": "07df0101ff000000008000ff",
+            "image_hash": dsp.signed_image.image_hash.hex(),
         },
-    )
+    }
+
+
+def test_a_receipt_alert(dsp):
+    dsp.says("hcalcs", receipt(dsp, SUPPLIER))
     dsp.dispatcher.work()
     (_, reported) = dsp.outgoing()[0]
     assert (reported["kind"], reported["body"]["alert_code"]) == ("DeviceAlertMessage", "8F72")
@@ -684,19 +686,7 @@ def test_a_hub_reports_transfers_to_its_own_devices(dsp):
 
 
 def test_an_alert_for_no_party_goes_nowhere(dsp, caplog):
-    alert = {
-        "use_case": "FDRA",
-        "kind": "alert",
-        "originator": HCALCS,
-        "recipient": "00-00-00-00-00-00-00-01",
-        "counter": 5,
-        "payload": {
-            "invocation": 5,
-            "alert_code": "8F72",
-            "date_time": "07df0101ff000000008000ff",
-            "image_hash": dsp.signed_image.image_hash.hex(),
-        },
-    }
+    alert = receipt(dsp, "00-00-00-00-00-00-00-01")
     with caplog.at_level(logging.WARNING):
         assert dsp.devices.take(dsp.says("hcalcs", alert))
     assert "which is no party" in caplog.text

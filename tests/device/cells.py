@@ -87,6 +87,7 @@ def opened(region):
             return held
 
 
+# What a generator of steps returns at its end.
 def finish(steps):
     while True:
         try:

@@ -2,6 +2,7 @@
 
 import cells
 import images
+from cells import finish
 from ramboard import Board
 
 from hanbootloader import boot
@@ -45,15 +46,6 @@ def send(installer, octets, piece_bytes=512, announced=None, sha=None):
 # One piece, and whatever has to be verified before it is answered.
 def write(installer, offset, octets):
     return finish(installer.write_steps(offset, octets))
-
-
-# What a generator of steps returns at its end.
-def finish(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 # All that waits for the link to be quiet.

@@ -6,6 +6,7 @@ import sys
 import unittest
 
 import images
+from cells import finish
 from ramboard import Board
 from test_console import HAN, TUNNEL, WRITE, Line
 
@@ -46,14 +47,6 @@ def free_calls():
             calls += 1
     except RuntimeError:
         return calls
-
-
-def finish(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 @unittest.skipUnless(IS_MICROPYTHON, "it is MicroPython's stack")
