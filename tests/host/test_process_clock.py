@@ -60,6 +60,28 @@ def test_it_never_goes_back() -> None:
     assert machine.clock() == before + 1
 
 
+def test_every_wait_ends() -> None:
+    """A state folder may name any process: one that never runs, one after another, or old ones."""
+    machine = Machine()
+    machine.waited[8] = 5_000.0
+    began = machine.clock()
+    for step in range(100):
+        machine.now += 1
+        for number in machine.waited:
+            machine.waited[number] += 1
+        machine.number = 7 + step % 2
+        machine.clock()
+    assert machine.clock() - began == pytest.approx(100 / 20)
+
+
+def test_a_number_that_is_used_again() -> None:
+    machine = Machine()
+    began = machine.clock()
+    machine.now += 10
+    machine.waited[7] = 0.0
+    assert machine.clock() - began == 10
+
+
 @pytest.mark.parametrize("number", [None, 9])
 def test_without_a_process_it_is_the_machine_s(number: int | None) -> None:
     machine = Machine()

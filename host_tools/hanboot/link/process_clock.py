@@ -16,6 +16,10 @@ from hanboot.link.deadline import Clock
 #: (Documentation/scheduler/sched-stats.rst of Linux).
 _STATISTICS = "/proc/{}/schedstat"
 
+#: So much slower than the machine's clock it goes at most: every wait ends, whichever process it is
+#: that a state folder names.
+_SLOWEST = 20.0
+
 
 def waited_s(process: int) -> float | None:
     """Seconds that a process has waited for a processor; None where the system does not tell."""
@@ -26,7 +30,8 @@ def waited_s(process: int) -> float | None:
 
 
 class ProcessClock:
-    """Seconds in which a process ran or slept: what it waits for a processor does not count.
+    """Seconds in which a process ran or slept: what it waits for a processor does not count, but
+    for a twentieth.
 
     Args:
         process: called for its number; None while there is none. It may become another: a board
@@ -47,13 +52,17 @@ class ProcessClock:
         self._number: int | None = None
         self._number_waited_s = 0.0
         self._waited_s = 0.0
-        self._now_s = clock()
+        self._machine_s = self._now_s = clock()
         self._look()
 
     def __call__(self) -> float:
         """Seconds since some point in time; they never go back."""
+        machine_s = self._clock()
+        passed_s = machine_s - self._machine_s
+        self._machine_s = machine_s
         self._waited_s += self._look()
-        self._now_s = max(self._now_s, self._clock() - self._waited_s)
+        # the system may count a wait when it is over, later than it was
+        self._now_s = max(self._now_s + passed_s / _SLOWEST, machine_s - self._waited_s)
         return self._now_s
 
     def _look(self) -> float:
@@ -67,4 +76,5 @@ class ProcessClock:
         is_first = self._number is None
         before_s = self._number_waited_s if number == self._number else 0.0
         self._number, self._number_waited_s = number, waited_s
-        return 0.0 if is_first else waited_s - before_s
+        # the number may be another process's by now
+        return 0.0 if is_first else max(0.0, waited_s - before_s)
