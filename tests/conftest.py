@@ -38,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path.parent.name != "rp2040", item.path not in are_long))
 
 
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Octets named by how many they are: every process must collect the same names.
+
+    What a compressor or a signature makes is another in each process, and unreadable in a name.
+    """
+    return f"{len(val)}-octets" if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL server; a missing one is a skip, or in CI a failure."""
