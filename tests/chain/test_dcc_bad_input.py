@@ -153,6 +153,7 @@ BAD: dict[str, tuple[Callable[[Dsp], bytes], str | None]] = {
     "no version": (version("new"), None),
     "a document type": (lambda dsp: b"<!DOCTYPE a SYSTEM 'http://127.0.0.1:9/'><a/>", None),
     "an entity": (lambda dsp: b"<!DOCTYPE a [<!ENTITY b SYSTEM 'file:///x'>]><a>&b;</a>", None),
+    "XML 1.1": (lambda dsp: signed(dsp, ppmid_request(dsp)).replace(b"1.0", b"1.1", 1), None),
     "UTF-16": (lambda dsp: signed(dsp, ppmid_request(dsp)).decode().encode("utf-16"), None),
     "a response": (lambda dsp: dsp.service.answer(signed(dsp, ppmid_request(dsp))), None),
     "changed after signing": (changed_after_signing, "E100"),

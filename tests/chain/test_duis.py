@@ -521,3 +521,18 @@ def test_json_is_json(run, tmp_path):
     asked = requests.read_firmware_version(ASKED, 1)
     (tmp_path / "r.xml").write_bytes(signature.to_octets(asked))
     assert json.loads(run("duis", "show", "r.xml", "--json").out)["kind"] == "ReadFirmwareVersion"
+
+
+def test_xml_1_1(run, tmp_path, pki):
+    """Whatever reads a document refuses it."""
+    octets = signature.to_octets(requests.read_firmware_version(ASKED, 1))
+    (tmp_path / "r.xml").write_bytes(octets.replace(b"'1.0'", b"'1.1'"))
+    held = ("--certificate", pki / "supplier-xml.pem")
+    for command in (
+        ("duis", "show", "r.xml"),
+        ("duis", "verify", "r.xml", *held),
+        ("duis", "sign", "r.xml", *held, "--signing-key", pki / "supplier-xml.key.pem",
+         "-o", "s.xml"),
+        ("dcc", "submit", "r.xml", *held, "--to", "http://127.0.0.1:9"),
+    ):  # fmt: skip
+        assert_error(run(*command), 5, "is no DUIS document", "declares XML 1.1", "must be XML 1.0")

@@ -455,6 +455,16 @@ def test_declarations(user, declaration):
     assert verify(declaration + octets, user)
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.2"])
+def test_other_versions_of_xml(user, version):
+    """libxml2 reads them by the rules of 1.0; Canonical XML 1.0, and so the signature, has no form
+    for them."""
+    octets = signed(user).split(b"?>", 1)[1]
+    declaration = f"\ufeff<?xml version = '{version}' encoding='utf-8'?>".encode()
+    with pytest.raises(BadFile, match=f"it declares XML {version}, and must be XML 1.0"):
+        verify(declaration + octets, user)
+
+
 AMBIGUOUS = {
     "two RequestIDs": (
         lambda header: header.insert(0, copy.deepcopy(header[0])),

@@ -34,6 +34,7 @@ _DECLARED = re.compile(
 )
 #: What libxml2 ends its messages with, and is said before.
 _POSITION = re.compile(r", line \d+, column \d+$")
+_XML_VERSION = "1.0"
 _FORBIDDEN = (b"<!DOCTYPE", b"<!ENTITY", b"\0")
 _ROOTS = {sr("Request"), sr("Response")}
 
@@ -72,6 +73,10 @@ def parse(octets: bytes, name: str = "the document") -> Element:
         encoding = declared[1][:40].decode("ascii", "replace")
         raise _bad(name, f"it declares the encoding {encoding}, and must be UTF-8")
     root = _parse(octets, name)
+    version = root.getroottree().docinfo.xml_version
+    if version != _XML_VERSION:
+        # libxml2 reads 1.1 by the rules of 1.0, and Canonical XML 1.0 has no form for it
+        raise _bad(name, f"it declares XML {version[:40]}, and must be XML {_XML_VERSION}")
     if root.tag not in _ROOTS:
         raise _bad(name, f"its root is {_tag_text(root.tag)}; a DUIS document is sr:Request or "
                    f"sr:Response of {SR}")  # fmt: skip
