@@ -42,6 +42,8 @@ class _FreeSlot(Target):
 
     def open(self) -> None:
         self._device.ledger.empty(self.index)
+        # what was noted of an image goes with it: the next one is given up for its own reasons
+        self._device.doubts.settle_image(self.index)
         self._writer = SlotWriter(self._device.slots[self.index], self._held_bytes)
 
     def write(self, piece: memoryview) -> None:

@@ -196,8 +196,10 @@ class Anchors:
         return False
 
     def _write_place_steps(self, cell: Cell, table: bytes, place: int):  # type: ignore[no-untyped-def]
-        for sector in range(_PLACE_SECTORS):
-            self._region.erase(place * _PLACE_SECTORS + sector)
+        for sector in range(place * _PLACE_SECTORS, (place + 1) * _PLACE_SECTORS):
+            self._region.erase(sector)
+            # what was noted of the cell before goes with it
+            self._memory.weigh(sector, False)
             yield
         self._region.program(self._table_start(place), table + _digest(cell.key, table))
         yield

@@ -35,6 +35,7 @@ from hanbootloader.reasons import (
 from hanbootloader.store import ledger
 from hanbootloader.store.flash import Region
 from hanbootloader.trust import p256
+from hanbootloader.trust.cell import SUPPLIER
 from nor import SECTOR_BYTES
 
 V1_0, V1_1, V1_2, V2_0 = images.V1_0, images.V1_1, images.V1_2, images.V2_0
@@ -515,6 +516,59 @@ class DoubtTest(BootTest):
         self.assertEqual(self.once(), "restart")
         self.board.flash.cells[at] ^= 1
         self.assertEqual(self.once(), V1_1)
+
+    # What was noted of an image is no word on the next one in its slot.
+    def test_next_image_in_the_slot(self):
+        flows.install(self.board, "1.1.0")
+        self.damage(1, -1)
+        at = MAP["slot0"][0] * 4096 + 1000
+        self.board.flash.cells[at] ^= 1
+        # both are given up; the one before stays where it is, and in doubt
+        while self.once() == "restart":
+            pass
+        self.assertEqual(flows.slots(self.board.device()), [(V1_0, PREVIOUS), (V1_1, DAMAGED)])
+        self.make_pending("1.1.0")
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), "restart")
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), V1_1)
+
+    # Nor what was noted of a trust anchor's place on the cell that is written there, wherever power
+    # fails meanwhile.
+    def test_next_cell_in_the_place(self):
+        device = self.board.device()
+        for place in range(2, 8):
+            device.ledger._backup.note_worn(place)
+        at = MAP["anchors"][0] * SECTOR_BYTES + 20
+        self.board.flash.cells[at] ^= 1
+        while self.once() == "restart":
+            pass
+        self.board.device()
+        octets = bytes(self.board.flash.cells)
+        signature = images.signature("next supplier, manufacturer")
+        whole = operation = 0
+        while True:
+            self.board.flash.cells[:] = octets
+            device = self.board.device()
+            self.board.flash.cut_at = self.board.flash.operations + operation
+            try:
+                cells.put(device, "next supplier", signature)
+                break
+            except PowerCut:
+                operation += 1
+            self.board.flash.cut_at = -1
+            cut = bytes(self.board.flash.cells)
+            held = self.board.device().anchors.cell(SUPPLIER)
+            if held is None:
+                continue
+            # the same with one start that reads it wrong
+            whole += 1
+            self.board.flash.cells[:] = cut
+            self.board.flash.cells[at] ^= 1
+            self.once()
+            self.board.flash.cells[at] ^= 1
+            self.assertEqual(self.board.device().anchors.cell(SUPPLIER).head, held.head)
+        self.assertTrue(whole > 1, whole)
 
     # The newest record, the sector record, an anchor's head: nothing is given up at the first look.
     def test_journal_and_anchors(self):
