@@ -193,6 +193,7 @@ class Dsp:
     def open(self) -> None:
         """Starts the service on what is in the database."""
         self.registry = Registry(Database(self.url))
+        schema.prepare(self.registry.database)
         held = dcc_keys.load(self.pki)
         clock = lambda: self.time  # noqa: E731
         self.service = Service(self.registry, held, None, clock)

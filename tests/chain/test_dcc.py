@@ -36,7 +36,6 @@ from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import SERVICES
 from hanboot.errors import BadFile, NoDevice, WrongUsage
 from hanboot.image import ota_file
-from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import DEVICE
 from hanboot.trust.smki.certificate import parse_eui
@@ -871,15 +870,6 @@ def test_records(dsp, pki):
         parties.assign(database, parties.Assignment(COMMS_HUB, SUPPLIER, "/hub"))
     with pytest.raises(WrongUsage, match="there is no party"):
         parties.assign(database, parties.Assignment(PPMID, BROKER, "/hub"))
-
-
-def test_tables_of_another_version(dsp):
-    with dsp.registry.database.writing() as connection:
-        connection.execute(sa.update(schema.META).values(version=99))
-    dsp.close()
-    with pytest.raises(BadFile, match="another version"):
-        schema.prepare(Database(str(dsp.path)))
-    dsp.open()
 
 
 def test_every_refusal_has_words():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,14 +10,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
+import table_shapes
 from command_line import assert_error, hanboot
 from library_browser import Browser
 from library_programs import Program
 from library_service import FIELDS, Filled
 from postgres_cluster import Cluster
 from registries import make_image
+from table_shapes import as_it_was, at_step, shape
 
 from hanboot.errors import BadFile
 from hanboot.library import audit
@@ -35,67 +34,25 @@ SignIn = Callable[[str], Browser]
 AsProgram = Callable[[str], Program]
 
 
-def shape(connection: sa.Connection) -> dict[str, object]:
-    """What SQLite says of the library's tables, in any order."""
-    inspector = sa.inspect(connection)
-    found: dict[str, object] = {}
-    for table in inspector.get_table_names():
-        if not table.startswith("library_") or table == SCHEMA.version_table:
-            continue
-        columns = inspector.get_columns(table)
-        found[table] = (
-            [(c["name"], str(c["type"]), c["nullable"], c["primary_key"]) for c in columns],
-            sorted(str(key) for key in inspector.get_foreign_keys(table)),
-            sorted(str(each["column_names"]) for each in inspector.get_unique_constraints(table)),
-            sorted(str(each["sqltext"]) for each in inspector.get_check_constraints(table)),
-        )
-    # what SQLite keeps as it was written: indexes by expressions, triggers
-    query = (
-        "SELECT name, sql FROM sqlite_master WHERE type IN ('index', 'trigger') "
-        "AND tbl_name LIKE 'library_%' AND sql IS NOT NULL"
-    )
-    for name, text in connection.execute(sa.text(query)):
-        found[name] = re.sub(r"\s+", " ", text)
-    return found
-
-
-def at_step(path: Path, step: str) -> dict[str, object]:
-    """The shape of tables that the steps made."""
-    Database(str(path), create=True).close()
-    engine = sa.create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        SCHEMA.upgrade(connection, step)
-        return shape(connection)
-
-
-def as_it_was(path: Path) -> str:
-    """A database with a library of version 1, as it was made before there were steps."""
-    Database(str(path), create=True).close()
-    with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.executescript(AS_IT_WAS.read_text())
-    return str(path)
-
-
 def test_steps_make_what_the_models_say(tmp_path: Path) -> None:
     assert SCHEMA.known()[-1] == SCHEMA.newest
-    engine = sa.create_engine("sqlite://")
-    with engine.begin() as connection:
-        Base.metadata.create_all(connection)
-        by_models = shape(connection)
-    by_steps = at_step(tmp_path / "steps.db", "head")
+    expected = table_shapes.by_models(SCHEMA, Base.metadata)
+    by_steps = at_step(tmp_path / "steps.db", SCHEMA, "head")
     triggers = {"library_audit_no_update", "library_audit_no_delete"}
-    assert by_steps.keys() - by_models.keys() == triggers
-    assert {name: by_steps[name] for name in by_models} == by_models
+    assert by_steps.keys() - expected.keys() == triggers
+    assert {name: by_steps[name] for name in expected} == expected
 
 
 def test_the_first_step_makes_what_there_was(tmp_path: Path) -> None:
-    engine = sa.create_engine(f"sqlite:///{as_it_was(tmp_path / 'was.db')}")
+    engine = sa.create_engine(f"sqlite:///{as_it_was(tmp_path / 'was.db', AS_IT_WAS)}")
     with engine.connect() as connection:
-        assert shape(connection) == at_step(tmp_path / "steps.db", SCHEMA.known()[0])
+        assert shape(connection, SCHEMA) == at_step(
+            tmp_path / "steps.db", SCHEMA, SCHEMA.known()[0]
+        )
 
 
 def test_a_library_from_before_is_brought_up(tmp_path: Path) -> None:
-    url = as_it_was(tmp_path / "registry.db")
+    url = as_it_was(tmp_path / "registry.db", AS_IT_WAS)
     serve = ("library", "serve", "--registry", url, "--listen", "127.0.0.1:0")
     refused = hanboot(*serve)
     assert_error(refused, 5, "the library in", "older schema version", "hanboot library migrate")
@@ -125,7 +82,7 @@ def test_a_library_from_before_is_brought_up(tmp_path: Path) -> None:
         steps = [each.step for each in entries.decisions(connection, 1)]
         assert steps == ["authorise", "review"]
         assert audit.verify(connection) == 4
-        assert shape(connection) == at_step(tmp_path / "new.db", "head")
+        assert shape(connection, SCHEMA) == at_step(tmp_path / "new.db", SCHEMA, "head")
     with pytest.raises(BadFile, match="only be added to"), database.writing() as connection:
         connection.exec_driver_sql("DELETE FROM library_audit")
     database.close()
@@ -135,10 +92,10 @@ def test_nothing_is_left_of_steps_that_fail(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second step meets a full disk: the database is as it was, and can be tried again."""
-    url = as_it_was(tmp_path / "registry.db")
+    url = as_it_was(tmp_path / "registry.db", AS_IT_WAS)
     database = Database(url)
     with database.reading() as connection:
-        before = shape(connection)
+        before = shape(connection, SCHEMA)
 
     def full(*_: object, **__: object) -> None:
         disk = sqlite3.OperationalError("database or disk is full")
@@ -149,7 +106,7 @@ def test_nothing_is_left_of_steps_that_fail(
         with pytest.raises(BadFile, match="the disk is full"):
             prepare(database, upgrade=True)
     with database.reading() as connection:
-        assert shape(connection) == before
+        assert shape(connection, SCHEMA) == before
         assert SCHEMA.found(connection) == "0001"
         assert not sa.inspect(connection).has_table(SCHEMA.version_table)
     assert prepare(database, upgrade=True) == "0001"
@@ -180,21 +137,12 @@ def test_on_postgresql(cluster: Cluster) -> None:
         prepare(database)
     assert prepare(database, upgrade=True) == "0001"
     with database.reading() as connection:
-        context = MigrationContext.configure(
-            connection, opts={"compare_type": True, "include_name": _is_of_the_library}
-        )
-        assert compare_metadata(context, Base.metadata) == []
+        assert table_shapes.differences(connection, SCHEMA, Base.metadata) == []
         assert audit.verify(connection) == 1
     for statement in ("DELETE FROM library_audit", "TRUNCATE library_audit"):
         with pytest.raises(BadFile, match="only be added to"), database.writing() as connection:
             connection.exec_driver_sql(statement)
     database.close()
-
-
-def _is_of_the_library(name: str | None, kind: str, parents: object) -> bool:
-    return kind != "table" or (
-        str(name).startswith("library_") and str(name) != SCHEMA.version_table
-    )
 
 
 # --- another version than this hanboot's

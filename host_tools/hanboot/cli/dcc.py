@@ -14,6 +14,7 @@ import click
 from hanboot import files, terminal
 from hanboot.cli.arguments import FilePath, file_argument
 from hanboot.cli.duis_request import EUI, needs_lxml
+from hanboot.cli.migration import migrate_tables
 from hanboot.cli.output import Out, counted, json_option
 from hanboot.cli.settings import registry_option
 from hanboot.errors import BadFile, CheckFailed, LinkError
@@ -390,6 +391,20 @@ def status(url: str, silent_after: float, as_json: bool) -> None:
     silent_pairs = [(device, f"silent since {since[:19]}Z") for device, since in silent]
     obstacle_pairs = [(f"{count} tried in vain", why) for why, count in obstacles]
     out.pairs([("tasks", tasks or "none"), *documents, *obstacle_pairs, *silent_pairs])
+
+
+@dcc.command()
+@registry_option
+@json_option
+@needs_lxml
+def migrate(url: str, as_json: bool) -> None:
+    """Bring older tables of the service to this version's schema, the registry's included.
+
+    The tables of each take all missing steps or none. Stop the service and keep a copy first.
+    """
+    from hanboot.dcc.schema import SCHEMA
+
+    migrate_tables(Out(as_json), url, "service", SCHEMA)
 
 
 # --- records

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hanboot import terminal
+from hanboot.cli.migration import migrate_tables
+from hanboot.cli.output import Out, json_option
 from hanboot.cli.settings import registry_option
 from hanboot.errors import CheckFailed, WrongUsage
 
@@ -30,31 +32,15 @@ key_option = click.option(
 
 @click.command()
 @registry_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@json_option
 def migrate(url: str, as_json: bool) -> None:
     """Bring an older library to this version's schema, the registry under it included.
 
     The tables of each take all missing steps or none. Stop the service and keep a copy first.
     """
-    from hanboot.library.schema import SCHEMA, prepare
-    from hanboot.registry.storage.database import REGISTRY, Database
+    from hanboot.library.schema import SCHEMA
 
-    database = Database(url, upgrade=True)
-    steps = {"registry": (database.found_at, REGISTRY.newest)}
-    with database.reading() as connection:
-        holds_library = SCHEMA.found(connection) is not None
-    if holds_library:
-        steps["library"] = (prepare(database, upgrade=True), SCHEMA.newest)
-    database.close()
-    if as_json:
-        document = {name: {"from": found, "to": newest} for name, (found, newest) in steps.items()}
-        terminal.echo(json.dumps(document, indent=2))
-        return
-    for name, (found, newest) in steps.items():
-        was = "at" if found == newest else f"{found} ->"
-        terminal.echo(f"{database.name}, {name}: {was} {newest}")
-    if not holds_library:
-        terminal.echo(f"{database.name} holds no library")
+    migrate_tables(Out(as_json), url, "library", SCHEMA)
 
 
 def open_library(url: str, images: str | None, key_file: Path | None) -> Library:

@@ -103,7 +103,14 @@ class Dispatcher:
                 _log.exception("a round of the service failed")
 
     def work(self) -> None:
-        """One round: all that is due, in pieces."""
+        """One round: all that is due, in pieces.
+
+        Raises:
+            OtherSchema: another process has taken the tables to another version. Nothing is handed
+                over that could not be written down.
+        """
+        with self._database.reading() as connection:
+            self._database.check_schemas(connection)
         while self._tasks():
             pass
         self._hear()

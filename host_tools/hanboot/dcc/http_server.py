@@ -10,6 +10,7 @@ from hanboot.dcc.service import Service
 from hanboot.duis.names import DOCUMENT_MAX_BYTES
 from hanboot.errors import HanbootError
 from hanboot.registry.storage.database_errors import DatabaseFailed
+from hanboot.registry.storage.migration import OtherSchema
 from hanboot.trust.signed_cbor import is_signed_cbor
 
 _log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Application:
             return respond(start, "200 OK", answer, kind)
         except Problem as problem:
             return respond(start, problem.status, f"{problem}\n".encode())
-        except DatabaseFailed as failed:
+        except (DatabaseFailed, OtherSchema) as failed:
             # no fault of the request's: it may be sent again as it is
             _log.warning("%s", failed)
             return respond(start, "503 Service Unavailable", b"the service cannot work now\n")

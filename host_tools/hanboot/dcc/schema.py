@@ -1,5 +1,7 @@
 """The service's own tables, in the database of the registry. Times are UTC, ISO 8601.
 
+migrations/ makes them; a test holds the two together.
+
 What is to be done once is a row before it is done: a restart finds it, and what is done is marked.
 """
 
@@ -12,19 +14,26 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from hanboot.errors import BadFile
 from hanboot.registry.storage.column_types import Hex, Octets
 from hanboot.registry.storage.database import Database
+from hanboot.registry.storage.migration import Schema
 
-VERSION = 1
+#: Of the service's own tables, which are made and changed independently of the registry's.
+SCHEMA = Schema(
+    owner="the service",
+    steps="hanboot.dcc:migrations",
+    version_table="dcc_alembic_version",
+    newest="0002",
+    command="hanboot dcc migrate",
+    first_table="dcc_meta",
+    first_step="0001",
+)
 
 METADATA = sa.MetaData()
 
 _EUI = sa.String(23)
 _TIME = sa.String(32)
 _NAME = sa.String(256)
-
-META = sa.Table("dcc_meta", METADATA, sa.Column("version", sa.Integer, primary_key=True))
 
 #: Who takes part. answers_url: where answers go; None: the party sends no requests.
 PARTY = sa.Table(
@@ -135,29 +144,15 @@ HEARD = sa.Table(
 
 
 def prepare(database: Database) -> None:
-    """Makes the tables where they are missing.
+    """Makes the tables where there are none; nothing is written from then on if they change.
 
     Raises:
-        BadFile: they are of another version.
+        OtherSchema: they are at another version; nothing was made.
     """
-    with database.writing() as connection:
-        METADATA.create_all(connection)
-        for index in OUTGOING.indexes:
-            # which tables of an older hanboot lack
-            index.create(connection, checkfirst=True)
-        found = connection.execute(sa.select(META.c.version)).scalars().all()
-        if not found:
-            connection.execute(sa.insert(META).values(version=VERSION))
-        elif found != [VERSION]:
-            raise BadFile(
-                f"{database.name} holds the service's tables of another version",
-                f"they are at {found[0]}, this hanboot works with {VERSION}",
-                "use the hanboot that made them",
-            )
+    database.add_tables(SCHEMA)
 
 
-#: Writers of this process queue here: those that wait for SQLite itself poll, and under load one of
-#: them may never get its turn.
+#: Writers of this process queue here: those that wait for SQLite itself poll.
 _QUEUE = threading.Lock()
 
 
@@ -168,5 +163,4 @@ def turn(database: Database) -> Iterator[Connection]:
     Else two servers that get the same document at once would both find that it is new.
     """
     with _QUEUE, database.writing() as connection:
-        connection.execute(sa.select(META.c.version).with_for_update())
         yield connection

@@ -2,7 +2,7 @@
 
 database, database_errors   a database by its URL: opened, its errors explained
 schema, column_types        the tables
-migration, migrations       alembic's steps from one schema to the next; the library's are run by it
+migration, migrations       alembic's steps from one schema to the next; other owners' are run by it
 entries, ssc, settings      rows read and written: entries, what is for the SSC, switches
 store, writer               the registry: asked, and changed
 history, audit              every change; the history replayed against the entries

@@ -1,7 +1,8 @@
 """The schema of an owner's tables: which version a database is at, and the steps to this one's.
 
-Registry and library each have tables of their own in one database, steps of their own from one
-schema to the next, and a table that holds the last one taken. Here is what both do with them.
+Registry, library and the DSP's service each have tables of their own in one database, steps of
+their own from one schema to the next, and a table that holds the last one taken. Here is what all
+do with them.
 """
 
 from __future__ import annotations

@@ -1,0 +1,5 @@
+"""Where alembic begins."""
+
+from hanboot.registry.storage.migration import run_steps
+
+run_steps()
