@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +23,7 @@ from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.registry.storage import audit, database, history
 from hanboot.registry.storage.database import REGISTRY, Database
 from hanboot.registry.storage.history import Attribution
-from hanboot.registry.storage.migration import Schema
+from hanboot.registry.storage.migration import OtherSchema, Schema
 from hanboot.registry.storage.schema import REVISION, Base
 from hanboot.registry.storage.store import Registry
 
@@ -251,6 +253,93 @@ def test_a_newer_registry(tmp_path: Path) -> None:
     for upgrade in (False, True):
         with pytest.raises(BadFile, match="0099"):
             Database(str(path), upgrade=upgrade)
+
+
+@contextlib.contextmanager
+def meanwhile(monkeypatch: pytest.MonkeyPatch, path: Path, step: str) -> Iterator[None]:
+    """Another process takes a database to `step` before the one that looked can write."""
+    writing = Database.writing
+
+    @contextlib.contextmanager
+    def writing_later(self: Database) -> Iterator[sa.Connection]:
+        with sa.create_engine(f"sqlite:///{path}").begin() as connection:
+            if step in REGISTRY.known():
+                REGISTRY.upgrade(connection, step)
+            else:
+                connection.execute(sa.text(f"UPDATE alembic_version SET version_num = '{step}'"))
+        with writing(self) as connection:
+            yield connection
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Database, "writing", writing_later)
+        yield
+
+
+def test_two_bring_it_up_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one takes no step, whether the first is of this version or a newer one."""
+    path = tmp_path / "old.db"
+    with sa.create_engine(f"sqlite:///{path}").begin() as connection:
+        REGISTRY.upgrade(connection, "0002")
+    with meanwhile(monkeypatch, path, "0099"), pytest.raises(OtherSchema, match="0099"):
+        Database(str(path), upgrade=True)
+    with sa.create_engine(f"sqlite:///{path}").begin() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
+    with meanwhile(monkeypatch, path, "0003"):
+        assert Database(str(path), upgrade=True).found_at == "0003"
+    made = tmp_path / "made.db"
+    with meanwhile(monkeypatch, made, REVISION):
+        assert Database(str(made), create=True).found_at == REVISION
+
+
+@pytest.mark.parametrize("steps", [("0001", "0002"), ("0003", "0003")])
+def test_a_database_at_several_steps(tmp_path: Path, steps: tuple[str, str]) -> None:
+    path = tmp_path / "odd.db"
+    made = Database(str(path), create=True)
+    with made.writing() as connection:
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT)")
+        for step in steps:
+            connection.exec_driver_sql(f"INSERT INTO alembic_version VALUES ('{step}')")
+    made.close()
+    for upgrade in (False, True):
+        with pytest.raises(OtherSchema, match=", ".join(steps)):
+            Database(str(path), upgrade=upgrade)
+
+
+def test_what_another_process_wrote_is_not_discarded(tmp_path: Path) -> None:
+    """Two make a registry at once, and one of them fails."""
+    path = tmp_path / "registry.db"
+    first = Database(str(path), create=True)
+    with Registry(str(path)) as second:
+        fill(second, [entry(1)])
+        first.discard()
+        assert everything(second) == [entry(1)]
+    with Registry(str(path)) as again:
+        assert everything(again) == [entry(1)]
+
+
+def test_nothing_is_written_to_what_was_discarded(tmp_path: Path) -> None:
+    path = tmp_path / "registry.db"
+    first = Database(str(path), create=True)
+    with Registry(str(path)) as second:
+        first.discard()
+        assert not path.exists()
+        with pytest.raises(BadFile):
+            fill(second, [entry(1)])
+
+
+def test_what_another_process_is_writing_is_not_discarded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.05)
+    path = tmp_path / "registry.db"
+    first = Database(str(path), create=True)
+    second = Registry(str(path))
+    with second.changing(WHY) as writer:
+        writer.add([entry(1)])
+        first.discard()
+    assert everything(second) == [entry(1)]
+    assert path.exists()
 
 
 def test_no_registry(tmp_path: Path) -> None:

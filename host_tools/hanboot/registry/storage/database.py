@@ -74,9 +74,10 @@ class Database:
                 self._check_schema(create, upgrade)
         except HanbootError:
             self.close()
-            if self._path and not was_there:
-                # a full disk: SQLite has made the file, and nothing in it
-                self._path.unlink(missing_ok=True)
+            path = self._path
+            # a full disk: SQLite has made the file, and nothing in it
+            if path and not was_there and path.exists() and not path.stat().st_size:
+                path.unlink(missing_ok=True)
             raise
 
     @property
@@ -98,9 +99,19 @@ class Database:
         self._engine.dispose()
 
     def discard(self) -> None:
-        """Removes an SQLite file that was made here, if what it was made for failed."""
-        self.close()
+        """Removes an SQLite file that was made here, if what it was made for failed.
+
+        Not one that another process has written to meanwhile, or writes to.
+        """
+        is_unused = False
         if self.found_at is None and self._path:
+            with contextlib.suppress(HanbootError), self.writing() as connection:
+                is_unused = _is_unused(connection)
+                if is_unused:
+                    # a process that has opened it meanwhile writes nothing to it from here on
+                    connection.exec_driver_sql(f"DROP TABLE {REGISTRY.version_table}")
+        self.close()
+        if is_unused and self._path:
             self._path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
@@ -167,13 +178,7 @@ class Database:
         Raises:
             OtherSchema: they are at another version. Nothing was changed.
         """
-        with self.writing() as connection:
-            found = schema.found(connection)
-            is_older = found != schema.newest and found in schema.known()
-            if found is None or (is_older and upgrade):
-                schema.upgrade(connection)
-            elif found != schema.newest:
-                raise schema.refusal(self.name, found)
+        found = self._bring_up(schema, True, upgrade)
         self._schemas += (schema,)
         return found
 
@@ -190,20 +195,31 @@ class Database:
         with self.reading() as connection:
             found = REGISTRY.found(connection)
             is_empty = found is None and not sa.inspect(connection).get_table_names()
-        self.found_at = found
-        is_older = found != REGISTRY.newest and found in REGISTRY.known()
-        if (is_empty and create) or (is_older and upgrade):
-            with self.writing() as connection:
-                REGISTRY.upgrade(connection)
-        elif found is None:
+        if found is None and not (is_empty and create):
             raise BadFile(
                 f"{self.name} is not a hanboot registry",
                 "it is empty" if is_empty else "it holds other tables",
                 "name another file; hanboot registry import makes a registry",
             )
-        elif found != REGISTRY.newest:
-            raise REGISTRY.refusal(self.name, found)
+        self.found_at = self._bring_up(REGISTRY, create, upgrade)
         self._schemas = (REGISTRY,)
+
+    def _bring_up(self, schema: Schema, create: bool, upgrade: bool) -> str | None:
+        """Takes the steps that are missing; the step that the tables were found at."""
+        with self.reading() as connection:
+            found = schema.found(connection)
+        if found == schema.newest:
+            return found
+        if not _may_be_taken(schema, found, create, upgrade):
+            raise schema.refusal(self.name, found)
+        with self.writing() as connection:
+            # another process may have taken them meanwhile, and further
+            found = schema.found(connection)
+            if _may_be_taken(schema, found, create, upgrade):
+                schema.upgrade(connection)
+            elif found != schema.newest:
+                raise schema.refusal(self.name, found)
+        return found
 
     @contextlib.contextmanager
     def explained(self) -> Iterator[None]:
@@ -212,6 +228,22 @@ class Database:
             yield
         except SQLAlchemyError as error:
             raise explain(self.name, error) from error
+
+
+def _may_be_taken(schema: Schema, found: str | None, create: bool, upgrade: bool) -> bool:
+    """Whether steps are to be taken from the one that was found; None: there are no tables."""
+    if found is None:
+        return create
+    return upgrade and found != schema.newest and found in schema.known()
+
+
+def _is_unused(connection: Connection) -> bool:
+    """Whether the tables of a registry are there, and nothing is in them."""
+    names = set(sa.inspect(connection).get_table_names()) - {REGISTRY.version_table}
+    return not any(
+        connection.execute(sa.select(sa.literal(1)).select_from(sa.table(name)).limit(1)).first()
+        for name in names
+    )
 
 
 def parse_url(text: str) -> URL:

@@ -113,7 +113,8 @@ class Schema:
         query: sa.Select[str] = sa.select(sa.column("version_num", sa.String)).select_from(
             sa.table(self.version_table)
         )
-        return connection.execute(query).scalar()
+        # one row; more are no step of ours
+        return ", ".join(map(str, connection.execute(query).scalars())) or None
 
 
 def run_steps() -> None:
