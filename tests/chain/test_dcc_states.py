@@ -10,10 +10,11 @@ import pytest
 import sqlalchemy as sa
 from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp, ppmid_alert
 
-from hanboot.dcc import schema, smi
+from hanboot.dcc import smi
 from hanboot.duis import parsing, precommand, requests
 from hanboot.inventory import listing, reports
 from hanboot.inventory.devices import Inventory
+from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import DEVICE
 from hanboot.trust.smki.certificate import parse_eui
@@ -236,12 +237,12 @@ def test_many_are_left_behind_in_pieces(dsp, monkeypatch):
     with dsp.registry.database.writing() as connection:
         mine = DEVICE.c.device_id.in_(ids)
         connection.execute(sa.update(DEVICE).where(mine).values(firmware_version=GONE))
-    turns = []
-    turn = schema.turn
-    monkeypatch.setattr(schema, "turn", lambda database: turns.append(1) or turn(database))
+    pieces = []
+    writing = Database.writing
+    monkeypatch.setattr(Database, "writing", lambda self: pieces.append(1) or writing(self))
     dsp.time += 2 * DAY
     dsp.devices.sweep()
-    assert len(turns) >= 4
+    assert len(pieces) >= 4
     assert set(unanswered(dsp)) == {PPMID, IHD}
     assert {dsp.device(device).state for device in (*ids, HCALCS)} == {"Suspended"}
     assert alerts(dsp) == ["device_status_change_event"] * 6

@@ -17,7 +17,6 @@ from hanboot.library.accounts import login, secrets
 from hanboot.library.catalogue import decisions
 from hanboot.library.refusals import Conflict
 from hanboot.library.schema import AttemptRow
-from hanboot.registry.storage import database as database_module
 from hanboot.registry.storage.database import Database
 
 FIRST = make_image(1, cpl_entry_id="E-1")
@@ -47,10 +46,8 @@ def verified(filled: Filled) -> int:
         return audit.verify(connection)
 
 
-def test_writers_at_once(filled: Filled, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_writers_at_once(filled: Filled) -> None:
     """Each with a connection of its own: no number is left out or given twice."""
-    # that each gets its turn in time is not asked here, on a machine that may be busy
-    monkeypatch.setattr(database_module, "LOCK_WAIT_S", 120.0)
     before, writers, each = verified(filled), 4, 50
 
     def write(number: int) -> None:

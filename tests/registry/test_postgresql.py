@@ -110,7 +110,7 @@ def test_a_second_writer_waits(registry: Registry, url: str) -> None:
 def test_a_writer_that_waits_in_vain(
     registry: Registry, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(database, "SERVER_LOCK_WAIT_S", 0.05)
+    monkeypatch.setattr(database, "LOCK_WAIT_S", 0.05)
     with (
         registry.changing(WHY),
         Registry(url) as other,

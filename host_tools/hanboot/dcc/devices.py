@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
-from hanboot.dcc import journal, schema, smi
+from hanboot.dcc import journal, smi
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import certificates_of, find_assignments, find_party
 from hanboot.dcc.service import Clock, Service, now
@@ -81,12 +81,12 @@ class Devices:
         """Sets the states of devices that the time or the CPL brings about."""
         has_more = True
         while has_more:
-            with schema.turn(self._database) as connection:
+            with self._database.writing() as connection:
                 has_more = self._smi.sweep(connection)
 
     def take_versions(self, hub: str, versions: Mapping[str, int]) -> None:
         """What a hub says its devices run; of devices that are on another hub it says nothing."""
-        with schema.turn(self._database) as connection:
+        with self._database.writing() as connection:
             assigned = find_assignments(connection, list(versions))
             for device_id, version in versions.items():
                 if device_id in assigned and assigned[device_id].hub == hub:
@@ -121,7 +121,7 @@ class Devices:
         if known.issuperset(digests):
             return [True] * len(digests)
         dropped: list[tuple[bytes, str, str]] = []
-        with schema.turn(self._database) as connection:
+        with self._database.writing() as connection:
             known = before = journal.heard(connection, digests)
             for (octets, hub), digest in zip(heard, digests, strict=True):
                 if digest in known:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from hanboot.dcc import journal, schema
+from hanboot.dcc import journal
 from hanboot.dcc.devices import Devices
 from hanboot.dcc.http_client import Undelivered, post
 from hanboot.dcc.parties import find_assignments, find_party, hubs
@@ -169,11 +169,11 @@ class Dispatcher:
 
     def _settle(self, numbers: list[int], state: str) -> None:
         if numbers:
-            with schema.turn(self._database) as connection:
+            with self._database.writing() as connection:
                 journal.settle_tasks(connection, numbers, state)
 
     def _postpone(self, task: journal.Task, why: str) -> None:
-        with schema.turn(self._database) as connection:
+        with self._database.writing() as connection:
             if task.attempts + 1 >= _ATTEMPTS_MOST:
                 _log.warning("task %d for %s was given up: %s", task.number, task.device_id, why)
                 journal.settle_task(connection, task.number, "failed", why)
@@ -254,11 +254,11 @@ class Dispatcher:
                 behind.add(one.party)
                 if one.attempts == 0:
                     _log.warning("documents for %s wait for another try: %s", one.party, error)
-                with schema.turn(self._database) as connection:
+                with self._database.writing() as connection:
                     journal.postpone_outgoing(
                         connection, one, self._later(one.attempts), str(error)
                     )
                 continue
-            with schema.turn(self._database) as connection:
+            with self._database.writing() as connection:
                 journal.mark_delivered(connection, one.number, self._clock())
             _log.info("document %d delivered to %s", one.number, one.party)

@@ -7,12 +7,7 @@ What is to be done once is a row before it is done: a restart finds it, and what
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import Iterator
-
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection
 
 from hanboot.registry.storage.column_types import Hex, Octets
 from hanboot.registry.storage.database import Database
@@ -150,17 +145,3 @@ def prepare(database: Database) -> None:
         OtherSchema: they are at another version; nothing was made.
     """
     database.add_tables(SCHEMA)
-
-
-#: Writers of this process queue here: those that wait for SQLite itself poll.
-_QUEUE = threading.Lock()
-
-
-@contextlib.contextmanager
-def turn(database: Database) -> Iterator[Connection]:
-    """A connection whose changes are kept together; writers work one after the other.
-
-    Else two servers that get the same document at once would both find that it is new.
-    """
-    with _QUEUE, database.writing() as connection:
-        yield connection

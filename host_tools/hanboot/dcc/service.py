@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc import commands, journal, schema, screening
+from hanboot.dcc import commands, journal, screening
 from hanboot.dcc.keys import DspKeys
 from hanboot.dcc.parties import Party, certificates_of, find_assignments, find_party
 from hanboot.dcc.refusals import RequestRefused
@@ -171,7 +171,7 @@ class Service:
         if described["document"] != "request":
             raise BadFile("the document is no request", "it is a response", "send a request")
         request_id, reference = RequestID.of(root), described["service_reference"]
-        with schema.turn(self._registry.database) as connection:
+        with self._registry.database.writing() as connection:
             before = journal.find_repetition(connection, digest)
             if before:
                 return before.answer

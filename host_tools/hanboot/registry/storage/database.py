@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import random
+import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,10 +25,14 @@ from hanboot.registry.storage.database_errors import (
 from hanboot.registry.storage.migration import Schema
 from hanboot.registry.storage.schema import REVISION
 
-#: How long to wait for another process that writes to the same SQLite file; and on a server, where
-#: several writers are usual and an import of a whole CPL takes its time.
-LOCK_WAIT_S = 5.0
-SERVER_LOCK_WAIT_S = 60.0
+#: How long a writer waits for others: several are usual, and an import of a whole CPL takes its
+#: time. On a busy machine, the longest wait of four that wrote without a pause was 3 s.
+LOCK_WAIT_S = 60.0
+
+#: How often a writer looks whether an SQLite file is free; at random, so that no two keep step.
+#: SQLite's own waits grow to 100 ms, and of several busy writers one hardly ever meets the moment
+#: between two transactions.
+_LOOK_S = (0.001, 0.005)
 
 #: Of the advisory lock that a writer on PostgreSQL holds: "hanb" and "regi", as ASCII.
 _WRITER_LOCK = 0x68616E62_72656769
@@ -148,11 +155,9 @@ class Database:
             self._commit(transaction)
 
     def _wait_for_writers(self, connection: Connection) -> None:
-        # SQLite waits in BEGIN IMMEDIATE
+        # SQLite's wait where they begin
         if self.dialect == "postgresql":
-            connection.execute(
-                sa.text(f"SET LOCAL lock_timeout = {int(SERVER_LOCK_WAIT_S * 1000)}")
-            )
+            connection.execute(sa.text(f"SET LOCAL lock_timeout = {int(LOCK_WAIT_S * 1000)}"))
             connection.execute(sa.text(f"SELECT pg_advisory_xact_lock({_WRITER_LOCK})"))
 
     def _commit(self, transaction: RootTransaction) -> None:
@@ -284,7 +289,36 @@ def _engine(url: URL) -> Engine:
     @event.listens_for(engine, "begin")
     def begin(connection: Connection) -> None:
         # a writer takes its lock at once, so that it fails before it has worked
-        writing = connection.get_execution_options().get(_WRITING)
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        if connection.get_execution_options().get(_WRITING):
+            _begin_writing(connection)
+        else:
+            connection.exec_driver_sql("BEGIN")
 
     return engine
+
+
+def _begin_writing(connection: Connection) -> None:
+    """Begins a transaction of SQLite's as its one writer, once the others let it.
+
+    Raises:
+        SQLAlchemyError: they did not, for `LOCK_WAIT_S`.
+    """
+    sqlite = connection.connection.driver_connection
+    assert isinstance(sqlite, sqlite3.Connection)
+    end = time.monotonic() + LOCK_WAIT_S
+    sqlite.execute("PRAGMA busy_timeout = 0")
+    try:
+        while time.monotonic() < end:
+            try:
+                sqlite.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError as error:
+                # the low octet: the rest says how it is busy
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    break
+            time.sleep(random.uniform(*_LOOK_S))
+        # through SQLAlchemy, for the error that it makes of it
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        # readers end soon, and COMMIT waits for them
+        sqlite.execute(f"PRAGMA busy_timeout = {int(LOCK_WAIT_S * 1000)}")
