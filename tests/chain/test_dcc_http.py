@@ -23,7 +23,7 @@ from serving import PATIENCE_S, Process, serving, until
 
 from hanboot.dcc import http_client, http_server, parties
 from hanboot.dcc.inbox import Inbox
-from hanboot.duis import requests, responses, signature
+from hanboot.duis import building, parsing, precommand, requests, responses, signature
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import DOCUMENT_MAX_BYTES
 from hanboot.errors import WrongUsage
@@ -481,6 +481,85 @@ def test_a_permit_of_another_request_is_none(dsp, tmp_path, pki, kept):
     ran = hanboot("dcc", "submit", tmp_path / "one.xml", *submit)
     assert_error(ran, 1, "is not for this request", IHD)
     assert file.read_bytes() != kept.answer
+    dsp.close()
+
+
+def test_a_permit_from_before_is_none(dsp, tmp_path, pki, kept):
+    dsp.open()
+    dsp.service._permit_valid = datetime.timedelta(seconds=-1)
+    asked = requests.update_ppmid_firmware(
+        dsp.request_id(BROKER), dsp.ppmid_image, [smki.parse_eui(PPMID)]
+    )
+    octets = dsp.signed(asked)
+    kept.answer = dsp.service.answer(octets, for_permit=True)
+    file, url = tmp_path / "a.permit", f"http://127.0.0.1:{kept.server_port}"
+    submit = ("--to", url, "--certificate", pki / "dsp-xml.pem", "--permit", file)
+    request = write(tmp_path / "request.xml", octets)
+    assert_error(hanboot("dcc", "submit", request, *submit), 1, "is not valid now")
+    assert not file.exists()
+    # nor is one to a request that is for no image
+    other = requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID)
+    ran = hanboot("dcc", "submit", write(tmp_path / "other.xml", dsp.signed(other)), *submit)
+    assert_error(ran, 1, "is not for this request")
+    assert not file.exists()
+    dsp.close()
+
+
+def test_a_request_for_a_permit_that_was_led_to_a_distribution(dsp, tmp_path, pki, kept):
+    dsp.open()
+    asked = requests.update_ppmid_firmware(
+        dsp.request_id(BROKER), dsp.ppmid_image, [smki.parse_eui(PPMID)]
+    )
+    octets = dsp.signed(asked)
+    kept.answer = dsp.service.answer(octets)
+    file, url = tmp_path / "a.permit", f"http://127.0.0.1:{kept.server_port}"
+    submit = ("--to", url, "--certificate", pki / "dsp-xml.pem", "--permit", file)
+    ran = hanboot("dcc", "submit", write(tmp_path / "request.xml", octets), *submit)
+    assert_error(ran, 1, "was taken for a distribution", "I0")
+    assert not file.exists()
+    dsp.close()
+
+
+def test_an_answer_to_another_step_is_none(dsp, tmp_path, pki, kept):
+    """Both steps of an activation have one RequestID: the first one's answer sends nothing."""
+    dsp.open()
+    url = f"http://127.0.0.1:{kept.server_port}"
+    submit = ("--to", url, "--certificate", pki / "dsp-xml.pem")
+    asked = requests.activate_firmware(dsp.request_id(HCALCS), dsp.signed_image.image_hash)
+    first = dsp.signed(asked)
+    pre_command = dsp.service.answer(first)
+    signing = dsp.key("supplier-ds")
+    command = precommand.compare(asked, parsing.parse(pre_command))
+    second = dsp.signed(precommand.sign(asked, command, 5, signing))
+    acknowledged = dsp.service.answer(second)
+    for number, octets, right, other in (
+        (1, first, pre_command, acknowledged),
+        (2, second, acknowledged, pre_command),
+    ):
+        file = write(tmp_path / f"step-{number}.xml", octets)
+        kept.answer = other
+        assert_error(hanboot("dcc", "submit", file, *submit), 1, "another step of this request")
+        kept.answer = right
+        ran = hanboot("dcc", "submit", file, *submit)
+        assert ran.code == 0, ran.err
+    dsp.close()
+
+
+@pytest.mark.parametrize("body", [("DeviceAlertMessage", []), ("ResponseMessage", "words")])
+def test_an_answer_with_nothing_in_it(dsp, tmp_path, pki, kept, body):
+    """Signed by the DSP all the same."""
+    dsp.open()
+    asked = requests.read_inventory(dsp.request_id(BROKER), "DeviceID", PPMID)
+    header = [
+        ("RequestID", str(RequestID.of(asked))),
+        ("ResponseCode", "I0"),
+        ("ResponseDateTime", "2026-03-01T10:00:00Z"),
+    ]
+    kept.answer = dsp.service.sign(building.document("Response", header, body))
+    url = f"http://127.0.0.1:{kept.server_port}"
+    submit = ("--to", url, "--certificate", pki / "dsp-xml.pem")
+    ran = hanboot("dcc", "submit", write(tmp_path / "r.xml", dsp.signed(asked)), *submit)
+    assert_error(ran, 1, "is not to this request")
     dsp.close()
 
 

@@ -212,13 +212,13 @@ def submit(
             "what answered is not the service", bad.why, "check the address, then send it again"
         ) from None
     signature.verify(root, [certificate.load(path) for path in certificates], None)
-    answers.check_response(described, asked)
+    answers.check_response(described, asked, for_permit=permit_file is not None)
     if output:
         files.write(output, answer)
     code = described["response_code"]
     out.document(described)
     out.pairs([("answer", f"{code}: {described['response']}"), *_list_pairs(described)])
-    if code.startswith("E"):
+    if answers.is_refusal(described):
         raise CheckFailed(
             f"the request was refused: {code}",
             described["response"],

@@ -238,6 +238,17 @@ def check_permit(
             + (f" and {len(permit.devices) - 1} more" if len(permit.devices) > 1 else ""),
             "ask the DSP for a permit for this device: hanboot dcc submit --permit",
         )
+    check_time(permit, now)
+
+
+def check_time(permit: Permit, now: float | None = None) -> None:
+    """
+    Args:
+        now: seconds since 1970; None for the present.
+
+    Raises:
+        GateRefused: it is not valid yet, or not any more.
+    """
     moment = time.time() if now is None else now
     if not permit.issued <= moment + _SKEW_S or moment > permit.valid_until:
         raise GateRefused(
