@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -80,6 +81,43 @@ def test_a_number_that_is_used_again() -> None:
     machine.now += 10
     machine.waited[7] = 0.0
     assert machine.clock() - began == 10
+
+
+def test_by_a_process_that_waited_long_before() -> None:
+    """What it waited before does not slow down what is waited for from here on."""
+    machine = Machine()
+    machine.now += 10
+    machine.waited[7] = 5_000.0
+    began = machine.clock()
+    machine.now += 10
+    assert machine.clock() - began == pytest.approx(9.5)
+    machine.number, machine.waited[8] = 8, 5_000.0
+    machine.now += 2
+    began = machine.clock()
+    machine.now += 10
+    assert machine.clock() - began == pytest.approx(10 - 2 / 20)
+
+
+@pytest.mark.parametrize("state", ["stopped", "zombie", "dead"])
+def test_a_process_that_does_nothing_more(state: str) -> None:
+    process = subprocess.Popen([sys.executable, "-c", _BUSY])
+    try:
+        if state == "stopped":
+            process.send_signal(signal.SIGSTOP)
+        else:
+            process.kill()
+        if state == "dead":
+            process.wait()
+        else:
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+        machine_s = 0.0
+        clock = ProcessClock(lambda: process.pid, lambda: machine_s)
+        began = clock()
+        machine_s += 5
+        assert clock() - began == 5
+    finally:
+        process.kill()
+        process.wait()
 
 
 @pytest.mark.parametrize("number", [None, 9])

@@ -52,29 +52,37 @@ class ProcessClock:
         self._number: int | None = None
         self._number_waited_s = 0.0
         self._waited_s = 0.0
+        # that the process can have waited and was not seen to
+        self._unseen_s = 0.0
         self._machine_s = self._now_s = clock()
-        self._look()
+        self._look(0.0)
 
     def __call__(self) -> float:
         """Seconds since some point in time; they never go back."""
         machine_s = self._clock()
         passed_s = machine_s - self._machine_s
         self._machine_s = machine_s
-        self._waited_s += self._look()
+        self._waited_s += self._look(passed_s)
         # the system may count a wait when it is over, later than it was
         self._now_s = max(self._now_s + passed_s / _SLOWEST, machine_s - self._waited_s)
         return self._now_s
 
-    def _look(self) -> float:
-        """Seconds waited since the last look."""
+    def _look(self, passed_s: float) -> float:
+        """Seconds waited since the last look, which was `passed_s` ago."""
         number = self._process()
         waited_s = None if number is None else self._waited(number)
+        self._unseen_s += passed_s
         if waited_s is None:
             return 0.0
         # one that is seen for the first time has waited since its start, which was after the last
         # look, unless it is the first of all
-        is_first = self._number is None
-        before_s = self._number_waited_s if number == self._number else 0.0
+        is_first, before_s = self._number is None, self._number_waited_s
+        if number != self._number:
+            self._unseen_s, before_s = passed_s, 0.0
         self._number, self._number_waited_s = number, waited_s
-        # the number may be another process's by now
-        return 0.0 if is_first else max(0.0, waited_s - before_s)
+        if is_first:
+            return 0.0
+        # the number may be another process's by now, which has waited less, or before all this
+        seen_s = min(max(0.0, waited_s - before_s), self._unseen_s)
+        self._unseen_s -= seen_s
+        return seen_s
