@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 from hanboot.hub import control
 from hanboot.image.ota_file import Layout
+from hanboot.trust.smki.certificate import eui_text, parse_eui
 
 
 class SocketHub:
@@ -38,10 +40,20 @@ class SocketHub:
 
     def messages(self) -> list[bytes]:
         heard = control.call(self._path, {"command": "messages"})
-        return [bytes.fromhex(one["message"]) for one in heard]
+        with control.understood(self._path):
+            return [bytes.fromhex(one["message"]) for one in heard]
 
     def versions(self) -> dict[str, int]:
-        devices = control.call(self._path, {"command": "status"})["devices"]
-        return {
-            one["device"]: one["file_version"] for one in devices if one["file_version"] is not None
-        }
+        found = control.call(self._path, {"command": "status"})
+        with control.understood(self._path):
+            return {
+                eui_text(parse_eui(one["device"])): _version(one["file_version"])
+                for one in found["devices"]
+                if one["file_version"] is not None
+            }
+
+
+def _version(value: Any) -> int:
+    if type(value) is not int or not 0 <= value < 1 << 32:
+        raise ValueError
+    return value

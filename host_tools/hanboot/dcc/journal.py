@@ -12,10 +12,13 @@ from sqlalchemy.engine import Connection
 
 from hanboot.dcc.schema import COUNTER, HEARD, IMAGE, OUTGOING, REQUEST, TASK
 from hanboot.duis.identifiers import RequestID
+from hanboot.terminal import clean
 from hanboot.trust.smki.certificate import eui_text
 
 _COUNTER_DIGITS = 20
 _ROWS_AT_ONCE = 1000
+#: Characters kept of why something is in the way.
+_DETAIL_MAX = 500
 
 _NO_TASK = {
     "state": "waiting",
@@ -176,22 +179,19 @@ def counts(connection: Connection) -> dict[str, dict[str, int]]:
 
 def obstacles(connection: Connection, most: int) -> list[tuple[str, int]]:
     """(why, how many): what keeps tasks and documents that were tried before, the most first."""
-    found: dict[str, int] = {}
-    for table, waits in (
-        (TASK, TASK.c.state == "waiting"),
-        (OUTGOING, OUTGOING.c.delivered_at.is_(None)),
-    ):
-        count = sa.func.count()
-        query = (
-            sa.select(table.c.detail, count)
-            .where(waits, table.c.detail.is_not(None))
-            .group_by(table.c.detail)
-            .order_by(count.desc(), table.c.detail)
-            .limit(most)
-        )
-        for why, number in connection.execute(query):
-            found[why] = found.get(why, 0) + number
-    return sorted(found.items(), key=lambda one: (-one[1], one[0]))[:most]
+    reasons = sa.union_all(
+        sa.select(TASK.c.detail).where(TASK.c.state == "waiting"),
+        sa.select(OUTGOING.c.detail).where(OUTGOING.c.delivered_at.is_(None)),
+    ).subquery()
+    count = sa.func.count()
+    query = (
+        sa.select(reasons.c.detail, count)
+        .where(reasons.c.detail.is_not(None))
+        .group_by(reasons.c.detail)
+        .order_by(count.desc(), reasons.c.detail)
+        .limit(most)
+    )
+    return [(why, number) for why, number in connection.execute(query)]
 
 
 def silent(connection: Connection, before: datetime.datetime) -> list[tuple[str, str]]:
@@ -298,7 +298,7 @@ def image_task(connection: Connection, device_id: str) -> Task | None:
 
 def settle_task(connection: Connection, number: int, state: str, detail: str | None = None) -> None:
     connection.execute(
-        sa.update(TASK).where(TASK.c.number == number).values(state=state, detail=detail)
+        sa.update(TASK).where(TASK.c.number == number).values(state=state, detail=_kept(detail))
     )
 
 
@@ -311,8 +311,13 @@ def postpone_task(connection: Connection, task: Task, due: datetime.datetime, de
     connection.execute(
         sa.update(TASK)
         .where(TASK.c.number == task.number)
-        .values(attempts=task.attempts + 1, due=time_text(due), detail=detail)
+        .values(attempts=task.attempts + 1, due=time_text(due), detail=_kept(detail))
     )
+
+
+def _kept(detail: str | None) -> str | None:
+    """What a hub or a party's server answered, as every database takes it, and no more of it."""
+    return detail and clean(detail)[:_DETAIL_MAX]
 
 
 # --- documents for parties
@@ -381,7 +386,7 @@ def postpone_outgoing(
     connection.execute(
         sa.update(OUTGOING)
         .where(OUTGOING.c.number == waiting.number)
-        .values(attempts=waiting.attempts + 1, due=time_text(due), detail=detail)
+        .values(attempts=waiting.attempts + 1, due=time_text(due), detail=_kept(detail))
     )
 
 

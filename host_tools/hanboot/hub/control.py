@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -119,18 +119,45 @@ def call(path: Path, request: Request) -> Any:
             connection.connect(str(path))
             connection.sendall(json.dumps(request).encode())
             connection.shutdown(socket.SHUT_WR)
-            answer = json.loads(_read_all(connection))
+            octets = _read_all(connection)
     except (OSError, ValueError) as error:
         raise NoDevice(
             f"no hub answers at {path}",
             str(error) or type(error).__name__,
             "start one: hanboot hub run --port PORT",
         ) from None
-    if "error" in answer:
-        reported = HanbootError(*answer["error"]["lines"])
-        reported.exit_code = answer["error"]["exit_code"]
-        raise reported
-    return answer["result"]
+    with understood(path):
+        answer = json.loads(octets)
+        reported = _error_in(answer)
+        if reported is None:
+            return answer["result"]
+    raise reported
+
+
+@contextlib.contextmanager
+def understood(path: Path) -> Iterator[None]:
+    """Reads what the hub at `path` answered.
+
+    Raises:
+        NoDevice: it is not what a hub answers.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise NoDevice(
+            f"what answers at {path} is no hub",
+            f"its answer cannot be read: {type(error).__name__}",
+            "start one of this version there: hanboot hub run --port PORT",
+        ) from None
+
+
+def _error_in(answer: Any) -> HanbootError | None:
+    if "error" not in answer:
+        return None
+    what, why, what_to_do = map(str, answer["error"]["lines"])
+    reported = HanbootError(what, why, what_to_do)
+    reported.exit_code = int(answer["error"]["exit_code"])
+    return reported
 
 
 def _read_all(connection: socket.socket) -> bytes:
