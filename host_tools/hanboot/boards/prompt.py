@@ -26,7 +26,12 @@ _BREAKS = (serial.SerialException, OSError, _TerminalError, TypeError)
 
 #: Longest that a prompt may be silent.
 _SILENCE_S = 10.0
+#: In that time it is interrupted so many times.
+_TRIES = 5
 _LOOK_S = 0.05
+#: So long after the last octet no more come of an answer, which is no longer than that.
+_SETTLED_S = 0.2
+_ANSWER_BYTES = 256
 _WRITE_BYTES = 512
 
 
@@ -56,15 +61,11 @@ class Prompt:
         check_free(port)
         with self._explained(), contextlib.redirect_stdout(io.StringIO()):
             # mpremote prints what it did not expect
-            self._transport: Any = SerialTransport(
-                resolve(port), timeout=_SILENCE_S * self._patience
-            )
+            self._transport: Any = SerialTransport(resolve(port))
             if self._transport.is_pty:
-                _count_by(clock(port), self._transport.serial)
+                self._count_by(clock(port))
             try:
-                self._transport.enter_raw_repl(
-                    soft_reset=False, timeout_overall=_SILENCE_S * self._patience
-                )
+                self._interrupt()
             except TransportError:
                 self.close()
                 raise LinkError(
@@ -75,6 +76,58 @@ class Prompt:
             except _BREAKS:
                 self.close()
                 raise
+
+    def _interrupt(self) -> None:
+        """Types Ctrl-C and Ctrl-A until there is the prompt.
+
+        A board that was reset a moment ago loses what comes before MicroPython looks at its
+        console, and may start main.py between the two keys.
+
+        Raises:
+            TransportError: none of the tries had an answer.
+        """
+        tries = 0
+        while not self._transport.in_raw_repl:
+            tries += 1
+            try:
+                self._enter(_SILENCE_S / _TRIES)
+            except TransportError:
+                if tries == _TRIES:
+                    raise
+        if tries > 1:
+            # answers to the tries before may still be coming
+            self._be_silent_for(_SETTLED_S)
+            for _ in range(_TRIES * _ANSWER_BYTES):
+                if not self._transport.serial.read(1):
+                    break
+            self._enter(_SILENCE_S)
+        self._be_silent_for(_SILENCE_S)
+
+    def _enter(self, silence_s: float) -> None:
+        self._be_silent_for(silence_s)
+        self._transport.enter_raw_repl(soft_reset=False, timeout_overall=silence_s * self._patience)
+
+    def _be_silent_for(self, silence_s: float) -> None:
+        """How long the board may be silent from now on, before a read gives up."""
+        if self._transport.is_pty:
+            self._silence_s = silence_s * self._patience
+        else:
+            self._transport.serial.timeout = silence_s * self._patience
+
+    def _count_by(self, clock: Clock) -> None:
+        """Has reads of a board that runs here wait by its clock, not by the machine's."""
+        line = self._transport.serial
+        line.timeout = _LOOK_S
+        read = line.read
+
+        def patient(size: int = 1) -> bytes:
+            octets = b""
+            deadline = Deadline(self._silence_s, clock)
+            while len(octets) < size and not deadline.passed:
+                octets += read(size - len(octets))
+            return octets
+
+        line.read = patient
 
     def __enter__(self) -> Prompt:
         return self
@@ -150,18 +203,3 @@ class Prompt:
                 " ".join(str(error).split()) or type(error).__name__,
                 "plug it in again and repeat the command",
             ) from None
-
-
-def _count_by(clock: Clock, line: Any) -> None:
-    """Has reads of a board that runs here wait by its clock, not by the machine's."""
-    silence_s, read = line.timeout, line.read
-    line.timeout = _LOOK_S
-
-    def patient(size: int = 1) -> bytes:
-        octets = b""
-        deadline = Deadline(silence_s, clock)
-        while len(octets) < size and not deadline.passed:
-            octets += read(size - len(octets))
-        return octets
-
-    line.read = patient
