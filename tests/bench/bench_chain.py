@@ -59,8 +59,9 @@ class _Hubs:
     def __init__(self) -> None:
         self.round = 0
 
-    def offer(self, device_id: str, image: bytes, layout: str, once: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: str, once: str) -> str:
         print("offer", self.round, device_id, once, flush=True)
+        return dsp.COMMS_HUB
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         raise AssertionError("no command is sent here")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from command_line import Ran, hanboot
+from dsp import Dsp
 
 from hanboot.trust.smki import lab
 
@@ -17,6 +18,14 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("smki") / "pki"
     lab.new(folder)
     return folder
+
+
+@pytest.fixture
+def dsp(tmp_path: Path, pki: Path) -> Iterator[Dsp]:
+    """The service, on SQLite."""
+    made = Dsp(tmp_path, pki)
+    yield made
+    made.close()
 
 
 @pytest.fixture

@@ -84,9 +84,10 @@ class FakeHub:
         if self.away:
             raise NoDevice("the hub does not answer", "it is away", "wait")
 
-    def offer(self, device_id: str, image: bytes, layout: str, once: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: str, once: str) -> str:
         self._check()
         self.offers.append((device_id, image))
+        return COMMS_HUB
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         self._check()
@@ -231,6 +232,14 @@ class Dsp:
             later = self.time + datetime.timedelta(days=30)
             waiting = journal.due_outgoing(connection, later, 1000)
         return [(one.party, self.read(one.octets)) for one in waiting]
+
+    def after_delivery(self) -> list[tuple[str, dict[str, Any]]]:
+        """The same without the reports that hubs have their images."""
+        return [
+            (party, described)
+            for party, described in self.outgoing()
+            if "csp_firmware_delivery_status" not in described["body"].get("dcc_alert", {})
+        ]
 
     def device(self, device_id: str) -> DeviceRecord:
         return Inventory(self.registry.database).find([device_id])[device_id]

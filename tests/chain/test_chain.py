@@ -31,9 +31,10 @@ class HomeHub:
     def __init__(self, home: Home) -> None:
         self._home = home
 
-    def offer(self, device_id: str, image: bytes, layout: ota_file.Layout, once: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: ota_file.Layout, once: str) -> str:
         offer = Offer(ota_file.load(image, layout), None if layout == "signed" else 0)
         self._home.hub.offer(parse_eui(device_id), offer)
+        return COMMS_HUB
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         self._home.hub.send_message(parse_eui(device_id), command)
@@ -196,7 +197,9 @@ def test_a_hub_is_reached_by_its_socket(tmp_path):
 
     def handle(request):
         asked.append(request)
-        return [{"device": PPMID, "message": "df00"}] if request["command"] == "messages" else []
+        if request["command"] == "messages":
+            return [{"device": PPMID, "message": "df00"}]
+        return {"hub": COMMS_HUB, "offered_to": request["to"]}
 
     path, stop = tmp_path / "hub.sock", threading.Event()
     server = ControlServer(path, handle)
@@ -205,7 +208,7 @@ def test_a_hub_is_reached_by_its_socket(tmp_path):
     try:
         hub = SocketHub(str(path))
         image = build(People(), V1)
-        hub.offer(PPMID, image.octets, "unsigned", "a")
+        assert hub.offer(PPMID, image.octets, "unsigned", "a") == COMMS_HUB
         hub.offer(HCALCS, image.octets, "signed", "b")
         hub.send(HCALCS, b"\x01\x02", "c")
         assert hub.messages() == [b"\xdf\x00"]

@@ -37,13 +37,6 @@ from hanboot.trust.smki.certificate import USER_XML, parse_eui
 D = "/api/v1/serviceD"
 
 
-@pytest.fixture
-def dsp(tmp_path: Path, pki: Path) -> Iterator[Dsp]:
-    made = Dsp(tmp_path, pki)
-    yield made
-    made.close()
-
-
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory, pki: Path) -> Iterator[tuple[Process, Dsp]]:
     """A process that checks requests against the schema, too, where it is here."""

@@ -88,7 +88,7 @@ class Hub(HubService):
         self.given.append((request["command"], device))
         # the hub has it, and the service never gets to know
         self._killer.hit()
-        return [device]
+        return {"hub": eui_text(self.hub.settings.eui), "offered_to": [device]}
 
 
 @pytest.fixture
@@ -153,6 +153,8 @@ def test_killed_in_the_middle_of_a_distribution(dsp: Dsp, serve_hub: Callable[[H
     given = Counter(device for hub in hubs for _, device in hub.given)
     assert given == dict.fromkeys(map(eui_text, devices), 1)
     assert count(dsp) == DEVICES
+    # and each delivery is one report to the supplier
+    assert count(dsp, table=OUTGOING) == DEVICES
     # what was under way was handed over again: the hubs saw that they had it
     assert sum(len(hub.asked) for hub in hubs) > DEVICES
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-import pytest
 import sqlalchemy as sa
 from command_line import assert_error, hanboot
-from dsp import BROKER, HCALCS, IHD, PPMID, SUPPLIER, Dsp, image_of
+from dsp import BROKER, HCALCS, IHD, PPMID, SUPPLIER, image_of
 from serving import serving
 
 from hanboot.dcc.schema import TASK
@@ -16,13 +15,6 @@ from hanboot.inventory import gate
 from hanboot.inventory.gate import permit
 from hanboot.trust.signed_cbor import is_signed_cbor
 from hanboot.trust.smki.certificate import parse_eui
-
-
-@pytest.fixture
-def dsp(tmp_path, pki):
-    made = Dsp(tmp_path, pki)
-    yield made
-    made.close()
 
 
 def asking(dsp, *devices, image=None, originator=SUPPLIER):

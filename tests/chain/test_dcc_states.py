@@ -106,9 +106,9 @@ def answers(dsp, sent, payload):
 
 
 def alerts(dsp):
-    """Kinds of the DCC alerts that wait for the supplier."""
+    """Kinds of the DCC alerts that wait for the supplier, besides reports of deliveries."""
     found = []
-    for _, document in dsp.outgoing():
+    for _, document in dsp.after_delivery():
         if document["kind"] == "DCCAlertMessage":
             found.extend(key for key in document["body"]["dcc_alert"])
     return found

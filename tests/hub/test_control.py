@@ -113,7 +113,7 @@ def test_offer(path: Path, service: HubService, image: Image) -> None:
         "jitter": None,
         "activate_in_s": 0,
     }
-    assert call(path, request) == [TEXT]
+    assert call(path, request)["offered_to"] == [TEXT]
     assert service.hub.device(EUI).phase == Phase.OFFERED
     (device,) = call(path, {"command": "status"})["devices"]
     assert (device["device"], device["phase"]) == (TEXT, "offered")

@@ -75,6 +75,14 @@ def dcc() -> None:
     help="When an image or an activation that nothing answers is recorded as unanswered.",
 )
 @click.option(
+    "--give-up-after",
+    type=click.FloatRange(0, 365 * 24, min_open=True),
+    default=48.0,
+    show_default=True,
+    metavar="HOURS",
+    help="How long a hub is tried, before the supplier gets a report of the failure.",
+)
+@click.option(
     "--permit-hours",
     type=click.FloatRange(0, 30 * 24, min_open=True),
     default=24,
@@ -93,6 +101,7 @@ def serve(
     behind_proxy: bool,
     spread: float,
     silent_after: float,
+    give_up_after: float,
     permit_hours: float,
 ) -> None:
     """Answer requests until stopped, and do what they ask for.
@@ -124,7 +133,8 @@ def serve(
         service = Service(registry, held, documents, spread=window, permit_valid=valid)
         patience = datetime.timedelta(hours=silent_after)
         devices = Devices(registry.database, service, held, answer_after=patience)
-        dispatcher = Dispatcher(registry.database, devices, SocketHub)
+        trying = datetime.timedelta(hours=give_up_after)
+        dispatcher = Dispatcher(registry.database, devices, SocketHub, give_up_after=trying)
         server = http.open_server(listen, http_server.Application(service), DOCUMENT_MAX_BYTES)
         scheme = "https" if tls_certificate else "http"
         terminal.echo(f"{scheme}://{host}:{server.bind_addr[1]}")
@@ -465,6 +475,9 @@ def party(
 @registry_option
 @click.option("--supplier", type=EUI, required=True, metavar="EUI", help="Whose it is.")
 @click.option("--hub", required=True, metavar="PATH", help="Control socket of its hub.")
+@click.option(
+    "--hub-eui", type=EUI, metavar="EUI", help="Of the hub. It says so itself once it is met."
+)
 @click.option("--gbcs-version", help="Of the device, where it is known.")
 @click.option(
     "--certificate",
@@ -480,6 +493,7 @@ def assign(
     url: str,
     supplier: bytes,
     hub: str,
+    hub_eui: bytes | None,
     gbcs_version: str | None,
     certificates: tuple[Path, ...],
 ) -> None:
@@ -493,7 +507,9 @@ def assign(
         # the service may run in another folder
         hub = str(Path(hub).absolute())
         assignment = parties.Assignment(eui_text(device), eui_text(supplier), hub, gbcs_version)
-        parties.assign(database, assignment, [certificate.load(path) for path in certificates])
+        held = [certificate.load(path) for path in certificates]
+        known = eui_text(hub_eui) if hub_eui else None
+        parties.assign(database, assignment, held, known)
     finally:
         database.close()
     terminal.echo(f"{eui_text(device)}: {eui_text(supplier)}, hub {hub}")

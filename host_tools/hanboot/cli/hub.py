@@ -262,7 +262,7 @@ def offer(
             sending = stack.enter_context(gate.sending(known, image, image_file.name))
             if sending is not None:
                 sending.staged()
-        offered = call(path, request)
+        offered = call(path, request)["offered_to"]
     out.document({"offered_to": offered})
     for eui in offered:
         out.line(f"{image.name} is held for {eui}")

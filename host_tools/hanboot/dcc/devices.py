@@ -16,13 +16,14 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
 
 from hanboot.dcc import journal, smi
+from hanboot.dcc.deliveries import Deliveries
 from hanboot.dcc.keys import DspKeys
-from hanboot.dcc.parties import certificates_of, find_assignments, find_party
+from hanboot.dcc.outbox import Outbox
+from hanboot.dcc.parties import certificates_of, find_assignments
 from hanboot.dcc.service import Clock, Service, now
-from hanboot.duis import codes, responses
+from hanboot.duis import responses
 from hanboot.duis.building import Part
 from hanboot.duis.identifiers import RequestID
-from hanboot.duis.parsing import Element
 from hanboot.errors import BadFile
 from hanboot.gbcs import codec, protection
 from hanboot.gbcs.codec import Decoded
@@ -30,7 +31,7 @@ from hanboot.gbcs.host_use_cases import ECS52_RESPONSE, GCS38_RESPONSE
 from hanboot.gbcs.protection import Secret
 from hanboot.inventory.devices import find_devices
 from hanboot.registry.storage.database import Database
-from hanboot.trust.smki.certificate import eui_text, parse_eui
+from hanboot.trust.smki.certificate import eui_text
 from hanbootloader.han.gbcs import clock as gbcs_clock
 from hanbootloader.han.gbcs import message, use_cases
 
@@ -71,10 +72,12 @@ class Devices:
         answer_after: datetime.timedelta = smi.ANSWER_AFTER,
     ) -> None:
         self._database = database
-        self._service = service
         self._keys = keys
         self._clock = clock
+        self._outbox = Outbox(service, keys.broker, clock)
         self._smi = smi.Smi(self._tell, clock, answer_after)
+        #: of what goes to them, for who hands it over
+        self.deliveries = Deliveries(database, self._outbox, self._smi, clock)
         self._dropped: set[bytes] = set()
 
     def sweep(self) -> None:
@@ -295,7 +298,7 @@ class Devices:
         response_id = RequestID(sent.originator, sent.recipient, sent.counter)
         code = decoded.values.get("alert_code", 0)
         root = responses.device_alert(response_id, code, octets, self._clock())
-        self._send(connection, eui_text(sent.recipient), root)
+        self._outbox.send(connection, eui_text(sent.recipient), root)
 
     # --- to parties
 
@@ -319,7 +322,7 @@ class Devices:
         root = responses.response(
             request_id, reference, responses.SUCCESS, self._clock(), content, from_device=True
         )
-        self._send(connection, eui_text(originator), root)
+        self._outbox.send(connection, eui_text(originator), root)
 
     def _tell(
         self, connection: Connection, device_id: str, alert: Part, counter: int | None = None
@@ -327,20 +330,10 @@ class Devices:
         """An alert of the DCC to the supplier of a device.
 
         Args:
-            counter: of the message that it comes from; None takes the time.
+            counter: of the message that it comes from; None takes the broker's next.
         """
         assignment = find_assignments(connection, [device_id]).get(device_id)
         if assignment is None:
             _log.warning("an alert about %s, which is not assigned, was dropped", device_id)
             return
-        supplier = parse_eui(assignment.supplier)
-        number = int(self._clock().timestamp() * 1000) if counter is None else counter
-        response_id = RequestID(self._keys.broker, supplier, number)
-        root = responses.dcc_alert(response_id, codes.ANY_ALERT, alert, self._clock())
-        self._send(connection, assignment.supplier, root)
-
-    def _send(self, connection: Connection, party: str, root: Element) -> None:
-        if find_party(connection, party) is None:
-            _log.warning("a document for %s, which is no party, was dropped", party)
-            return
-        journal.add_outgoing(connection, party, self._service.sign(root), self._clock())
+        self._outbox.alert(connection, assignment.supplier, alert, counter=counter)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from hanboot.dcc import journal
+from hanboot.dcc.deliveries import HandedOver
 from hanboot.dcc.devices import Devices
 from hanboot.dcc.http_client import Undelivered, post
 from hanboot.dcc.parties import find_assignments, find_party, hubs
@@ -33,8 +34,8 @@ _LEFT_ALONE = datetime.timedelta(minutes=5)
 _SWEEP_EVERY = datetime.timedelta(minutes=10)
 _FIRST_RETRY_S = 2.0
 _LONGEST_RETRY_S = 900.0
-#: With the waits above: some two days.
-_ATTEMPTS_MOST = 200
+#: How long a hub is tried.
+GIVE_UP_AFTER = datetime.timedelta(hours=48)
 
 
 class Hub(Protocol):
@@ -44,9 +45,9 @@ class Hub(Protocol):
     nothing for a name that it had before.
     """
 
-    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> str:
         """Hands over an image for a device: one with a supplier's signature ("signed") waits for
-        CS06, one without is activated as soon as the device has it."""
+        CS06, one without is activated as soon as the device has it. Returns the hub's EUI-64."""
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         """Hands over a GBCS message for a device."""
@@ -62,6 +63,20 @@ class Hub(Protocol):
 Connect = Callable[[str], Hub]
 
 
+def _wait_s(attempts: int) -> float:
+    """Until the next try, after so many and one more."""
+    return min(_FIRST_RETRY_S * (1 << min(attempts, 16)), _LONGEST_RETRY_S)
+
+
+def _attempts_within(time: datetime.timedelta) -> int:
+    """Tries that the waits between them leave room for."""
+    attempts, waited = 1, 0.0
+    while waited < time.total_seconds():
+        waited += _wait_s(attempts - 1)
+        attempts += 1
+    return attempts
+
+
 def _layout(task: journal.Task) -> Layout:
     return "signed" if task.reference == "11.1" else "unsigned"
 
@@ -74,15 +89,22 @@ class Dispatcher:
         devices: takes what devices say.
         connect: reaches hubs.
         clock: the time, UTC.
+        give_up_after: how long a hub is tried.
     """
 
     def __init__(
-        self, database: Database, devices: Devices, connect: Connect, clock: Clock = now
+        self,
+        database: Database,
+        devices: Devices,
+        connect: Connect,
+        clock: Clock = now,
+        give_up_after: datetime.timedelta = GIVE_UP_AFTER,
     ) -> None:
         self._database = database
         self._devices = devices
         self._connect = connect
         self._clock = clock
+        self._attempts_most = _attempts_within(give_up_after)
         self._heard_last = ""
         self._next_sweep = datetime.datetime.min.replace(tzinfo=datetime.UTC)
         #: hubs that kept others waiting, and until when they are not heard
@@ -129,7 +151,7 @@ class Dispatcher:
                 for task in tasks
                 if task.image
             }
-        passed: list[int] = []
+        passed: list[HandedOver] = []
         #: what goes wrong with tasks that nothing was wrong with before
         obstacles: list[str] = []
         # a hub that does not answer is asked once in a piece
@@ -144,21 +166,21 @@ class Dispatcher:
                     raise NoDevice("the device is not assigned", "its assignment was removed", "")
                 if task.image:
                     image = images[task.image]
-                    self._connect(path).offer(task.device_id, image, _layout(task), task.once)
-                    passed.append(task.number)
+                    hub = self._connect(path).offer(task.device_id, image, _layout(task), task.once)
+                    passed.append(HandedOver(task, path, hub))
                 else:
                     self._connect(path).send(task.device_id, task.command or b"", task.once)
                     _log.info("a command handed to the hub of %s", task.device_id)
                     # an activation has an outcome still to come
-                    self._settle([task.number], "passed" if task.file_version else "done")
+                    self._settle(task, "passed" if task.file_version else "done")
             except HanbootError as error:
                 if isinstance(error, NoDevice) and path:
                     away[path] = error.what
                 if task.attempts == 0:
                     obstacles.append(f"{task.device_id}: {error.what}")
-                self._postpone(task, error.what)
+                self._postpone(task, path, error.what)
         # a hub that gets an image twice holds it once, so these are written down together
-        self._settle(passed, "passed")
+        self._devices.deliveries.succeeded(passed)
         if passed:
             _log.info("images handed to hubs: %d", len(passed))
         if obstacles:
@@ -167,22 +189,20 @@ class Dispatcher:
             )
         return bool(tasks)
 
-    def _settle(self, numbers: list[int], state: str) -> None:
-        if numbers:
-            with self._database.writing() as connection:
-                journal.settle_tasks(connection, numbers, state)
-
-    def _postpone(self, task: journal.Task, why: str) -> None:
+    def _settle(self, task: journal.Task, state: str) -> None:
         with self._database.writing() as connection:
-            if task.attempts + 1 >= _ATTEMPTS_MOST:
-                _log.warning("task %d for %s was given up: %s", task.number, task.device_id, why)
-                journal.settle_task(connection, task.number, "failed", why)
-            else:
-                journal.postpone_task(connection, task, self._later(task.attempts), why)
+            journal.settle_task(connection, task.number, state)
+
+    def _postpone(self, task: journal.Task, path: str, why: str) -> None:
+        if task.attempts + 1 >= self._attempts_most:
+            _log.warning("task %d for %s was given up: %s", task.number, task.device_id, why)
+            self._devices.deliveries.failed(task, path, why)
+            return
+        with self._database.writing() as connection:
+            journal.postpone_task(connection, task, self._later(task.attempts), why)
 
     def _later(self, attempts: int) -> datetime.datetime:
-        wait = min(_FIRST_RETRY_S * 2 ** min(attempts, 16), _LONGEST_RETRY_S)
-        return self._clock() + datetime.timedelta(seconds=wait)
+        return self._clock() + datetime.timedelta(seconds=_wait_s(attempts))
 
     # --- what is overdue
 

@@ -17,8 +17,8 @@ class SocketHub:
     def __init__(self, path: str) -> None:
         self._path = Path(path)
 
-    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> None:
-        control.call(
+    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> str:
+        answer = control.call(
             self._path,
             {
                 "command": "offer",
@@ -31,6 +31,7 @@ class SocketHub:
                 "once": once,
             },
         )
+        return str(answer["hub"])
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         control.call(

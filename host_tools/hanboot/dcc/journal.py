@@ -123,6 +123,11 @@ def raise_counter(connection: Connection, originator: str, counter: int) -> None
     connection.execute(sa.insert(COUNTER).values(originator=originator, counter=_padded(counter)))
 
 
+def next_counter(connection: Connection, originator: str, at: datetime.datetime) -> int:
+    """A counter above all before, and not below the milliseconds since 1970."""
+    return max(last_counter(connection, originator) + 1, int(at.timestamp() * 1000))
+
+
 # --- tasks
 
 
@@ -213,7 +218,7 @@ class Task:
     """Something that has to reach a device.
 
     Attributes:
-        reference: Service Reference of the request that it comes from.
+        reference, request_id: of the request that it comes from.
         image: digest of the file, where it is an image.
         command: a GBCS message, where it is one.
         digest: of the request.
@@ -230,6 +235,7 @@ class Task:
     attempts: int
     state: str
     reference: str
+    request_id: str
     digest: bytes
 
     @property
@@ -239,7 +245,7 @@ class Task:
         return f"{self.digest.hex()}-{self.number}"
 
 
-_OF_REQUEST = ("reference", "digest")
+_OF_REQUEST = ("reference", "request_id", "digest")
 _TASK_COLUMNS = tuple(TASK.c[name] for name in Task.__dataclass_fields__ if name not in _OF_REQUEST)
 _TASKS = sa.select(*_TASK_COLUMNS, *(REQUEST.c[name] for name in _OF_REQUEST)).join(REQUEST)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -11,7 +11,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy.engine import Connection
 
-from hanboot.dcc.schema import ASSIGNMENT, CERTIFICATE, PARTY
+from hanboot.dcc.schema import ASSIGNMENT, CERTIFICATE, HUB, PARTY
 from hanboot.errors import WrongUsage
 from hanboot.inventory.devices import find_devices
 from hanboot.registry.storage.database import Database
@@ -94,9 +94,15 @@ def add_party(database: Database, party: Party, certificates: Sequence[Certifica
 
 
 def assign(
-    database: Database, assignment: Assignment, certificates: Sequence[Certificate] = ()
+    database: Database,
+    assignment: Assignment,
+    certificates: Sequence[Certificate] = (),
+    hub_eui: str | None = None,
 ) -> None:
     """Says whose a device is, and adds its certificates.
+
+    Args:
+        hub_eui: EUI-64 of its hub, where it is known before the hub is met.
 
     Raises:
         WrongUsage: device or party are not known, or a certificate is another device's, or named
@@ -126,6 +132,8 @@ def assign(
             sa.delete(ASSIGNMENT).where(ASSIGNMENT.c.device_id == assignment.device_id)
         )
         connection.execute(sa.insert(ASSIGNMENT).values(vars(assignment)))
+        if hub_eui:
+            keep_hubs(connection, {assignment.hub: hub_eui})
         _add_certificates(connection, certificates)
 
 
@@ -206,3 +214,19 @@ def hubs(connection: Connection, after: str, most: int) -> list[str]:
         .limit(most)
     )
     return list(connection.execute(query).scalars())
+
+
+def find_hubs(connection: Connection, paths: Sequence[str]) -> dict[str, str]:
+    """EUI-64s of those hubs of a few that are known, by the paths of their control sockets."""
+    query = sa.select(HUB.c.path, HUB.c.eui).where(HUB.c.path.in_(paths))
+    return {path: eui for path, eui in connection.execute(query)}
+
+
+def keep_hubs(connection: Connection, euis: Mapping[str, str]) -> None:
+    """Writes down who a few hubs are, by the paths of their control sockets."""
+    known = find_hubs(connection, list(euis))
+    news = {path: eui for path, eui in euis.items() if known.get(path) != eui}
+    if news:
+        connection.execute(sa.delete(HUB).where(HUB.c.path.in_(news)))
+        rows = [{"path": path, "eui": eui} for path, eui in news.items()]
+        connection.execute(sa.insert(HUB), rows)

@@ -18,7 +18,7 @@ SCHEMA = Schema(
     owner="the service",
     steps="hanboot.dcc:migrations",
     version_table="dcc_alembic_version",
-    newest="0002",
+    newest="0003",
     command="hanboot dcc migrate",
     first_table="dcc_meta",
     first_step="0001",
@@ -58,6 +58,14 @@ ASSIGNMENT = sa.Table(
     sa.Column("supplier", _EUI, sa.ForeignKey("dcc_party.eui"), nullable=False),
     sa.Column("hub", sa.String(1024), nullable=False, index=True),
     sa.Column("gbcs_version", sa.String(32)),
+)
+
+#: Who each hub is, as it says itself or as it was entered.
+HUB = sa.Table(
+    "dcc_hub",
+    METADATA,
+    sa.Column("path", sa.String(1024), primary_key=True),
+    sa.Column("eui", _EUI, nullable=False),
 )
 
 #: Requests that were taken, and what was answered at once. digest: SHA-256 of the document, by

@@ -415,9 +415,7 @@ class Service:
     def _read_version(self, connection: Connection, asked: Asked) -> Outcome:
         device = self._commissioned(connection, asked)
         broker = eui_text(self._keys.broker)
-        counter = max(
-            journal.last_counter(connection, broker) + 1, int(self._clock().timestamp() * 1000)
-        )
+        counter = journal.next_counter(connection, broker, self._clock())
         command = commands.read_version(
             asked.request_id, device.device_type, self._keys.broker, counter
         )

@@ -176,14 +176,19 @@ def _refused_by_the_service(story: Story, chain: Chain, device: str, image: Imag
 def _refused_by_the_device(story: Story, chain: Chain, device: str, image: Image) -> None:
     def play() -> tuple[bool, str]:
         code = _send_ppmid(chain, device, image)
+        delivered = _dcc_alert(chain, "csp_firmware_delivery_status") or {}
+        at_hub = delivered.get("comms_hub_transfer_status")
         alert = _dcc_alert(chain, "comms_hub_alert")
         found = alert["firmware_transfer_alert"]["transfer_response_code"] if alert else "none"
         outcomes = [sent.outcome for sent in chain.inventory.distributions()]
         held = chain.held(device)
-        good = (code, found, outcomes) == (_TAKEN, "FileTransferFailure", ["failed"])
+        good = (code, at_hub, found, outcomes) == (
+            _TAKEN, "Success", "FileTransferFailure", ["failed"],
+        )  # fmt: skip
         return (
             good and held.firmware_version == 0x01000000,
-            f"DSP {code}, then a CommsHubAlert in the supplier's inbox: {found}\n"
+            f"DSP {code}; in the supplier's inbox N60, delivered to the hub: {at_hub}, "
+            f"then a CommsHubAlert: {found}\n"
             f"the inventory: {_inventory(chain, device)}, the distribution failed",
         )
 

@@ -62,10 +62,11 @@ class _HubOfTheHome:
     def __init__(self, home: HubService) -> None:
         self._home = home
 
-    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> None:
+    def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> str:
         # a supplier's signature says that CS06 will activate
         in_s = None if layout == "signed" else 0
         self._home.hub.offer(parse_eui(device_id), Offer(ota_file.load(image, layout), in_s))
+        return _HUB
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         self._home.hub.send_message(parse_eui(device_id), command)

@@ -30,6 +30,7 @@ WRONG_VARIANT     = "E11"      # command variant and service do not go together
 WRONG_TARGET      = "E13"
 COUNTER_USED      = "E17"      # not above the last of this originator
 NO_KEYS           = "E20"      # the device's certificates are not here
+NOT_DELIVERED     = "E21"      # later: the device's hub could not be given the command
 NOT_SERVED        = "E12"      # a service other than those of firmware
 
 NO_PRE_COMMAND    = "E40"      # no pre-command of this RequestID was given out
@@ -45,6 +46,16 @@ NO_DEVICE         = {"11.1": "E110103", "11.4": "E110403"}  # none of the device
 WRONG_LAYOUT      = {"11.1": "E110105", "11.4": "E110405"}  # malformed, or the wrong signature
 SOME_DEVICES      = {"11.1": "W110101", "11.4": "W110401"}  # not an error: lists say which
 # fmt: on
+
+# DCCAlertCode: how an image came to its Communications Hub. Public words on SECMP0007 name both, in
+# this order: delivered, and failed.
+IMAGE_DELIVERED = "N60"
+IMAGE_NOT_DELIVERED = "N61"
+
+#: Device types of which these two are sent. The same words name ESME and GSME, the only ones that
+#: firmware could go to when they came; that those which SECMP0007 added are reported alike is
+#: hanboot's choice.
+DELIVERY_REPORTED = ("ESME", "GSME", "HCALCS", "PPMID", "IHD")
 
 #: DCCAlertCode of an alert whose own is in no public source (CS09, CCS08, mismatch, suspension):
 #: the schema's catch-all.
@@ -66,6 +77,7 @@ RESPONSES = {
     "E13": Code("the target is not the Access Control Broker", False),
     "E17": Code("the originator counter was used before", False),
     "E20": Code("the device's certificates are not known", False),
+    "E21": Code("the device's Communications Hub could not be given the command", False),
     "E40": Code("no pre-command was given out for this RequestID", False),
     "E41": Code("the signed pre-command is not the one that was given out", False),
     "E42": Code("the pre-command is not signed by its originator", False),
@@ -83,8 +95,8 @@ RESPONSES = {
 
 #: DCCAlertCode
 ALERTS = {
-    "N60": Code("an image reached a Communications Hub, or did not", True),
-    "N61": Code("an image reached a Communications Hub, or did not", True),
+    IMAGE_DELIVERED: Code("the image was delivered to the Communications Hub", True),
+    IMAGE_NOT_DELIVERED: Code("the image was not delivered to the Communications Hub", True),
     ANY_ALERT: Code("the alert itself says what it is", False),
 }
 

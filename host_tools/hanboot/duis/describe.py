@@ -18,7 +18,7 @@ from hanboot.gbcs import codec, document
 from hanboot.gbcs.codec import Decoded
 from hanboot.image import ota_file
 
-_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])(?!Ds$)")
 
 _REFERENCE = re.compile(r"[0-9]{1,2}(?:\.[0-9]{1,2}){1,2}")
 _HASH = re.compile("[0-9A-Fa-f]{64}")
@@ -257,5 +257,5 @@ def _signature(root: Element) -> dict[str, str] | None:
 
 
 def _key(name: str) -> str:
-    """FirmwareImage -> firmware_image; DeviceIDList -> device_id_list."""
+    """FirmwareImage -> firmware_image; DeviceIDList -> device_id_list; MeterIDs -> meter_ids."""
     return _WORDS.sub("_", name).lower()

@@ -190,6 +190,40 @@ def hub_alert(
     )
 
 
+def hub_delivery(
+    request_id: RequestID,
+    hub: bytes,
+    target: bytes,
+    version: int,
+    at: datetime.datetime,
+    success: bool,
+) -> Part:
+    """Whether an image reached its target's Communications Hub.
+
+    Args:
+        request_id: of the distribution.
+    """
+    return (
+        "CSPFirmwareDeliveryStatus",
+        [
+            ("UpdateFirmwareRequestID", str(request_id)),
+            ("CommsHubDeviceID", eui_text(hub)),
+            ("TargetDeviceID", eui_text(target)),
+            ("FirmwareVersion", f"{version:08X}"),
+            ("TimeStamp", date_time(at)),
+            ("CommsHubTransferStatus", "Success" if success else "Failure"),
+        ],
+    )
+
+
+def distribution_failure(request_id: RequestID, devices: Sequence[bytes]) -> Part:
+    """An image did not reach devices."""
+    return (
+        "FirmwareDistributionFailure",
+        [("UpdateFirmwareRequestID", str(request_id)), ("MeterIDs", device_list(devices))],
+    )
+
+
 def status_change(device: bytes, is_suspended: bool) -> Part:
     """A device was suspended, or its suspension has ended."""
     change = "DeviceSuspended" if is_suspended else "DeviceRestored"

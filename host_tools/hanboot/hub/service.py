@@ -166,11 +166,15 @@ class HubService:
         offer = Offer(image, request["activate_in_s"])
         if request["jitter"] is not None:
             self.hub.notify_all(offer, request["jitter"])
-            return [eui_text(eui) for eui in self.hub.devices]
-        devices = self._devices(request)
-        for eui in devices:
-            self.hub.offer(eui, offer)
-        return [eui_text(eui) for eui in devices]
+            devices = list(self.hub.devices)
+        else:
+            devices = self._devices(request)
+            for eui in devices:
+                self.hub.offer(eui, offer)
+        return {
+            "hub": eui_text(self.hub.settings.eui),
+            "offered_to": [eui_text(eui) for eui in devices],
+        }
 
     def _discard(self, request: dict[str, Any]) -> Any:
         for eui in self._devices(request):
