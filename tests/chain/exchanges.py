@@ -54,7 +54,8 @@ def receipt(dsp, recipient):
     }
 
 
-def transferred(target, originator=COMMS_HUB):
+def transferred(target, originator=COMMS_HUB, code=3, version="02000000"):
+    """A hub's report (CCS08) of how a transfer ended, as a message's content."""
     return {
         "use_case": "CCS08",
         "kind": "alert",
@@ -65,7 +66,7 @@ def transferred(target, originator=COMMS_HUB):
             "alert_code": "8F8A",
             "time": DCC_TIME,
             "target": target,
-            "version": "02000000",
-            "response_code": 3,
+            "version": version,
+            "response_code": code,
         },
     }

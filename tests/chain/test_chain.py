@@ -150,6 +150,39 @@ def test_a_ppmid(monkeypatch, tmp_path, pki):
     assert (held.firmware_version, held.image_hash) == (V11, right.image_hash)
 
 
+@pytest.mark.parametrize("kind", [policy.PPMID, policy.HCALCS])
+def test_an_image_that_runs_already(monkeypatch, tmp_path, pki, kind):
+    """The device has no use for it: the hub drops it and says so, and the next one may go out."""
+    device_id = PPMID if kind == policy.PPMID else HCALCS
+    chain = Chain(monkeypatch, tmp_path, pki, device_id, kind)
+    dsp, is_signed = chain.dsp, kind != policy.PPMID
+    with dsp.registry.database.writing() as connection:
+        mine = DEVICE.c.device_id == device_id
+        connection.execute(sa.update(DEVICE).where(mine).values(firmware_version=V1))
+    running = chain.listed(chain.first)
+    newer = chain.listed(build(chain.people, V11, (V1,), signed=is_signed))
+
+    def distribute(image):
+        make = requests.update_firmware if is_signed else requests.update_ppmid_firmware
+        return dsp.ask(make(dsp.request_id(BROKER), image, [parse_eui(device_id)]))
+
+    assert distribute(running)["response_code"] == "I0"
+    chain.run(lambda: chain.home.messages, seconds=600)
+    (transfer,) = alerts(chain, "comms_hub_alert")
+    assert transfer["firmware_transfer_alert"] == {
+        "other_device_id": device_id,
+        "firmware_version": f"{V1:08X}",
+        "transfer_response_code": "FirmwareImageDiscarded",
+    }
+    (sent,) = Inventory(dsp.registry.database).distributions(device_id)
+    assert (sent.outcome, sent.detail) == ("refused", "the device runs it already")
+    assert chain.home.state(chain.device).data_octets == 0
+    # no more is reported of it, and the device is not busy
+    chain.home.run(3600, lambda: False)
+    assert len(chain.home.messages) == 1
+    assert distribute(newer)["response_code"] == "I0"
+
+
 def test_an_hcalcs(monkeypatch, tmp_path, pki):
     """Distributed by 11.1, activated by 11.3 in two steps, asked by 11.2."""
     chain = Chain(monkeypatch, tmp_path, pki, HCALCS, policy.HCALCS)

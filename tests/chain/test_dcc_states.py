@@ -9,8 +9,10 @@ import datetime
 import pytest
 import sqlalchemy as sa
 from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp, ppmid_alert
+from exchanges import transferred
 
 from hanboot.dcc import smi
+from hanboot.dcc.schema import TASK
 from hanboot.duis import parsing, precommand, requests
 from hanboot.inventory import listing, reports
 from hanboot.inventory.devices import Inventory
@@ -137,6 +139,32 @@ def test_a_ppmid_that_never_answers(dsp, run):
     # and the next distribution may come
     distribute(dsp, PPMID)
     assert len(dsp.hub.offers) == 3
+
+
+def test_a_second_distribution_is_not_ended_by_what_the_hub_drops_for_it(dsp):
+    """The first was left unanswered; its image makes room for the second at the hub."""
+    distribute(dsp, PPMID)
+    later(dsp, DAY + datetime.timedelta(minutes=11))
+    distribute(dsp, PPMID)
+    assert dsp.devices.take(dsp.says("hub", transferred(PPMID, code=1)))
+    assert outcomes(dsp) == ["unanswered", "failed"]
+    assert in_progress(dsp) == ["passed"]
+    # another image's transfer ends nothing either
+    assert dsp.devices.take(dsp.says("hub", transferred(PPMID, version="03000000")))
+    assert in_progress(dsp) == ["passed"]
+    dsp.says("ppmid", ppmid_alert(0, "02000000"))
+    dsp.dispatcher.work()
+    assert outcomes(dsp) == ["unanswered", "failed", "activated"]
+    assert in_progress(dsp) == []
+    # an alert that comes late opens nothing again
+    assert dsp.devices.take(dsp.says("hub", transferred(PPMID, code=0)))
+    assert in_progress(dsp) == []
+
+
+def in_progress(dsp):
+    with dsp.registry.database.reading() as connection:
+        query = sa.select(TASK.c.state).where(TASK.c.state.not_in(("done", "failed")))
+        return list(connection.execute(query).scalars())
 
 
 def test_an_answer_that_comes_late(dsp):

@@ -264,6 +264,20 @@ class TestRefusal:
         home.offer(device, v2)
         assert home.run(600, lambda: device.version == V2)
 
+    def test_it_runs_already(self, home: Home) -> None:
+        """Nothing is sent; the hub drops the image, and says so once."""
+        device = home.ppmid()
+        image = build(home.people, V1)
+        device.install(image)
+        home.offer(device, image)
+        state = home.state(device)
+        assert home.run(600, lambda: state.ended)
+        home.run(3 * DAY, step_ms=2000)
+        assert (state.phase, state.offer, state.data_octets) == (Phase.RUNNING, None, 0)
+        assert state.ended == [TransferEnd.IMAGE_DISCARDED]
+        ((name, values),) = texts(home, home.settings.eui)
+        assert (name, values["response_code"], values["version"]) == ("CCS08", 1, V1)
+
     def test_hardware(self, home: Home) -> None:
         """The hub compares the range in the header with the version in the query."""
         device = home.ppmid()

@@ -274,7 +274,6 @@ class Devices:
     def _transferred(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent, values = decoded.message, decoded.values
         target, code = values["target"], values["response_code"]
-        task = journal.image_task(connection, eui_text(target))
         alert = responses.hub_alert(
             sent.originator,
             values["alert_code"],
@@ -284,14 +283,9 @@ class Devices:
             code,
         )
         self._tell(connection, eui_text(target), alert, sent.counter)
-        if task:
-            text = None if code == 0 else responses.TRANSFER_CODES[code]
-            # a PPMID goes on by itself, and its CS09 is still to come
-            arrived = "arrived" if task.reference == "11.4" else "done"
-            outcome = arrived if code == 0 else "failed"
-            journal.settle_task(connection, task.number, outcome, text)
-            if code:
-                self._smi.record(connection, task, "failed", text)
+        self._smi.transfer(
+            connection, eui_text(target), values["version"], responses.TRANSFER_CODES[code]
+        )
 
     def _device_alert(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent = decoded.message

@@ -33,6 +33,7 @@ Clock = Callable[[], datetime.datetime]
 #: Statuses of entries that were Active once; firmware that no entry names suspends nothing.
 _ENDED = ("Cancelled", "Expired", "Withdrawn")
 _AT_ONCE = 500
+_RUNS_ALREADY = "the device runs it already"
 #: When nothing was heard for so long, a device is unanswered.
 ANSWER_AFTER = datetime.timedelta(hours=24)
 
@@ -52,6 +53,42 @@ class Smi:
         self._answer_after = answer_after
 
     # --- what devices report
+
+    def transfer(self, connection: Connection, device_id: str, version: int, code: str) -> None:
+        """A hub's transfer to a device ended.
+
+        Args:
+            version: of the image.
+            code: of `responses.TRANSFER_CODES`.
+        """
+        sent = [
+            task
+            for task in journal.open_tasks(connection, device_id)
+            if task.image is not None and task.file_version == version
+        ]
+        if not sent:
+            return
+        # what a hub drops for a newer offer is the one before
+        task = sent[-1] if code == responses.DISCARDED else sent[0]
+        if code == responses.TRANSFERRED:
+            # a PPMID goes on by itself, and its CS09 is still to come
+            state = "arrived" if task.reference == "11.4" else "done"
+            journal.settle_task(connection, task.number, state)
+        elif code == responses.DISCARDED and self._runs(connection, task):
+            journal.settle_task(connection, task.number, "done", _RUNS_ALREADY)
+            self.record(connection, task, "refused", _RUNS_ALREADY)
+        else:
+            journal.settle_task(connection, task.number, "failed", code)
+            self.record(connection, task, "failed", code)
+
+    def _runs(self, connection: Connection, task: journal.Task) -> bool:
+        """Whether a device runs an image already, by the inventory."""
+        device = find_devices(connection, [task.device_id]).get(task.device_id)
+        return (
+            device is not None
+            and device.firmware_version == task.file_version
+            and device.image_hash in (None, task.image_hash)
+        )
 
     def activation(
         self, connection: Connection, device_id: str, version: int, success: bool

@@ -30,6 +30,7 @@ TRANSFER_CODES = (
     "HardwareVersionMismatch",
     "FileTransferFailure",
 )
+TRANSFERRED, DISCARDED = TRANSFER_CODES[:2]
 
 
 def _header(

@@ -202,6 +202,9 @@ class OtaServer:
             return None
         image = offer.image
         if values["version"] == image.header.file_version:
+            if device.phase in (Phase.OFFERED, Phase.DOWNLOADING):
+                # it has this from elsewhere, and has no use for the image
+                self._end(device, TransferEnd.IMAGE_DISCARDED)
             device.phase = Phase.RUNNING
             device.offer, device.notify_at = None, None
             return None
