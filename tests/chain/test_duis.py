@@ -251,6 +251,13 @@ def device_answer():
     return sent.encode()
 
 
+def delivery_report(code, success):
+    alert = responses.hub_delivery(
+        ASKED, ASKED.originator, ASKED.target, 0xACDCACDC, AT.replace(hour=11), success
+    )
+    return responses.dcc_alert(ASKED.reply, code, alert, AT)
+
+
 RESPONSES = {
     "acknowledgement": lambda: responses.response(ASKED, "11.3", responses.ACKNOWLEDGED, AT),
     "success": lambda: responses.response(ASKED, "11.1", "I0", AT),
@@ -300,11 +307,27 @@ RESPONSES = {
         ASKED.reply, "N999",
         responses.hub_alert(ASKED.target, 0x8F8A, AT, ASKED.target, 0x01020000, 3, ASKED), AT,
     ),
+    "delivered to the hub": lambda: delivery_report("N60", True),
+    "not delivered to the hub": lambda: delivery_report("N61", False),
+    "not distributed": lambda: responses.dcc_alert(
+        ASKED.reply, "N999", responses.distribution_failure(ASKED, [ASKED.target] * 2), AT
+    ),
     "mismatch": lambda: responses.dcc_alert(
         ASKED.reply, "N999",
         responses.version_mismatch(ASKED.target, "PPMID", 0x01020000, 0x01000000), AT,
     ),
 }  # fmt: skip
+
+
+@published.needed
+def test_a_delivery_report_is_as_the_sample_has_it():
+    sample = parsing.load(SYNTHETIC / "DCCAlert_N60_CSPFirmwareDeliveryStatus.xml")
+    theirs, ours = sample[1], delivery_report("N60", True)[1]
+    assert [one.tag for one in ours.iter()] == [one.tag for one in theirs.iter()]
+    assert describe.describe(sample)["body"]["dcc_alert_code"]["code"] == "N60"
+    for root in (theirs, ours):
+        assert root.findtext(".//{*}FirmwareVersion") == "ACDCACDC"
+        assert root.findtext(".//{*}CommsHubTransferStatus") == "Success"
 
 
 @pytest.mark.parametrize("make", RESPONSES.values(), ids=RESPONSES)
