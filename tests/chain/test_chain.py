@@ -170,6 +170,7 @@ def test_an_image_that_runs_already(monkeypatch, tmp_path, pki, kind):
     chain.run(lambda: chain.home.messages, seconds=600)
     (transfer,) = alerts(chain, "comms_hub_alert")
     assert transfer["firmware_transfer_alert"] == {
+        "update_firmware_request_id": f"{SUPPLIER}:{BROKER}:1000",
         "other_device_id": device_id,
         "firmware_version": f"{V1:08X}",
         "transfer_response_code": "FirmwareImageDiscarded",

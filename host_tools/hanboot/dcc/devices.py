@@ -274,6 +274,9 @@ class Devices:
     def _transferred(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent, values = decoded.message, decoded.values
         target, code = values["target"], values["response_code"]
+        task = self._smi.transfer(
+            connection, eui_text(target), values["version"], responses.TRANSFER_CODES[code]
+        )
         alert = responses.hub_alert(
             sent.originator,
             values["alert_code"],
@@ -281,11 +284,9 @@ class Devices:
             target,
             values["version"],
             code,
+            RequestID.parse(task.request_id) if task else None,
         )
         self._tell(connection, eui_text(target), alert, sent.counter)
-        self._smi.transfer(
-            connection, eui_text(target), values["version"], responses.TRANSFER_CODES[code]
-        )
 
     def _device_alert(self, connection: Connection, decoded: Decoded, octets: bytes) -> None:
         sent = decoded.message

@@ -54,12 +54,17 @@ class Smi:
 
     # --- what devices report
 
-    def transfer(self, connection: Connection, device_id: str, version: int, code: str) -> None:
+    def transfer(
+        self, connection: Connection, device_id: str, version: int, code: str
+    ) -> journal.Task | None:
         """A hub's transfer to a device ended.
 
         Args:
             version: of the image.
             code: of `responses.TRANSFER_CODES`.
+
+        Returns:
+            the distribution that has ended, or is with the device; None if there is none.
         """
         sent = [
             task
@@ -67,7 +72,7 @@ class Smi:
             if task.image is not None and task.file_version == version
         ]
         if not sent:
-            return
+            return None
         # what a hub drops for a newer offer is the one before
         task = sent[-1] if code == responses.DISCARDED else sent[0]
         if code == responses.TRANSFERRED:
@@ -80,6 +85,7 @@ class Smi:
         else:
             journal.settle_task(connection, task.number, "failed", code)
             self.record(connection, task, "failed", code)
+        return task
 
     def _runs(self, connection: Connection, task: journal.Task) -> bool:
         """Whether a device runs an image already, by the inventory."""
