@@ -4,6 +4,7 @@ kept as every database takes it."""
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import socket
 import threading
@@ -17,6 +18,7 @@ from hanboot.dcc.http_client import Undelivered
 from hanboot.dcc.hub_link import SocketHub
 from hanboot.duis import requests
 from hanboot.errors import HanbootError, NoDevice
+from hanboot.inventory.devices import Inventory
 from hanboot.trust.smki.certificate import parse_eui
 
 DEEP = b"[" * 200_000
@@ -34,6 +36,7 @@ NO_HUB = {
     "an error without a code": b'{"error": {"lines": ["a", "b", "c"], "exit_code": null}}',
 }
 NO_RESULT = ("null", "1", '"text"', "[1]", '[{"message": 1}]', '[{"message": "0"}]')
+NO_OFFER = (*NO_RESULT, "{}", '{"hub": 1}', '{"hub": "a"}', '{"hub": null}')
 NO_STATUS = (
     *NO_RESULT,
     "{}",
@@ -96,6 +99,15 @@ def test_no_messages(tmp_path, result):
         SocketHub(path).messages()
 
 
+@pytest.mark.parametrize("result", NO_OFFER)
+def test_no_offer(tmp_path, result):
+    with (
+        answering(tmp_path, f'{{"result": {result}}}'.encode()) as path,
+        pytest.raises(NoDevice, match="is no hub"),
+    ):
+        SocketHub(path).offer(PPMID, b"", "unsigned", "once")
+
+
 @pytest.mark.parametrize("result", NO_STATUS)
 def test_no_versions(tmp_path, result):
     with (
@@ -111,13 +123,6 @@ def test_what_a_hub_reports_is_its_error(tmp_path):
         with pytest.raises(HanbootError, match="what; why; what to do") as caught:
             SocketHub(path).messages()
         assert caught.value.exit_code == 1
-
-
-@pytest.fixture
-def dsp(tmp_path, pki):
-    made = Dsp(tmp_path, pki)
-    yield made
-    made.close()
 
 
 @pytest.mark.parametrize("octets", [b"1", b'{"error": 1}', b'{"result": {"devices": 1}}', DEEP])
@@ -136,7 +141,7 @@ def test_it_holds_up_no_other_hub(dsp, tmp_path, octets):
         dsp.says("ppmid", ppmid_alert(1, "01000000"))
         dispatcher.work()
     assert IHD in [device for device, _ in dsp.hub.offers]
-    assert len(dsp.outgoing()) == 1
+    assert len(dsp.after_delivery()) == 1
 
 
 def say_hostile_words(dsp, monkeypatch):
@@ -163,6 +168,12 @@ def say_hostile_words(dsp, monkeypatch):
     assert count == 2
     assert why.startswith("a\ufffdb\ufffdc\ufffd[2Jxxx")
     assert len(why) <= 500
+    # until the hub is given up
+    for _ in range(52 * 4):
+        dsp.time += datetime.timedelta(minutes=15)
+        dsp.dispatcher.work()
+    sent = Inventory(dsp.registry.database).distributions(PPMID)
+    assert ("failed", why) in [(one.outcome, one.detail) for one in sent]
 
 
 def test_hostile_words(dsp, monkeypatch):

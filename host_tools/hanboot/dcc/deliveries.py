@@ -67,7 +67,7 @@ class Deliveries:
         """A hub could not be given an image or a command, and is not tried again."""
         with self._database.writing() as connection:
             journal.settle_task(connection, task.number, "failed", why)
-            self._smi.record(connection, task, "failed", why)
+            self._smi.record(connection, task, "failed", journal.kept(why))
             request_id = RequestID.parse(task.request_id)
             if task.image is None:
                 root = responses.response(

@@ -18,7 +18,7 @@ class SocketHub:
         self._path = Path(path)
 
     def offer(self, device_id: str, image: bytes, layout: Layout, once: str) -> str:
-        answer = control.call(
+        found = control.call(
             self._path,
             {
                 "command": "offer",
@@ -31,7 +31,8 @@ class SocketHub:
                 "once": once,
             },
         )
-        return str(answer["hub"])
+        with control.understood(self._path):
+            return eui_text(parse_eui(found["hub"]))
 
     def send(self, device_id: str, command: bytes, once: str) -> None:
         control.call(

@@ -304,7 +304,7 @@ def image_task(connection: Connection, device_id: str) -> Task | None:
 
 def settle_task(connection: Connection, number: int, state: str, detail: str | None = None) -> None:
     connection.execute(
-        sa.update(TASK).where(TASK.c.number == number).values(state=state, detail=_kept(detail))
+        sa.update(TASK).where(TASK.c.number == number).values(state=state, detail=kept(detail))
     )
 
 
@@ -317,11 +317,11 @@ def postpone_task(connection: Connection, task: Task, due: datetime.datetime, de
     connection.execute(
         sa.update(TASK)
         .where(TASK.c.number == task.number)
-        .values(attempts=task.attempts + 1, due=time_text(due), detail=_kept(detail))
+        .values(attempts=task.attempts + 1, due=time_text(due), detail=kept(detail))
     )
 
 
-def _kept(detail: str | None) -> str | None:
+def kept(detail: str | None) -> str | None:
     """What a hub or a party's server answered, as every database takes it, and no more of it."""
     return detail and clean(detail)[:_DETAIL_MAX]
 
@@ -392,7 +392,7 @@ def postpone_outgoing(
     connection.execute(
         sa.update(OUTGOING)
         .where(OUTGOING.c.number == waiting.number)
-        .values(attempts=waiting.attempts + 1, due=time_text(due), detail=_kept(detail))
+        .values(attempts=waiting.attempts + 1, due=time_text(due), detail=kept(detail))
     )
 
 
