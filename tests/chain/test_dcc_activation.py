@@ -1,10 +1,11 @@
-"""11.3 in two steps: the pre-command, what is signed, and what the device answers."""
+"""The data service provider: activation by signed commands."""
 
 from __future__ import annotations
 
 import datetime
 
 import pytest
+from dcc_steps import DCC_TIME, activation, euis, receipt
 from dsp import (
     BROKER,
     HCALCS,
@@ -12,7 +13,6 @@ from dsp import (
     OLD,
     SUPPLIER,
 )
-from exchanges import DCC_TIME, activation, euis
 
 from hanboot.dcc import commands
 from hanboot.dcc.refusals import RequestRefused
@@ -84,6 +84,14 @@ def test_future_dated_activation(dsp):
     assert message["future_dated_alert_code"] == "8F67"
     assert message["gbcs_payload"]["payload"]["outcome"]["response"] == "hashMismatch"
     assert dsp.device(HCALCS).firmware_version == OLD
+
+
+def test_a_receipt_alert(dsp):
+    dsp.says("hcalcs", receipt(dsp, SUPPLIER))
+    dsp.dispatcher.work()
+    (_, reported) = dsp.outgoing()[0]
+    assert (reported["kind"], reported["body"]["alert_code"]) == ("DeviceAlertMessage", "8F72")
+    assert reported["response_id"]["originator"] == HCALCS
 
 
 def test_an_activation_is_sent_once(dsp):

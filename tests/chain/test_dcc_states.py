@@ -8,8 +8,8 @@ import datetime
 
 import pytest
 import sqlalchemy as sa
+from dcc_steps import transferred
 from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp, ppmid_alert
-from exchanges import transferred
 
 from hanboot.dcc import smi
 from hanboot.dcc.schema import TASK

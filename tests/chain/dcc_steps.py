@@ -1,4 +1,4 @@
-"""Exchanges with the service that several tests begin with, and messages of devices."""
+"""What several tests of the data service provider ask of it, and messages of devices."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images and commands on their way to hubs: spread, tried again, kept over a restart."""
+"""How images and commands came to their hubs, as the supplier gets to know it: N60, N61, E21."""
 
 from __future__ import annotations
 
@@ -6,140 +6,14 @@ import datetime
 
 import published
 import pytest
-from dsp import BROKER, COMMS_HUB, ESME, HCALCS, HUB, IHD, OTHER, PPMID, SUPPLIER, ppmid_alert
-from exchanges import activation, distribute, euis
+from dcc_steps import activation, distribute, euis
+from dsp import BROKER, COMMS_HUB, ESME, HCALCS, HUB, IHD, OTHER, PPMID, SUPPLIER
 
 from hanboot.dcc import dispatch, journal, parties
 from hanboot.duis import parsing, requests
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.schema import Schema
-from hanboot.errors import NoDevice
 from hanboot.inventory.devices import Inventory
-
-
-def test_a_distribution_is_spread(dsp):
-    dsp.service._spread = datetime.timedelta(hours=2)
-    distribute(dsp, PPMID, IHD)
-    dsp.dispatcher.work()
-    assert [device for device, _ in dsp.hub.offers] == [PPMID]
-    dsp.time += datetime.timedelta(minutes=59)
-    dsp.dispatcher.work()
-    assert len(dsp.hub.offers) == 1
-    dsp.time += datetime.timedelta(minutes=2)
-    dsp.dispatcher.work()
-    assert [device for device, _ in dsp.hub.offers] == [PPMID, IHD]
-
-
-def test_a_hub_that_is_away(dsp):
-    distribute(dsp, PPMID)
-    dsp.hub.away = True
-    dsp.dispatcher.work()
-    dsp.hub.away = False
-    dsp.dispatcher.work()
-    # not before its time has come
-    assert dsp.hub.offers == []
-    dsp.time += datetime.timedelta(seconds=3)
-    dsp.dispatcher.work()
-    assert len(dsp.hub.offers) == 1
-
-
-def test_hubs_are_heard_by_a_clock_that_goes_on(dsp):
-    """Two looks at it are never the same instant, as with the real one."""
-
-    def clock():
-        dsp.time += datetime.timedelta(microseconds=1)
-        return dsp.time
-
-    dispatcher = dispatch.Dispatcher(
-        dsp.registry.database, dsp.devices, lambda path: dsp.hub, clock
-    )
-    dsp.says("ppmid", ppmid_alert(1, "01000000"))
-    dispatcher.work()
-    assert len(dsp.outgoing()) == 1
-
-
-def test_a_hub_that_hangs_is_left_alone_for_a_while(dsp, monkeypatch, caplog):
-    """It takes a connection and does not answer, until a time-out ends that."""
-    clock = {"now": 0.0, "wait": 0.0}
-    asked = []
-
-    def messages():
-        asked.append(dsp.time)
-        clock["now"] += clock["wait"]
-        raise NoDevice("no hub answers", "timed out", "start one")
-
-    monkeypatch.setattr(dispatch.time, "monotonic", lambda: clock["now"])
-    monkeypatch.setattr(dsp.hub, "messages", messages)
-    # one that is gone fails at once, and is asked with each round
-    for clock["wait"], times in ((0.001, 3), (30.0, 1)):
-        asked.clear()
-        for _ in range(3):
-            dsp.dispatcher.work()
-            dsp.time += datetime.timedelta(seconds=1)
-        assert len(asked) == times
-    assert caplog.text.count("is left alone for a while") == 1
-    dsp.time += datetime.timedelta(minutes=5)
-    dsp.dispatcher.work()
-    assert len(asked) == 2
-
-
-def test_status(dsp, run):
-    distribute(dsp, PPMID, IHD)
-    dsp.dispatcher.work()
-    dsp.says("ppmid", ppmid_alert(0, "02000000"))
-    dsp.dispatcher.work()
-    ran = run("dcc", "status", "--registry", dsp.path, "--silent-after", "0", "--json")
-    assert ran.document["tasks"] == {"done": 1, "passed": 1}
-    assert ran.document["documents"] == {SUPPLIER: 3}
-    # the hub has its image, and no report of what became of it
-    assert [one["device"] for one in ran.document["silent"]] == [IHD]
-    ran = run("dcc", "status", "--registry", dsp.path)
-    assert "1 done, 1 passed" in ran.out
-    assert "silent" not in ran.out
-
-
-def test_what_is_in_the_way_is_said_once(dsp, run, caplog):
-    """In the log, and by `dcc status` as long as it is there."""
-    distribute(dsp, PPMID, IHD)
-    dsp.hub.away = True
-    assert dsp.devices.take(dsp.says("ppmid", ppmid_alert(1, "01000000")))
-    for _ in range(3):
-        dsp.dispatcher.work()
-        dsp.time += datetime.timedelta(minutes=1)
-    lines = [one.getMessage() for one in caplog.records if one.levelname == "WARNING"]
-    assert len(lines) == 2, lines
-    assert lines[0] == (
-        f"tasks that wait for another try: 2, first {PPMID}: the hub does not answer"
-    )
-    assert lines[1].startswith(f"documents for {SUPPLIER} wait for another try: http://127.0.0.1:9")
-    ran = run("dcc", "status", "--registry", dsp.path, "--json")
-    tasks, documents = ran.document["obstacles"]
-    assert tasks == {"why": "the hub does not answer", "count": 2}
-    assert documents["count"] == 1
-    ran = run("dcc", "status", "--registry", dsp.path)
-    assert "2 tried in vain" in ran.out
-    assert "the hub does not answer" in ran.out
-    dsp.hub.away = False
-    dsp.dispatcher.work()
-    ran = run("dcc", "status", "--registry", dsp.path, "--json")
-    assert [one["count"] for one in ran.document["obstacles"]] == [1]
-
-
-def test_a_restart_loses_nothing(dsp):
-    distribute(dsp, PPMID)
-    _, second = activation(dsp)
-    dsp.ask(second)
-    dsp.close()
-    dsp.open()
-    dsp.dispatcher.work()
-    assert (len(dsp.hub.offers), len(dsp.hub.commands)) == (1, 1)
-    dsp.close()
-    dsp.open()
-    dsp.dispatcher.work()
-    assert (len(dsp.hub.offers), len(dsp.hub.commands)) == (1, 1)
-
-
-# --- what the supplier gets to know of it
 
 
 def delivery_reports(dsp):
