@@ -113,7 +113,8 @@ def test_the_chain(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixtur
     assert ended.value.code == 0, reported
     for seen in (
         "E110401; nothing went to the hub",
-        "a CommsHubAlert in the supplier's inbox: FileTransferFailure",
+        "in the supplier's inbox N60, delivered to the hub: Success",
+        "then a CommsHubAlert: FileTransferFailure",
         "PPMID-0002 -> PPMID-0003",
         "a PPMIDAlert: ActivationSuccess, 01010000",
         "then alert 8F72 with the hash; 1.0.0 runs still",
