@@ -13,7 +13,7 @@ import pytest
 def test_checks_of_the_accept_path(file: str) -> None:
     source = (mutants.BOOTLOADER / file).read_text()
     found = mutants.mutants_of(file)
-    assert found
+    assert found or " if " not in source
     for mutant in found:
         changed = mutant.apply(source)
         assert changed != source
