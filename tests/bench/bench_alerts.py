@@ -27,7 +27,7 @@ import sqlalchemy as sa  # noqa: E402
 from cryptography.hazmat.primitives import serialization  # noqa: E402
 from cryptography.x509 import load_pem_x509_certificate  # noqa: E402
 
-from hanboot.dcc import keys, parties, schema  # noqa: E402
+from hanboot.dcc import journal, keys, parties, schema  # noqa: E402
 from hanboot.dcc.devices import Devices  # noqa: E402
 from hanboot.dcc.dispatch import Dispatcher  # noqa: E402
 from hanboot.dcc.inbox import Inbox  # noqa: E402
@@ -116,6 +116,9 @@ def _prepare(made: dsp.Dsp, devices: Sequence[bytes], url: str, alerts: Path) ->
             database, parties.Party(dsp.SUPPLIER, "supplier", certificate.SUPPLIER, url), []
         )
         with alerts.open("wb") as file, database.writing() as connection:
+            # N60s were tried in vain, by a clock that ran through the window
+            due = journal.time_text(made.time)
+            connection.execute(sa.update(schema.OUTGOING).values(due=due))
             for start in range(0, len(devices), _ROWS_AT_ONCE):
                 rows = []
                 for device in devices[start : start + _ROWS_AT_ONCE]:
