@@ -15,6 +15,7 @@ from mpremote.transport_serial import SerialTransport
 
 from hanboot.errors import LinkError
 from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.port_errors import why_of
 from hanboot.link.serial import check_free, clock, patience, resolve
 
 try:
@@ -200,6 +201,6 @@ class Prompt:
         except _BREAKS as error:
             raise LinkError(
                 f"lost {self._port}",
-                " ".join(str(error).split()) or type(error).__name__,
+                why_of(error),
                 "plug it in again and repeat the command",
             ) from None

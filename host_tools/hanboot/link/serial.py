@@ -10,9 +10,10 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from hanboot.errors import LinkError, NoDevice, WrongUsage
+from hanboot.errors import LinkError, WrongUsage
 from hanboot.link import usb, virtual
 from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.port_errors import is_in_use, no_device, why_of
 from hanboot.link.transport import Lost, Transport
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class SerialTransport(Transport):
         # SerialException is an OSError; pyserial raises TypeError on a port that another thread
         # of its own has closed
         except (OSError, TypeError) as error:
-            raise Lost(self.name, _text(error)) from None
+            raise Lost(self.name, why_of(error)) from None
 
     def write(self, octets: bytes) -> None:
         import serial
@@ -86,7 +87,7 @@ class SerialTransport(Transport):
                 "reset the board, and close or continue the program that should read it",
             ) from None
         except (OSError, TypeError) as error:
-            raise Lost(self.name, _text(error)) from None
+            raise Lost(self.name, why_of(error)) from None
 
     def _opened(self) -> serial.Serial:
         if self._line is None:
@@ -161,8 +162,8 @@ def _open(port: str, baud: int) -> serial.Serial:
                 _keep_control_lines(line)
             return line
         except (ValueError, OSError) as error:
-            if deadline.passed or not _is_in_use(error):
-                raise _no_device(port, address, error) from None
+            if deadline.passed or not is_in_use(error):
+                raise no_device(port, address, error) from None
         # the program that closed it may hold it for a moment: a child that is just being started
         time.sleep(_READ_S)
 
@@ -188,29 +189,3 @@ def _keep_control_lines(line: serial.Serial) -> None:
     attributes = termios.tcgetattr(line.fileno())
     attributes[2] &= ~termios.HUPCL
     termios.tcsetattr(line.fileno(), termios.TCSANOW, attributes)
-
-
-def _is_in_use(error: Exception) -> bool:
-    text = str(error)
-    return "exclusively lock" in text or "busy" in text.lower()
-
-
-def _no_device(port: str, address: str, error: Exception) -> NoDevice:
-    text = _text(error)
-    if _is_in_use(error):
-        return NoDevice(f"{port} is in use", text, "close the program that holds it, and try again")
-    if folder := virtual.folder_of(port):
-        return NoDevice(
-            f"the virtual board on {folder} has stopped",
-            f"{address} is gone",
-            f"start it again: hanboot board run virtual --state {folder}",
-        )
-    if "Permission" in text:
-        remedy = "add yourself to the port's group (often dialout), and log in again"
-    else:
-        remedy = "check the cable and the name: hanboot board list shows what is there"
-    return NoDevice(f"cannot open {port}", text, remedy)
-
-
-def _text(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__

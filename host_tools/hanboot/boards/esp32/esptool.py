@@ -16,6 +16,7 @@ from pathlib import Path
 
 from hanboot.boards.esp32.chips import Chip
 from hanboot.errors import CheckFailed, HanbootError, LinkError, NoDevice
+from hanboot.link import port_errors
 
 PROGRAM = "esptool"
 _MAJOR = 5  # whose command names have hyphens
@@ -168,7 +169,7 @@ def explained(output: str, port: str, chip: Chip, command: str) -> HanbootError:
     if "Could not open" in why or "could not open port" in output:
         return NoDevice(
             f"esptool cannot open {port}",
-            why,
+            port_errors.why(why),
             "close the program that holds it, and check its name: hanboot board list",
         )
     if "Failed to connect" in output or (
