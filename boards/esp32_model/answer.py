@@ -10,7 +10,7 @@ from mapped import mapped
 from nor import NorFlash
 
 esp32.attach(NorFlash(mapped(sys.argv[1], os.stat(sys.argv[1])[6])))
-machine.attach(bytes.fromhex("0200deadbeef"), "power")
+machine.attach(bytes.fromhex("0200deadbeef"), "power", sys.argv[1])
 
 
 # `vfs` as stock builds for this chip have it

@@ -41,7 +41,7 @@ class _Role:
 def begin(path, kind, role, eui64, cause):
     flash = NorFlash(mapped(path, os.stat(path)[6]))
     esp32.attach(flash)
-    machine.attach(eui64[:3] + eui64[5:], cause)
+    machine.attach(eui64[:3] + eui64[5:], cause, path)
     if kind == "esp32_han":
         _, _, address, size, _, _ = esp32.Partition("romfs").info()
         _ProductVfs.view = flash.view(address, address + size)

@@ -1,8 +1,8 @@
 # The virtual board: a process of MicroPython's unix port with the flash of a Pico in a file.
 #
 # The file is mapped, so that applications run in place as they do from real flash. The console is
-# standard input and output. The watchdog is the kernel's alarm, which ends the process as the real
-# one resets the chip; the supervisor that started it (hanboot.virtual) starts it again.
+# standard input and output. The supervisor that started the process (hanboot.boards.process) ends
+# one that does not feed its watchdog, as the real one resets the chip, and starts it again.
 
 import sys
 import time
@@ -10,7 +10,7 @@ import time
 from hanbootloader import board
 from hanbootloader.policy import DEVICE_TYPES
 from hanbootloader.store import flash_map
-from mapped import RESET_EXIT, libc, mapped
+from mapped import RESET_EXIT, Watchdog, libc, mapped
 from nor import SECTOR_BYTES, NorFlash, Partition
 
 # of a Pico, and behind it what an RP2040 takes from its firmware's part
@@ -20,7 +20,6 @@ _WATCHDOG_S = 8  # an RP2040's lasts 8.3 s at most
 
 _MAP = flash_map.place(store=0, more=_SECTORS, end=_SECTORS)
 
-_alarm = libc.func("I", "alarm", "I")
 _own_id = libc.func("i", "getpid", "")
 _kill = libc.func("i", "kill", "ii")
 _SIGKILL = 9  # as the supervisor cuts the supply
@@ -58,6 +57,7 @@ class Board(board.Board):
     # example's
     def __init__(self, path, role, serial, cause, trial_ms, is_cut, model=""):
         self._flash = NorFlash(mapped(path, (_SECTORS + _MORE) * SECTOR_BYTES))
+        self._watchdog = Watchdog(path)
         self.role = role
         self.device_type = self.image_type = DEVICE_TYPES[role]
         if model:
@@ -77,7 +77,7 @@ class Board(board.Board):
         return partition, partition.view
 
     def watchdog(self):
-        _alarm(_WATCHDOG_S)
+        self._watchdog.feed(_WATCHDOG_S)
 
     def idle(self, duration_ms):
         time.sleep_ms(duration_ms)

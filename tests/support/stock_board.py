@@ -18,6 +18,7 @@ from hanboot.boards import device_code, prompt
 from hanboot.boards.esp32 import table
 from hanboot.boards.esp32.chips import TABLE_AT
 from hanboot.boards.esp32.model import FLASH_BYTES, MODEL
+from hanboot.boards.watchdog import Watchdog
 from hanboot.link.deadline import Clock
 from hanboot.link.process_clock import ProcessClock
 
@@ -35,7 +36,6 @@ _CHIP = Path(__file__).with_name("stock_chip.py")
 _CAUSES = {64: "reset", -signal.SIGALRM: "watchdog"}
 _BOOTLOADER_EXIT = 65
 _LOOK_S = 0.05
-_START_S = 10.0
 
 
 def stock_flash() -> bytes:
@@ -93,7 +93,7 @@ class StockBoard:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         # before that, Ctrl-C would end the process
-        assert self._speaks.wait(_START_S)
+        self._speaks.wait()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -104,6 +104,9 @@ class StockBoard:
         """What a prompt counts its waits by: here the time that this board gets."""
         if port != self.port:
             return self._clock_before(port)
+        return self._process_clock()
+
+    def _process_clock(self) -> Clock:
         return ProcessClock(lambda: self._process and self._process.pid)
 
     def unplug(self) -> None:
@@ -112,6 +115,7 @@ class StockBoard:
         self._thread.join()
 
     def _run(self) -> None:
+        self._watchdog = Watchdog(self._flash, self._process_clock)
         process = self._start()
         ways = {self._host: self._chip, self._chip: self._host}
         with selectors.DefaultSelector() as selector:
@@ -123,6 +127,8 @@ class StockBoard:
                         self._speaks.set()
                     with contextlib.suppress(OSError):
                         os.write(ways[key.fd], os.read(key.fd, 256))
+                if self._watchdog.bites():
+                    process.send_signal(signal.SIGALRM)
                 code = process.poll()
                 if code in _CAUSES:
                     self.resets.append(_CAUSES[code])
@@ -138,6 +144,7 @@ class StockBoard:
 
     def _start(self, cause: str = "power") -> subprocess.Popen[bytes]:
         self.starts += 1
+        self._watchdog.start()
         program = [str(device_code.micropython()), "-X", "heapsize=512k", str(_CHIP)]
         chip = ["esp32", cause] if self._is_esp32 else ["other"]
         self._process = subprocess.Popen(

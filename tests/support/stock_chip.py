@@ -40,7 +40,7 @@ def be_esp32(path, cause):
     import machine
 
     esp32.attach(flash_of(path))
-    machine.attach(bytes.fromhex("a4e57c0102ff"), cause, _WATCHDOG_S)
+    machine.attach(bytes.fromhex("a4e57c0102ff"), cause, path, _WATCHDOG_S)
     return esp32.Partition("vfs")
 
 

@@ -26,12 +26,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from hanboot.boards.roles import FLASH_BYTES, ROLES
+from hanboot.boards.watchdog import Watchdog
 from hanboot.errors import BadFile, HanbootError, NoDevice
 from hanboot.link.virtual import (
     LOCK_FILE,
     PORT_FILE,
     PROCESS_FILE,
     SETTINGS_FILE,
+    clock,
     is_running,
     not_running,
 )
@@ -42,8 +44,8 @@ if TYPE_CHECKING:
 #: Octets for a terminal that is not read; what comes beyond is dropped, as USB does.
 _BACKLOG_BYTES = 64 * 1024
 
-#: Longest that a process takes to start.
-_START_S = 10.0
+#: How often to look whether the watchdog bites, or a start has come.
+_LOOK_S = 0.25
 
 #: From the last octet to the port's end, and from there to the next port; real hosts take longer.
 _USB_LAST_WORD_S = 0.02
@@ -256,7 +258,8 @@ class BoardProcess(ABC):
         if self._process:
             self._started.clear()
             self._process.kill()
-            self._started.wait(_START_S)
+            while not self._started.wait(_LOOK_S) and self._thread and self._thread.is_alive():
+                continue
 
     def _plug_in(self) -> None:
         """Makes the console ready, and leaves its path in the state folder."""
@@ -288,6 +291,7 @@ class BoardProcess(ABC):
     # --- the loop
 
     def _run(self) -> None:
+        self._watchdog = Watchdog(self.flash, lambda: clock(self.state))
         while not self._stopping.is_set():
             self._start_process()
             self._relay()
@@ -300,6 +304,7 @@ class BoardProcess(ABC):
         theirs.setblocking(False)
         out_read, out_write = os.pipe()
         command, environment = self._command()
+        self._watchdog.start()
         self._process = subprocess.Popen(
             command,
             stdin=theirs.fileno(),
@@ -332,6 +337,7 @@ class BoardProcess(ABC):
 
     def _relay(self) -> None:
         """Carries octets between console and process until one of them ends."""
+        assert self._process is not None
         assert self._board_side is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._board_output, selectors.EVENT_READ)
@@ -342,11 +348,14 @@ class BoardProcess(ABC):
                 if self._outgoing:
                     events |= selectors.EVENT_WRITE
                 selector.modify(self._master, events)
-                for key, mask in selector.select():
+                for key, mask in selector.select(_LOOK_S):
                     if key.fd == self._board_output and not self._from_board():
                         return
                     if key.fd == self._master:
                         self._at_terminal(mask)
+                if self._watchdog.bites():
+                    # the kernel's signal of an alarm: what ended it is seen from the process's end
+                    os.kill(self._process.pid, signal.SIGALRM)
 
     def _from_board(self) -> bool:
         octets = os.read(self._board_output, 4096)
