@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,10 +26,25 @@ for folder in (
 for folder in ("support", "bench", "registry"):
     sys.path.append(str(ROOT / "tests" / folder))
 
+# found in the folder above
+from hang_limit import hang_limit  # noqa: E402
+
 # The same examples in every run, on any machine; HYPOTHESIS_PROFILE=explore looks for new ones.
 settings.register_profile("repeat", derandomize=True, deadline=None)
 settings.register_profile("explore", max_examples=2000, deadline=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeat"))
+
+
+#: Far more than the longest test takes, with what it is set up by.
+HANG_S = 3600.0
+LONG_HANG_S = 4 * HANG_S
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """No test hangs for ever, nor what it is set up and cleared away by."""
+    with hang_limit(LONG_HANG_S if item.get_closest_marker("long") else HANG_S):
+        return (yield)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,11 +6,9 @@ import contextlib
 import signal
 import subprocess
 import tempfile
-import time
 
 from command_line import command
-
-PATIENCE_S = 60
+from rig import wait_for
 
 
 class Process:
@@ -34,7 +32,7 @@ class Process:
         """Ends it as Ctrl-C does; returns what stood on stderr."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.process.communicate(timeout=PATIENCE_S)
+        self.process.communicate()
         if not self._err.closed:
             self._err.seek(0)
             self._text = self._err.read()
@@ -58,7 +56,4 @@ def serving(dsp, *more):
 
 
 def until(check, what):
-    end = time.monotonic() + PATIENCE_S
-    while not check():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
+    wait_for(check, what, 60.0, look_s=0.05)

@@ -19,7 +19,7 @@ import published
 import pytest
 from command_line import assert_error, command, hanboot
 from dsp import BROKER, HCALCS, IHD, OTHER, PPMID, SUPPLIER, Dsp, ppmid_alert
-from serving import PATIENCE_S, Process, serving, until
+from serving import Process, serving, until
 
 from hanboot.dcc import http_client, http_server, parties
 from hanboot.dcc.inbox import Inbox
@@ -146,7 +146,7 @@ def service(tmp_path_factory, pki):
 
 def send(process, method, path, body=None, headers=None, kind="application/xml"):
     parts = urlsplit(process.url)
-    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port)
     try:
         connection.request(method, path, body, {"Content-Type": kind, **(headers or {})})
         answer = connection.getresponse()
@@ -178,12 +178,12 @@ def test_a_body_that_is_too_long(service):
     """Refused by its length alone: nothing of it is read."""
     process, _ = service
     parts = urlsplit(process.url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S) as line:
+    with socket.create_connection((parts.hostname, parts.port)) as line:
         head = f"POST {D} HTTP/1.1\r\nHost: x\r\nContent-Type: application/xml\r\n"
         line.sendall(f"{head}Content-Length: {DOCUMENT_MAX_BYTES + 1}\r\n\r\n".encode())
         assert line.recv(100).split()[1] == b"413"
     # one that does not say how long it is
-    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_S) as line:
+    with socket.create_connection((parts.hostname, parts.port)) as line:
         line.sendall(f"{head}\r\n".encode())
         assert line.recv(100).split()[1] in (b"411", b"413")
 
@@ -260,7 +260,6 @@ def test_tls(dsp, tmp_path, pki):
             command(*submit),
             env={**os.environ, "SSL_CERT_FILE": str(tmp_path / "tls.pem")},
             capture_output=True,
-            timeout=PATIENCE_S,
         )
         assert done.returncode == 0, done.stderr
 

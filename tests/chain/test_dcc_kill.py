@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp, ppmid_alert
-from serving import PATIENCE_S, Process, serving, until
+from serving import Process, serving, until
 
 from hanboot.dcc import parties
 from hanboot.dcc.inbox import Inbox
@@ -59,7 +59,7 @@ class Killer:
         if self.count == self.at:
             assert self.process is not None
             os.kill(self.process.process.pid, signal.SIGKILL)
-            self.process.process.wait(PATIENCE_S)
+            self.process.process.wait()
             self.killed.set()
 
 
@@ -114,7 +114,7 @@ def serve_hub(tmp_path: Path) -> Iterator[Callable[[Hub], str]]:
 
 def post(url: str, path: str, octets: bytes) -> bytes:
     parts = urlsplit(url)
-    line = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PATIENCE_S)
+    line = http.client.HTTPConnection(parts.hostname or "", parts.port)
     try:
         line.request("POST", path, octets, {"Content-Type": "application/xml"})
         answer = line.getresponse()
@@ -144,7 +144,7 @@ def test_killed_in_the_middle_of_a_distribution(dsp: Dsp, serve_hub: Callable[[H
     with serving(dsp) as killer.process:
         answer = post(killer.process.url, D, octets)
         assert dsp.read(answer)["response_code"] == "I0"
-        assert killer.killed.wait(PATIENCE_S)
+        killer.killed.wait()
     assert sum(len(hub.given) for hub in hubs) == KILLED_AT
     with serving(dsp) as again:
         # the supplier did not know either: the same answer, and nothing more to do
@@ -170,7 +170,7 @@ def test_killed_while_a_command_goes_out(dsp: Dsp, serve_hub: Callable[[Hub], st
         second = dsp.signed(precommand.sign(first, command, 5, dsp.key("supplier-ds")))
         acknowledged = post(killer.process.url, S, second)
         assert dsp.read(acknowledged)["response_code"] == "I99"
-        assert killer.killed.wait(PATIENCE_S)
+        killer.killed.wait()
     with serving(dsp) as again:
         assert post(again.url, S, second) == acknowledged
         until(
@@ -219,7 +219,7 @@ def test_killed_while_answers_go_out(
         for number in range(1, 7):
             hub.inbox.append((b"", activated(dsp, number)))
         with serving(dsp) as killer.process:
-            assert killer.killed.wait(PATIENCE_S)
+            killer.killed.wait()
         with serving(dsp):
             delivered = OUTGOING.c.delivered_at.is_not(None)
             until(lambda: count(dsp, delivered, table=OUTGOING) == 6, "all answers delivered")

@@ -126,6 +126,6 @@ def test_lost_replies(board: RunningBoard, long: Image) -> None:
             client.image_upload(long.octets)
             client.image_set_state(long.image_hash)
             client.os_system_reset()
-        lost, _ = line.communicate(timeout=10)
+        lost, _ = line.communicate()
     assert int(lost) > 3
     board.await_confirmed(long)

@@ -24,7 +24,7 @@ def test_an_upload(firmware: Firmware, tmp_path: Path) -> None:
     with states.bench(states.installed("ppmid/1.0.0")) as bench:
         with ring_line(bench.board.port, 259, 20) as line:
             command = [SMPMGR, "--port", line.port, "image", "upload", "--format", "any", file]
-            done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+            done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0, done.stdout + done.stderr
             assert line.dropped == 0
         with Device(bench.port) as device:

@@ -27,14 +27,14 @@ def arguments(board: RunningBoard, *given: object) -> list[str]:
 
 def smpmgr(board: RunningBoard, *given: object) -> str:
     """Runs smpmgr; what it prints."""
-    done = subprocess.run(arguments(board, *given), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments(board, *given), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
 def refused(board: RunningBoard, *given: object) -> str:
     """Runs smpmgr, which must fail; what it prints."""
-    done = subprocess.run(arguments(board, *given), capture_output=True, text=True, timeout=60)
+    done = subprocess.run(arguments(board, *given), capture_output=True, text=True)
     assert done.returncode == 1
     said = done.stdout + done.stderr
     # a clean error of the device's, and no reply that the client could not read
@@ -118,7 +118,7 @@ def test_an_upload_that_was_killed_goes_on(
     )
     board.await_received(30)
     first.kill()
-    first.wait(10)
+    first.wait()
     with Device(board.port) as device:
         received = device.progress().received
     assert 0 < received < len(long.octets)

@@ -9,7 +9,7 @@ import pytest
 from command_line import assert_error, hanboot
 from rig import Firmware
 
-from hanboot.link.deadline import Deadline
+from hanboot.link.smp import REPLY_S, TRIES
 from hanbootloader.link import frame, smp
 
 
@@ -44,7 +44,7 @@ class Impostor:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join()
         os.close(self._master)
         os.close(self._slave)
 
@@ -67,10 +67,16 @@ Make = Callable[[Callable[[bytes | None], bytes]], str]
 
 @pytest.mark.slow
 def test_a_port_that_chatters_and_echoes(impostor: Make) -> None:
-    port = impostor(lambda octets: octets or os.urandom(40) + b"\n>>> \x06\x09\n")
-    deadline = Deadline(12)
-    assert_error(hanboot("status", "--port", port), 4, "no answer", port)
-    assert not deadline.passed
+    requests = []
+    frames = frame.FrameReader()
+
+    def answer(octets: bytes | None) -> bytes:
+        requests.extend(found for found in frames.feed(octets or b"") if not isinstance(found, str))
+        return octets or os.urandom(40) + b"\n>>> \x06\x09\n"
+
+    port = impostor(answer)
+    assert_error(hanboot("status", "--port", port), 4, "no answer", f"{REPLY_S:g} s each", port)
+    assert len(requests) == TRIES
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Ran, assert_error, hanboot, run
-from rig import Bench, Firmware, States
+from rig import Bench, Firmware, States, wait_for
 
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
@@ -157,7 +157,7 @@ def test_a_release_that_cannot_be_read(tmp_path: Path) -> None:
 
 def start(state: Path, *options: str) -> Ran:
     """A supervisor that must not start."""
-    return run("board", "run", "virtual", "--state", state, *options, timeout=20)
+    return run("board", "run", "virtual", "--state", state, *options)
 
 
 def test_a_second_supervisor(ppmid: Bench) -> None:
@@ -217,4 +217,4 @@ def test_flash_of_noise_is_a_blank_device(states: States) -> None:
         assert ran.document["provisioned"] is False
         assert ran.document["running"] is None
         # what does not check is looked at once more, at a second start
-        bench.wait_for(lambda: bench.board.starts == 2, "two starts")
+        wait_for(lambda: bench.board.starts == 2, "two starts")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from command_line import hanboot
-from rig import COUNTING, Bench, Firmware, States
+from rig import COUNTING, Bench, Firmware, States, wait_for
 
 from hanboot.device.client import Device
 from hanboot.errors import LinkError
@@ -233,7 +233,7 @@ def test_the_application_runs_on_while_an_image_arrives(
                 assert device.progress().state == "receiving"
                 answers.append("")
                 device.smp.type_line("rounds")
-                counting.wait_for(heard, "an answer in the middle of an upload")
+                wait_for(heard, "an answer in the middle of an upload")
 
         device.upload(image.octets, advance)
         device.wait_verified()
@@ -248,12 +248,12 @@ def test_the_display_tells_how_an_upgrade_goes(ppmid: Bench, long: Image) -> Non
     def advance(done: int, total: int) -> None:
         # the display is drawn every tenth of a second: give it one in the middle
         if total // 3 < done < total // 2:
-            ppmid.wait_for(lambda: any("received" in text for text in ppmid.texts), "progress")
+            wait_for(lambda: any("received" in text for text in ppmid.texts), "progress")
 
     with Device(ppmid.port) as device:
         device.upload(long.octets, advance)
         device.wait_verified()
-    ppmid.wait_for(lambda: "| Update: ready" in ppmid.texts, "the display")
+    wait_for(lambda: "| Update: ready" in ppmid.texts, "the display")
     shown = [text for text in ppmid.texts if text.startswith("| Update: ")]
     percents = [int(text.split()[2]) for text in shown if "received" in text]
     assert percents
@@ -273,7 +273,7 @@ def test_text_does_not_disturb_the_link(ppmid: Bench, long: Image) -> None:
             device.smp.type_line("balance")
             device.smp.type_line("what?")
             if total // 3 < done < total // 2:
-                ppmid.wait_for(heard, "the balance")
+                wait_for(heard, "the balance")
                 answers.clear()
 
         device.upload(long.octets, advance)

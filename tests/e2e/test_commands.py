@@ -191,7 +191,7 @@ def test_confirmation_by_a_person(states: States, firmware: Firmware) -> None:
             device.upload(image.octets)
             device.wait_verified()
         hanboot("activate", "--port", bench.port)
-        bench.wait_for(lambda: bench.identity().slot("trial"), "a trial")
+        wait_for(lambda: bench.identity().slot("trial"), "a trial")
         assert hanboot("confirm", "--port", bench.port, "--json").document == {"confirmed": True}
         assert bench.runs(image)
         # what is confirmed is not on trial any more

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from command_line import hanboot
-from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up
+from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
 
 from hanboot.device.client import Device
 from hanboot.device.refusal import DeviceRefused
@@ -148,9 +148,7 @@ def test_the_refusal_names_what_would_be_accepted(ppmid: Bench, firmware: Firmwa
     assert "1.1.0" in ran.error[2]
     assert ran.document["detail"]["accepts_total"] == 1
     # on the display, too
-    ppmid.wait_for(
-        lambda: ppmid.texts[-1] == "| Update 2.0.0 refused: needs 1.1.0 first", "the display"
-    )
+    wait_for(lambda: ppmid.texts[-1] == "| Update 2.0.0 refused: needs 1.1.0 first", "the display")
 
 
 def test_a_refusal_survives_a_power_cut(ppmid: Bench, firmware: Firmware) -> None:
@@ -160,7 +158,7 @@ def test_a_refusal_survives_a_power_cut(ppmid: Bench, firmware: Firmware) -> Non
     text = hanboot("verdict", "--port", ppmid.port).out
     assert "not-a-predecessor" in text
     assert "1.1.0" in text
-    ppmid.wait_for(lambda: ppmid.texts[-1].startswith("| Update 2.0.0 refused"), "the display")
+    wait_for(lambda: ppmid.texts[-1].startswith("| Update 2.0.0 refused"), "the display")
 
 
 def test_few_octets_are_sent_for_nothing(ppmid: Bench, firmware: Firmware) -> None:

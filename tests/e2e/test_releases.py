@@ -131,7 +131,7 @@ def test_an_ihd_and_its_releases(ihd: Bench, firmware: Firmware) -> None:
 def test_an_ihd_may_skip_a_release(ihd: Bench, firmware: Firmware) -> None:
     ran = hanboot("upgrade", *firmware.files("ihd/1.2.0"), "--port", ihd.port)
     assert ran.code == 0, ran.err
-    ihd.wait_for(lambda: any(text == "| IHD 1.2.0" for text in ihd.texts), "its display")
+    wait_for(lambda: any(text == "| IHD 1.2.0" for text in ihd.texts), "its display")
 
 
 def test_two_devices_of_the_same_image(states: States, firmware: Firmware) -> None:

@@ -40,7 +40,7 @@ def test_stopped_by_a_signal(states: States, number: signal.Signals) -> None:
         children = board.children()
         assert len(children) == 1
         board.process.send_signal(number)
-        assert board.process.wait(10) == 0
+        assert board.process.wait() == 0
         assert not any(map(is_running, children))
         assert board.process.stderr is not None
         assert "Traceback" not in board.process.stderr.read()
@@ -68,7 +68,7 @@ def test_stopped_while_the_application_hangs(states: States, firmware: Firmware)
         os.write(line, b"hello?\n" * 100)
         os.close(line)
         board.process.terminate()
-        assert board.process.wait(10) == 0
+        assert board.process.wait() == 0
         assert not any(map(is_running, children))
 
 
@@ -79,7 +79,7 @@ def test_killed(states: States) -> None:
         board.await_line("| PPMID 1.0.0")
         (child,) = board.children()
         board.process.kill()
-        board.process.wait(10)
+        board.process.wait()
         wait_for(lambda: not is_running(child), "the device to end")
     assert hanboot("status", "--port", f"virtual:{state}").code == 3
     with Bench(state) as bench:
@@ -100,7 +100,7 @@ def test_a_restart_keeps_the_port(ppmid: Bench) -> None:
     for _ in range(3):
         starts = ppmid.board.starts
         assert hanboot("reset", "--port", port).code == 0
-        ppmid.wait_for(lambda before=starts: ppmid.board.starts > before, "a start")
+        wait_for(lambda before=starts: ppmid.board.starts > before, "a start")
         assert hanboot("status", "--port", port).code == 0
     assert ppmid.board.cause == "reset"
     assert ppmid.board.port == port
@@ -112,7 +112,7 @@ def test_nobody_reads_what_the_device_writes(states: States, firmware: Firmware)
     chatty = firmware.own("chatty", 0x01000000, app=CHATTY)
     with states.bench(states.holding(chatty)) as bench:
         line = f"{'x' * 70}"
-        bench.wait_for(lambda: bench.texts.count(line) > 4000, "more than a terminal holds")
+        wait_for(lambda: bench.texts.count(line) > 4000, "more than a terminal holds")
         assert bench.board.starts == 1
         with Device(bench.port) as device:
             assert device.identity().confirmed is not None

@@ -172,7 +172,6 @@ def test_starts_from_romfs(name: str, tmp_path: Path) -> None:
         [MICROPYTHON, "-X", "heapsize=192k", "-c", script],
         capture_output=True,
         text=True,
-        timeout=30,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     on_trial, done, shown, heap_bytes = ast.literal_eval(ended.stdout)

@@ -23,7 +23,6 @@ PATH = (
     str(ROOT / ".toolchain" / "lib"),  # micropython-unittest
     *(str(ROOT / "boards" / name) for name in ("virtual", "stock", "common", "esp32_model")),
 )
-TIMEOUT_S = 300
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +34,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=TIMEOUT_S,
         check=False,
     )
 

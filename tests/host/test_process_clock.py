@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from hanboot.link import virtual
-from hanboot.link.process_clock import ProcessClock, waited_s
+from hanboot.link.process_clock import ProcessClock, family_waited_s, own_clock, waited_s
 from hanboot.link.serial import SerialTransport, deadline_for
 
 _BUSY = "while True: pass"
@@ -129,24 +131,62 @@ def test_without_a_process_it_is_the_machine_s(number: int | None) -> None:
     assert machine.clock() - began == 10
 
 
-def test_two_that_share_a_processor() -> None:
+@pytest.fixture
+def both() -> Iterator[list[int]]:
+    """Two processes, started by this one, that share a processor."""
     if waited_s(os.getpid()) is None:
         pytest.skip("this system does not tell what a process waits")
     processor = min(os.sched_getaffinity(0))
-    both = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(2)]
-    try:
-        for process in both:
-            os.sched_setaffinity(process.pid, {processor})
-        clock = ProcessClock(lambda: both[0].pid)
-        began, clock_began = time.monotonic(), clock()
-        time.sleep(1.0)
-        passed, counted = time.monotonic() - began, clock() - clock_began
-    finally:
-        for process in both:
-            process.kill()
-            process.wait()
+    processes = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(2)]
+    for process in processes:
+        os.sched_setaffinity(process.pid, {processor})
+    yield [process.pid for process in processes]
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def share(clock: ProcessClock) -> float:
+    """How much of a second a clock counts."""
+    began, clock_began = time.monotonic(), clock()
+    time.sleep(1.0)
+    return (clock() - clock_began) / (time.monotonic() - began)
+
+
+def test_two_that_share_a_processor(both: list[int]) -> None:
     # half of it, but for the slices at either end
-    assert counted < 0.8 * passed
+    assert share(ProcessClock(lambda: both[0])) < 0.8
+
+
+def test_what_those_wait_that_it_started(both: list[int]) -> None:
+    assert share(own_clock()) < 0.2
+    waited = [waited_s(process) or 0.0 for process in both]
+    assert sum(waited) <= (family_waited_s(os.getpid()) or 0.0)
+
+
+def test_what_its_threads_wait(both: list[int]) -> None:
+    """One that shares a processor with the two."""
+    ended = threading.Event()
+
+    def spin() -> None:
+        os.sched_setaffinity(threading.get_native_id(), {min(os.sched_getaffinity(0))})
+        while not ended.is_set():
+            pass
+
+    thread = threading.Thread(target=spin)
+    before = family_waited_s(os.getpid()) or 0.0
+    own_before = waited_s(os.getpid()) or 0.0
+    others_before = sum(waited_s(process) or 0.0 for process in both)
+    thread.start()
+    try:
+        time.sleep(1.0)
+        own = (waited_s(os.getpid()) or 0.0) - own_before
+        others = sum(waited_s(process) or 0.0 for process in both) - others_before
+        counted = (family_waited_s(os.getpid()) or 0.0) - before
+    finally:
+        ended.set()
+        thread.join()
+    assert counted - own - others > 0.2
 
 
 def test_a_board_that_runs_here_is_counted_by_its_process(tmp_path: Path) -> None:

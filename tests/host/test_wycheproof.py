@@ -65,7 +65,6 @@ def test_on_micropython(groups, tmp_path):
         env={**os.environ, "MICROPYPATH": str(ROOT / "host_tools")},
         capture_output=True,
         text=True,
-        timeout=300,
     )
     assert run.returncode == 0, run.stderr
     said = run.stdout.splitlines()

@@ -109,6 +109,8 @@ def offered(image: Image) -> SimpleNamespace:
 
 async def serve(home: Home, device: Household, image: Image) -> foundation.Status:
     bridge = Bridge(device)
+    # zigpy gives up by the time of the home, not by the machine's
+    asyncio.get_running_loop().time = lambda: home.ms / 1000  # type: ignore[method-assign]
     with OTAManager(bridge, offered(image)) as manager:
         await manager.notify()
         waiting = asyncio.ensure_future(manager.wait())
@@ -119,7 +121,7 @@ async def serve(home: Home, device: Household, image: Image) -> foundation.Statu
             home.ms += 20
             if waiting.done():
                 break
-        status = await waiting
+        status = waiting.result()
     # what zigpy said last is still on its way
     for _ in range(500):
         device.work()

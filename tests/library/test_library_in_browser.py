@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from chromium import SCREENSHOTS, axe_script, chromium, violations
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from chromium import SCREENSHOTS, axe_script, chromium, expect, violations
+from playwright.sync_api import Browser, BrowserContext, Page
 from served_library import ServedLibrary
 
 from hanboot.library.library import Library

@@ -48,7 +48,7 @@ def test_a_killed_server_loses_nothing_acknowledged() -> None:
 def add_parties(served: ServedLibrary, writer: int, acknowledged: list[str]) -> None:
     """Adds parties one after another, until the server is gone."""
     where = urlsplit(served.url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=30)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port)
     headers = {
         "Authorization": f"Bearer {served.accounts['secas'].token}",
         "Content-Type": "application/json",

@@ -370,11 +370,11 @@ def test_a_locked_registry(registry: Registry, monkeypatch: pytest.MonkeyPatch) 
     def hold() -> None:
         with registry.database.writing():
             held.set()
-            done.wait(30)
+            done.wait()
 
     other = threading.Thread(target=hold)
     other.start()
-    held.wait(30)
+    held.wait()
     try:
         with Registry(registry.database.name) as second:
             assert second.entries() == []  # reading goes on

@@ -151,7 +151,7 @@ def smpmgr() -> Callable[..., str]:
 
     def run(port: str, *arguments: str) -> str:
         command = [str(program), "--port", port, "--timeout", "60", "--line-buffers", "8"]
-        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=600)
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 

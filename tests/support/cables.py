@@ -111,7 +111,7 @@ class Cable:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join()
         if self._board >= 0:
             os.close(self._board)
         if self._near >= 0:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
+from playwright.sync_api import expect as playwright_expect
 from witness import NODE_MODULES, ROOT, missing
+
+from hanboot.link.deadline import Deadline
+from hanboot.link.process_clock import own_clock
 
 _OPTIONS = [
     "--headless",
@@ -22,6 +26,11 @@ _OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+#: How long a page may take to show something, of the time that this process, the browser and the
+#: server get; and how long Playwright looks for it at once.
+_SHOWN_S = 15.0
+_LOOK_MS = 500
 
 #: Where pictures are left to be looked at.
 SCREENSHOTS = ROOT / "build" / "screenshots"
@@ -42,6 +51,33 @@ def chromium() -> Iterator[Browser]:
             yield browser
         finally:
             browser.close()
+
+
+class _Expected:
+    """Playwright's expectations of a page or of a part of it."""
+
+    def __init__(self, found: Page | Locator) -> None:
+        self._found = playwright_expect(found)  # type: ignore[arg-type]
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        look = getattr(self._found, name)
+
+        def check(*arguments: object) -> None:
+            deadline = Deadline(_SHOWN_S, own_clock())
+            while True:
+                try:
+                    look(*arguments, timeout=_LOOK_MS)
+                    return
+                except AssertionError:
+                    if deadline.passed:
+                        raise
+
+        return check
+
+
+def expect(found: Page | Locator) -> Any:
+    """As Playwright's, which counts the wall's time."""
+    return _Expected(found)
 
 
 def axe_script() -> str:

@@ -7,9 +7,8 @@ import json
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from click.testing import CliRunner
 from rig import wait_for
@@ -17,9 +16,7 @@ from rig import wait_for
 from hanboot import cli
 from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
-from hanboot.link import virtual
-
-_Found = TypeVar("_Found")
+from hanboot.link.virtual import PREFIX
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,11 +54,9 @@ def command(*arguments: object) -> list[str]:
     return [sys.executable, "-c", entry, *(str(argument) for argument in arguments)]
 
 
-def run(*arguments: object, timeout: float = 60.0) -> Ran:
+def run(*arguments: object) -> Ran:
     """Runs a command as a process of its own."""
-    done = subprocess.run(
-        command(*arguments), capture_output=True, text=True, timeout=timeout, check=False
-    )
+    done = subprocess.run(command(*arguments), capture_output=True, text=True, check=False)
     return _ran(done.returncode, done.stdout, done.stderr)
 
 
@@ -117,8 +112,8 @@ class RunningBoard:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.wait(20)
-        self._reader.join(5)
+        self.process.wait()
+        self._reader.join()
         for pipe in (self.process.stdout, self.process.stderr):
             assert pipe is not None
             pipe.close()
@@ -129,10 +124,7 @@ class RunningBoard:
         return [int(child) for listed in threads for child in listed.read_text().split()]
 
     def await_line(self, holds: str) -> str:
-        return self._wait_for(lambda: next((t for t in self.lines if holds in t), ""), f"{holds!r}")
-
-    def _wait_for(self, look: Callable[[], _Found], what: str) -> _Found:
-        return wait_for(look, what, clock=virtual.clock(self.state))
+        return wait_for(lambda: next((t for t in self.lines if holds in t), ""), f"{holds!r}")
 
     def await_received(self, percent: int) -> None:
         """Waits until the display tells that so much of an image has arrived."""
@@ -141,18 +133,22 @@ class RunningBoard:
             received = [line.split()[2] for line in self.lines if line.endswith("% received")]
             return bool(received) and int(received[-1]) >= percent
 
-        self._wait_for(shown, f"{percent} % received")
+        wait_for(shown, f"{percent} % received")
+
+    def _device(self) -> Device:
+        # by its folder: what its port leads to is waited for by its process's time
+        return Device(f"{PREFIX}{self.state}")
 
     def await_confirmed(self, image: Image) -> None:
         """Waits until the device runs `image`, confirmed by its own self-test."""
-        with Device(self.port) as device:
+        with self._device() as device:
             running = device.wait_outcome(image.image_hash).running
         assert running is not None
         assert running.state == "confirmed"
 
     def last_reason(self) -> int:
         """Reason of the last verdict."""
-        with Device(self.port) as device:
+        with self._device() as device:
             verdict = device.verdict()
         assert verdict is not None
         return verdict.reason

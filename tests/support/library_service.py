@@ -29,8 +29,6 @@ from hanboot.registry.entry import Entry
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 
-PATIENCE_S = 60
-
 FIELDS = {
     "device_type": "PPMID",
     "join_option": "2.4 GHz Only",
@@ -118,7 +116,7 @@ class Service:
         """Ends it as Ctrl-C does; returns what stood on stderr."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        _, err = self.process.communicate(timeout=PATIENCE_S)
+        _, err = self.process.communicate()
         return err
 
 

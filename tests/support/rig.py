@@ -23,34 +23,35 @@ from hanboot.device.upgrade import upgrade
 from hanboot.image import release
 from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
-from hanboot.link import virtual
-from hanboot.link.deadline import Clock, Deadline
+from hanboot.link.deadline import Deadline
+from hanboot.link.process_clock import own_clock
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 
 ROOT = Path(__file__).parent.parent.parent
 TOP_UP = "10.00"
 
-_LOOK_S = 0.01
+_LOOK_S = 0.02
 _MODULE_BYTES = 16 * 1024
 _Found = TypeVar("_Found")
 
 
 def wait_for(
-    look: Callable[[], _Found], what: str, seconds: float = 15.0, clock: Clock = time.monotonic
+    look: Callable[[], _Found], what: str, seconds: float = 15.0, look_s: float = _LOOK_S
 ) -> _Found:
     """Looks until there is something, and gives it.
 
     Args:
-        clock: that waits are counted by: a board's, where it is one that is waited for.
+        seconds: of the time that this process and those that it started get.
+        look_s: how often to look.
     """
-    deadline = Deadline(seconds, clock)
+    deadline = Deadline(seconds, own_clock())
     while True:
         found = look()
         if found:
             return found
         assert not deadline.passed, f"waited {seconds:g} s for {what}"
-        time.sleep(min(_LOOK_S, deadline.left))
+        time.sleep(look_s)
 
 
 # --- keys and images
@@ -208,15 +209,10 @@ class Bench:
         # all end-to-end tests on a port that comes and goes: HANBOOT_TEST_USB=1 pytest tests/e2e
         self.board.is_usb = bool(os.environ.get("HANBOOT_TEST_USB"))
         self.port = f"virtual:{state}"
-        self._clock = virtual.clock(state)
-
-    def wait_for(self, look: Callable[[], _Found], what: str) -> _Found:
-        """Looks until there is something, for as long as the board may take."""
-        return wait_for(look, what, clock=self._clock)
 
     def __enter__(self) -> Bench:
         self.board.start()
-        self.wait_for(lambda: self.board.starts, "a start")
+        wait_for(lambda: self.board.starts, "a start")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -226,7 +222,7 @@ class Bench:
         """And gives it back; returns once the board starts."""
         starts = self.board.starts
         self.board.power_cycle()
-        self.wait_for(lambda: self.board.starts > starts, "a start")
+        wait_for(lambda: self.board.starts > starts, "a start")
 
     def identity(self) -> Identity:
         with Device(self.port) as device:
@@ -258,7 +254,7 @@ class Bench:
 
     def await_text(self, begins: str, seen: int = 0) -> str:
         """The first line that `begins` so, of those after the first `seen`."""
-        return self.wait_for(
+        return wait_for(
             lambda: next(
                 (t for t in self.texts[seen:] if is_typed(t) and t.startswith(begins)), ""
             ),

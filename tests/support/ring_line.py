@@ -53,7 +53,7 @@ class RingLine:
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join()
         for descriptor in (self._board, self._near, self._far):
             os.close(descriptor)
 

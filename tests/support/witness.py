@@ -49,7 +49,6 @@ def node(script: Path, given: Any = None) -> Any:
         env={**os.environ, "NODE_PATH": str(NODE_MODULES)},
         capture_output=True,
         text=True,
-        timeout=120,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -23,6 +23,7 @@ from hanboot.image import ota_file, sign
 from hanboot.image.ota_file import Image
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
+from hanboot.link.process_clock import own_clock
 from hanboot.trust import keys
 from hanboot.trust.keys import PublicKey
 from hanbootloader import reasons
@@ -112,7 +113,7 @@ class Home:
         self.service.hub.offer(party.eui, Offer(image, in_s))
 
     def wait(self, holds: Callable[[], object]) -> bool:
-        deadline = Deadline(_WAIT_S)
+        deadline = Deadline(_WAIT_S, own_clock())
         while not holds():
             if deadline.passed:
                 return False

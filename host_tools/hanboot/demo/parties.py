@@ -39,6 +39,7 @@ from hanboot.inventory.devices import DeviceRecord, Inventory
 from hanboot.inventory.enrolment import from_identity
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
+from hanboot.link.process_clock import own_clock
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Registry
@@ -115,7 +116,7 @@ class Chain:
     def close(self) -> None:
         self.home.close()
         self._server.stop()
-        self._listener.join(timeout=10)
+        self._listener.join()
         self.registry.database.close()
         self._temporary.cleanup()
 
@@ -213,7 +214,7 @@ class Chain:
 
     def wait(self, holds: Callable[[], Any]) -> Any:
         """Lets the service work until something holds; what it is, or None at last."""
-        deadline = Deadline(_WAIT_S)
+        deadline = Deadline(_WAIT_S, own_clock())
         while not deadline.passed:
             self._dispatcher.work()
             if found := holds():

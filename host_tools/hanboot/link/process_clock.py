@@ -1,11 +1,13 @@
-"""A clock for boards that are processes on this machine.
+"""Clocks for boards and servers that are processes on this machine.
 
-Where there is more to do than processors, such a board stands still most of the time: by a clock on
-the wall it would seem dead.
+Where there is more to do than processors, such a process stands still most of the time: by a clock
+on the wall it would seem dead.
 """
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,8 @@ from hanboot.link.deadline import Clock
 #: Nanoseconds that a process ran, and that it could have run but waited for a processor
 #: (Documentation/scheduler/sched-stats.rst of Linux).
 _STATISTICS = "/proc/{}/schedstat"
+_THREADS = "/proc/{}/task"
+_CHILDREN = "/proc/{}/task/{}/children"
 
 #: So much slower than the machine's clock it goes at most: every wait ends, whichever process it is
 #: that a state folder names.
@@ -27,6 +31,20 @@ def waited_s(process: int) -> float | None:
         return int(Path(_STATISTICS.format(process)).read_text().split()[1]) / 1e9
     except (OSError, ValueError, IndexError):
         return None
+
+
+def family_waited_s(process: int) -> float | None:
+    """The same for all threads of a process, and of those that it started, as long as they live."""
+    own = waited_s(process)
+    if own is None:
+        return None
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(_THREADS.format(process)):
+            if thread != str(process):
+                own += waited_s(int(thread)) or 0.0
+            with open(_CHILDREN.format(process, thread)) as children:
+                own += sum(family_waited_s(int(child)) or 0.0 for child in children.read().split())
+    return own
 
 
 class ProcessClock:
@@ -86,3 +104,8 @@ class ProcessClock:
         seen_s = min(max(0.0, waited_s - before_s), self._unseen_s)
         self._unseen_s -= seen_s
         return seen_s
+
+
+def own_clock() -> ProcessClock:
+    """What to count waits by for threads of this process, and for processes that it started."""
+    return ProcessClock(os.getpid, waited=family_waited_s)

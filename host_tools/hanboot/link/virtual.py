@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from hanboot.errors import NoDevice
 from hanboot.link.deadline import Deadline
-from hanboot.link.process_clock import ProcessClock
+from hanboot.link.process_clock import ProcessClock, family_waited_s, waited_s
 
 PREFIX = "virtual:"
 
@@ -40,7 +41,8 @@ def resolve(folder: Path) -> str:
     Raises:
         NoDevice: none does.
     """
-    deadline = Deadline(_REPLUG_S)
+    # its supervisor's time
+    deadline = Deadline(_REPLUG_S, _clock_of(folder / LOCK_FILE, family_waited_s))
     while is_running(folder):
         with contextlib.suppress(OSError):
             return (folder / PORT_FILE).read_text().strip()
@@ -81,13 +83,19 @@ def is_running(folder: Path) -> bool:
 def clock(folder: Path) -> ProcessClock:
     """What to count waits for the board on `folder` by."""
 
+    return _clock_of(folder / PROCESS_FILE, waited_s)
+
+
+def _clock_of(file: Path, waited: Callable[[int], float | None]) -> ProcessClock:
+    """Of the process whose number is in `file`."""
+
     def process() -> int | None:
         try:
-            return int((folder / PROCESS_FILE).read_text())
+            return int(file.read_text())
         except (OSError, ValueError):
             return None
 
-    return ProcessClock(process)
+    return ProcessClock(process, waited=waited)
 
 
 def patience(folder: Path) -> float:

@@ -20,6 +20,7 @@ from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, provision
 from hanboot.device.upgrade import Outcome
+from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Matrix, MatrixCell, NamedImage, Situation
@@ -158,7 +159,9 @@ class VirtualMatrix:
 def _started(
     kind: LocalBoard, state: Path, role: str | None = None
 ) -> Iterator[tuple[VirtualBoard | Esp32Board, Device]]:
-    with kind(state, role, _TRIAL_MS) as board, Device(board.port) as device:
+    # by its folder: what that port leads to is waited for by its process's time
+    port = f"{virtual.PREFIX}{state}"
+    with kind(state, role, _TRIAL_MS) as board, Device(port) as device:
         yield board, device
 
 
@@ -170,7 +173,7 @@ def _cut_short(kind: LocalBoard, state: Path, release: NamedImage) -> bool:
         device.activate(release.image.image_hash)
         board.is_cut = True
         device.reset()
-        deadline = Deadline(_STARTS_S)
+        deadline = Deadline(_STARTS_S, virtual.clock(state))
         while board.resets.count("power") < _TRIAL_STARTS:
             if deadline.passed:
                 return False
