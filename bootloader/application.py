@@ -75,7 +75,7 @@ class Services:
             await asyncio.sleep(0)
 
     # The last verdict, None if there was none.
-    def verdict(self) -> "ledger.Verdict | None":
+    def verdict(self) -> "ledger.VerdictRecord | None":
         return self._device.ledger.verdict()
 
     # The next line typed at the console, None if there is none.

@@ -221,7 +221,7 @@ class Installer:
     def _stage(self, admission: Admission) -> None:
         manifest, image_hash = admission.manifest, admission.image_hash
         assert self._slot is not None and manifest is not None and image_hash is not None
-        slot = ledger.Slot(
+        slot = ledger.SlotRecord(
             ledger.STAGED,
             manifest.point_of_no_return,
             manifest.file_version,
@@ -268,7 +268,7 @@ class Installer:
         device = self._device
         index = device.ledger.held()
         manifest = None
-        slot = ledger.Slot()
+        slot = ledger.SlotRecord()
         try:
             if index >= 0:
                 slot = device.ledger.slots[index]

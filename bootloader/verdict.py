@@ -18,7 +18,7 @@ def make_verdict(
     running: "RunningFirmware | None",
     manifest: "Manifest | None",
     header: "Header | None" = None,
-) -> ledger.Verdict:
+) -> ledger.VerdictRecord:
     accepts: "list[tuple[int, bytes | None]]" = []
     minimum = total = 0
     if manifest is not None and reason in PATHWAY:
@@ -29,7 +29,7 @@ def make_verdict(
                 total += 1
                 if total <= ledger.ACCEPTS_KEPT:
                     accepts.append((version, digest))
-    return ledger.Verdict(
+    return ledger.VerdictRecord(
         reason,
         offset,
         offered_version,

@@ -13,7 +13,7 @@ from hanbootloader.han.gbcs.use_cases import (
     NO_IMAGE_HELD,
     SUCCESS,
 )
-from hanbootloader.han.outcomes import ACCEPTED, ALERT, PPMID, RESPONSE, Outcome
+from hanbootloader.han.outcomes import ACCEPTED, ALERT, PPMID, RESPONSE, OutcomeRecord
 from hanbootloader.reasons import (
     CLOCK_LEAPT,
     TIME_PAST,
@@ -72,7 +72,7 @@ class Activations:
             outcome = self._outcome(RESPONSE, message.counter, message.originator, now_ms)
             self._execute(outcome, image_hash)  # type: ignore[arg-type]
 
-    def _accepted(self, message: "Message", now_ms: int) -> Outcome:
+    def _accepted(self, message: "Message", now_ms: int) -> OutcomeRecord:
         return self._outcome(ACCEPTED, message.counter, message.originator, now_ms)
 
     def _arm(self, message: "Message", image_hash: bytes, when: "int | None", now_ms: int) -> None:
@@ -133,15 +133,15 @@ class Activations:
 
     # --- execution
 
-    def _outcome(self, kind: int, counter: int, party: bytes, now_ms: int) -> Outcome:
+    def _outcome(self, kind: int, counter: int, party: bytes, now_ms: int) -> OutcomeRecord:
         running = self._device.running()
         version = running.file_version if running else 0
         seconds = self._time.seconds(now_ms) or 0
-        return Outcome(kind, SUCCESS, counter, party, seconds, version, 0, _NO_HASH)
+        return OutcomeRecord(kind, SUCCESS, counter, party, seconds, version, 0, _NO_HASH)
 
     # Activates the image held, if it is the one with this hash. The order of the questions is that
     # of GBCS 11.5: an image held, the right one.
-    def _execute(self, outcome: Outcome, image_hash: bytes) -> None:
+    def _execute(self, outcome: OutcomeRecord, image_hash: bytes) -> None:
         outcome.image_hash = image_hash
         held = self._device.ledger.held()
         if held < 0 or self._device.ledger.slots[held].image_hash != image_hash:
@@ -183,7 +183,7 @@ class Activations:
                 return True
         return False
 
-    def _settle_one(self, outcome: Outcome) -> bool:
+    def _settle_one(self, outcome: OutcomeRecord) -> bool:
         store = self._device.ledger
         for slot in store.slots:
             if slot.image_hash == outcome.image_hash:
@@ -204,7 +204,7 @@ class Activations:
         return True
 
     # `outcome` is known now: it can be reported.
-    def _finish(self, outcome: Outcome, code: int) -> None:
+    def _finish(self, outcome: OutcomeRecord, code: int) -> None:
         before = outcome.pack()
         running = self._device.running()
         outcome.code = code

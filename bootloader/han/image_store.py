@@ -50,7 +50,7 @@ class DeviceStore(ImageStore):
         running = self._device.running()
         return running.file_version if running else 0
 
-    def _held(self) -> "ledger.Slot | None":
+    def _held(self) -> "ledger.SlotRecord | None":
         index = self._device.ledger.held()
         return self._device.ledger.slots[index] if index >= 0 else None
 

@@ -78,7 +78,7 @@ class Mail:
 
     # --- out
 
-    def _report_steps(self, octets: bytes, outcome: outcomes.Outcome):  # type: ignore[no-untyped-def]
+    def _report_steps(self, octets: bytes, outcome: outcomes.OutcomeRecord):  # type: ignore[no-untyped-def]
         message = yield from reports.message_steps(outcome, self._identity)
         self._begin(message, octets)
 

@@ -20,7 +20,7 @@ _WAITING = const(0x80)
 _LAYOUT = "<BBQ8sIIQ32s"
 
 
-class Outcome:
+class OutcomeRecord:
     # kind: one of the above. is_waiting: for the end of the trial; code is not known yet.
     # code: activateImageResponseCode, or 0 success and 1 failure for PPMID, or the alert code's
     # place (0 good, 1 bad) for RECEIPT. counter: of the message: that of the command answered, or
@@ -62,8 +62,8 @@ class Outcome:
         )
 
 
-def unpack(octets: bytes) -> Outcome:
+def unpack(octets: bytes) -> OutcomeRecord:
     fields = struct.unpack(_LAYOUT, octets)
-    outcome = Outcome(fields[0] & ~_WAITING, *fields[1:])
+    outcome = OutcomeRecord(fields[0] & ~_WAITING, *fields[1:])
     outcome.is_waiting = bool(fields[0] & _WAITING)
     return outcome

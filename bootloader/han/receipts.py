@@ -3,7 +3,7 @@
 
 from hanbootloader.han import outcomes
 from hanbootloader.han.gbcs.use_cases import SUCCESS
-from hanbootloader.han.outcomes import Outcome
+from hanbootloader.han.outcomes import OutcomeRecord
 from hanbootloader.reasons import SUPPLIER_MISSING, SUPPLIER_SIGNATURE
 from hanbootloader.store import ledger
 from hanbootloader.trust.cell import DIGITAL_SIGNATURE, SUPPLIER
@@ -43,7 +43,7 @@ class Receipts:
             return False
         seconds = self._time.seconds(now_ms)
         counter = self._identity.next_counter(seconds)
-        alert = Outcome(
+        alert = OutcomeRecord(
             outcomes.RECEIPT, code, counter, supplier.entity, seconds or 0, 0, 0, image_hash
         )
         self._records.add_outcome(alert.pack())

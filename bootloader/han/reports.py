@@ -10,14 +10,14 @@ from hanbootloader.han.gbcs.use_cases import SUCCESS
 
 if __debug__:  # in annotations alone
     from hanbootloader.han.identity import Identity
-    from hanbootloader.han.outcomes import Outcome
+    from hanbootloader.han.outcomes import OutcomeRecord
 
 # DLMS date-time with nothing specified: the time was not known
 _NO_DATE_TIME = b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\x80\x00\xff"
 
 
 # The message that reports `outcome`, without its signature.
-def build(outcome: "Outcome", eui64: bytes) -> Message:
+def build(outcome: "OutcomeRecord", eui64: bytes) -> Message:
     use_case, values = _contents(outcome)
     kind = RESPONSE if use_case.kind == RESPONSE else ALERT
     # signed responses carry a date-time, alerts have it in the payload
@@ -33,7 +33,7 @@ def build(outcome: "Outcome", eui64: bytes) -> Message:
     )
 
 
-def _contents(outcome: "Outcome") -> "tuple[use_cases.UseCase, dict[str, object]]":
+def _contents(outcome: "OutcomeRecord") -> "tuple[use_cases.UseCase, dict[str, object]]":
     result: "dict[str, object]" = {"response_code": outcome.code, "version": outcome.version}
     if outcome.kind == outcomes.ACCEPTED:
         return use_cases.CS06_RESPONSE, {}
@@ -70,7 +70,7 @@ def _date_time(seconds: int) -> bytes:
 
 
 # The message that reports `outcome`, as octets. Generator.
-def message_steps(outcome: "Outcome", identity: "Identity"):  # type: ignore[no-untyped-def]
+def message_steps(outcome: "OutcomeRecord", identity: "Identity"):  # type: ignore[no-untyped-def]
     message = build(outcome, identity.eui64)
     yield from identity.sign_steps(message)
     return message.encode()

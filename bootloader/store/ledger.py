@@ -69,7 +69,7 @@ _NO_HASH = bytes(32)
 _NO_MODEL = (0, 0, 0, 0)
 
 
-class Slot:
+class SlotRecord:
     # image_hash: Manufacturer Image Hash, all zero while the slot is EMPTY
     def __init__(
         self,
@@ -99,12 +99,12 @@ class Slot:
         )
 
 
-def _unpack_slot(octets: "bytes | memoryview") -> Slot:
+def _unpack_slot(octets: "bytes | memoryview") -> SlotRecord:
     fields = struct.unpack_from(_SLOT, octets, 0)
-    return Slot(fields[0], bool(fields[1]), *fields[2:])
+    return SlotRecord(fields[0], bool(fields[1]), *fields[2:])
 
 
-class Verdict:
+class VerdictRecord:
     # The last word on an offered image, with the remedy. offered_hash and running_hash: None where
     # not known, or nothing runs. accepts: (file_version, hash or None), the first ACCEPTS_KEPT of
     # accepts_total; what would be accepted in place of what runs. offered_model: manufacturer code,
@@ -164,7 +164,7 @@ class Verdict:
 
 
 # has_model: False for a record of the format before
-def _unpack_verdict(octets: "bytes | memoryview", has_model: bool = True) -> Verdict:
+def _unpack_verdict(octets: "bytes | memoryview", has_model: bool = True) -> VerdictRecord:
     fields = struct.unpack_from(_VERDICT_HEAD, octets, 0)
     start, model = struct.calcsize(_VERDICT_HEAD), None
     if has_model:
@@ -174,7 +174,7 @@ def _unpack_verdict(octets: "bytes | memoryview", has_model: bool = True) -> Ver
     for at in range(start, len(octets), _ACCEPT_BYTES):
         version, known, digest = struct.unpack_from(_ACCEPT, octets, at)
         accepts.append((version, digest if known else None))
-    return Verdict(
+    return VerdictRecord(
         fields[0],
         fields[1],
         fields[2],
@@ -188,11 +188,11 @@ def _unpack_verdict(octets: "bytes | memoryview", has_model: bool = True) -> Ver
     )
 
 
-def _pack_event(event: int, verdict: Verdict) -> bytes:
+def _pack_event(event: int, verdict: VerdictRecord) -> bytes:
     return bytes((event,)) + verdict.pack()
 
 
-def _unpack_event(octets: "bytes | None") -> "tuple[int, Verdict] | None":
+def _unpack_event(octets: "bytes | None") -> "tuple[int, VerdictRecord] | None":
     return (octets[0], _unpack_verdict(octets[1:])) if octets else None
 
 
@@ -220,7 +220,7 @@ class Ledger:
         self._restore()
 
     def _load(self) -> None:
-        self.slots = [Slot(), Slot()]
+        self.slots = [SlotRecord(), SlotRecord()]
         self.attempts = 0
         self.security_counter = 0
         self.trial_reason = 0  # how the last start of the image on trial ended, if known
@@ -294,7 +294,7 @@ class Ledger:
         return staged if staged >= 0 else self.find(PENDING)
 
     # The last verdict on an offered image. No command but an upload changes it, and no trial.
-    def offer(self) -> "Verdict | None":
+    def offer(self) -> "VerdictRecord | None":
         octets = self.transient or self._journal.latest(_OFFER)
         if octets:
             return _unpack_verdict(octets)
@@ -302,11 +302,11 @@ class Ledger:
         return _unpack_verdict(octets, False) if octets else None
 
     # What has happened to an image since that verdict: (event, verdict), None if nothing has.
-    def last_event(self) -> "tuple[int, Verdict] | None":
+    def last_event(self) -> "tuple[int, VerdictRecord] | None":
         return _unpack_event(self.transient_event or self._journal.latest(_LAST_EVENT))
 
     # The last word on an image, for people: no stray command has it.
-    def verdict(self) -> "Verdict | None":
+    def verdict(self) -> "VerdictRecord | None":
         kept = _unpack_event(self._journal.latest(_LAST_EVENT))
         return kept[1] if kept and self.transient is None else self.offer()
 
@@ -316,10 +316,10 @@ class Ledger:
 
     # --- what is reported, and changes nothing
 
-    def report(self, verdict: Verdict) -> None:
+    def report(self, verdict: VerdictRecord) -> None:
         self.transient = verdict.pack()
 
-    def report_event(self, event: int, verdict: Verdict) -> None:
+    def report_event(self, event: int, verdict: VerdictRecord) -> None:
         self.transient_event = _pack_event(event, verdict)
 
     # --- transitions, each one record
@@ -340,10 +340,10 @@ class Ledger:
 
     def empty(self, index: int) -> None:
         if self.slots[index].state != EMPTY:
-            self.slots[index] = Slot()
+            self.slots[index] = SlotRecord()
             self._save([])
 
-    def stage(self, index: int, slot: Slot, verdict: Verdict) -> None:
+    def stage(self, index: int, slot: SlotRecord, verdict: VerdictRecord) -> None:
         slot.state = STAGED
         self.slots[index] = slot
         self._save(self._offer_entries(verdict.pack()))
@@ -378,14 +378,14 @@ class Ledger:
     def confirm(self, index: int) -> None:
         confirmed = self.slots[index]
         older = self.slots[1 - index]
-        source = older if older.state in (CONFIRMED, DAMAGED) else Slot()
+        source = older if older.state in (CONFIRMED, DAMAGED) else SlotRecord()
         event = self._event(EVENT_CONFIRMED, 0, source, confirmed)
         confirmed.state = CONFIRMED
         if older.state == CONFIRMED:
             older.state = PREVIOUS
         # behind a point of no return nothing older may start again
         if confirmed.point_of_no_return or older.state != PREVIOUS:
-            self.slots[1 - index] = Slot()
+            self.slots[1 - index] = SlotRecord()
         self.security_counter = max(self.security_counter, confirmed.security_counter)
         self.attempts = 0
         entries = [event]
@@ -395,7 +395,7 @@ class Ledger:
         self._save(entries)
 
     # The image in `index` failed its trial, or may not start: back to the confirmed one.
-    def revert(self, index: int, verdict: Verdict) -> None:
+    def revert(self, index: int, verdict: VerdictRecord) -> None:
         failed = self.slots[index]
         event = self._event(EVENT_REVERTED, verdict.reason, failed, self.slots[1 - index])
         failed.state = REVERTED
@@ -403,15 +403,15 @@ class Ledger:
         self._save([event, (_LAST_EVENT, _pack_event(EVENT_REVERTED, verdict))])
 
     # The confirmed image no longer verifies; the one before it takes its place.
-    def fall_back(self, index: int, verdict: Verdict) -> None:
+    def fall_back(self, index: int, verdict: VerdictRecord) -> None:
         damaged = self.slots[1 - index]
         event = self._event(EVENT_FELL_BACK, verdict.reason, damaged, self.slots[index])
-        self.slots[1 - index] = Slot()
+        self.slots[1 - index] = SlotRecord()
         self.slots[index].state = CONFIRMED
         self._save([event, (_LAST_EVENT, _pack_event(EVENT_FELL_BACK, verdict))])
 
     # The confirmed image no longer verifies, and nothing may take its place but itself.
-    def damage(self, index: int, verdict: Verdict) -> None:
+    def damage(self, index: int, verdict: VerdictRecord) -> None:
         if self.slots[index].state != DAMAGED:
             self.slots[index].state = DAMAGED
             self._save([(_LAST_EVENT, _pack_event(EVENT_DAMAGED, verdict))])
@@ -423,7 +423,7 @@ class Ledger:
             self._save([])
 
     # Keeps the verdict on an offered image; the same one twice costs no flash.
-    def record(self, verdict: Verdict) -> None:
+    def record(self, verdict: VerdictRecord) -> None:
         self.transient = self.transient_event = None
         octets = verdict.pack()
         entries = self._offer_entries(octets)
@@ -449,7 +449,9 @@ class Ledger:
             raise
         self._back_up()
 
-    def _event(self, event: int, reason: int, source: Slot, target: Slot) -> "tuple[int, bytes]":
+    def _event(
+        self, event: int, reason: int, source: SlotRecord, target: SlotRecord
+    ) -> "tuple[int, bytes]":
         history = self._journal.history()
         chain, index = _NO_HASH, 0
         if history:

@@ -446,7 +446,7 @@ class HanbootGroupTest(ConsoleTest):
         slot_writer = SlotWriter(device.slots[1])
         slot_writer.write(memoryview(image))
         slot_writer.finish()
-        device.ledger.slots[1] = ledger.Slot(ledger.STAGED, image_bytes=len(image))
+        device.ledger.slots[1] = ledger.SlotRecord(ledger.STAGED, image_bytes=len(image))
         self.assertEqual(self.ask(READ, HAN, 0)["slots"][1]["feature_version"], "2.1")
         # an image that cannot be read says nothing, and the rest is reported all the same
         for image_bytes in (0, cose.HEAD_BYTES - 1, cose.HEAD_BYTES, len(front) - 1):
@@ -551,7 +551,7 @@ class HanbootGroupTest(ConsoleTest):
         book = self.line.device.ledger
         for _ in range(20):
             book.slots[1].state = ledger.TRIAL
-            book.revert(1, ledger.Verdict(1, 0, 0, None, 0, None))
+            book.revert(1, ledger.VerdictRecord(1, 0, 0, None, 0, None))
         indexes, first = [], 0
         while True:
             reply = self.ask(READ, HAN, 2, {"from": first})
@@ -580,7 +580,9 @@ class HanbootGroupTest(ConsoleTest):
         most, digest = 0xFFFFFFFF, b"\xff" * 32
         accepts = tuple([(most, digest)] * ledger.ACCEPTS_KEPT)
         model = (0xFFFF,) * 4
-        verdict = ledger.Verdict(255, most, most, digest, most, digest, most, accepts, 255, model)
+        verdict = ledger.VerdictRecord(
+            255, most, most, digest, most, digest, most, accepts, 255, model
+        )
         book.record(verdict)
         for slot in book.slots:
             slot.state, slot.file_version, slot.image_bytes = ledger.REVERTED, most, most

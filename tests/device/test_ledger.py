@@ -17,7 +17,7 @@ from hanbootloader.reasons import (
 from hanbootloader.store import ledger
 from hanbootloader.store.backup import Backup
 from hanbootloader.store.journal import HISTORY_KEPT, Journal
-from hanbootloader.store.ledger import Ledger, Slot, Verdict
+from hanbootloader.store.ledger import Ledger, SlotRecord, VerdictRecord
 
 SECTORS = 4
 
@@ -31,11 +31,13 @@ def hash_of(number):
 
 
 def image(number, counter=0, point_of_no_return=False):
-    return Slot(ledger.STAGED, point_of_no_return, number, 1000 + number, counter, hash_of(number))
+    return SlotRecord(
+        ledger.STAGED, point_of_no_return, number, 1000 + number, counter, hash_of(number)
+    )
 
 
 def verdict(reason, number):
-    return Verdict(reason, -1, number, hash_of(number), 1, hash_of(1))
+    return VerdictRecord(reason, -1, number, hash_of(number), 1, hash_of(1))
 
 
 # Everything that a ledger knows, as plain values.
@@ -281,11 +283,13 @@ class TrialTest(LedgerTest):
 
 class VerdictTest(LedgerTest):
     TABLE = (
-        Verdict(NOT_A_PREDECESSOR, -1, 2, None, 1, hash_of(1)),
-        Verdict(PAYLOAD_HASH, 0, 2, hash_of(2), 0, None),
-        Verdict(255, 0x7FFFFFFF, 0xFFFFFFFF, hash_of(2), 0xFFFFFFFF, hash_of(1), 0xFFFFFFFF),
-        Verdict(1, 0, 0, None, 0, None, 0, ((1, None), (2, hash_of(2)), (0xFFFFFFFF, None)), 3),
-        Verdict(1, 0, 0, None, 0, None, 5, tuple([(n, hash_of(n)) for n in range(8)]), 8),
+        VerdictRecord(NOT_A_PREDECESSOR, -1, 2, None, 1, hash_of(1)),
+        VerdictRecord(PAYLOAD_HASH, 0, 2, hash_of(2), 0, None),
+        VerdictRecord(255, 0x7FFFFFFF, 0xFFFFFFFF, hash_of(2), 0xFFFFFFFF, hash_of(1), 0xFFFFFFFF),
+        VerdictRecord(
+            1, 0, 0, None, 0, None, 0, ((1, None), (2, hash_of(2)), (0xFFFFFFFF, None)), 3
+        ),
+        VerdictRecord(1, 0, 0, None, 0, None, 5, tuple([(n, hash_of(n)) for n in range(8)]), 8),
     )
 
     def check_equal(self, found, expected):
@@ -312,7 +316,7 @@ class VerdictTest(LedgerTest):
     def test_many_predecessors(self):
         accepts = tuple([(n, None) for n in range(40)])
         for total, kept in ((40, 40), (1000, 255)):
-            self.ledger.record(Verdict(1, 0, 0, None, 0, None, 0, accepts, total))
+            self.ledger.record(VerdictRecord(1, 0, 0, None, 0, None, 0, accepts, total))
             found = self.ledger.verdict()
             self.assertEqual(found.accepts, accepts[: ledger.ACCEPTS_KEPT])
             self.assertEqual(found.accepts_total, kept)
@@ -320,7 +324,7 @@ class VerdictTest(LedgerTest):
     # keys and lengths in an image may be larger than any offset
     def test_large_offset(self):
         for offset in (0x80000000, 0xFFFFFFFF, 0xFFFFFFFFFFFFFFFE):
-            self.ledger.record(Verdict(1, offset, 0, None, 0, None))
+            self.ledger.record(VerdictRecord(1, offset, 0, None, 0, None))
             self.assertEqual(self.ledger.verdict().offset, 0x7FFFFFFF)
 
     def test_survives_what_comes_after(self):

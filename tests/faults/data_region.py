@@ -103,11 +103,11 @@ def formatted(board):
 # A first application that never came to a start is reverted: the next one still gets its region.
 def reverted(board):
     device = board.device()
-    slot = ledger.Slot(ledger.PENDING, False, images.V1_0, 100, 1, bytes(32))
+    slot = ledger.SlotRecord(ledger.PENDING, False, images.V1_0, 100, 1, bytes(32))
     device.ledger.slots[0] = slot
     for _ in range(3):
         device.ledger.count_attempt(0)
-    verdict = ledger.Verdict(TRIAL_NOT_STARTED, -1, images.V1_0, bytes(32), 0, None)
+    verdict = ledger.VerdictRecord(TRIAL_NOT_STARTED, -1, images.V1_0, bytes(32), 0, None)
     device.ledger.revert(0, verdict)
     must(mounted(board), "the data region is made after a revert")
 
@@ -117,7 +117,7 @@ def confirmed(board):
     must(mounted(board), "the data region is mounted")
     unmount()
     device = board.device()
-    device.ledger.slots[0] = ledger.Slot(ledger.TRIAL, False, images.V1_0, 100, 1, bytes(32))
+    device.ledger.slots[0] = ledger.SlotRecord(ledger.TRIAL, False, images.V1_0, 100, 1, bytes(32))
     device.ledger.confirm(0)
     board.flash.cells[_DATA_AT:] = bytes(8 * SECTOR_BYTES)
     mounted(board)

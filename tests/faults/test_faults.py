@@ -247,7 +247,7 @@ def _trusting(device: object, index: int) -> object:
     return boot.verify.read_front(device.image(index))[1]  # type: ignore[attr-defined]
 
 
-def _forgets(self: ledger.Ledger, verdict: ledger.Verdict) -> None:
+def _forgets(self: ledger.Ledger, verdict: ledger.VerdictRecord) -> None:
     pass
 
 

@@ -86,5 +86,5 @@ def test_journal_of_the_state_before(name: str) -> None:
     for key in (state_before.STATE, HISTORY):
         assert len(kept[key]) == len(ours[key])
     # without a predecessor that it names
-    empty = ledger.Verdict(0, -1, 0, None, 0, None)
+    empty = ledger.VerdictRecord(0, -1, 0, None, 0, None)
     assert (len(kept[state_before.VERDICT]) - len(state_before.pack_verdict(empty))) % 37 == 0

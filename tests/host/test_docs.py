@@ -188,7 +188,7 @@ def test_a_device_checks_the_example(example, reader, points, running, reason):
         version, which = running
         first, *_ = reader.manifest.predecessors
         digest = first[1] if which == "named" else bytes(range(32))
-        device.ledger.slots[0] = ledger.Slot(ledger.TRIAL, False, version, 100, 0, digest)
+        device.ledger.slots[0] = ledger.SlotRecord(ledger.TRIAL, False, version, 100, 0, digest)
         device.ledger.confirm(0)
     installer = Installer(board.device())
     # refused or not, the verdict says so

@@ -203,7 +203,7 @@ def device_reason(state: oracle.State, running: Built | None, offered: Built) ->
         writer.write(memoryview(image))
         writer.finish()
         slot = ledger.DAMAGED if confirmed.damaged else ledger.CONFIRMED
-        device.ledger.slots[0] = ledger.Slot(
+        device.ledger.slots[0] = ledger.SlotRecord(
             slot, False, confirmed.file_version, len(image), 0, confirmed.image_hash
         )
     installer = Installer(device)

@@ -136,7 +136,7 @@ class HanbootGroup:
         return reply
 
     # A verdict, with both sides of what may not fit.
-    def _words(self, verdict: ledger.Verdict) -> "dict[str, object]":
+    def _words(self, verdict: ledger.VerdictRecord) -> "dict[str, object]":
         facts = self._device.facts()
         offered: "dict[str, object]" = {
             "version": verdict.offered_version,

@@ -65,7 +65,7 @@ def _check_version(root: Element) -> None:
 
 
 @dataclass
-class Outcome:
+class RequestOutcome:
     """What a request comes to, before it is written down.
 
     Attributes:
@@ -187,13 +187,13 @@ class Service:
                 answer = self._keep(connection, asked, digest, outcome)
                 what = "a permit" if outcome.permit else outcome.code
             except RequestRefused as refused:
-                answer = self._signed(request_id, reference, Outcome(refused.code))
+                answer = self._signed(request_id, reference, RequestOutcome(refused.code))
                 what = f"{refused.code}: {refused}"
         # no longer in the transaction: a log that is not read must not hold the lock
         _log.info("%s: %s, answered with %s", request_id, reference, what)
         return answer
 
-    def _signed(self, request_id: RequestID, reference: str, outcome: Outcome) -> bytes:
+    def _signed(self, request_id: RequestID, reference: str, outcome: RequestOutcome) -> bytes:
         root = responses.response(
             request_id,
             reference,
@@ -281,7 +281,9 @@ class Service:
                 f"it is {asked.request_id.counter}, and the last was {last}",
             )
 
-    def _keep(self, connection: Connection, asked: Asked, digest: bytes, outcome: Outcome) -> bytes:
+    def _keep(
+        self, connection: Connection, asked: Asked, digest: bytes, outcome: RequestOutcome
+    ) -> bytes:
         answer = outcome.permit or self._signed(asked.request_id, asked.reference, outcome)
         at = self._clock()
         number = journal.keep_request(
@@ -304,7 +306,7 @@ class Service:
 
     # --- what is asked
 
-    def _serve(self, connection: Connection, asked: Asked) -> Outcome:
+    def _serve(self, connection: Connection, asked: Asked) -> RequestOutcome:
         if asked.variant in SIGNED_PRE_COMMAND:
             return self._send_signed(connection, asked)
         if asked.variant == PRE_COMMAND:
@@ -333,7 +335,7 @@ class Service:
             )
         return device
 
-    def _read_inventory(self, connection: Connection, asked: Asked) -> Outcome:
+    def _read_inventory(self, connection: Connection, asked: Asked) -> RequestOutcome:
         found = body_of(asked.root).find(sr("DeviceID"))
         if found is None:
             raise RequestRefused(
@@ -354,9 +356,9 @@ class Service:
             parts.append(("DeviceFirmwareVersionStatus", listing))
         if assignment.gbcs_version:
             parts.append(("DeviceGBCSVersion", assignment.gbcs_version))
-        return Outcome(content=responses.inventory([parts]))
+        return RequestOutcome(content=responses.inventory([parts]))
 
-    def _distribute(self, connection: Connection, asked: Asked) -> Outcome:
+    def _distribute(self, connection: Connection, asked: Asked) -> RequestOutcome:
         body, reference = body_of(asked.root), asked.reference
         octets = binary_of(child(body, "FirmwareImage"))
         devices = [
@@ -372,7 +374,7 @@ class Service:
             list(dict.fromkeys(devices)),
             asked.stated_hash,
         )
-        outcome = Outcome()
+        outcome = RequestOutcome()
         if screened.left_out:
             lists = {
                 name: [parse_eui(device) for device in left]
@@ -412,7 +414,7 @@ class Service:
             key.sign,
         )
 
-    def _read_version(self, connection: Connection, asked: Asked) -> Outcome:
+    def _read_version(self, connection: Connection, asked: Asked) -> RequestOutcome:
         device = self._commissioned(connection, asked)
         broker = eui_text(self._keys.broker)
         counter = journal.next_counter(connection, broker, self._clock())
@@ -423,7 +425,7 @@ class Service:
         journal.raise_counter(connection, broker, counter)
         return self._on_its_way(asked, octets)
 
-    def _give_pre_command(self, connection: Connection, asked: Asked) -> Outcome:
+    def _give_pre_command(self, connection: Connection, asked: Asked) -> RequestOutcome:
         self._commissioned(connection, asked)
         body = body_of(asked.root)
         image_hash = hash_of(child(body, "FirmwareHash"))
@@ -432,13 +434,13 @@ class Service:
             None if execution == "cancelled" else execution, execution == "cancelled"
         )
         octets = commands.activate(asked.request_id, image_hash, time).encode()
-        return Outcome(
+        return RequestOutcome(
             content=responses.pre_command(commands.GBCS_VERSION, octets),
             from_device=True,
             command=octets,
         )
 
-    def _send_signed(self, connection: Connection, asked: Asked) -> Outcome:
+    def _send_signed(self, connection: Connection, asked: Asked) -> RequestOutcome:
         self._commissioned(connection, asked)
         for variant in SIGNED_PRE_COMMAND:
             if journal.find_request(connection, asked.request_id, variant):
@@ -486,10 +488,10 @@ class Service:
         agreement = next((one for one in held if "agreement" in one.usages), None)
         return commands.protect(command, self._keys.broker_key, agreement)
 
-    def _on_its_way(self, asked: Asked, octets: bytes) -> Outcome:
+    def _on_its_way(self, asked: Asked, octets: bytes) -> RequestOutcome:
         """A command to send, to hand to the user, or both, by the command variant."""
         is_local = asked.variant in (2, 6)
-        outcome = Outcome(command=octets)
+        outcome = RequestOutcome(command=octets)
         if not is_local:
             outcome.tasks = [{"device_id": asked.target, "command": octets}]
             outcome.code = responses.ACKNOWLEDGED

@@ -18,7 +18,7 @@ from hanboot.device.records import FirmwareId, Identity, Verdict
 from hanboot.errors import LinkError
 
 
-class Outcome(enum.StrEnum):
+class UpgradeOutcome(enum.StrEnum):
     """How an image that was accepted ended."""
 
     CONFIRMED = "confirmed"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hanboot.device.upgrade import Outcome
+from hanboot.device.upgrade import UpgradeOutcome
 from hanboot.explain.versions import version_text
 from hanboot.image.ota_file import Image
 
 NOTHING = "no application"
 
-_STARTED = (Outcome.CONFIRMED, Outcome.REVERTED)
+_STARTED = (UpgradeOutcome.CONFIRMED, UpgradeOutcome.REVERTED)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class MatrixCell:
     device: str
     decision: str
     oracle: str
-    outcome: Outcome | None = None
+    outcome: UpgradeOutcome | None = None
     trial_reason: str = ""
     faults: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -79,7 +79,7 @@ class MatrixCell:
     @property
     def text(self) -> str:
         """The cell in a few words."""
-        if self.outcome is Outcome.REVERTED:
+        if self.outcome is UpgradeOutcome.REVERTED:
             return f"reverted: {self.trial_reason}"
         return self.outcome or self.device
 

@@ -9,7 +9,7 @@ from hanboot.device import upgrade
 from hanboot.device.client import Device
 from hanboot.device.records import Identity
 from hanboot.device.refusal import DeviceRefused, Reverted
-from hanboot.device.upgrade import Outcome
+from hanboot.device.upgrade import UpgradeOutcome
 from hanboot.errors import LinkError, NoDevice
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
@@ -78,7 +78,7 @@ def play(
     started = time.monotonic()
     wanted = expected(place, release, trust)
     reason, decision, trial = NO_ANSWER, NO_ANSWER, ""
-    outcome: Outcome | None = None
+    outcome: UpgradeOutcome | None = None
     faults: list[str] = []
     try:
         before = device.identity()
@@ -87,12 +87,12 @@ def play(
         reason = offer(device, release)
         after = before
         if reason == oracle.ACCEPTED:
-            outcome = Outcome.NOT_ACTIVATED
+            outcome = UpgradeOutcome.NOT_ACTIVATED
             if activate:
                 outcome, trial = start(device, release)
         after = device.identity()
         state = place.state
-        if outcome == Outcome.CONFIRMED and trust.offer(release.image).rules:
+        if outcome == UpgradeOutcome.CONFIRMED and trust.offer(release.image).rules:
             state = oracle.confirm(state, trust.offer(release.image))
             faults += _ways_back(after, release)
         faults += _differences("afterwards", after, state)
@@ -123,15 +123,15 @@ def offer(device: Device, release: NamedImage) -> str:
     return oracle.ACCEPTED
 
 
-def start(device: Device, release: NamedImage) -> tuple[Outcome, str]:
+def start(device: Device, release: NamedImage) -> tuple[UpgradeOutcome, str]:
     """Activates what was accepted: the outcome, and the reason if it is not confirmed."""
     try:
         upgrade.start(device, release.image.image_hash)
     except Reverted as reverted:
-        return Outcome.REVERTED, _reason_of(reverted)
+        return UpgradeOutcome.REVERTED, _reason_of(reverted)
     except DeviceRefused as refused:
-        return Outcome.NOT_ACTIVATED, _reason_of(refused)
-    return Outcome.CONFIRMED, ""
+        return UpgradeOutcome.NOT_ACTIVATED, _reason_of(refused)
+    return UpgradeOutcome.CONFIRMED, ""
 
 
 def _reason_of(refused: DeviceRefused) -> str:

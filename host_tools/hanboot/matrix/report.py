@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from xml.etree import ElementTree as Xml
 
-from hanboot.device.upgrade import Outcome
+from hanboot.device.upgrade import UpgradeOutcome
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import version_text
 from hanboot.matrix.cells import Matrix, MatrixCell
@@ -104,7 +104,7 @@ def _td(cell: MatrixCell | None) -> str:
         return "<td>not played</td>"
     reasons = f"device {cell.device}, decision function {cell.decision}, oracle {cell.oracle}"
     title = "; ".join((reasons, *cell.faults))
-    taken = cell.outcome in (Outcome.CONFIRMED, Outcome.NOT_ACTIVATED)
+    taken = cell.outcome in (UpgradeOutcome.CONFIRMED, UpgradeOutcome.NOT_ACTIVATED)
     kind = "fault" if cell.faults else "taken" if taken else "reverted" if cell.outcome else ""
     return f'<td class="{kind}" title="{escape(title)}">{escape(_words(cell))}</td>'
 

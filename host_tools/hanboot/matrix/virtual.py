@@ -19,7 +19,7 @@ from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, provision
-from hanboot.device.upgrade import Outcome
+from hanboot.device.upgrade import UpgradeOutcome
 from hanboot.link import virtual
 from hanboot.link.deadline import Deadline
 from hanboot.matrix import oracle
@@ -110,7 +110,10 @@ class VirtualMatrix:
         self.matrix.cells.append(cell)
         if not (self._is_kept(row, cell, state) or cell.faults):
             shutil.rmtree(state)
-        if not row.place.situation.after and cell.outcome in (Outcome.CONFIRMED, Outcome.REVERTED):
+        if not row.place.situation.after and cell.outcome in (
+            UpgradeOutcome.CONFIRMED,
+            UpgradeOutcome.REVERTED,
+        ):
             self._add_reverted(row, release)
 
     def _is_kept(self, row: _Row, cell: MatrixCell, state: Path) -> bool:
@@ -118,11 +121,14 @@ class VirtualMatrix:
         release, before = cell.offered, row.place
         if before.situation.after:
             return False
-        if cell.outcome == Outcome.REVERTED:
+        if cell.outcome == UpgradeOutcome.REVERTED:
             situation = Situation(before.situation.running, "failed trial", release)
             self._rows.append(_Row(Place(situation, before.state), state))
             return True
-        if cell.outcome == Outcome.CONFIRMED and release.image.image_hash not in self._reached:
+        if (
+            cell.outcome == UpgradeOutcome.CONFIRMED
+            and release.image.image_hash not in self._reached
+        ):
             self._reached.add(release.image.image_hash)
             after = oracle.confirm(before.state, self._trust.offer(release.image))
             self._rows.append(_Row(Place(Situation(release), after), state))

@@ -11,7 +11,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 
 from hanboot.device.client import Device
-from hanboot.device.upgrade import Outcome
+from hanboot.device.upgrade import UpgradeOutcome
 from hanboot.errors import CheckFailed
 from hanboot.matrix import oracle
 from hanboot.matrix.cells import Matrix, MatrixCell, NamedImage, Situation
@@ -84,10 +84,10 @@ class DeviceWalk:
             cell = self._start(place, accepted.pop(0))
             if cell is None:
                 return None
-            if cell.outcome == Outcome.CONFIRMED:
+            if cell.outcome == UpgradeOutcome.CONFIRMED:
                 offer = self._trust.offer(cell.offered.image)
                 return Place(Situation(cell.offered), oracle.confirm(place.state, offer))
-            if cell.outcome == Outcome.REVERTED:
+            if cell.outcome == UpgradeOutcome.REVERTED:
                 running = place.situation.running
                 failed = Situation(running, "failed trial", cell.offered)
                 self._offer_all(Place(failed, place.state))
