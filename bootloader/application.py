@@ -15,7 +15,7 @@ from hanbootloader.store import ledger
 if __debug__:  # in annotations alone
     from hanbootloader.device import Device
     from hanbootloader.install import Installer
-    from hanbootloader.link.console import Console
+    from hanbootloader.link.console import ConsoleServer
 
 _SIGNED_FOR = b"hanboot application\0"
 
@@ -27,12 +27,12 @@ class Services:
     ) -> None:
         self._device = device
         self._installer = installer
-        self._console: "Console | None" = None
+        self._console: "ConsoleServer | None" = None
         self.file_version = device.ledger.slots[device.started].file_version
         self.label = label
         self.data = data
 
-    def attach(self, console: "Console") -> None:
+    def attach(self, console: "ConsoleServer") -> None:
         self._console = console
 
     @property

@@ -9,7 +9,7 @@ import vfs
 from hanbootloader.application import Services
 from hanbootloader.compat import const, ticks_diff, ticks_ms
 from hanbootloader.install import Installer
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.lives import LASTS_MS, Lives
 from hanbootloader.reasons import TRIAL_CRASHED, TRIAL_UNCONFIRMED
 from hanbootloader.store.flash import PAGE_BYTES
@@ -52,7 +52,7 @@ def _import_application(device: "Device", index: int, manifest):  # type: ignore
 
 # Runs the application and serves the link meanwhile. Returns when the board is to be reset.
 async def _supervise(  # type: ignore[no-untyped-def]
-    device: "Device", console: Console, services: Services, lives: Lives, app
+    device: "Device", console: ConsoleServer, services: Services, lives: Lives, app
 ) -> int:
     crashes: "list[object]" = []
     asyncio.get_event_loop().set_exception_handler(lambda loop, context: crashes.append(context))
@@ -83,7 +83,7 @@ def start(device: "Device", index: int, manifest, needs_grace: bool) -> None:  #
     device.started = index
     installer = Installer(device)
     services = Services(device, installer, manifest.label, _DATA)
-    console = Console(device, installer, services.confirm)
+    console = ConsoleServer(device, installer, services.confirm)
     services.attach(console)
     lives = Lives(device.ledger)
     if needs_grace or (lives.needs_grace and not services.on_trial):
@@ -113,7 +113,7 @@ def start(device: "Device", index: int, manifest, needs_grace: bool) -> None:  #
 
 
 # Serves the link until a reset is due; for_ms: or for so long. 0 is for ever.
-def _serve(device: "Device", console: Console, for_ms: int) -> None:
+def _serve(device: "Device", console: ConsoleServer, for_ms: int) -> None:
     started_ms = ticks_ms()
     while not console.reset_due:
         device.board.watchdog()
@@ -128,4 +128,4 @@ def _serve(device: "Device", console: Console, for_ms: int) -> None:
 
 # Serves the link alone until a client resets the board.
 def stay(device: "Device") -> None:
-    _serve(device, Console(device, Installer(device), lambda: False), 0)
+    _serve(device, ConsoleServer(device, Installer(device), lambda: False), 0)

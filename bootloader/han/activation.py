@@ -28,7 +28,7 @@ from hanbootloader.verdict import make_verdict
 if __debug__:  # in annotations alone
     from hanbootloader.device import Device
     from hanbootloader.han.gbcs.message import Message
-    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.identity import NetworkIdentity
     from hanbootloader.han.network_time import NetworkTime
     from hanbootloader.install import Installer
     from hanbootloader.store.han_records import HanRecords
@@ -47,7 +47,7 @@ class Activations:
         device: "Device",
         installer: "Installer",
         records: "HanRecords",
-        identity: "Identity",
+        identity: "NetworkIdentity",
         time: "NetworkTime",
     ) -> None:
         self._device = device

@@ -31,7 +31,7 @@ if __debug__:  # in annotations alone
     from hanbootloader.device import Device
     from hanbootloader.han.gbcs.message import Message
     from hanbootloader.han.gbcs.use_cases import UseCase
-    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.identity import NetworkIdentity
     from hanbootloader.store.han_records import HanRecords
     from hanbootloader.trust.cell import Cell
 
@@ -42,7 +42,9 @@ _BY_TIME = (CS08_COMMAND,)
 
 
 class Authority:
-    def __init__(self, device: "Device", records: "HanRecords", identity: "Identity") -> None:
+    def __init__(
+        self, device: "Device", records: "HanRecords", identity: "NetworkIdentity"
+    ) -> None:
         self._device = device
         self._records = records
         self._identity = identity

@@ -27,7 +27,7 @@ def sign_steps(keys: "DeviceKeys", digest: bytes):  # type: ignore[no-untyped-de
     return (yield from private_key.sign_steps(private, public, digest))
 
 
-class Identity:
+class NetworkIdentity:
     def __init__(self, device: "Device", stores: "Stores") -> None:
         self.eui64 = bytes(device.board.serial)
         self._keys = stores.keys

@@ -11,7 +11,7 @@ from hanbootloader.trust.cell import ACCESS_CONTROL_BROKER, KEY_AGREEMENT
 if __debug__:  # in annotations alone
     from hanbootloader.han.activation import Activations
     from hanbootloader.han.authority import Authority
-    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.identity import NetworkIdentity
     from hanbootloader.store.han_records import HanRecords
 
 # fmt: off
@@ -28,7 +28,7 @@ class Mail:
     def __init__(  # type: ignore[no-untyped-def]
         self,
         records: "HanRecords",
-        identity: "Identity",
+        identity: "NetworkIdentity",
         authority: "Authority",
         activations: "Activations",
         send,

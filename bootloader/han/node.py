@@ -13,7 +13,7 @@ from hanbootloader.compat import const, ticks_diff, ticks_ms
 from hanbootloader.han import ota_attributes, ota_cluster, reason_attributes, tunneling, zcl
 from hanbootloader.han.activation import Activations
 from hanbootloader.han.authority import Authority
-from hanbootloader.han.identity import Identity
+from hanbootloader.han.identity import NetworkIdentity
 from hanbootloader.han.image_store import DeviceStore
 from hanbootloader.han.mail import Mail
 from hanbootloader.han.network_time import NetworkTime
@@ -62,7 +62,7 @@ class Node:
         self.is_quiet = True  # there was nothing to do when it was polled last
         self.server = radio.hub
         self.records = records = stores.records
-        self.identity = identity = Identity(device, stores)
+        self.identity = identity = NetworkIdentity(device, stores)
         self.time = NetworkTime(records.time())
         self._activations = Activations(device, installer, records, identity, self.time)
         timing = Timing()

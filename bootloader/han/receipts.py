@@ -10,7 +10,7 @@ from hanbootloader.trust.cell import DIGITAL_SIGNATURE, SUPPLIER
 
 if __debug__:  # in annotations alone
     from hanbootloader.device import Device
-    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.identity import NetworkIdentity
     from hanbootloader.han.network_time import NetworkTime
     from hanbootloader.han.ota_client import OtaClient
     from hanbootloader.store.han_records import HanRecords
@@ -21,7 +21,11 @@ _FAILURES = (SUPPLIER_SIGNATURE, SUPPLIER_MISSING)
 
 class Receipts:
     def __init__(
-        self, device: "Device", records: "HanRecords", identity: "Identity", time: "NetworkTime"
+        self,
+        device: "Device",
+        records: "HanRecords",
+        identity: "NetworkIdentity",
+        time: "NetworkTime",
     ) -> None:
         self._device = device
         self._records = records

@@ -9,7 +9,7 @@ from hanbootloader.han.gbcs.message import ALERT, RESPONSE, Message
 from hanbootloader.han.gbcs.use_cases import SUCCESS
 
 if __debug__:  # in annotations alone
-    from hanbootloader.han.identity import Identity
+    from hanbootloader.han.identity import NetworkIdentity
     from hanbootloader.han.outcomes import OutcomeRecord
 
 # DLMS date-time with nothing specified: the time was not known
@@ -70,7 +70,7 @@ def _date_time(seconds: int) -> bytes:
 
 
 # The message that reports `outcome`, as octets. Generator.
-def message_steps(outcome: "OutcomeRecord", identity: "Identity"):  # type: ignore[no-untyped-def]
+def message_steps(outcome: "OutcomeRecord", identity: "NetworkIdentity"):  # type: ignore[no-untyped-def]
     message = build(outcome, identity.eui64)
     yield from identity.sign_steps(message)
     return message.encode()

@@ -15,7 +15,7 @@ _READ_BYTES = const(256)
 _LINES_KEPT = const(4)  # typed lines that wait for the application
 
 
-class Console:
+class ConsoleServer:
     # confirm: called when a client confirms the image on trial; returns whether it may
     def __init__(self, device: "Device", installer: "Installer", confirm) -> None:  # type: ignore[no-untyped-def]
         self._board = device.board

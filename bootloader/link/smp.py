@@ -48,7 +48,7 @@ class SmpError(Exception):
         self.group = group
 
 
-class Header:
+class SmpHeader:
     def __init__(
         self, version: int, operation: int, length: int, group: int, sequence: int, command: int
     ) -> None:
@@ -65,13 +65,13 @@ class Header:
 
 
 # The header of `message`; None if it is not an SMP message.
-def parse_header(message: "bytes | memoryview") -> "Header | None":
+def parse_header(message: "bytes | memoryview") -> "SmpHeader | None":
     if len(message) < HEADER_BYTES:
         return None
     first, _, length, group, sequence, command = struct.unpack_from(_HEADER, message, 0)
     if length != len(message) - HEADER_BYTES:
         return None
-    return Header(first >> 3 & 3, first & 7, length, group, sequence, command)
+    return SmpHeader(first >> 3 & 3, first & 7, length, group, sequence, command)
 
 
 # A whole message: `body` under a header.
@@ -79,7 +79,7 @@ def encode(
     version: int, operation: int, group: int, sequence: int, command: int, body: object
 ) -> bytes:
     data = cbor.encode(body)
-    return Header(version, operation, len(data), group, sequence, command).encode() + data
+    return SmpHeader(version, operation, len(data), group, sequence, command).encode() + data
 
 
 # What a command got; typed look-ups that answer EINVAL.
@@ -143,7 +143,7 @@ class Dispatcher:
             body,
         )
 
-    def _run(self, header: Header, body: memoryview):  # type: ignore[no-untyped-def]
+    def _run(self, header: SmpHeader, body: memoryview):  # type: ignore[no-untyped-def]
         handlers = self._groups.get(header.group, {}).get(header.command)
         # operations from 4 on have no meaning
         handler = handlers and header.operation <= WRITE and handlers[header.operation >> 1]

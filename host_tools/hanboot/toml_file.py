@@ -11,7 +11,7 @@ from hanboot.errors import BadFile
 _REQUIRED: Any = object()
 
 
-class Table:
+class TomlTable:
     """A TOML table whose keys are taken one by one; `end` refuses those that were not taken.
 
     Args:
@@ -79,18 +79,18 @@ class Table:
             raise self.wrong(key, f"must be text of {2 * count} hex digits", value)
         return octets
 
-    def table(self, key: str) -> Table:
+    def table(self, key: str) -> TomlTable:
         value = self._take(key, _REQUIRED)
         if not isinstance(value, dict):
             raise self.wrong(key, f"must be a table: [{self._name(key)}]", value)
-        return Table(self.file, value, self._name(key))
+        return TomlTable(self.file, value, self._name(key))
 
-    def tables(self, key: str) -> list[Table]:
+    def tables(self, key: str) -> list[TomlTable]:
         values = self._take(key, [])
         if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
             raise self.wrong(key, f"must be tables: [[{self._name(key)}]]", values)
         return [
-            Table(self.file, value, f"{self._name(key)}[{index}]")
+            TomlTable(self.file, value, f"{self._name(key)}[{index}]")
             for index, value in enumerate(values)
         ]
 
@@ -121,7 +121,7 @@ class Table:
         return f"{self._path}.{key}" if self._path else key
 
 
-def load(file: Path) -> Table:
+def load(file: Path) -> TomlTable:
     """Reads a TOML file.
 
     Raises:
@@ -132,7 +132,7 @@ def load(file: Path) -> Table:
 
     octets = files.read(file, files.TEXT_MAX_BYTES)
     try:
-        return Table(file, tomllib.loads(octets.decode("utf-8-sig")))
+        return TomlTable(file, tomllib.loads(octets.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise _unusable(file, f"octet {error.start} is not UTF-8", "give a TOML file") from None
     except (ValueError, RecursionError) as error:

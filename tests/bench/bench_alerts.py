@@ -29,7 +29,7 @@ from cryptography.x509 import load_pem_x509_certificate  # noqa: E402
 
 from hanboot.dcc import journal, keys, parties, schema  # noqa: E402
 from hanboot.dcc.devices import Devices  # noqa: E402
-from hanboot.dcc.dispatch import Dispatcher  # noqa: E402
+from hanboot.dcc.dispatch import TaskDispatcher  # noqa: E402
 from hanboot.dcc.inbox import Inbox  # noqa: E402
 from hanboot.dcc.service import Service  # noqa: E402
 from hanboot.errors import HanbootError  # noqa: E402
@@ -39,7 +39,7 @@ from hanboot.registry.storage.schema import DEVICE  # noqa: E402
 from hanboot.registry.storage.store import Registry  # noqa: E402
 from hanboot.trust.keys import PrivateKey  # noqa: E402
 from hanboot.trust.smki import certificate  # noqa: E402
-from hanboot.trust.smki.authority import Authority  # noqa: E402
+from hanboot.trust.smki.authority import CertificateAuthority  # noqa: E402
 from hanboot.trust.smki.certificate import eui_text  # noqa: E402
 
 Figures = dict[str, tuple[str, float, str]]
@@ -86,7 +86,7 @@ def serve(url: str, pki: Path, alerts: Path, octets: int) -> None:
     with Registry(Database(url)) as registry:
         service = Service(registry, held)
         devices = Devices(registry.database, service, held)
-        dispatcher = Dispatcher(registry.database, devices, connect)
+        dispatcher = TaskDispatcher(registry.database, devices, connect)
         before = memory_mb("VmRSS")
         for number in itertools.count(1):
             started = time.process_time()
@@ -108,12 +108,12 @@ def memory_mb(name: str) -> float:
 
 def _prepare(made: dsp.Dsp, devices: Sequence[bytes], url: str, alerts: Path) -> int:
     """Gives each device a certificate and writes its alert; the octets of one alert."""
-    authority = Authority("Z2", 0x07, None, made.time.replace(microsecond=0))
+    authority = CertificateAuthority("Z2", 0x07, None, made.time.replace(microsecond=0))
     database = Database(made.url)
     lengths: Counter[int] = Counter()
     try:
         parties.add_party(
-            database, parties.Party(dsp.SUPPLIER, "supplier", certificate.SUPPLIER, url), []
+            database, parties.ServiceParty(dsp.SUPPLIER, "supplier", certificate.SUPPLIER, url), []
         )
         with alerts.open("wb") as file, database.writing() as connection:
             # N60s were tried in vain, by a clock that ran through the window

@@ -31,7 +31,7 @@ from postgres_cluster import Cluster, find_programs  # noqa: E402
 
 from hanboot.dcc import keys  # noqa: E402
 from hanboot.dcc.devices import Devices  # noqa: E402
-from hanboot.dcc.dispatch import Dispatcher  # noqa: E402
+from hanboot.dcc.dispatch import TaskDispatcher  # noqa: E402
 from hanboot.dcc.service import Service  # noqa: E402
 from hanboot.duis import requests  # noqa: E402
 from hanboot.registry.storage.database import Database  # noqa: E402
@@ -91,7 +91,7 @@ def serve(url: str, pki: Path, request: Path, began: float, first_round: int) ->
         window = datetime.timedelta(seconds=_WINDOW_S)
         service = Service(registry, held, None, clock, window)
         devices = Devices(registry.database, service, held, clock)
-        dispatcher = Dispatcher(registry.database, devices, lambda path: hubs, clock)
+        dispatcher = TaskDispatcher(registry.database, devices, lambda path: hubs, clock)
         before = bench_alerts.memory_mb("VmRSS")
         started = time.process_time()
         service.answer(request.read_bytes())

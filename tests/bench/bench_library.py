@@ -35,7 +35,7 @@ from postgres_cluster import Cluster, find_programs  # noqa: E402
 from hanboot.http.listen import Listen, open_server  # noqa: E402
 from hanboot.library import demo, server  # noqa: E402
 from hanboot.library.accounts.secrets import ServerKey  # noqa: E402
-from hanboot.library.images import ImageStore  # noqa: E402
+from hanboot.library.images import ImageArchive  # noqa: E402
 from hanboot.library.library import Library  # noqa: E402
 from hanboot.library.schema import LibraryEntryRow, StoredImageRow, prepare  # noqa: E402
 from hanboot.registry.entry import Entry  # noqa: E402
@@ -62,7 +62,7 @@ def open_library(folder: Path, url: str) -> Library:
     return Library(
         registry=Registry(database),
         key=ServerKey(folder / "library.key"),
-        images=ImageStore(str(folder / "images")),
+        images=ImageArchive(str(folder / "images")),
     )
 
 

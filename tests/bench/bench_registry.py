@@ -38,7 +38,7 @@ from hanboot.inventory import pending, reports
 from hanboot.inventory.devices import Inventory, device_id
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import export, intake
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.fields import FIELDS
 from hanboot.registry.pathways.check import check_registry
 from hanboot.registry.pathways.plan import Plan, plan_between
@@ -371,7 +371,7 @@ def _import(sheet: str) -> int:
         database = Database(str(Path(folder) / "registry.db"), create=True)
         with Registry(database) as registry:
             # some of the entries state no predecessors
-            existing = Rules(existing=True)
+            existing = ImportRules(existing=True)
             return intake.import_file(registry, Path(sheet), WHY, rules=existing).added
 
 
@@ -421,7 +421,7 @@ def bench_reports(bench: Bench) -> list[Figure]:
     path.unlink(missing_ok=True)
     with Registry(bench.inventory) as registry:
         said = [
-            reports.Report(
+            reports.FirmwareReport(
                 d.device_id,
                 "2026-01-01T00:00:00Z",
                 d.model,

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from hanboot.dcc import journal, parties, schema
 from hanboot.dcc import keys as dcc_keys
 from hanboot.dcc.devices import Devices
-from hanboot.dcc.dispatch import Dispatcher
+from hanboot.dcc.dispatch import TaskDispatcher
 from hanboot.dcc.service import Service
 from hanboot.duis import describe, parsing, signature
 from hanboot.duis.identifiers import RequestID
@@ -147,7 +147,9 @@ class Dsp:
             schema.prepare(database)
             for eui, name in ((SUPPLIER, "supplier"), (OTHER, "other-supplier")):
                 held = [self.certificate(f"{name}-{end}") for end in ("ds", "ka", "xml")]
-                party = parties.Party(eui, name, certificate.SUPPLIER, "http://127.0.0.1:9/answers")
+                party = parties.ServiceParty(
+                    eui, name, certificate.SUPPLIER, "http://127.0.0.1:9/answers"
+                )
                 parties.add_party(database, party, held)
             for device_id, kind in DEVICES.items():
                 held = [self.certificate(f"{kind.lower()}-{end}") for end in ("ds", "ka")]
@@ -199,7 +201,7 @@ class Dsp:
         clock = lambda: self.time  # noqa: E731
         self.service = Service(self.registry, held, None, clock)
         self.devices = Devices(self.registry.database, self.service, held, clock)
-        self.dispatcher = Dispatcher(
+        self.dispatcher = TaskDispatcher(
             self.registry.database, self.devices, lambda path: self.hub, clock
         )
 

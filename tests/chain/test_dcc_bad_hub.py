@@ -129,7 +129,7 @@ def test_what_a_hub_reports_is_its_error(tmp_path):
 def test_it_holds_up_no_other_hub(dsp, tmp_path, octets):
     with answering(tmp_path, octets) as path:
         parties.assign(dsp.registry.database, parties.Assignment(PPMID, SUPPLIER, path, None), [])
-        dispatcher = dispatch.Dispatcher(
+        dispatcher = dispatch.TaskDispatcher(
             dsp.registry.database,
             dsp.devices,
             lambda at: dsp.hub if at == HUB else SocketHub(at),

@@ -31,7 +31,7 @@ from hanboot.registry.storage.database_errors import DatabaseFailed
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
 from hanboot.trust.smki import lab
-from hanboot.trust.smki.authority import Authority
+from hanboot.trust.smki.authority import CertificateAuthority
 from hanboot.trust.smki.certificate import USER_XML, parse_eui
 
 D = "/api/v1/serviceD"
@@ -163,7 +163,7 @@ def expired_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a certificate of the supplier's whose ten years are over, and its key."""
     folder = tmp_path_factory.mktemp("expired")
     then = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
-    authority = Authority("Z9", lab.ROOT, None, then - datetime.timedelta(days=11 * 366))
+    authority = CertificateAuthority("Z9", lab.ROOT, None, then - datetime.timedelta(days=11 * 366))
     issued = authority.organisation("expired", USER_XML, parse_eui(SUPPLIER), "signature")
     (folder / "expired.pem").write_bytes(issued.certificate)
     (folder / "expired.key.pem").touch(0o600)

@@ -12,7 +12,7 @@ from dsp import BROKER, COMMS_HUB, ESME, HCALCS, HUB, IHD, OTHER, PPMID, SUPPLIE
 from hanboot.dcc import dispatch, journal, parties
 from hanboot.duis import parsing, requests
 from hanboot.duis.identifiers import RequestID
-from hanboot.duis.schema import Schema
+from hanboot.duis.schema import DuisSchema
 from hanboot.inventory.devices import Inventory
 
 
@@ -160,7 +160,7 @@ def test_a_command_that_its_hub_could_not_be_given(dsp):
 
 @published.needed
 def test_the_reports_are_valid(dsp):
-    documents = Schema(published.SCHEMAS)
+    documents = DuisSchema(published.SCHEMAS)
     distribute(dsp, PPMID)
     dsp.dispatcher.work()
     dsp.hub.away = True
@@ -181,7 +181,7 @@ def test_the_reports_are_valid(dsp):
 
 def test_how_long_a_hub_is_tried(dsp):
     """`dcc serve --give-up-after`."""
-    dsp.dispatcher = dispatch.Dispatcher(
+    dsp.dispatcher = dispatch.TaskDispatcher(
         dsp.registry.database, dsp.devices, lambda path: dsp.hub, lambda: dsp.time,
         give_up_after=datetime.timedelta(seconds=10),
     )  # fmt: skip

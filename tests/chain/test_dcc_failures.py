@@ -112,7 +112,7 @@ def test_hubs_are_heard_by_a_clock_that_goes_on(dsp):
         dsp.time += datetime.timedelta(microseconds=1)
         return dsp.time
 
-    dispatcher = dispatch.Dispatcher(
+    dispatcher = dispatch.TaskDispatcher(
         dsp.registry.database, dsp.devices, lambda path: dsp.hub, clock
     )
     dsp.says("ppmid", ppmid_alert(1, "01000000"))
@@ -216,7 +216,7 @@ def test_a_party_that_is_away_keeps_its_order_and_delays_no_other(dsp, monkeypat
     tried, sent = [], []
     addresses = {f"http://{eui}/": eui for eui in (SUPPLIER, OTHER)}
     for url, eui in addresses.items():
-        parties.add_party(dsp.registry.database, parties.Party(eui, "x", 2, url), [])
+        parties.add_party(dsp.registry.database, parties.ServiceParty(eui, "x", 2, url), [])
 
     def post(url, octets):
         tried.append(addresses[url])
@@ -254,12 +254,12 @@ def waiting(dsp):
 def test_records(dsp, pki):
     database = dsp.registry.database
     with pytest.raises(WrongUsage, match="cannot take answers"):
-        parties.add_party(database, parties.Party(OTHER, "x", 2, "ftp://x/"), [])
+        parties.add_party(database, parties.ServiceParty(OTHER, "x", 2, "ftp://x/"), [])
     with pytest.raises(WrongUsage, match="cannot take answers"):
-        parties.add_party(database, parties.Party(OTHER, "x", 2, "http://user@host/"), [])
+        parties.add_party(database, parties.ServiceParty(OTHER, "x", 2, "http://user@host/"), [])
     wrong = [dsp.certificate("supplier-ds")]
     with pytest.raises(WrongUsage, match="is not of"):
-        parties.add_party(database, parties.Party(OTHER, "x", 2, None), wrong)
+        parties.add_party(database, parties.ServiceParty(OTHER, "x", 2, None), wrong)
     # a certificate that names itself as another party's does takes no place
     theirs = dsp.certificate("supplier-ds")
     mine = dataclasses.replace(theirs, eui=parse_eui(PPMID))

@@ -326,7 +326,7 @@ def test_an_address_that_redirects_gets_nothing_elsewhere(dsp, elsewhere):
     base = f"http://127.0.0.1:{elsewhere.server_port}"
 
     def answers_to(url):
-        party = parties.Party(SUPPLIER, "supplier", smki.SUPPLIER, url)
+        party = parties.ServiceParty(SUPPLIER, "supplier", smki.SUPPLIER, url)
         parties.add_party(dsp.registry.database, party, [])
 
     dsp.open()

@@ -214,7 +214,9 @@ def test_killed_while_answers_go_out(
     try:
         database = Database(dsp.url)
         url = f"http://127.0.0.1:{server.server_port}/"
-        parties.add_party(database, parties.Party(SUPPLIER, "supplier", smki.SUPPLIER, url), [])
+        parties.add_party(
+            database, parties.ServiceParty(SUPPLIER, "supplier", smki.SUPPLIER, url), []
+        )
         database.close()
         for number in range(1, 7):
             hub.inbox.append((b"", activated(dsp, number)))

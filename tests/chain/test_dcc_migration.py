@@ -17,7 +17,7 @@ from table_shapes import as_it_was, at_step, shape
 
 from hanboot.dcc import dispatch, journal, keys, parties
 from hanboot.dcc.devices import Devices
-from hanboot.dcc.dispatch import Dispatcher
+from hanboot.dcc.dispatch import TaskDispatcher
 from hanboot.dcc.http_client import Undelivered, post
 from hanboot.dcc.schema import METADATA, SCHEMA, prepare
 from hanboot.dcc.service import Service
@@ -51,7 +51,7 @@ def goes_on(database: Database, pki: Path, monkeypatch: pytest.MonkeyPatch) -> N
     service = Service(Registry(database), held)
     clock = lambda: datetime.datetime.now(datetime.UTC)  # noqa: E731
     devices = Devices(database, service, held, clock)
-    dispatcher = Dispatcher(database, devices, lambda path: hub, clock)
+    dispatcher = TaskDispatcher(database, devices, lambda path: hub, clock)
     for _ in range(2):
         dispatcher.work()
     assert [device for device, _ in hub.offers] == [IHD]

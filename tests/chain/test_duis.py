@@ -23,7 +23,7 @@ from hanboot.duis import (
     signature,
 )
 from hanboot.duis.identifiers import RequestID
-from hanboot.duis.schema import Schema
+from hanboot.duis.schema import DuisSchema
 from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.gbcs import document
 from hanboot.image import ota_file
@@ -59,7 +59,7 @@ SIGNED = {
 def schema():
     if not SCHEMAS.exists():
         pytest.skip("the schemas are not here")
-    return Schema(SCHEMAS)
+    return DuisSchema(SCHEMAS)
 
 
 # --- what is published

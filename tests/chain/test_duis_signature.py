@@ -17,7 +17,7 @@ from hanboot.duis.names import DOCUMENT_MAX_BYTES, DS, SR, ds, sr
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
-from hanboot.trust.smki.authority import Authority
+from hanboot.trust.smki.authority import CertificateAuthority
 
 ASKED = RequestID.parse("90-B3-D5-1F-30-01-00-00:00-DB-12-34-56-78-90-A6:1000")
 NOW = datetime.datetime.now(datetime.UTC)
@@ -362,7 +362,9 @@ def test_who_may_sign(pki, user):
 def test_another_key_with_the_same_name_and_number(user):
     """The signature counts, not what KeyInfo says."""
     octets = signed(user)
-    other = Authority("Z1", 0x07, None, NOW).organisation("x", 0x87, ASKED.originator, "signature")
+    other = CertificateAuthority("Z1", 0x07, None, NOW).organisation(
+        "x", 0x87, ASKED.originator, "signature"
+    )
     stranger = smki.describe(smki.x509.load_pem_x509_certificate(other.certificate), "stranger.pem")
 
     def claims(root, found):

@@ -14,7 +14,7 @@ from lxml import etree
 
 from hanboot.duis import building, describe, parsing, requests, signature
 from hanboot.duis.names import SERVICES, ds, sr
-from hanboot.duis.schema import Schema
+from hanboot.duis.schema import DuisSchema
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate as smki
 
@@ -128,7 +128,7 @@ def test_xmlsec_on_published_documents():
 def test_xmlschema_agrees_on_validity():
     """libxml2 and xmlschema on what is valid, and on one change of each document."""
     schema = witness.package("xmlschema").XMLSchema(str(published.SCHEMAS / "DUIS-5.4.xsd"))
-    ours = Schema(published.SCHEMAS)
+    ours = DuisSchema(published.SCHEMAS)
     changes = (
         lambda root: root.set("schemaVersion", "x"),
         lambda root: root.remove(root[1]),
@@ -151,7 +151,7 @@ def test_xmlschema_agrees_on_validity():
 @published.needed
 def test_xmlschema_agrees_on_published_documents():
     schema = witness.package("xmlschema").XMLSchema(str(published.SCHEMAS / "DUIS-5.4.xsd"))
-    ours = Schema(published.SCHEMAS)
+    ours = DuisSchema(published.SCHEMAS)
     valid = {}
     for file in published.documents():
         octets = file.read_bytes()
@@ -209,7 +209,7 @@ def compare_with_the_dccs_parser(documents):
 @published.needed
 def test_the_dccs_templates_go_through(pki):
     """Each template of a firmware service: read, signed, verified, valid."""
-    schema = Schema(published.SCHEMAS)
+    schema = DuisSchema(published.SCHEMAS)
     key, certificate = (
         keys.load_private(pki / "supplier-xml.key.pem"),
         smki.load(pki / "supplier-xml.pem"),

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from command_line import RunningBoard
-from rig import COUNTING, Firmware, Keys, States
+from rig import COUNTING, ReleaseImages, States
 
+from hanboot.demo.bench import KeyPairs
 from hanboot.image.ota_file import Image
 
 HERE = Path(__file__).parent
@@ -25,12 +26,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return Firmware(Keys.generate(), tmp_path_factory.mktemp("images"))
+def firmware(tmp_path_factory: pytest.TempPathFactory) -> ReleaseImages:
+    return ReleaseImages(KeyPairs.generate(), tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")
-def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
+def states(firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory) -> States:
     return States(tmp_path_factory.mktemp("devices"), firmware)
 
 
@@ -43,7 +44,7 @@ def board(states: States) -> Iterator[RunningBoard]:
 
 
 @pytest.fixture(scope="session")
-def long(firmware: Firmware) -> Image:
+def long(firmware: ReleaseImages) -> Image:
     """An image for that PPMID that takes a while to send."""
     before = firmware.image("ppmid/1.0.0")
     return firmware.own("takes-a-while", 0x05000000, before, app=COUNTING, ballast=LONG_BYTES)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import RunningBoard
 from mcumgr_toolkit import MCUmgrClient
-from rig import Firmware
+from rig import ReleaseImages
 
 from hanboot.image.ota_file import Image
 from hanbootloader import reasons
@@ -69,7 +69,7 @@ def test_what_a_device_does_not_have_is_a_clean_error(client: MCUmgrClient) -> N
     assert client.os_echo("still there") == "still there"
 
 
-def test_an_upgrade(board: RunningBoard, firmware: Firmware) -> None:
+def test_an_upgrade(board: RunningBoard, firmware: ReleaseImages) -> None:
     image = firmware.image("ppmid/1.1.0")
     advanced: list[int] = []
     # it keeps the port for itself until it is left
@@ -84,7 +84,7 @@ def test_an_upgrade(board: RunningBoard, firmware: Firmware) -> None:
     board.await_confirmed(image)
 
 
-def test_the_wrong_predecessor_and_why(client: MCUmgrClient, firmware: Firmware) -> None:
+def test_the_wrong_predecessor_and_why(client: MCUmgrClient, firmware: ReleaseImages) -> None:
     with pytest.raises(RuntimeError, match="INVALID_IMAGE_HEADER"):
         client.image_upload(firmware.image("ppmid/2.0.0").octets)
     # group 65, by the shortest way
@@ -97,7 +97,7 @@ def test_the_wrong_predecessor_and_why(client: MCUmgrClient, firmware: Firmware)
     assert running.hash == firmware.image("ppmid/1.0.0").image_hash
 
 
-def test_activation_refused(client: MCUmgrClient, firmware: Firmware) -> None:
+def test_activation_refused(client: MCUmgrClient, firmware: ReleaseImages) -> None:
     with pytest.raises(RuntimeError, match="NO_IMAGE"):
         client.image_set_state(b"\x11" * 32)
     client.image_upload(firmware.image("ppmid/1.1.0").octets)
@@ -106,7 +106,9 @@ def test_activation_refused(client: MCUmgrClient, firmware: Firmware) -> None:
         client.image_set_state(firmware.image("ppmid/1.1.0").image_hash)
 
 
-def test_its_own_upgrade_routine_wants_mcuboot(client: MCUmgrClient, firmware: Firmware) -> None:
+def test_its_own_upgrade_routine_wants_mcuboot(
+    client: MCUmgrClient, firmware: ReleaseImages
+) -> None:
     """Known, and described in docs/reference/protocol.md."""
     with pytest.raises(RuntimeError, match="not supported"):
         client.firmware_update(firmware.image("ppmid/1.1.0").octets)

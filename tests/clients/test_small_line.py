@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig import Firmware, States
+from rig import ReleaseImages, States
 from ring_line import ring_line
 
 from hanboot.boards.esp32.model import Esp32Board
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_an_upload(firmware: Firmware, tmp_path: Path) -> None:
+def test_an_upload(firmware: ReleaseImages, tmp_path: Path) -> None:
     states = States(tmp_path, firmware, Esp32Board)
     (file,) = firmware.files("ppmid/1.1.0")
     with states.bench(states.installed("ppmid/1.0.0")) as bench:

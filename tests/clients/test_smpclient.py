@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import pytest
 from command_line import RunningBoard
-from rig import Firmware
+from rig import ReleaseImages
 from smp.image_management import IMG_MGMT_ERR
 from smpclient import SMPClient
 from smpclient.exceptions import SMPUploadError
@@ -92,7 +92,7 @@ def test_errors_that_it_can_read(board: RunningBoard) -> None:
 
 
 @pytest.mark.parametrize("slot", [0, 1])
-def test_an_upgrade(board: RunningBoard, firmware: Firmware, slot: int) -> None:
+def test_an_upgrade(board: RunningBoard, firmware: ReleaseImages, slot: int) -> None:
     """Which slot it names makes no difference: there is one to write to."""
     image = firmware.image("ppmid/1.1.0")
 
@@ -113,7 +113,7 @@ def test_an_upgrade(board: RunningBoard, firmware: Firmware, slot: int) -> None:
     board.await_confirmed(image)
 
 
-def test_the_wrong_predecessor(board: RunningBoard, firmware: Firmware) -> None:
+def test_the_wrong_predecessor(board: RunningBoard, firmware: ReleaseImages) -> None:
     async def say(client: SMPClient) -> None:
         with pytest.raises(SMPUploadError, match="INVALID_IMAGE_HEADER"):
             await send(client, firmware.image("ppmid/2.0.0"))
@@ -144,7 +144,7 @@ def test_an_upload_that_was_broken_off_goes_on(board: RunningBoard, long: Image)
     board.await_confirmed(long)
 
 
-def test_erase(board: RunningBoard, firmware: Firmware) -> None:
+def test_erase(board: RunningBoard, firmware: ReleaseImages) -> None:
     async def say(client: SMPClient) -> None:
         await send(client, firmware.image("ppmid/1.1.0"))
         await ask(client, ImageErase())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from command_line import RunningBoard
-from rig import Firmware, wait_for
+from rig import ReleaseImages, wait_for
 
 from hanboot.device.client import Device
 from hanboot.image.ota_file import Image
@@ -59,7 +59,7 @@ def test_what_a_device_does_not_have_is_a_clean_error(board: RunningBoard) -> No
     assert "ENOTSUP" in smpmgr(board, "statistics", "get", "0")
 
 
-def test_step_by_step(board: RunningBoard, firmware: Firmware) -> None:
+def test_step_by_step(board: RunningBoard, firmware: ReleaseImages) -> None:
     image = firmware.image("ppmid/1.1.0")
     before = smpmgr(board, "image", "state-read")
     assert "version='1.0.0'" in before
@@ -82,7 +82,7 @@ def test_step_by_step(board: RunningBoard, firmware: Firmware) -> None:
 
 
 @pytest.mark.parametrize("lines", LINES)
-def test_all_in_one(board: RunningBoard, long: Image, firmware: Firmware, lines: str) -> None:
+def test_all_in_one(board: RunningBoard, long: Image, firmware: ReleaseImages, lines: str) -> None:
     """`upgrade` asks, activates and resets at once, while the device still verifies."""
     said = smpmgr(
         *(board, *LINES[lines], "upgrade", "--format", "any", "--slot", "1"), firmware.file(long)
@@ -96,7 +96,7 @@ def test_all_in_one(board: RunningBoard, long: Image, firmware: Firmware, lines:
     [("its own lines", ("image", "upload")), ("eight lines", ("upgrade", "--slot", "1"))],
 )
 def test_the_wrong_predecessor(
-    board: RunningBoard, firmware: Firmware, lines: str, command: tuple[str, ...]
+    board: RunningBoard, firmware: ReleaseImages, lines: str, command: tuple[str, ...]
 ) -> None:
     file = firmware.file(firmware.image("ppmid/2.0.0"))
     said = refused(board, *LINES[lines], *command, "--format", "any", file)
@@ -109,7 +109,7 @@ def test_the_wrong_predecessor(
 
 
 def test_an_upload_that_was_killed_goes_on(
-    board: RunningBoard, long: Image, firmware: Firmware, tmp_path: Path
+    board: RunningBoard, long: Image, firmware: ReleaseImages, tmp_path: Path
 ) -> None:
     file, log = firmware.file(long), tmp_path / "log"
     upgrade = ("upgrade", "--format", "any", "--slot", "1", file)
@@ -135,7 +135,7 @@ def test_activation_of_what_is_not_held(board: RunningBoard) -> None:
     assert "NO_IMAGE" in smpmgr(board, "image", "state-write", "11" * 32)
 
 
-def test_erase(board: RunningBoard, firmware: Firmware) -> None:
+def test_erase(board: RunningBoard, firmware: ReleaseImages) -> None:
     file = firmware.file(firmware.image("ppmid/1.1.0"))
     smpmgr(board, "--line-buffers", "8", "image", "upload", "--format", "any", file)
     with Device(board.port) as device:

@@ -9,7 +9,7 @@ from outcome import reason_of
 
 from hanbootloader.application import Services
 from hanbootloader.install import Installer
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.reasons import ACCEPTED, BELOW_MINIMUM_BASE
 from hanbootloader.store.device_keys import DIGITAL_SIGNATURE
 from hanbootloader.trust import p256, private_key
@@ -91,7 +91,7 @@ class ServicesTest(unittest.TestCase):
         # without one, too
         self.assertIsNone(self.services.readline())
         self.services.say("no one listens")
-        console = Console(self.device, self.installer, self.services.confirm)
+        console = ConsoleServer(self.device, self.installer, self.services.confirm)
         self.services.attach(console)
         self.board.console.incoming = b"balance\n"
         console.poll()

@@ -15,7 +15,7 @@ from hanbootloader.image import cbor, cose, writer
 from hanbootloader.image.manifest import padding_bytes
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.link.groups import hanboot as hanboot_group
 from hanbootloader.store import ledger
 from hanbootloader.store.slots import SlotWriter
@@ -35,7 +35,7 @@ class Line:
         self.board = board
         self.device, _ = flows.start(board)
         self.installer = Installer(self.device)
-        self.console = Console(self.device, self.installer, confirm)
+        self.console = ConsoleServer(self.device, self.installer, confirm)
         self._replies = frame.FrameReader()
         self._sequence = 0
 
@@ -196,7 +196,7 @@ class TiersTest(unittest.TestCase):
         for tier in TIERS:
             ram = Board()
             ram.tier = tier
-            console = Console(ram.device(), Installer(ram.device()), lambda: True)
+            console = ConsoleServer(ram.device(), Installer(ram.device()), lambda: True)
             groups = console._dispatcher._groups
             there = tier in ("virtual", "development")
             self.assertEqual(TUNNEL in groups, there, tier)
@@ -701,7 +701,7 @@ class LineTest(ConsoleTest):
             for group, command in ((0, 0), (1, 0), (1, 1), (HAN, 1)):
                 for version in (0, 1):
                     for operation in (READ, WRITE):
-                        header = smp.Header(version, operation, len(body), group, 1, command)
+                        header = smp.SmpHeader(version, operation, len(body), group, 1, command)
                         (reply,) = self.line.exchange(frame.encode(header.encode() + body))
                         fields = cbor.decode(reply[8:])
                         self.assertTrue(fields in ({"rc": smp.EINVAL}, {"rc": smp.NOTSUP}))

@@ -95,7 +95,7 @@ GROUPS = {
 
 # The reply to a request, taken apart: (version, operation, group, sequence, command, body).
 def ask(operation, group, command, body=b"\xa0", version=1, sequence=9):
-    header = smp.Header(version, operation, len(body), group, sequence, command)
+    header = smp.SmpHeader(version, operation, len(body), group, sequence, command)
     reply = finish(Dispatcher(GROUPS).answer_steps(memoryview(header.encode() + body)))
     if reply is None:
         return None
@@ -195,7 +195,7 @@ class DispatcherTest(unittest.TestCase):
     # an answer that takes time: the caller does other things between its steps
     def test_in_steps(self):
         body = cbor.encode({"say": "at last"})
-        header = smp.Header(1, READ, len(body), 2, 9, 0)
+        header = smp.SmpHeader(1, READ, len(body), 2, 9, 0)
         steps = Dispatcher(GROUPS).answer_steps(memoryview(header.encode() + body))
         for _ in range(3):
             next(steps)

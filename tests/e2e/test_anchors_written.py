@@ -5,15 +5,16 @@ from pathlib import Path
 import pytest
 from cables import SerialCable, cable
 from command_line import hanboot
-from rig import Bench, Firmware, Keys
+from rig import Bench, ReleaseImages
 
+from hanboot.demo.bench import KeyPairs
 from hanboot.device.client import Device
 from hanboot.device.provisioning import anchor_key, encode_cell
 from hanbootloader.link import frame, smp
 from hanbootloader.trust import cell
 
 
-def write_keys(pairs: Keys) -> list[object]:
+def write_keys(pairs: KeyPairs) -> list[object]:
     """Options that name the session's public keys."""
     options: list[object] = []
     for role, key in (("manufacturer", pairs.manufacturer), ("supplier", pairs.supplier)):
@@ -25,7 +26,7 @@ def write_keys(pairs: Keys) -> list[object]:
 
 @pytest.mark.parametrize("cut_after", [200, 350])
 def test_a_cable_pulled_while_anchors_are_written(
-    blank: Bench, firmware: Firmware, pairs: Keys, cut_after: int
+    blank: Bench, firmware: ReleaseImages, pairs: KeyPairs, cut_after: int
 ) -> None:
     provision = ("board", "provision", *write_keys(pairs))
     with cable(SerialCable, blank.board.state, cut_after=cut_after) as pulled:
@@ -36,7 +37,7 @@ def test_a_cable_pulled_while_anchors_are_written(
     blank.install(firmware.image("ppmid/1.0.0"))
 
 
-def test_half_provisioned_with_another_key(blank: Bench, pairs: Keys) -> None:
+def test_half_provisioned_with_another_key(blank: Bench, pairs: KeyPairs) -> None:
     """As long as the manufacturer's anchor does not lock it, a mistake can be corrected."""
     hanboot("keys", "new", "wrong")
     with Device(blank.port) as device:
@@ -55,7 +56,7 @@ def test_half_provisioned_with_another_key(blank: Bench, pairs: Keys) -> None:
 
 
 def test_a_lost_answer_while_anchors_are_written(
-    blank: Bench, pairs: Keys, monkeypatch: pytest.MonkeyPatch
+    blank: Bench, pairs: KeyPairs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first answer that says that a cell was written."""
     monkeypatch.setattr("hanboot.link.serial.patience", lambda port: 0.2)

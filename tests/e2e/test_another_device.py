@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from command_line import assert_error, hanboot
-from rig import Firmware
+from rig import ReleaseImages
 
 from hanboot.link.smp import REPLY_S, TRIES
 from hanbootloader.link import frame, smp
@@ -146,7 +146,7 @@ def test_another_kind_of_smp_device(
     assert len(ran.error) == 3
 
 
-def test_an_upload_to_another_kind_of_device(impostor: Make, firmware: Firmware) -> None:
+def test_an_upload_to_another_kind_of_device(impostor: Make, firmware: ReleaseImages) -> None:
     (file,) = firmware.files("ppmid/1.0.0")
     for body in ({"rc": 8}, {}, {"off": 10**9}, {"off": -1}, {"off": "x"}, {"off": True}):
         ran = hanboot("upload", file, "--port", impostor(smp_device(body)))

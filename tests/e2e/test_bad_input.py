@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import Ran, assert_error, hanboot, run
-from rig import Bench, Firmware, States, wait_for
+from rig import Bench, ReleaseImages, States, wait_for
 
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.device.client import Device
@@ -116,7 +116,7 @@ def test_no_image_file(ppmid: Bench, bad_files: dict[str, Path], command: str, n
 
 
 def test_a_path_is_read_before_it_is_taken(
-    ppmid: Bench, firmware: Firmware, bad_files: dict[str, Path]
+    ppmid: Bench, firmware: ReleaseImages, bad_files: dict[str, Path]
 ) -> None:
     (good,) = firmware.files("ppmid/1.1.0")
     ran = hanboot("upgrade", good, bad_files["random"], "--port", ppmid.port)

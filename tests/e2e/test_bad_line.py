@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 from command_line import hanboot
-from rig import COUNTING, Bench, Firmware, States, wait_for
+from rig import COUNTING, Bench, ReleaseImages, States, wait_for
 
 from hanboot.device.client import Device
 from hanboot.errors import LinkError
@@ -24,7 +24,7 @@ HEAP_SLACK_BYTES = 512
 
 
 @pytest.fixture
-def counting(states: States, firmware: Firmware) -> Iterator[Bench]:
+def counting(states: States, firmware: ReleaseImages) -> Iterator[Bench]:
     """A PPMID whose application counts its rounds and measures its heap."""
     image = firmware.own("counting", 0x01000000, app=COUNTING)
     with states.bench(states.holding(image)) as bench:
@@ -125,7 +125,7 @@ def test_half_a_message_costs_nothing(counting: Bench) -> None:
         assert device.smp.repeats == 0
 
 
-def test_requests_that_nobody_meant(ppmid: Bench, firmware: Firmware) -> None:
+def test_requests_that_nobody_meant(ppmid: Bench, firmware: ReleaseImages) -> None:
     """Well-formed SMP with fields of every type: an answer to each, and nothing is harmed."""
     chance = random.Random(7)
     images = [firmware.image(name).octets for name in ("ppmid/1.0.0", "ppmid/1.1.0", "ihd/1.0.0")]
@@ -210,7 +210,7 @@ def test_a_request_longer_than_its_buffer_is_not_answered(ppmid: Bench) -> None:
 
 
 def test_the_application_runs_on_while_an_image_arrives(
-    counting: Bench, firmware: Firmware
+    counting: Bench, firmware: ReleaseImages
 ) -> None:
     image = firmware.own(
         "after-counting",

@@ -12,7 +12,7 @@ import pytest
 from bootsel_disk import Disk, play_product
 from bootsel_disk import firmware as make_firmware
 from command_line import assert_error, hanboot
-from rig import TOP_UP, Bench, Firmware, is_topped_up, wait_for
+from rig import TOP_UP, Bench, ReleaseImages, is_topped_up, wait_for
 from stock_board import StockBoard
 
 from hanboot.boards import bootsel, flashing, prompt, stock
@@ -69,7 +69,7 @@ def _ask(board: StockBoard, line: str) -> float:
     return float(answered[0].split()[1])
 
 
-def test_from_a_bare_board_to_a_refused_upgrade(bare: StockBoard, firmware: Firmware) -> None:
+def test_from_a_bare_board_to_a_refused_upgrade(bare: StockBoard, firmware: ReleaseImages) -> None:
     port = ("--port", bare.port)
     ran = hanboot("board", "deploy", *port)
     assert ran.code == 0, ran.err
@@ -93,7 +93,7 @@ def test_from_a_bare_board_to_a_refused_upgrade(bare: StockBoard, firmware: Firm
         assert [event.kind for event in device.history()] == ["confirmed"] * 3
 
 
-def test_again_keeps_what_it_was(deployed: StockBoard, firmware: Firmware) -> None:
+def test_again_keeps_what_it_was(deployed: StockBoard, firmware: ReleaseImages) -> None:
     port = ("--port", deployed.port)
     with Device(deployed.port) as device:
         provision(device, firmware.pairs.anchors())
@@ -240,7 +240,9 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_flashing_over_what_is_there(deployed: StockBoard, firmware: Firmware, file: Path) -> None:
+def test_flashing_over_what_is_there(
+    deployed: StockBoard, firmware: ReleaseImages, file: Path
+) -> None:
     port = ("--port", deployed.port)
     with Device(deployed.port) as device:
         provision(device, firmware.pairs.anchors())

@@ -16,7 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from rig import Bench, Firmware, Keys, States
+from rig import Bench, ReleaseImages, States
 
 from hanboot import cli
 from hanboot.boards import device_code
@@ -24,6 +24,7 @@ from hanboot.boards.roles import FLASH_BYTES
 from hanboot.boards.virtual import VirtualBoard
 from hanboot.cli import asking, discovery
 from hanboot.cli import board as commands
+from hanboot.demo.bench import KeyPairs
 from hanboot.device.client import Device
 from hanboot.device.provisioning import AnchorKey, encode_cell, provision
 from hanboot.trust import keys
@@ -31,7 +32,7 @@ from hanbootloader.trust import cell
 
 
 @pytest.fixture
-def arguments(pairs: Keys, tmp_path: Path) -> list[object]:
+def arguments(pairs: KeyPairs, tmp_path: Path) -> list[object]:
     given: list[object] = []
     for name, key in (("manufacturer", pairs.manufacturer), ("supplier", pairs.supplier)):
         path = tmp_path / f"{name}.pub.pem"
@@ -70,7 +71,7 @@ def test_unplugged_between_two_cells(
 
 @pytest.mark.parametrize("is_locked", [False, True], ids=["open", "locked"])
 def test_one_more_anchor(
-    is_locked: bool, states: States, pairs: Keys, arguments: list[object]
+    is_locked: bool, states: States, pairs: KeyPairs, arguments: list[object]
 ) -> None:
     """A cell that a stranger gave the blank device: its key could name the broker's other key."""
     stranger = pairs.stranger.public
@@ -92,7 +93,7 @@ def test_one_more_anchor(
 
 @pytest.mark.parametrize("held", ["noise", "zeros", "another program"])
 def test_flash_that_held_something_else(
-    held: str, states: States, firmware: Firmware, arguments: list[object]
+    held: str, states: States, firmware: ReleaseImages, arguments: list[object]
 ) -> None:
     """A board that ran something else before it was flashed: nothing of it counts."""
     state = states.fresh()

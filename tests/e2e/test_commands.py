@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from command_line import RunningBoard, hanboot, run
-from rig import ROOT, SILENT, Bench, Firmware, Keys, States, wait_for
+from rig import ROOT, SILENT, Bench, ReleaseImages, States, wait_for
 
+from hanboot.demo.bench import KeyPairs
 from hanboot.device.client import Device
 
 FIRMWARE = {"file_version", "file_version_hex", "hash"}
@@ -73,7 +74,7 @@ def test_the_whole_way_from_a_key_to_a_confirmed_release(blank: Bench, tmp_path:
     assert accepted(talk("verdict"))
 
 
-def test_status(ppmid: Bench, firmware: Firmware, pairs: Keys) -> None:
+def test_status(ppmid: Bench, firmware: ReleaseImages, pairs: KeyPairs) -> None:
     ran = hanboot("status", "--port", ppmid.port, "--json")
     status = ran.document
     assert ran.code == 0
@@ -116,7 +117,7 @@ def test_a_blank_device(blank: Bench) -> None:
     assert "nothing" in hanboot("history", "--port", blank.port).out
 
 
-def test_trust_anchors_are_written_once(ppmid: Bench, firmware: Firmware) -> None:
+def test_trust_anchors_are_written_once(ppmid: Bench, firmware: ReleaseImages) -> None:
     hanboot("keys", "new", "other")
     ran = hanboot(
         *("board", "provision", "--manufacturer-public-key", "other.pub.pem", "--port", ppmid.port),
@@ -129,7 +130,7 @@ def test_trust_anchors_are_written_once(ppmid: Bench, firmware: Firmware) -> Non
     assert len(hanboot("status", "--port", ppmid.port, "--json").document["anchors"]) == 2
 
 
-def test_upgrade_takes_a_path(ppmid: Bench, firmware: Firmware) -> None:
+def test_upgrade_takes_a_path(ppmid: Bench, firmware: ReleaseImages) -> None:
     first, second = firmware.image("ppmid/1.1.0"), firmware.image("ppmid/2.0.0")
     files = firmware.files("ppmid/1.1.0", "ppmid/2.0.0")
     ran = hanboot("upgrade", *files, "--port", ppmid.port, "--json")
@@ -160,7 +161,7 @@ def test_upgrade_takes_a_path(ppmid: Bench, firmware: Firmware) -> None:
     assert "2.0.0" in text[2]
 
 
-def test_an_upgrade_that_was_done_is_done(ppmid2: Bench, firmware: Firmware) -> None:
+def test_an_upgrade_that_was_done_is_done(ppmid2: Bench, firmware: ReleaseImages) -> None:
     """The same path again, after it was interrupted at its very end."""
     files = firmware.files("ppmid/1.1.0", "ppmid/2.0.0")
     ran = hanboot("upgrade", *files, "--port", ppmid2.port, "--json")
@@ -169,7 +170,7 @@ def test_an_upgrade_that_was_done_is_done(ppmid2: Bench, firmware: Firmware) -> 
     assert len(hanboot("history", "--port", ppmid2.port, "--json").document) == 3
 
 
-def test_activation_of_what_is_held(ppmid: Bench, firmware: Firmware) -> None:
+def test_activation_of_what_is_held(ppmid: Bench, firmware: ReleaseImages) -> None:
     image = firmware.image("ppmid/1.1.0")
     ran = hanboot("upload", firmware.file(image), "--port", ppmid.port)
     assert ran.code == 0
@@ -180,7 +181,7 @@ def test_activation_of_what_is_held(ppmid: Bench, firmware: Firmware) -> None:
         device.wait_outcome(image.image_hash)
 
 
-def test_confirmation_by_a_person(states: States, firmware: Firmware) -> None:
+def test_confirmation_by_a_person(states: States, firmware: ReleaseImages) -> None:
     image = firmware.own("silent", 0x01000000, app=SILENT)
     with states.bench(states.provisioned("ppmid"), trial_ms=60_000) as bench:
         ran = hanboot("confirm", "--port", bench.port)
@@ -266,7 +267,7 @@ def test_wrong_usage(arguments: tuple[str, ...]) -> None:
     assert ran.out == ""
 
 
-def test_commands_as_processes(ppmid: Bench, firmware: Firmware) -> None:
+def test_commands_as_processes(ppmid: Bench, firmware: ReleaseImages) -> None:
     """Exit codes and streams as a shell sees them."""
     good, wrong = firmware.files("ppmid/1.1.0", "ppmid/2.0.0")
     ran = run("upload", wrong, "--port", ppmid.port, "--json")

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from command_line import assert_error, hanboot
 from cryptography import x509
-from rig import Bench, Keys, States
+from rig import Bench, States
 
 from hanboot.boards.esp32.model import Esp32Board
+from hanboot.demo.bench import KeyPairs
 from hanboot.device import network
 from hanboot.device.client import Device
 from hanboot.trust import keys
@@ -25,7 +26,7 @@ def pki(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def arguments(pairs: Keys, pki: Path, tmp_path: Path) -> list[object]:
+def arguments(pairs: KeyPairs, pki: Path, tmp_path: Path) -> list[object]:
     manufacturer = tmp_path / "manufacturer.pub.pem"
     manufacturer.write_bytes(pairs.manufacturer.public_pem())
     return [

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from command_line import hanboot
-from rig import COUNTING, ROOT, Bench, Firmware, States, is_topped_up, wait_for
+from rig import COUNTING, ROOT, Bench, ReleaseImages, States, is_topped_up, wait_for
 
 from hanboot.device.client import Device
 from hanboot.device.refusal import DeviceRefused
@@ -16,28 +16,28 @@ from hanbootloader.image import ota, writer
 
 PPMID = ROOT / "firmware" / "ppmid"
 
-Octets = Callable[[Firmware], Image | bytes]
+Octets = Callable[[ReleaseImages], Image | bytes]
 
 
-def over_100(firmware: Firmware, **changes: object) -> Image:
+def over_100(firmware: ReleaseImages, **changes: object) -> Image:
     """1.1.0, which may follow 1.0.0, with something else about it."""
     before = firmware.image("ppmid/1.0.0")
     return firmware.build(PPMID / "1.1.0", before, **changes)
 
 
-def by_a_stranger(firmware: Firmware) -> Image:
+def by_a_stranger(firmware: ReleaseImages) -> Image:
     before = firmware.image("ppmid/1.0.0")
     return firmware.build(PPMID / "1.1.0", before, key=firmware.pairs.stranger)
 
 
-def strangers_signature(firmware: Firmware) -> bytes:
+def strangers_signature(firmware: ReleaseImages) -> bytes:
     """Signed by a stranger who calls himself the manufacturer."""
     content = firmware.image("ppmid/1.1.0")
     to_sign = manufacturer_to_sign(content)
     return with_manufacturer_signature(content, firmware.pairs.stranger.sign(to_sign))
 
 
-def swapped_header(firmware: Firmware) -> bytes:
+def swapped_header(firmware: ReleaseImages) -> bytes:
     content, other = firmware.image("ppmid/1.1.0"), firmware.image("ppmid/2.0.0")
     header = ota.parse_header(other.octets)
     header.total_bytes = len(content.octets)
@@ -45,7 +45,7 @@ def swapped_header(firmware: Firmware) -> bytes:
 
 
 def flipped(at: int) -> Octets:
-    def make(firmware: Firmware) -> bytes:
+    def make(firmware: ReleaseImages) -> bytes:
         octets = bytearray(firmware.image("ppmid/1.1.0").octets)
         octets[at] ^= 0x10
         return bytes(octets)
@@ -53,7 +53,7 @@ def flipped(at: int) -> Octets:
     return make
 
 
-def supplier_is_a_stranger(firmware: Firmware) -> bytes:
+def supplier_is_a_stranger(firmware: ReleaseImages) -> bytes:
     return sign(firmware.image("ppmid/1.1.0"), firmware.pairs.stranger)
 
 
@@ -106,7 +106,7 @@ def device(states: States) -> Iterator[Bench]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_refused_by_its_own_reason(case: str, device: Bench, firmware: Firmware) -> None:
+def test_refused_by_its_own_reason(case: str, device: Bench, firmware: ReleaseImages) -> None:
     reason, make = CASES[case]
     offered = make(firmware)
     running = firmware.image("ppmid/1.0.0")
@@ -125,7 +125,7 @@ def test_refused_by_its_own_reason(case: str, device: Bench, firmware: Firmware)
     assert device.board.starts == before
 
 
-def test_and_then_the_right_one_is_taken(device: Bench, firmware: Firmware) -> None:
+def test_and_then_the_right_one_is_taken(device: Bench, firmware: ReleaseImages) -> None:
     ran = hanboot("upgrade", *firmware.files("ppmid/1.1.0"), "--port", device.port)
     assert ran.code == 0, ran.err
     assert is_topped_up(device.credit)
@@ -134,7 +134,7 @@ def test_and_then_the_right_one_is_taken(device: Bench, firmware: Firmware) -> N
 # --- the remedy
 
 
-def test_the_refusal_names_what_would_be_accepted(ppmid: Bench, firmware: Firmware) -> None:
+def test_the_refusal_names_what_would_be_accepted(ppmid: Bench, firmware: ReleaseImages) -> None:
     needed = firmware.image("ppmid/1.1.0")
     ran = hanboot("upgrade", *firmware.files("ppmid/2.0.0"), "--port", ppmid.port, "--json")
     assert ran.code == 1
@@ -151,7 +151,7 @@ def test_the_refusal_names_what_would_be_accepted(ppmid: Bench, firmware: Firmwa
     wait_for(lambda: ppmid.texts[-1] == "| Update 2.0.0 refused: needs 1.1.0 first", "the display")
 
 
-def test_a_refusal_survives_a_power_cut(ppmid: Bench, firmware: Firmware) -> None:
+def test_a_refusal_survives_a_power_cut(ppmid: Bench, firmware: ReleaseImages) -> None:
     ran = hanboot("upload", *firmware.files("ppmid/2.0.0"), "--port", ppmid.port, "--json")
     ppmid.cut_power()
     assert hanboot("verdict", "--port", ppmid.port, "--json").document == ran.document
@@ -161,7 +161,7 @@ def test_a_refusal_survives_a_power_cut(ppmid: Bench, firmware: Firmware) -> Non
     wait_for(lambda: ppmid.texts[-1].startswith("| Update 2.0.0 refused"), "the display")
 
 
-def test_few_octets_are_sent_for_nothing(ppmid: Bench, firmware: Firmware) -> None:
+def test_few_octets_are_sent_for_nothing(ppmid: Bench, firmware: ReleaseImages) -> None:
     image = firmware.own(
         "long", 0x05000000, firmware.image("ppmid/1.1.0"), app=COUNTING, ballast=400_000
     )
@@ -175,7 +175,7 @@ def test_few_octets_are_sent_for_nothing(ppmid: Bench, firmware: Firmware) -> No
 # --- a device that cannot take any
 
 
-def test_a_blank_device_takes_nothing(blank: Bench, firmware: Firmware) -> None:
+def test_a_blank_device_takes_nothing(blank: Bench, firmware: ReleaseImages) -> None:
     ran = hanboot("upload", *firmware.files("ppmid/1.0.0"), "--port", blank.port, "--json")
     assert ran.code == 1
     assert ran.document["reason"]["name"] == "not-provisioned"
@@ -187,7 +187,7 @@ def test_a_blank_device_takes_nothing(blank: Bench, firmware: Firmware) -> None:
     [(False, None, "no-image-held"), (True, "11" * 32, "hash-mismatch")],
 )
 def test_activation_refused(
-    ppmid: Bench, firmware: Firmware, held: bool, wanted: str | None, reason: str
+    ppmid: Bench, firmware: ReleaseImages, held: bool, wanted: str | None, reason: str
 ) -> None:
     if held:
         hanboot("upload", *firmware.files("ppmid/1.1.0"), "--port", ppmid.port)

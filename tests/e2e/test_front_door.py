@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from rig import Bench, Firmware, States
+from rig import Bench, ReleaseImages, States
 
 import hanboot
 
@@ -48,7 +48,7 @@ def test_what_talks_to_a_device_needs_no_database() -> None:
 
 
 def test_the_example(
-    states: States, firmware: Firmware, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+    states: States, firmware: ReleaseImages, empty_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     image = firmware.image("ppmid/1.0.0")
     (empty_folder / "ppmid-1.0.0.ota").write_bytes(image.octets)

@@ -8,7 +8,7 @@ import threading
 import pytest
 from cables import SerialCable, TcpCable, cable
 from command_line import command, hanboot, run
-from rig import ROOT, Bench, Firmware, States, is_topped_up, wait_for
+from rig import ROOT, Bench, ReleaseImages, States, is_topped_up, wait_for
 
 from hanboot.device.client import Device
 from hanboot.errors import LinkError
@@ -31,7 +31,7 @@ def first_offset(errors: str) -> int:
 
 @pytest.mark.parametrize("kind", [SerialCable, TcpCable])
 def test_pulled_in_the_middle(
-    ppmid: Bench, firmware: Firmware, long: Image, kind: type[SerialCable | TcpCable]
+    ppmid: Bench, firmware: ReleaseImages, long: Image, kind: type[SerialCable | TcpCable]
 ) -> None:
     file = firmware.file(long)
     with cable(kind, ppmid.board.state, cut_after=100_000) as pulled:
@@ -52,7 +52,7 @@ def test_pulled_in_the_middle(
     assert ppmid.runs(long)
 
 
-def test_pulled_again_and_again(ppmid: Bench, firmware: Firmware, long: Image) -> None:
+def test_pulled_again_and_again(ppmid: Bench, firmware: ReleaseImages, long: Image) -> None:
     """Every time it goes on: at last it is there."""
     reached = [0]
     file = firmware.file(long)
@@ -68,7 +68,7 @@ def test_pulled_again_and_again(ppmid: Bench, firmware: Firmware, long: Image) -
     assert len(reached) > 3
 
 
-def test_another_image_after_the_cut(ppmid: Bench, firmware: Firmware, long: Image) -> None:
+def test_another_image_after_the_cut(ppmid: Bench, firmware: ReleaseImages, long: Image) -> None:
     with cable(SerialCable, ppmid.board.state, cut_after=50_000) as pulled:
         assert hanboot("upload", firmware.file(long), "--port", pulled.port).code == 4
     ran = hanboot("upgrade", *firmware.files("ppmid/1.1.0"), "--port", ppmid.port)
@@ -79,7 +79,7 @@ def test_another_image_after_the_cut(ppmid: Bench, firmware: Firmware, long: Ima
 
 @pytest.mark.parametrize("seed", range(2))
 def test_a_line_that_spoils_what_it_carries(
-    ppmid: Bench, firmware: Firmware, long: Image, seed: int
+    ppmid: Bench, firmware: ReleaseImages, long: Image, seed: int
 ) -> None:
     """Octets are lost, doubled, changed and put in, both ways; every reply is waited for."""
     chance = random.Random(seed)
@@ -118,7 +118,7 @@ def test_a_line_that_spoils_what_it_carries(
     ("number", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)]
 )
 def test_an_upload_that_is_stopped(
-    ppmid: Bench, firmware: Firmware, long: Image, number: signal.Signals, code: int
+    ppmid: Bench, firmware: ReleaseImages, long: Image, number: signal.Signals, code: int
 ) -> None:
     """In whatever it does; the same command goes on."""
     file = firmware.file(long)
@@ -147,7 +147,7 @@ def test_an_upload_that_is_stopped(
 # --- the power
 
 
-def test_power_cut_while_receiving(ppmid: Bench, firmware: Firmware, long: Image) -> None:
+def test_power_cut_while_receiving(ppmid: Bench, firmware: ReleaseImages, long: Image) -> None:
     """The same command begins anew by itself."""
     cut = threading.Event()
 
@@ -163,7 +163,7 @@ def test_power_cut_while_receiving(ppmid: Bench, firmware: Firmware, long: Image
     ppmid.install(long)
 
 
-def test_an_image_that_was_lost_again(ppmid: Bench, firmware: Firmware) -> None:
+def test_an_image_that_was_lost_again(ppmid: Bench, firmware: ReleaseImages) -> None:
     """Cut while it verified, a device has an older verdict, perhaps on the same image."""
     image = firmware.image("ppmid/1.1.0")
     with Device(ppmid.port, patience=0.25) as device:
@@ -179,7 +179,7 @@ def test_an_image_that_was_lost_again(ppmid: Bench, firmware: Firmware) -> None:
     assert is_topped_up(ppmid.credit)
 
 
-def test_an_image_that_is_staged_already(ppmid: Bench, firmware: Firmware) -> None:
+def test_an_image_that_is_staged_already(ppmid: Bench, firmware: ReleaseImages) -> None:
     """It is, whatever the last verdict was about."""
     file = firmware.file(firmware.image("ppmid/1.1.0"))
     assert hanboot("upload", file, "--port", ppmid.port).code == 0
@@ -192,7 +192,7 @@ def test_an_image_that_is_staged_already(ppmid: Bench, firmware: Firmware) -> No
 
 @pytest.mark.parametrize("seed", range(2))
 def test_power_cuts_at_random_moments(
-    states: States, firmware: Firmware, seed: int, monkeypatch: pytest.MonkeyPatch
+    states: States, firmware: ReleaseImages, seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In an upgrade of two steps; the command is repeated until it is done."""
     # a request that the cut swallows is soon sent again

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from command_line import Ran, assert_error, hanboot
-from rig import ROOT, Bench, Firmware, Keys
+from rig import ROOT, Bench, ReleaseImages
 
+from hanboot.demo.bench import KeyPairs
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 
@@ -18,7 +19,7 @@ class Desk:
     """A manufacturer's desk: key files, and a device at hand."""
 
     bench: Bench
-    pairs: Keys
+    pairs: KeyPairs
     folder: Path
     next: PrivateKey
 
@@ -58,11 +59,11 @@ class Desk:
 
 
 @pytest.fixture
-def desk(ppmid: Bench, pairs: Keys, tmp_path: Path) -> Desk:
+def desk(ppmid: Bench, pairs: KeyPairs, tmp_path: Path) -> Desk:
     return Desk(ppmid, pairs, tmp_path, keys.generate())
 
 
-def test_the_whole_way(desk: Desk, firmware: Firmware) -> None:
+def test_the_whole_way(desk: Desk, firmware: ReleaseImages) -> None:
     bench = desk.bench
     running = firmware.image("ppmid/1.0.0")
     cell = desk.successor()

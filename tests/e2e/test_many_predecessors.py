@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import small_release
 from command_line import assert_error, hanboot
-from rig import COUNTING, Bench, Firmware
+from rig import COUNTING, Bench, ReleaseImages
 
 from hanboot.image.ota_file import Image
 from hanboot.image.release import Predecessor
@@ -18,7 +18,7 @@ from hanbootloader import reasons
 _RUNNING = 0x01000000
 
 
-def naming(firmware: Firmware, folder: Path, count: int, first: int) -> Image:
+def naming(firmware: ReleaseImages, folder: Path, count: int, first: int) -> Image:
     """A release that may follow `count` versions, from `first` on."""
     small_release.write(folder, "many", 0x02000000, COUNTING, security_counter=1)
     predecessors = tuple(Predecessor(first + number) for number in range(count))
@@ -27,7 +27,7 @@ def naming(firmware: Firmware, folder: Path, count: int, first: int) -> Image:
 
 @pytest.mark.parametrize("count", [100, 225, 230])
 def test_refused_by_the_last_of_many(
-    ppmid: Bench, firmware: Firmware, tmp_path: Path, count: int
+    ppmid: Bench, firmware: ReleaseImages, tmp_path: Path, count: int
 ) -> None:
     file = firmware.file(naming(firmware, tmp_path / "many", count, _RUNNING + 1))
     ran = hanboot("upload", file, "--port", ppmid.port)
@@ -44,7 +44,7 @@ def test_refused_by_the_last_of_many(
 
 @pytest.mark.parametrize("count", [225, 230])
 def test_accepted_by_the_last_of_many(
-    ppmid: Bench, firmware: Firmware, tmp_path: Path, count: int
+    ppmid: Bench, firmware: ReleaseImages, tmp_path: Path, count: int
 ) -> None:
     image = naming(firmware, tmp_path / "many", count, _RUNNING + 1 - count)
     ran = hanboot("upgrade", firmware.file(image), "--port", ppmid.port)

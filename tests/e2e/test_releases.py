@@ -4,14 +4,14 @@ import shutil
 
 import pytest
 from command_line import hanboot
-from rig import ROOT, SILENT, Bench, Firmware, States, is_topped_up, wait_for
+from rig import ROOT, SILENT, Bench, ReleaseImages, States, is_topped_up, wait_for
 
 from hanboot.device.client import Device
 from hanboot.image.release import Predecessor
 from hanbootloader.image import cose
 
 
-def test_credit_survives_the_path(ppmid: Bench, firmware: Firmware) -> None:
+def test_credit_survives_the_path(ppmid: Bench, firmware: ReleaseImages) -> None:
     for name in ("ppmid/1.1.0", "ppmid/2.0.0"):
         ran = hanboot("upgrade", *firmware.files(name), "--port", ppmid.port)
         assert ran.code == 0, ran.err
@@ -22,13 +22,13 @@ def test_credit_survives_the_path(ppmid: Bench, firmware: Firmware) -> None:
     assert sorted(slot["state"] for slot in slots) == ["confirmed", "previous"]
 
 
-def test_a_point_of_no_return(ppmid: Bench, firmware: Firmware) -> None:
+def test_a_point_of_no_return(ppmid: Bench, firmware: ReleaseImages) -> None:
     hanboot("upgrade", *firmware.files("ppmid/1.1.0"), "--port", ppmid.port)
     slots = hanboot("status", "--port", ppmid.port, "--json").document["slots"]
     assert sorted(slot["state"] for slot in slots) == ["confirmed", "empty"]
 
 
-def test_a_full_envelope(ppmid: Bench, firmware: Firmware) -> None:
+def test_a_full_envelope(ppmid: Bench, firmware: ReleaseImages) -> None:
     """As many predecessors as an envelope holds, beside an application that fills the memory."""
     first = firmware.image("ppmid/1.0.0")
     named = tuple(Predecessor(0x01000000 + n, None, None) for n in range(220))
@@ -56,7 +56,7 @@ async def main(services):
 
 
 def test_an_application_that_resets_the_board_leaves_a_way_in(
-    states: States, firmware: Firmware
+    states: States, firmware: ReleaseImages
 ) -> None:
     """Each of its starts ends at once: after three the link is served alone for a while."""
     image = firmware.own("resets", 0x01000000, app=RESETS)
@@ -70,7 +70,7 @@ def test_an_application_that_resets_the_board_leaves_a_way_in(
         assert ran.code == 0, ran.err
 
 
-def test_a_self_test_that_fails_is_reverted(ppmid2: Bench, firmware: Firmware) -> None:
+def test_a_self_test_that_fails_is_reverted(ppmid2: Bench, firmware: ReleaseImages) -> None:
     faulty = firmware.image("ppmid/2.1.0-faulty")
     ran = hanboot("upgrade", *firmware.files("ppmid/2.1.0-faulty"), "--port", ppmid2.port, "--json")
     assert ran.code == 1
@@ -86,7 +86,7 @@ def test_a_self_test_that_fails_is_reverted(ppmid2: Bench, firmware: Firmware) -
 
 
 @pytest.mark.slow
-def test_an_application_that_hangs_is_reverted(ppmid2: Bench, firmware: Firmware) -> None:
+def test_an_application_that_hangs_is_reverted(ppmid2: Bench, firmware: ReleaseImages) -> None:
     """By the watchdog: three starts, some eight seconds each."""
     ran = hanboot("upgrade", *firmware.files("ppmid/2.1.0-hangs"), "--port", ppmid2.port, "--json")
     assert ran.code == 1
@@ -97,7 +97,9 @@ def test_an_application_that_hangs_is_reverted(ppmid2: Bench, firmware: Firmware
     assert is_topped_up(ppmid2.credit)
 
 
-def test_an_application_that_never_confirms_is_reverted(states: States, firmware: Firmware) -> None:
+def test_an_application_that_never_confirms_is_reverted(
+    states: States, firmware: ReleaseImages
+) -> None:
     image = firmware.own("says-nothing", 0x05000000, firmware.image("ppmid/1.0.0"), app=SILENT)
     with states.bench(states.installed("ppmid/1.0.0"), trial_ms=400) as bench:
         ran = hanboot("upgrade", firmware.file(image), "--port", bench.port, "--json")
@@ -107,7 +109,7 @@ def test_an_application_that_never_confirms_is_reverted(states: States, firmware
         assert is_topped_up(bench.credit)
 
 
-def test_what_was_reverted_may_be_tried_again(ppmid2: Bench, firmware: Firmware) -> None:
+def test_what_was_reverted_may_be_tried_again(ppmid2: Bench, firmware: ReleaseImages) -> None:
     for _ in range(2):
         ran = hanboot("upgrade", *firmware.files("ppmid/2.1.0-faulty"), "--port", ppmid2.port)
         assert ran.code == 1
@@ -115,7 +117,7 @@ def test_what_was_reverted_may_be_tried_again(ppmid2: Bench, firmware: Firmware)
     assert is_topped_up(ppmid2.credit)
 
 
-def test_an_ihd_and_its_releases(ihd: Bench, firmware: Firmware) -> None:
+def test_an_ihd_and_its_releases(ihd: Bench, firmware: ReleaseImages) -> None:
     ran = hanboot("upload", *firmware.files("ppmid/1.0.0"), "--port", ihd.port, "--json")
     assert ran.code == 1
     assert ran.document["reason"]["name"] == "image-type"
@@ -128,13 +130,13 @@ def test_an_ihd_and_its_releases(ihd: Bench, firmware: Firmware) -> None:
     assert hanboot("status", "--port", ihd.port, "--json").document["image_type"] == 6
 
 
-def test_an_ihd_may_skip_a_release(ihd: Bench, firmware: Firmware) -> None:
+def test_an_ihd_may_skip_a_release(ihd: Bench, firmware: ReleaseImages) -> None:
     ran = hanboot("upgrade", *firmware.files("ihd/1.2.0"), "--port", ihd.port)
     assert ran.code == 0, ran.err
     wait_for(lambda: any(text == "| IHD 1.2.0" for text in ihd.texts), "its display")
 
 
-def test_two_devices_of_the_same_image(states: States, firmware: Firmware) -> None:
+def test_two_devices_of_the_same_image(states: States, firmware: ReleaseImages) -> None:
     """Each has a flash, a port and a serial number of its own."""
     one, other = states.installed("ppmid/1.0.0"), states.provisioned("ppmid")
     with Bench(one) as a, Bench(other) as b:
@@ -145,7 +147,9 @@ def test_two_devices_of_the_same_image(states: States, firmware: Firmware) -> No
         assert b.runs(firmware.image("ppmid/1.0.0"))
 
 
-def test_what_a_device_holds_is_in_its_state_folder(states: States, firmware: Firmware) -> None:
+def test_what_a_device_holds_is_in_its_state_folder(
+    states: States, firmware: ReleaseImages
+) -> None:
     state = states.installed("ppmid/1.0.0")
     with Bench(state) as bench:
         bench.install(firmware.image("ppmid/1.1.0"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from rig import COUNTING, Firmware, States
+from rig import COUNTING, ReleaseImages, States
 
 from hanboot.device.client import Device
 from hanboot.device.upgrade import upgrade
@@ -30,7 +30,9 @@ _STARTS_MOST = 12
 
 
 @pytest.mark.parametrize(("label", "app"), [("resets", RESETS), ("crashes", CRASHES)])
-def test_an_upload_is_answered(states: States, firmware: Firmware, label: str, app: str) -> None:
+def test_an_upload_is_answered(
+    states: States, firmware: ReleaseImages, label: str, app: str
+) -> None:
     before = firmware.image("ppmid/1.0.0")
     looping = firmware.own(label, 0x01500000, before, app=app)
     after = firmware.own(f"after-{label}", 0x01600000, looping, app=COUNTING)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from cables import TcpCable, cable
 from command_line import RunningBoard, hanboot, run
-from rig import Bench, Firmware, States, is_topped_up, wait_for
+from rig import Bench, ReleaseImages, States, is_topped_up, wait_for
 
 from hanboot.device.client import Device
 
@@ -51,7 +51,7 @@ def test_stopped_by_a_signal(states: States, number: signal.Signals) -> None:
         assert hanboot("status", "--port", f"virtual:{state}").code == 0
 
 
-def test_stopped_while_the_application_hangs(states: States, firmware: Firmware) -> None:
+def test_stopped_while_the_application_hangs(states: States, firmware: ReleaseImages) -> None:
     """The console is not read then, and is written to."""
     hung = firmware.own(
         "hangs-at-once",
@@ -107,7 +107,7 @@ def test_a_restart_keeps_the_port(ppmid: Bench) -> None:
     assert is_topped_up(ppmid.credit)
 
 
-def test_nobody_reads_what_the_device_writes(states: States, firmware: Firmware) -> None:
+def test_nobody_reads_what_the_device_writes(states: States, firmware: ReleaseImages) -> None:
     """Its terminal fills up; the device goes on, and so does its link."""
     chatty = firmware.own("chatty", 0x01000000, app=CHATTY)
     with states.bench(states.holding(chatty)) as bench:
@@ -127,7 +127,7 @@ def test_the_default_state_folder(tmp_path: Path) -> None:
         assert ran.document["device_type"] == "IHD" or ran.document["image_type"] == 6
 
 
-def test_over_a_network(ppmid: Bench, firmware: Firmware) -> None:
+def test_over_a_network(ppmid: Bench, firmware: ReleaseImages) -> None:
     """A pyserial URL."""
     with cable(TcpCable, ppmid.board.state) as line:
         assert hanboot("status", "--port", line.port).code == 0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from command_line import RunningBoard, hanboot
-from rig import SILENT, Bench, Firmware, States, is_topped_up, wait_for
+from rig import SILENT, Bench, ReleaseImages, States, is_topped_up, wait_for
 
 from hanboot.device.client import Device
 from hanboot.device.provisioning import provision
@@ -26,7 +26,7 @@ def usb(ppmid: Bench, monkeypatch: pytest.MonkeyPatch) -> Bench:
     return ppmid
 
 
-def test_an_upgrade_of_two_steps(usb: Bench, firmware: Firmware) -> None:
+def test_an_upgrade_of_two_steps(usb: Bench, firmware: ReleaseImages) -> None:
     ran = hanboot("upgrade", *firmware.files("ppmid/1.1.0", "ppmid/2.0.0"), "--port", usb.port)
     assert ran.code == 0, ran.err
     assert usb.runs(firmware.image("ppmid/2.0.0"))
@@ -34,7 +34,7 @@ def test_an_upgrade_of_two_steps(usb: Bench, firmware: Firmware) -> None:
     assert is_topped_up(usb.credit)
 
 
-def test_a_trial_that_crashes_is_told_with_its_reason(usb: Bench, firmware: Firmware) -> None:
+def test_a_trial_that_crashes_is_told_with_its_reason(usb: Bench, firmware: ReleaseImages) -> None:
     """Not as a port that was lost."""
     crash = firmware.own(
         "crashes-on-usb",
@@ -48,7 +48,7 @@ def test_a_trial_that_crashes_is_told_with_its_reason(usb: Bench, firmware: Firm
     assert usb.board.starts == 5
 
 
-def test_a_trial_that_is_silent(states: States, firmware: Firmware) -> None:
+def test_a_trial_that_is_silent(states: States, firmware: ReleaseImages) -> None:
     before = firmware.image("ppmid/1.0.0")
     silent = firmware.own("silent-on-usb", 0x05000000, before, app=SILENT)
     with Bench(states.installed("ppmid/1.0.0"), trial_ms=500) as bench:
@@ -72,7 +72,7 @@ def test_power_that_fails_in_an_upload(usb: Bench, long: Image) -> None:
     assert cut.is_set()
 
 
-def test_the_command_line_plays_usb(states: States, firmware: Firmware) -> None:
+def test_the_command_line_plays_usb(states: States, firmware: ReleaseImages) -> None:
     with RunningBoard(states.installed("ppmid/1.0.0"), "--usb") as board:
         port = f"virtual:{board.state}"
         for _ in range(2):
@@ -82,7 +82,7 @@ def test_the_command_line_plays_usb(states: States, firmware: Firmware) -> None:
 
 @pytest.fixture
 def swapped(
-    states: States, firmware: Firmware, tmp_path: Path
+    states: States, firmware: ReleaseImages, tmp_path: Path
 ) -> Iterator[tuple[Bench, Bench, Path]]:
     """Two boards, and a link to the first that leads to the second once the first was reset."""
     with (
@@ -112,7 +112,7 @@ def swapped(
 
 
 def test_another_board_under_the_same_name(
-    swapped: tuple[Bench, Bench, Path], firmware: Firmware
+    swapped: tuple[Bench, Bench, Path], firmware: ReleaseImages
 ) -> None:
     meant, other, link = swapped
     serials = [bench.identity().serial.hex("-") for bench in (meant, other)]

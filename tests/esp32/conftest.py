@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from device_fixtures import *  # noqa: F403
-from rig import ROOT, Firmware, States
+from rig import ROOT, ReleaseImages, States
 
 from hanboot.boards.esp32.model import Esp32Board
 
@@ -14,7 +14,7 @@ for _folder in ("e2e", "matrix"):
 
 
 @pytest.fixture(scope="session")
-def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
+def states(firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory) -> States:
     return States(tmp_path_factory.mktemp("esp32"), firmware, Esp32Board)
 
 

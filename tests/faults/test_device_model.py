@@ -28,7 +28,7 @@ from hanbootloader.application import Services
 from hanbootloader.image import cbor, cose
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.reasons import TRIAL_CRASHED
 from hanbootloader.store import ledger
 from nor import SECTOR_BYTES
@@ -91,7 +91,7 @@ class DeviceMachine(RuleBasedStateMachine):
         confirm = lambda: False  # noqa: E731
         if chosen is not None:
             confirm = Services(self.device, self.installer, None, "/data").confirm
-        self.console = Console(self.device, self.installer, confirm)
+        self.console = ConsoleServer(self.device, self.installer, confirm)
 
     def _ask(self, operation: int, group: int, command: int, **fields: object) -> dict:
         """The fields of the reply, once all work that waits is done."""

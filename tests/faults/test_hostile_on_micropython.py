@@ -130,7 +130,7 @@ def of_line(count: int) -> list[bytes]:
     # nested as deep as a message is long
     for lead in (b"\xa1", b"\x81", b"\xa1\x00"):
         body = lead * (900 // len(lead))
-        raw.append(frame.encode(smp.Header(1, 2, len(body), 0, 1, 0).encode() + body))
+        raw.append(frame.encode(smp.SmpHeader(1, 2, len(body), 0, 1, 0).encode() + body))
     return raw + requests + [changed(dice, raw + requests) for _ in range(count)]
 
 
@@ -152,7 +152,7 @@ def test_images(tmp_path: Path) -> None:
 def test_small_heap(tmp_path: Path) -> None:
     inputs = of_line(100) + [upload(octets, 700) for octets in hostile_images(every=60)]
     deep = cbor.encode([[[[[0] * 150] * 2]]])
-    inputs += [frame.encode(smp.Header(1, 2, len(deep), 0, 1, 0).encode() + deep)] * 3
+    inputs += [frame.encode(smp.SmpHeader(1, 2, len(deep), 0, 1, 0).encode() + deep)] * 3
     check(tmp_path, inputs, "1.0.0", free_bytes=SMALL_HEAP)
     _, no_memory = check(tmp_path, inputs, "1.0.0", free_bytes=SMALL_HEAP // 4)
     assert no_memory

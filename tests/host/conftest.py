@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 from fake_device import HASH, FakeDevice
-from rig import Keys
 from samples import DCC, FIRST_RELEASE, make_release
 
 from hanboot import cli
+from hanboot.demo.bench import KeyPairs
 from hanboot.image import release
 from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 
 
 @pytest.fixture(scope="session")
-def pairs() -> Keys:
-    return Keys.generate()
+def pairs() -> KeyPairs:
+    return KeyPairs.generate()
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def release_file(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def first(tmp_path_factory: pytest.TempPathFactory, pairs: Keys) -> Image:
+def first(tmp_path_factory: pytest.TempPathFactory, pairs: KeyPairs) -> Image:
     """An image that names no predecessors."""
     file = make_release(tmp_path_factory.mktemp("first"), FIRST_RELEASE)
     key = pairs.manufacturer
@@ -36,7 +36,7 @@ def first(tmp_path_factory: pytest.TempPathFactory, pairs: Keys) -> Image:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory, pairs: Keys, first: Image) -> Image:
+def built(tmp_path_factory: pytest.TempPathFactory, pairs: KeyPairs, first: Image) -> Image:
     """Its successor."""
     file = make_release(tmp_path_factory.mktemp("built"))
     key = pairs.manufacturer

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import Any
 
 from hanboot.device.client import Device
-from hanboot.testing.fake_transport import FakeClock, FakeTransport, Request, reply
+from hanboot.testing.fake_transport import FakeClock, FakeTransport, SentRequest, reply
 
 HASH, OTHER = b"\x11" * 32, b"\x22" * 32
 VERSION = 0x01010000
 SERIAL = bytes(range(8))
 OCTETS = bytes(range(256)) * 12
 
-Answer = Callable[[Request], "dict[str, Any] | None"]
+Answer = Callable[[SentRequest], "dict[str, Any] | None"]
 
 
 class FakeDevice:
@@ -65,7 +65,7 @@ class FakeDevice:
         requests = self.transport.requests
         return [r.fields for r in requests if (r.group, r.command) == (group, command)]
 
-    def answer(self, request: Request) -> bytes | None:
+    def answer(self, request: SentRequest) -> bytes | None:
         place = (request.group, request.command)
         known = self.answers.get(place) or getattr(self, "_{}_{}".format(*place))
         fields = known(request)
@@ -91,16 +91,16 @@ class FakeDevice:
             "slots": slots,
         }
 
-    def _65_0(self, request: Request) -> dict[str, Any]:
+    def _65_0(self, request: SentRequest) -> dict[str, Any]:
         return self.identity()
 
-    def _65_1(self, request: Request) -> dict[str, Any]:
+    def _65_1(self, request: SentRequest) -> dict[str, Any]:
         return self.event or self.verdict if "event" in request.fields else self.verdict
 
-    def _65_3(self, request: Request) -> dict[str, Any]:
+    def _65_3(self, request: SentRequest) -> dict[str, Any]:
         return {"state": "idle", "received": 0, "total": 0}
 
-    def _1_1(self, request: Request) -> dict[str, Any]:
+    def _1_1(self, request: SentRequest) -> dict[str, Any]:
         offset = request.fields["off"]
         if offset == 0:
             self.total = request.fields["len"]
@@ -110,15 +110,15 @@ class FakeDevice:
             self.state, self.verdict = "staged", verdict_fields()
         return {"off": self.received}
 
-    def _1_0(self, request: Request) -> dict[str, Any]:
+    def _1_0(self, request: SentRequest) -> dict[str, Any]:
         if request.fields.get("hash") == self.held:
             self.state = "pending"
         return {}
 
-    def _0_6(self, request: Request) -> dict[str, Any]:
+    def _0_6(self, request: SentRequest) -> dict[str, Any]:
         return {"buf_size": 1024, "buf_count": 1}
 
-    def _0_5(self, request: Request) -> dict[str, Any] | None:
+    def _0_5(self, request: SentRequest) -> dict[str, Any] | None:
         self.resets += 1
         self.on_reset()
         return None if self.transport.fails else {}

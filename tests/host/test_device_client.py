@@ -17,7 +17,7 @@ from hanboot.errors import CheckFailed, HanbootError, LinkError, NoDevice
 from hanboot.explain.reasons import Reason
 from hanboot.link.smp import NoAnswer
 from hanboot.link.transport import Lost
-from hanboot.testing.fake_transport import Request, reply
+from hanboot.testing.fake_transport import SentRequest, reply
 
 
 def test_upload_sends_all_of_it_once(fake: FakeDevice) -> None:
@@ -52,7 +52,7 @@ def test_an_upload_that_crawls_ends(fake: FakeDevice) -> None:
 def test_a_reset_in_the_middle_of_an_upload_is_no_stall(fake: FakeDevice) -> None:
     counter = itertools.count()
 
-    def take(request: Request) -> dict[str, Any]:
+    def take(request: SentRequest) -> dict[str, Any]:
         if next(counter) == 2:
             fake.received = 0
             return {"off": 0}
@@ -74,7 +74,7 @@ def test_an_offset_that_cannot_be(fake: FakeDevice, offset: object) -> None:
 def test_an_upload_goes_on_after_the_port_was_gone(fake: FakeDevice) -> None:
     counter = itertools.count()
 
-    def take(request: Request) -> dict[str, Any] | None:
+    def take(request: SentRequest) -> dict[str, Any] | None:
         if next(counter) == 1:
             fake.transport.fails = True
             fake.transport.absent = 3
@@ -94,7 +94,7 @@ def test_a_port_that_goes_before_the_first_piece(fake: FakeDevice, place: tuple[
     counter = itertools.count()
     usual = getattr(fake, "_{}_{}".format(*place))
 
-    def go_once(request: Request) -> dict[str, Any] | None:
+    def go_once(request: SentRequest) -> dict[str, Any] | None:
         return fake.unplug(absent=2) if next(counter) == 0 else usual(request)
 
     fake.answers[place] = go_once
@@ -110,7 +110,7 @@ def test_a_reset_in_the_middle_of_a_question(fake: FakeDevice, question: str) ->
     command = {"identity": 0, "verdict": 1, "event": 1, "progress": 3}[question]
     usual, counter = getattr(fake, f"_65_{command}"), itertools.count()
 
-    def go_once(request: Request) -> dict[str, Any] | None:
+    def go_once(request: SentRequest) -> dict[str, Any] | None:
         return fake.unplug(absent=3) if next(counter) == 0 else usual(request)
 
     fake.answers[65, command] = go_once
@@ -132,7 +132,7 @@ def test_a_reset_whose_reply_is_lost_is_not_repeated(fake: FakeDevice) -> None:
     """Each reset costs a trial one of its three starts."""
     fake.state = "pending"
 
-    def start(request: Request) -> None:
+    def start(request: SentRequest) -> None:
         fake.resets, fake.state = fake.resets + 1, "trial"
 
     fake.answers[0, 5] = start
@@ -158,7 +158,7 @@ def test_a_reset_that_is_never_answered(fake: FakeDevice) -> None:
 
 
 def test_a_port_that_stays_away_is_lost(fake: FakeDevice) -> None:
-    def take(request: Request) -> None:
+    def take(request: SentRequest) -> None:
         fake.transport.fails = True
         fake.transport.absent = 10**6
 
@@ -205,7 +205,7 @@ def test_a_device_without_parameters_takes_an_upload(fake: FakeDevice) -> None:
 def test_messages_shrink_with_each_loss_and_grow_with_answers(fake: FakeDevice) -> None:
     counter = itertools.count()
 
-    def take(request: Request) -> dict[str, Any] | None:
+    def take(request: SentRequest) -> dict[str, Any] | None:
         return None if next(counter) in (1, 2) else fake._1_1(request)
 
     fake.answers[1, 1] = take
@@ -234,7 +234,7 @@ def test_a_device_may_ask_again_only_so_often(
     for best in range(1, returns + 1):
         asked += [best, 0] if further else [0]
 
-    def take(request: Request) -> dict[str, Any]:
+    def take(request: SentRequest) -> dict[str, Any]:
         return {"off": asked.pop(0)} if asked else fake._1_1(request)
 
     fake.answers[1, 1] = take
@@ -359,7 +359,7 @@ def test_a_port_that_vanishes_at_every_reset(fake: FakeDevice) -> None:
     """Three starts of a trial, each of which takes the port away; then it is reverted."""
     starts = itertools.count(1)
 
-    def crash(request: Request) -> dict[str, Any] | None:
+    def crash(request: SentRequest) -> dict[str, Any] | None:
         fake.attempts = next(starts)
         if fake.attempts <= 3:
             fake.transport.fails, fake.transport.absent = True, 5
@@ -403,7 +403,7 @@ def test_a_trial_without_end(fake: FakeDevice) -> None:
 def test_a_device_that_changes_its_mind_for_ever(fake: FakeDevice) -> None:
     states = itertools.cycle(["trial", "pending"])
 
-    def flip(request: Request) -> dict[str, Any]:
+    def flip(request: SentRequest) -> dict[str, Any]:
         fake.state = next(states)
         return fake.identity()
 
@@ -543,7 +543,7 @@ def event_fields(index: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("count", [0, 1, 16, 17, 4096])
 def test_all_of_a_history_is_read(fake: FakeDevice, count: int) -> None:
-    def page(request: Request) -> dict[str, Any]:
+    def page(request: SentRequest) -> dict[str, Any]:
         first = request.fields["from"]
         last = min(first + 16, count)
         return {"events": [event_fields(i) for i in range(first, last)], "more": last < count}
@@ -554,7 +554,7 @@ def test_all_of_a_history_is_read(fake: FakeDevice, count: int) -> None:
 
 
 def test_a_history_is_not_read_without_end(fake: FakeDevice) -> None:
-    def page(request: Request) -> dict[str, Any]:
+    def page(request: SentRequest) -> dict[str, Any]:
         first = request.fields["from"]
         return {"events": [event_fields(i) for i in range(first, first + 15)], "more": True}
 
@@ -583,7 +583,7 @@ def test_trust_anchors_are_asked_for_one_reply_after_the_other(
 ) -> None:
     """claims_more: the device says so of its last reply, too."""
 
-    def one(request: Request) -> dict[str, Any]:
+    def one(request: SentRequest) -> dict[str, Any]:
         first = request.fields["from"]
         cells = [cell_fields(first)] if first < held else []
         return {"cells": cells, "more": claims_more or first + 1 < held}
@@ -625,7 +625,7 @@ def test_a_cpl_entry_is_sent_and_says_whether_it_is_demanded(
 # --- refusals
 
 
-def refusal(group: int, rc: int) -> Callable[[Request], dict[str, Any]]:
+def refusal(group: int, rc: int) -> Callable[[SentRequest], dict[str, Any]]:
     return lambda request: {"err": {"group": group, "rc": rc}}
 
 
@@ -774,7 +774,7 @@ def test_a_device_that_is_slow_to_start_is_waited_for(fake: FakeDevice) -> None:
     """It does not answer for a while, and then its port goes once more."""
     silences = iter(range(20))
 
-    def slow(request: Request) -> dict[str, Any] | None:
+    def slow(request: SentRequest) -> dict[str, Any] | None:
         number = next(silences, None)
         if number == 10:
             fake.unplug(absent=5)
@@ -798,7 +798,7 @@ def test_a_device_that_is_slow_to_answer_is_waited_for(
     fake.confirmed, fake.state = HASH, None
     waiting: list[tuple[float, bytes]] = []
 
-    def slow(request: Request) -> None:
+    def slow(request: SentRequest) -> None:
         free = waiting[-1][0] if waiting else fake.clock.now
         waiting.append((free + answer_s, reply(request, fake.identity())))
 
@@ -819,7 +819,7 @@ def test_a_first_image_is_waited_for_where_nothing_is_confirmed(fake: FakeDevice
     fake.confirmed, fake.state = None, "trial"
     polls = itertools.count()
 
-    def slow(request: Request) -> dict[str, Any]:
+    def slow(request: SentRequest) -> dict[str, Any]:
         if next(polls) == 3:
             fake.confirmed, fake.state = HASH, None
         return fake.identity()
@@ -859,7 +859,7 @@ def test_a_port_that_goes_while_a_verdict_is_waited_for(fake: FakeDevice) -> Non
     fake.state, fake.verdict = "staged", verdict_fields()
     states = iter(["verifying", "", "verifying", "idle"])
 
-    def progress(request: Request) -> dict[str, Any] | None:
+    def progress(request: SentRequest) -> dict[str, Any] | None:
         state = next(states)
         if not state:
             fake.unplug(absent=5)
@@ -881,7 +881,7 @@ def test_a_port_that_goes_at_every_question_is_lost(fake: FakeDevice) -> None:
 
 @pytest.mark.parametrize("absent", [0, 100])
 def test_a_port_that_goes_at_every_start_is_lost(fake: FakeDevice, absent: int) -> None:
-    def go(request: Request) -> None:
+    def go(request: SentRequest) -> None:
         fake.clock.now += 0.3
         fake.unplug(absent)
 

@@ -40,7 +40,7 @@ from hanbootloader.image import cose, manifest, ota, writer
 from hanbootloader.image.reader import ImageReader, Sink
 from hanbootloader.install import Installer
 from hanbootloader.link import frame, smp
-from hanbootloader.link.console import Console
+from hanbootloader.link.console import ConsoleServer
 from hanbootloader.link.groups import image as image_group
 from hanbootloader.store import flash_map, ledger
 from hanbootloader.trust import cell, p256
@@ -367,10 +367,10 @@ def test_the_errors_of_group_1_are_the_code_s():
     assert [int(row[0].split()[0]) for row in rows if row[1] == "every other reason"] == [other]
 
 
-def console() -> tuple[ramboard.Board, Console]:
+def console() -> tuple[ramboard.Board, ConsoleServer]:
     board = ramboard.Board()
     device = board.device()
-    return board, Console(device, Installer(device), lambda: False)
+    return board, ConsoleServer(device, Installer(device), lambda: False)
 
 
 def test_every_command_has_its_place_on_the_page():

@@ -13,12 +13,12 @@ from hanboot.link.deadline import Deadline, StallTimer
 from hanboot.link.line import Line
 from hanboot.link.smp import NoAnswer, Retries, SmpClient, SmpRefusal
 from hanboot.link.transport import Lost
-from hanboot.testing.fake_transport import FakeClock, FakeTransport, Request, reply
+from hanboot.testing.fake_transport import FakeClock, FakeTransport, SentRequest, reply
 from hanbootloader.link import frame, smp
 
 
 def client(
-    answer: Callable[[Request], bytes | None], **more: Any
+    answer: Callable[[SentRequest], bytes | None], **more: Any
 ) -> tuple[SmpClient, FakeTransport]:
     transport = FakeTransport(answer)
     transport.open()
@@ -81,7 +81,7 @@ def test_each_try_has_a_sequence_number_of_its_own() -> None:
     ids=str,
 )
 def test_a_foreign_reply_is_passed_over(other: dict[str, int]) -> None:
-    def answer(request: Request) -> bytes:
+    def answer(request: SentRequest) -> bytes:
         return reply(request, {"wrong": True}, **other) + reply(request, {"right": True})
 
     link, _ = client(answer)
@@ -95,7 +95,7 @@ def test_a_late_reply_is_not_taken_for_the_next() -> None:
     """The first reply comes when the request was given up."""
     late: list[bytes] = []
 
-    def answer(request: Request) -> bytes | None:
+    def answer(request: SentRequest) -> bytes | None:
         if not late:
             late.append(reply(request, {"n": 1}))
             return None
@@ -187,8 +187,8 @@ def test_frames_that_are_no_smp_are_passed_over() -> None:
 
 @pytest.mark.parametrize("body", [b"\x80", b"\x01", b"\xff", b""], ids=bytes.hex)
 def test_a_body_that_is_no_map_is_an_error_that_shows_it(body: bytes) -> None:
-    def answer(request: Request) -> bytes:
-        header = smp.Header(1, smp.READ_RESPONSE, len(body), 65, request.sequence, 0)
+    def answer(request: SentRequest) -> bytes:
+        header = smp.SmpHeader(1, smp.READ_RESPONSE, len(body), 65, request.sequence, 0)
         return frame.encode(header.encode() + body)
 
     link, _ = client(answer)
@@ -257,7 +257,7 @@ def test_log_lines_show_what_went_and_never_what_was_in_it(
 ) -> None:
     counter = itertools.count()
 
-    def answer(request: Request) -> bytes | None:
+    def answer(request: SentRequest) -> bytes | None:
         if not next(counter):
             return frame.encode(bytes(20))
         return reply(request, {"secret": "a"})

@@ -362,7 +362,7 @@ class TestSmp:
     @given(st.sampled_from([0, 2]), st.integers(0, 1), ANY | VALUES.map(cbor.encode))
     def test_any_body(self, operation: int, version: int, body: bytes) -> None:
         """A request gets its reply, whatever it carries."""
-        header = smp.Header(version, operation, len(body), 0, 77, 0)
+        header = smp.SmpHeader(version, operation, len(body), 0, 77, 0)
         reply = answer(header.encode() + body)
         assert reply is not None
         found = smp.parse_header(reply)

@@ -7,7 +7,7 @@ import pytest
 from rig import ROOT
 
 from hanboot.boards import device_code
-from hanboot.boards.watchdog import Watchdog
+from hanboot.boards.watchdog import ProcessWatchdog
 
 _FEEDS = """
 from mapped import Watchdog
@@ -26,7 +26,7 @@ class Bench:
         self.flash = folder / "flash.bin"
         self.now = 100.0
         self.clocks = 0
-        self.watchdog = Watchdog(self.flash, self._make_clock)
+        self.watchdog = ProcessWatchdog(self.flash, self._make_clock)
 
     def _make_clock(self):
         self.clocks += 1

@@ -6,7 +6,7 @@ import pytest
 from home import V1, V11, Home, Household, build, drain
 from ramboard import PowerCut
 
-from hanboot.hub.hub import Frame
+from hanboot.hub.hub import OutgoingFrame
 from hanboot.hub.ota import Phase
 from hanbootloader import reasons
 from hanbootloader.han import key_making, ota_cluster, zcl
@@ -30,7 +30,7 @@ def ready(home: Home, payload_bytes: int = 3000) -> tuple[Household, bytes]:
 def lying(command: int, change):
     """Changes the values of a command on its way to the device; `change` may return None."""
 
-    def meddle(frame: Frame) -> list[Frame]:
+    def meddle(frame: OutgoingFrame) -> list[OutgoingFrame]:
         parsed = zcl.parse(frame.octets)
         if frame.cluster != zcl.OTA_CLUSTER or parsed.is_global or parsed.command != command:
             return [frame]
@@ -43,7 +43,7 @@ def lying(command: int, change):
             return []
         payload = changed if isinstance(changed, bytes) else ota_cluster.encode(command, changed)
         made = zcl.Frame(False, True, parsed.sequence, command, payload)
-        return [Frame(frame.cluster, made.encode())]
+        return [OutgoingFrame(frame.cluster, made.encode())]
 
     return meddle
 

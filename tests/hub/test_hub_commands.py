@@ -409,11 +409,11 @@ class TestClock:
 
 def test_keys_are_not_in_any_reply(home: Home) -> None:
     """Whatever group 65 and the network say, no private key is in it."""
-    from hanbootloader.link.console import Console
+    from hanbootloader.link.console import ConsoleServer
 
     device = home.ppmid()
     device.board.tier = "development"
-    console = Console(device.device, device.installer, lambda: False)
+    console = ConsoleServer(device.device, device.installer, lambda: False)
     groups = console._dispatcher._groups
     from home import scalar
 

@@ -17,7 +17,7 @@ from hanboot.http.listen import Listen
 from hanboot.library import demo, server
 from hanboot.library.accounts.secrets import ServerKey
 from hanboot.library.demo import DemoUser
-from hanboot.library.images import ImageStore
+from hanboot.library.images import ImageArchive
 from hanboot.library.library import Library
 from hanboot.library.schema import prepare
 from hanboot.registry.storage.database import Database
@@ -38,7 +38,7 @@ def library(tmp_path_factory: pytest.TempPathFactory, clock: SteppedClock) -> It
     made = Library(
         registry=fill(Registry(database), [entry_of(first, 1)]),
         key=ServerKey(folder / "key"),
-        images=ImageStore(str(folder / "images")),
+        images=ImageArchive(str(folder / "images")),
         clock=clock,
     )
     server.application(made, Listen("127.0.0.1", 0), ("testserver",))

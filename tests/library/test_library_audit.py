@@ -36,7 +36,7 @@ def filled(
     made.library.registry.database.close()
 
 
-def records(filled: Filled) -> list[audit.Record]:
+def records(filled: Filled) -> list[audit.AuditEntry]:
     with filled.library.registry.database.reading() as connection:
         return list(audit.records(connection))
 

@@ -18,7 +18,7 @@ from hanboot.library import demo_firmware
 from hanboot.library.accounts import login
 from hanboot.library.accounts.secrets import ServerKey
 from hanboot.library.catalogue import decisions
-from hanboot.library.schema import AuditRow, Base, UserRow
+from hanboot.library.schema import AuditRow, LibraryTable, UserRow
 from hanboot.registry.storage import schema as registry_schema
 from hanboot.registry.storage.database import Database
 
@@ -34,7 +34,7 @@ def filled(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Filled
 def held(url: str) -> dict[str, list[str]]:
     """All rows of all tables, the registry's and the library's."""
     database = Database(url)
-    tables = {**Base.metadata.tables, **registry_schema.Base.metadata.tables}
+    tables = {**LibraryTable.metadata.tables, **registry_schema.RegistryTable.metadata.tables}
     with database.reading() as connection:
         found = {
             name: sorted(repr(tuple(row)) for row in connection.execute(sa.select(table)))

@@ -23,7 +23,7 @@ from hanboot.image.ota_file import Image
 from hanboot.library import audit
 from hanboot.library.catalogue import decisions, submissions
 from hanboot.library.catalogue.submissions import Draft
-from hanboot.library.images import ImageStore
+from hanboot.library.images import ImageArchive
 from hanboot.library.library import Library
 from hanboot.library.refusals import Conflict, StoreFull
 from hanboot.library.schema import LibraryEntryRow, StoredImageRow
@@ -337,7 +337,7 @@ class _Filling:
 def test_a_disk_that_fills_up_during_an_upload(
     filled: Filled, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store = ImageStore(str(tmp_path / "full"))
+    store = ImageArchive(str(tmp_path / "full"))
     monkeypatch.setattr(store, "_files", FullDisk())
     full = Library(registry=filled.library.registry, key=filled.library.key, images=store)
     draft = Draft(fields={**FIELDS, "predecessors": "E-1"}, octets=image(filled.library, 2).octets)
@@ -353,7 +353,7 @@ def test_a_disk_that_fills_up_during_an_upload(
 
 def test_an_object_store_by_its_url() -> None:
     """Any that fsspec knows; its address is the server's configuration."""
-    store = ImageStore("memory://library-of-a-test/images")
+    store = ImageArchive("memory://library-of-a-test/images")
     made = make_image(1)
     stored = store.put(made.octets)
     assert store.read(stored.digest) == made.octets
@@ -362,7 +362,7 @@ def test_an_object_store_by_its_url() -> None:
     with pytest.raises(BadFile, match="backup"):
         store.read(stored.digest)
     with pytest.raises(BadFile, match="cannot be kept"):
-        ImageStore("nothing-of-this-name://x")
+        ImageArchive("nothing-of-this-name://x")
 
 
 @pytest.mark.parametrize("name", ["image", "images", "store", "url", "image_url"])

@@ -21,7 +21,7 @@ from hanboot.library.clock import text as time_text
 from hanboot.library.demo import DemoUser
 from hanboot.library.library import Library
 from hanboot.library.permissions import PERMISSIONS, Action, PartyKind, Scope
-from hanboot.library.schema import Base, SessionRow
+from hanboot.library.schema import LibraryTable, SessionRow
 from hanboot.library.web.settings import SESSION_IDLE_S
 
 SignIn = Callable[[str], Browser]
@@ -125,7 +125,7 @@ def everything(library: Library) -> str:
     """A digest of all that library and CPL hold; of sessions, which are signed in."""
     held: dict[str, list[Any]] = {}
     with library.registry.database.reading() as connection:
-        for name, table in Base.metadata.tables.items():
+        for name, table in LibraryTable.metadata.tables.items():
             if name == "library_attempt":
                 continue
             query = sa.select(table)

@@ -23,7 +23,7 @@ from hanboot.errors import BadFile
 from hanboot.library import audit
 from hanboot.library.catalogue import entries
 from hanboot.library.library import Library
-from hanboot.library.schema import SCHEMA, Base, LibraryEntryRow, prepare
+from hanboot.library.schema import SCHEMA, LibraryEntryRow, LibraryTable, prepare
 from hanboot.registry.storage.database import REGISTRY, Database
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.migration import OtherSchema
@@ -36,7 +36,7 @@ AsProgram = Callable[[str], Program]
 
 def test_steps_make_what_the_models_say(tmp_path: Path) -> None:
     assert SCHEMA.known()[-1] == SCHEMA.newest
-    expected = table_shapes.by_models(SCHEMA, Base.metadata)
+    expected = table_shapes.by_models(SCHEMA, LibraryTable.metadata)
     by_steps = at_step(tmp_path / "steps.db", SCHEMA, "head")
     triggers = {"library_audit_no_update", "library_audit_no_delete"}
     assert by_steps.keys() - expected.keys() == triggers
@@ -137,7 +137,7 @@ def test_on_postgresql(cluster: Cluster) -> None:
         prepare(database)
     assert prepare(database, upgrade=True) == "0001"
     with database.reading() as connection:
-        assert table_shapes.differences(connection, SCHEMA, Base.metadata) == []
+        assert table_shapes.differences(connection, SCHEMA, LibraryTable.metadata) == []
         assert audit.verify(connection) == 1
     for statement in ("DELETE FROM library_audit", "TRUNCATE library_audit"):
         with pytest.raises(BadFile, match="only be added to"), database.writing() as connection:

@@ -10,7 +10,7 @@ import pytest
 from command_line import Ran, assert_error, hanboot
 from library_service import Filled, Service, serving, suppliers_own, with_library
 from registries import entry_of
-from rig import Bench, Firmware
+from rig import Bench, ReleaseImages
 
 pytestmark = pytest.mark.slow
 
@@ -18,7 +18,7 @@ RELEASES = ("1.0.0", "1.1.0", "2.0.0")
 IDS = ("PPMID-0001", "PPMID-0002", "PPMID-0003")
 
 
-def entries_of(firmware: Firmware) -> list:
+def entries_of(firmware: ReleaseImages) -> list:
     images = [firmware.image(f"ppmid/{name}") for name in RELEASES]
     return [
         entry_of(
@@ -33,7 +33,7 @@ def entries_of(firmware: Firmware) -> list:
 
 
 @pytest.fixture(scope="module")
-def filled(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+def filled(firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
     made = Filled(tmp_path_factory.mktemp("served") / "library", entries_of(firmware))
     for number, name in enumerate(RELEASES):
         before = IDS[number - 1] if number else "N/A"
@@ -43,7 +43,7 @@ def filled(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> Iter
 
 
 @pytest.fixture
-def here(tmp_path: Path, firmware: Firmware) -> Path:
+def here(tmp_path: Path, firmware: ReleaseImages) -> Path:
     """The supplier's own registry, with local updates allowed, and the manufacturer's key."""
     return suppliers_own(tmp_path, entries_of(firmware), firmware.pairs.manufacturer.public_pem())
 
@@ -59,7 +59,7 @@ def upgrade(here: Path, url: str, token: Path, ppmid: Bench, *more: object) -> R
 
 
 def test_a_board_is_led_to_the_newest(
-    service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: Firmware
+    service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: ReleaseImages
 ) -> None:
     token = filled.token_file("south")
     asked = upgrade(here, service.url, token, ppmid)
@@ -84,7 +84,7 @@ def test_a_board_is_led_to_the_newest(
 
 
 def test_images_that_are_at_hand_are_not_fetched(
-    service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: Firmware
+    service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: ReleaseImages
 ) -> None:
     for name in RELEASES[1:]:
         (here / f"{name}.ota").write_bytes(firmware.image(f"ppmid/{name}").octets)
@@ -95,7 +95,7 @@ def test_images_that_are_at_hand_are_not_fetched(
 
 
 def test_another_manufacturers_key(
-    service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: Firmware
+    service: Service, filled: Filled, here: Path, ppmid: Bench, firmware: ReleaseImages
 ) -> None:
     """What its key did not sign is not sent, though the registry lists it."""
     (here / "maker.pub.pem").write_bytes(firmware.pairs.supplier.public_pem())
@@ -106,7 +106,7 @@ def test_another_manufacturers_key(
 
 
 def test_a_library_whose_image_was_changed(
-    filled: Filled, here: Path, ppmid: Bench, firmware: Firmware
+    filled: Filled, here: Path, ppmid: Bench, firmware: ReleaseImages
 ) -> None:
     """Its disk was written to behind its back: it notices itself, and nothing reaches the board."""
     store = filled.folder / "images"

@@ -76,7 +76,7 @@ class Built:
     """A file, and what an oracle may know of it."""
 
     octets: bytes
-    offer: oracle.Offer
+    offer: oracle.OfferedImage
     manifest: Manifest
     payload: bytes
 
@@ -107,8 +107,8 @@ def build(release: Release, before: list[Built]) -> Built:
     )
     octets = _assemble(manifest, MANUFACTURER, payload)
     model = (*release.model, release.version, release.hardware)
-    rules = oracle.Rules(named, release.minimum, release.counter, False)
-    return _built(octets, oracle.Offer(model, model, rules, 0, b""), manifest, payload)
+    rules = oracle.ManifestRules(named, release.minimum, release.counter, False)
+    return _built(octets, oracle.OfferedImage(model, model, rules, 0, b""), manifest, payload)
 
 
 def _assemble(manifest: Manifest, key: keys.PrivateKey, payload: bytes, more: bytes = b"") -> bytes:
@@ -118,7 +118,7 @@ def _assemble(manifest: Manifest, key: keys.PrivateKey, payload: bytes, more: by
     return assemble(manifest, envelope, payload, b"")
 
 
-def _built(octets: bytes, offer: oracle.Offer, manifest: Manifest, payload: bytes) -> Built:
+def _built(octets: bytes, offer: oracle.OfferedImage, manifest: Manifest, payload: bytes) -> Built:
     image = octets[ota.HEADER_BYTES :]
     envelope = image[: cose.envelope_bytes(image)]
     found = dataclasses.replace(

@@ -169,7 +169,7 @@ def test_on_a_device_as_far_as_it_allows(
 def test_a_disagreement(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     rightly = oracle.verdict
 
-    def wrongly(state: oracle.State, offer: oracle.Offer) -> str:
+    def wrongly(state: oracle.State, offer: oracle.OfferedImage) -> str:
         found = rightly(state, offer)
         return "not-a-predecessor" if found == BASE else found
 

@@ -14,7 +14,7 @@ from registries import WHY, WORKED
 
 from hanboot import cli
 from hanboot.registry.exchange.intake import import_file
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 
@@ -35,7 +35,7 @@ def registry(tmp_path: Path) -> Iterator[Registry]:
 @pytest.fixture
 def worked(registry: Registry) -> Registry:
     """The worked registry of docs/."""
-    import_file(registry, WORKED, WHY, rules=Rules(existing=True))
+    import_file(registry, WORKED, WHY, rules=ImportRules(existing=True))
     return registry
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from loose_image import assemble
 
-from hanboot.device.records import FirmwareId, Identity, Slot, SlotState, Verdict
+from hanboot.device.records import FirmwareId, Identity, SlotReport, SlotState, Verdict
 from hanboot.device.refusal import DeviceRefused
 from hanboot.explain.reasons import Reason
 from hanboot.image import ota_file
@@ -162,7 +162,7 @@ class FakeDevice:
         return FirmwareId(file_version=file_version, image_hash=image_hash)
 
     def identity(self) -> Identity:
-        slot = Slot(state=SlotState.CONFIRMED, firmware=self._running_id())
+        slot = SlotReport(state=SlotState.CONFIRMED, firmware=self._running_id())
         return Identity(started=0, slots=(slot,), **self._facts)
 
     def upload(self, octets: bytes, progress: Any = None) -> None:

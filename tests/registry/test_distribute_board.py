@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from click.testing import Result
 from registries import KEY
-from rig import Bench, Firmware
+from rig import Bench, ReleaseImages
 
 from hanboot.image.ota_file import load
 from hanboot.inventory.gate import permit
@@ -23,7 +23,7 @@ REASON = ("--reason", "a test")
 
 
 @pytest.fixture
-def files(run: Callable[..., Result], firmware: Firmware) -> dict[str, Path]:
+def files(run: Callable[..., Result], firmware: ReleaseImages) -> dict[str, Path]:
     """The images, each entered with its row."""
     files = {}
     for name in RELEASES:
@@ -217,7 +217,7 @@ def test_a_ban_binds_every_command(
 def test_a_matrix_on_a_device_obeys_the_ban(
     run: Callable[..., Result],
     files: dict[str, Path],
-    firmware: Firmware,
+    firmware: ReleaseImages,
     ppmid: Bench,
     tmp_path: Path,
 ) -> None:
@@ -235,7 +235,7 @@ def test_an_override_is_recorded_before_it_is_sent_and_lifts_the_ban_alone(
     run: Callable[..., Result],
     run_json: Callable[..., Any],
     files: dict[str, Path],
-    firmware: Firmware,
+    firmware: ReleaseImages,
     ppmid: Bench,
 ) -> None:
     port = ("--port", ppmid.board.port)
@@ -333,7 +333,7 @@ def test_a_permit_lets_a_path_through(
 def test_a_permit_lets_a_matrix_through(
     run: Callable[..., Result],
     files: dict[str, Path],
-    firmware: Firmware,
+    firmware: ReleaseImages,
     ppmid: Bench,
     permitted: Callable[..., Path],
     tmp_path: Path,

@@ -19,7 +19,7 @@ from registries import DEVICE_ID, WHY, FakeDevice, digest, entry, fill, write_ro
 from hanboot.errors import BadFile, WrongUsage
 from hanboot.inventory import enrolment, pending, reports
 from hanboot.inventory.devices import DeviceRecord, Inventory, device_id, parse_device_id
-from hanboot.inventory.reports import Report
+from hanboot.inventory.reports import FirmwareReport
 from hanboot.registry.entry import Model
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
@@ -171,8 +171,8 @@ def test_what_devices_need(registry: Registry, inventory: Inventory, tmp_path: P
 # --- reports
 
 
-def report(n: int, version: int, at: int, how: reports.ReportKind = "daily") -> Report:
-    return Report(
+def report(n: int, version: int, at: int, how: reports.ReportKind = "daily") -> FirmwareReport:
+    return FirmwareReport(
         number(n),
         f"2026-01-01T00:00:{at:02}Z",
         Model(CODE, MODEL),
@@ -205,7 +205,7 @@ said = st.builds(
 
 @given(words=st.lists(said, max_size=20), order=st.randoms())
 def test_batches_say_what_the_reports_said(
-    tmp_path_factory: pytest.TempPathFactory, words: list[Report], order
+    tmp_path_factory: pytest.TempPathFactory, words: list[FirmwareReport], order
 ) -> None:
     path = tmp_path_factory.mktemp("reports") / "r.jsonl"
     reports.append(path, words)

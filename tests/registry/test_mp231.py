@@ -12,9 +12,9 @@ from registries import SSC_COLUMNS, WHY, everything, write_rows
 
 from hanboot.errors import BadFile
 from hanboot.registry.exchange import mapping
-from hanboot.registry.exchange.faults import Fault
+from hanboot.registry.exchange.faults import CellFault
 from hanboot.registry.exchange.intake import Imported, import_file
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.storage import history
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.store import Registry
@@ -46,11 +46,11 @@ def write(path: Path, *changes: dict[str, str]) -> Path:
 )
 def test_a_new_entry_states_it_all(registry: Registry, tmp_path: Path, heading: str) -> None:
     path = write(tmp_path / "r.csv", {heading: ""})
-    faults: list[Fault] = []
+    faults: list[CellFault] = []
     with pytest.raises(BadFile):
         import_file(registry, path, WHY, on_fault=faults.append)
     assert [fault.heading for fault in faults] == [heading]
-    import_file(registry, path, WHY, rules=Rules(existing=True))
+    import_file(registry, path, WHY, rules=ImportRules(existing=True))
     # and it is filled in later
     filled = import_file(registry, write(tmp_path / "f.csv", {}), WHY)
     assert filled.corrected == 1
@@ -63,7 +63,7 @@ def test_old_bands_of_old_entries(registry: Registry, tmp_path: Path, band: str)
     path = write(tmp_path / "r.csv", {"ZigBee Join Option": band})
     with pytest.raises(BadFile):
         import_file(registry, path, WHY)
-    assert import_file(registry, path, WHY, rules=Rules(existing=True)).added == 1
+    assert import_file(registry, path, WHY, rules=ImportRules(existing=True)).added == 1
     # what the registry holds already need not be said again
     assert import_file(registry, path, WHY).unchanged == 1
 

@@ -47,8 +47,8 @@ def device(version: int, **more: object) -> DeviceRecord:
     )
 
 
-def report(version: int, number: int = 9) -> reports.Report:
-    return reports.Report(
+def report(version: int, number: int = 9) -> reports.FirmwareReport:
+    return reports.FirmwareReport(
         f"00-00-00-00-00-00-00-{number:02}",
         AT,
         Model(0xFFF0, 0x0005_0100),

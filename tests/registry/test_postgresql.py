@@ -18,7 +18,7 @@ from registries import WHY, WORKED, entry, everything, fill, same_but
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.registry.storage import audit, database
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.schema import Base
+from hanboot.registry.storage.schema import RegistryTable
 from hanboot.registry.storage.store import Registry
 
 REASON = ("--reason", "a test")
@@ -52,7 +52,7 @@ def test_the_worked_registry_is_the_same_as_on_sqlite(run: Callable[..., Result]
 def test_migrations_make_what_the_models_say(registry: Registry) -> None:
     with registry.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, RegistryTable.metadata) == []
 
 
 @pytest.mark.parametrize(

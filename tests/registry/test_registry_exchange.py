@@ -27,16 +27,16 @@ from hanboot.errors import BadFile, WrongUsage
 from hanboot.registry.entry import JOIN_OPTIONS, Entry
 from hanboot.registry.exchange import export, mapping, views
 from hanboot.registry.exchange.csv_file import protect, unprotect
-from hanboot.registry.exchange.faults import Fault
+from hanboot.registry.exchange.faults import CellFault
 from hanboot.registry.exchange.intake import Imported, import_file
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.exchange.table import address
 from hanboot.registry.fields import BY_NAME, FIELDS
 from hanboot.registry.storage import history
 from hanboot.registry.storage.database import Database
 from hanboot.registry.storage.store import Registry
 
-EXISTING = Rules(existing=True)
+EXISTING = ImportRules(existing=True)
 HEADINGS = [column.heading for column in FIELDS]
 ROW = {
     "CPL Entry ID": "E-1",
@@ -60,7 +60,7 @@ def rows_of(*changes: dict[str, str]) -> list[list[str]]:
 
 
 def take(registry: Registry, path: Path, **more: object) -> tuple[Imported, list[str]]:
-    faults: list[Fault] = []
+    faults: list[CellFault] = []
     done = import_file(registry, path, WHY, on_fault=faults.append, **more)  # type: ignore[arg-type]
     return done, [str(fault) for fault in faults]
 
@@ -68,7 +68,7 @@ def take(registry: Registry, path: Path, **more: object) -> tuple[Imported, list
 def refuse(registry: Registry, path: Path, **more: object) -> list[str]:
     """The faults of a file that is refused; the registry must be as it was."""
     before = registry.entries()
-    faults: list[Fault] = []
+    faults: list[CellFault] = []
     with pytest.raises(BadFile) as caught:
         import_file(registry, path, WHY, on_fault=faults.append, **more)  # type: ignore[arg-type]
     assert len(caught.value.lines) == 3
@@ -193,7 +193,7 @@ def test_corrections_are_said_to_be_such(registry: Registry, tmp_path: Path) -> 
     assert refuse(registry, path) == [
         "B2 (CPL Status): the registry says Active of E-1; --correct changes it"
     ]
-    assert take(registry, path, rules=Rules(correct=True))[0] == Imported(0, 1, 0)
+    assert take(registry, path, rules=ImportRules(correct=True))[0] == Imported(0, 1, 0)
     assert registry.entry("E-1").status == "Withdrawn"
     assert registry.entry("E-1").contact == "x@y.example"
 

@@ -23,8 +23,8 @@ from hanboot.errors import BadFile, CheckFailed, WrongUsage
 from hanboot.registry.storage import audit, database, history
 from hanboot.registry.storage.database import REGISTRY, Database
 from hanboot.registry.storage.history import Attribution
-from hanboot.registry.storage.migration import OtherSchema, Schema
-from hanboot.registry.storage.schema import REVISION, Base
+from hanboot.registry.storage.migration import OtherSchema, TableSchema
+from hanboot.registry.storage.schema import REVISION, RegistryTable
 from hanboot.registry.storage.store import Registry
 
 
@@ -42,12 +42,12 @@ def test_what_goes_in_comes_out(tmp_path_factory: pytest.TempPathFactory, made: 
 def test_a_full_disk_leaves_no_half_made_registry(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(schema: Schema, connection: sa.Connection) -> None:
+    def full(schema: TableSchema, connection: sa.Connection) -> None:
         assert file.exists()
         full_disk = sqlite3.OperationalError("database or disk is full")
         raise sa.exc.OperationalError("CREATE TABLE", {}, full_disk)
 
-    monkeypatch.setattr(Schema, "upgrade", full)
+    monkeypatch.setattr(TableSchema, "upgrade", full)
     file = tmp_path / "registry.db"
     with pytest.raises(BadFile, match="the disk is full"):
         Database(str(file), create=True)
@@ -180,7 +180,7 @@ def test_migrations_make_what_the_models_say(registry: Registry) -> None:
     assert REGISTRY.known()[-1] == REVISION
     with registry.database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, Base.metadata) == []
+        assert compare_metadata(context, RegistryTable.metadata) == []
 
 
 _SSC = ("cpl_entry_id", "zigbee_vendor")
@@ -241,7 +241,7 @@ def test_an_older_register_is_brought_up(tmp_path: Path, revision: str) -> None:
         with registry.database.reading() as connection:
             assert audit.verify(connection) == 1
             context = MigrationContext.configure(connection, opts={"compare_type": True})
-            assert compare_metadata(context, Base.metadata) == []
+            assert compare_metadata(context, RegistryTable.metadata) == []
 
 
 def test_a_newer_registry(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ class ChipBoard:
         self.to_chip, self.from_chip = _Direction(rate), _Direction(rate)
 
     def _start(self, cause: str) -> None:
-        self.chip = rp2040_chip.Chip(
+        self.chip = rp2040_chip.EmulatedChip(
             self.flash, bytes(range(8)), cause, self._on_output, self._on_flash, self._supply
         )
         self.starts += 1

@@ -20,7 +20,7 @@ from hanboot.gbcs.codec import Decoded
 from hanboot.hub.air import Weather
 from hanboot.hub.attachment import Attachment
 from hanboot.hub.hub import Hub, Settings
-from hanboot.hub.ota import DeviceState, Offer, Pacing
+from hanboot.hub.ota import DeviceProgress, Offer, Pacing
 from hanboot.image.ota_file import Image
 from hanbootloader.link.groups import tunnel
 from hanbootloader.store import flash_map
@@ -84,7 +84,7 @@ class ChipHome:
         return answers
 
     @property
-    def state(self) -> DeviceState:
+    def state(self) -> DeviceProgress:
         """What the hub knows of the device."""
         return self.hub.device(_SERIAL)
 

@@ -9,28 +9,29 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rig import COUNTING, Bench, Firmware, Keys, States
+from rig import COUNTING, Bench, ReleaseImages, States
 
+from hanboot.demo.bench import KeyPairs
 from hanboot.image.ota_file import Image
 
 
 @pytest.fixture(scope="session")
-def pairs() -> Keys:
-    return Keys.generate()
+def pairs() -> KeyPairs:
+    return KeyPairs.generate()
 
 
 @pytest.fixture(scope="session")
-def firmware(pairs: Keys, tmp_path_factory: pytest.TempPathFactory) -> Firmware:
-    return Firmware(pairs, tmp_path_factory.mktemp("images"))
+def firmware(pairs: KeyPairs, tmp_path_factory: pytest.TempPathFactory) -> ReleaseImages:
+    return ReleaseImages(pairs, tmp_path_factory.mktemp("images"))
 
 
 @pytest.fixture(scope="session")
-def states(firmware: Firmware, tmp_path_factory: pytest.TempPathFactory) -> States:
+def states(firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory) -> States:
     return States(tmp_path_factory.mktemp("devices"), firmware)
 
 
 @pytest.fixture(scope="session")
-def long(firmware: Firmware) -> Image:
+def long(firmware: ReleaseImages) -> Image:
     """An image that takes a while to send to a PPMID with 1.0.0."""
     before = firmware.image("ppmid/1.0.0")
     return firmware.own("takes-a-while", 0x05000000, before, app=COUNTING, ballast=150_000)

@@ -12,11 +12,11 @@ from hanboot.boards.esp32 import table
 from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
 
 VERSION = "v1.25.0"
-TABLE = table.Table(
+TABLE = table.PartitionTable(
     (
-        table.Partition("nvs", 1, 2, 0x9000, 0x6000),
-        table.Partition("factory", 0, 0, APP_AT, 0x1F0000),
-        table.Partition("vfs", 1, 0x81, 0x200000, 0x200000),
+        table.PartitionRow("nvs", 1, 2, 0x9000, 0x6000),
+        table.PartitionRow("factory", 0, 0, APP_AT, 0x1F0000),
+        table.PartitionRow("vfs", 1, 0x81, 0x200000, 0x200000),
     )
 )
 
@@ -43,7 +43,9 @@ def app(
     )
 
 
-def micropython(chip: Chip, the_app: bytes | None = None, partitions: table.Table = TABLE) -> bytes:
+def micropython(
+    chip: Chip, the_app: bytes | None = None, partitions: table.PartitionTable = TABLE
+) -> bytes:
     """An image for the whole flash, as micropython.org offers it."""
     flash = bytearray(b"\xff" * APP_AT) + (app(chip) if the_app is None else the_app)
     for at, octets in (

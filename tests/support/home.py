@@ -15,7 +15,7 @@ import ramboard
 from cells import SCOPE
 
 from hanboot.hub.air import Air, Weather
-from hanboot.hub.hub import EPOCH_S, Frame, Hub, Settings
+from hanboot.hub.hub import EPOCH_S, Hub, OutgoingFrame, Settings
 from hanboot.hub.ota import Offer
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Image
@@ -240,10 +240,10 @@ class Home:
         self.weather, self.seed = weather, seed
         self.hub = self.new_hub()
         self.households: list[Household] = []
-        self._down: dict[bytes, Air[Frame]] = {}
+        self._down: dict[bytes, Air[OutgoingFrame]] = {}
         self._up: dict[bytes, Air[tuple[bytes, int, bytes]]] = {}
         #: sees every frame to a device: (source, cluster, frame) -> what arrives in its place
-        self.meddle: Callable[[Frame], list[Frame]] = lambda frame: [frame]
+        self.meddle: Callable[[OutgoingFrame], list[OutgoingFrame]] = lambda frame: [frame]
         self._counter = 1_000
 
     def new_hub(self) -> Hub:

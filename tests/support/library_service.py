@@ -22,7 +22,7 @@ from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import decisions, entries, submissions
 from hanboot.library.catalogue.submissions import Draft
 from hanboot.library.demo import DemoUser
-from hanboot.library.images import ImageStore
+from hanboot.library.images import ImageArchive
 from hanboot.library.library import Library
 from hanboot.library.schema import prepare
 from hanboot.registry.entry import Entry
@@ -54,7 +54,7 @@ class Filled:
         self.library = Library(
             registry=fill(Registry(database), on_cpl),
             key=ServerKey(folder / "library.key"),
-            images=ImageStore(str(folder / "images")),
+            images=ImageArchive(str(folder / "images")),
         )
         self.started = self.library.clock()
         self.users: dict[str, DemoUser] = {each.name: each for each in demo.fill(self.library)}

@@ -16,8 +16,9 @@ import small_release
 
 from hanboot.boards.local import LocalBoard
 from hanboot.boards.virtual import VirtualBoard
+from hanboot.demo.bench import KeyPairs
 from hanboot.device.client import Device
-from hanboot.device.provisioning import AnchorKey, development_keys, provision
+from hanboot.device.provisioning import provision
 from hanboot.device.records import Identity
 from hanboot.device.upgrade import upgrade
 from hanboot.image import release
@@ -25,7 +26,6 @@ from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 from hanboot.link.deadline import Deadline
 from hanboot.link.process_clock import own_clock
-from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,21 +54,7 @@ def wait_for(
         time.sleep(look_s)
 
 
-# --- keys and images
-
-
-@dataclasses.dataclass(frozen=True)
-class Keys:
-    manufacturer: PrivateKey
-    supplier: PrivateKey
-    stranger: PrivateKey
-
-    @classmethod
-    def generate(cls) -> Keys:
-        return cls(keys.generate(), keys.generate(), keys.generate())
-
-    def anchors(self) -> list[AnchorKey]:
-        return development_keys(self.manufacturer.public, self.supplier.public)
+# --- images
 
 
 #: An application of a test's own: it counts its rounds, and answers "rounds" and, once rubbish is
@@ -114,10 +100,10 @@ _FOLLOWS = {
 }
 
 
-class Firmware:
+class ReleaseImages:
     """Images of the releases in firmware/ and of tests' own, built once and signed."""
 
-    def __init__(self, pairs: Keys, folder: Path) -> None:
+    def __init__(self, pairs: KeyPairs, folder: Path) -> None:
         self.pairs = pairs
         self._folder = folder
         self._built: dict[str, Image] = {}
@@ -281,7 +267,9 @@ def is_topped_up(credit: float) -> bool:
 class States:
     """State folders of devices, each prepared once and copied for whoever wants one."""
 
-    def __init__(self, folder: Path, firmware: Firmware, kind: LocalBoard = VirtualBoard) -> None:
+    def __init__(
+        self, folder: Path, firmware: ReleaseImages, kind: LocalBoard = VirtualBoard
+    ) -> None:
         self._folder = folder
         self._firmware = firmware
         self._kind = kind

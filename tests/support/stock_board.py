@@ -18,17 +18,17 @@ from hanboot.boards import device_code, prompt
 from hanboot.boards.esp32 import table
 from hanboot.boards.esp32.chips import TABLE_AT
 from hanboot.boards.esp32.model import FLASH_BYTES, MODEL
-from hanboot.boards.watchdog import Watchdog
+from hanboot.boards.watchdog import ProcessWatchdog
 from hanboot.link.deadline import Clock
 from hanboot.link.process_clock import ProcessClock
 
 # ports/esp32/partitions-4MiB.csv of MicroPython.
-_STOCK_TABLE = table.Table(
+_STOCK_TABLE = table.PartitionTable(
     (
-        table.Partition("nvs", 1, 2, 0x9000, 0x6000),
-        table.Partition("phy_init", 1, 1, 0xF000, 0x1000),
-        table.Partition("factory", 0, 0, 0x10000, 0x1F0000),
-        table.Partition("vfs", 1, 0x81, 0x200000, 0x200000),
+        table.PartitionRow("nvs", 1, 2, 0x9000, 0x6000),
+        table.PartitionRow("phy_init", 1, 1, 0xF000, 0x1000),
+        table.PartitionRow("factory", 0, 0, 0x10000, 0x1F0000),
+        table.PartitionRow("vfs", 1, 0x81, 0x200000, 0x200000),
     )
 )
 
@@ -115,7 +115,7 @@ class StockBoard:
         self._thread.join()
 
     def _run(self) -> None:
-        self._watchdog = Watchdog(self._flash, self._process_clock)
+        self._watchdog = ProcessWatchdog(self._flash, self._process_clock)
         process = self._start()
         ways = {self._host: self._chip, self._chip: self._host}
         with selectors.DefaultSelector() as selector:

@@ -13,10 +13,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.migration import Schema
+from hanboot.registry.storage.migration import TableSchema
 
 
-def shape(connection: sa.Connection, schema: Schema) -> dict[str, object]:
+def shape(connection: sa.Connection, schema: TableSchema) -> dict[str, object]:
     """What SQLite says of the tables, in any order."""
     inspector = sa.inspect(connection)
     prefix = _prefix(schema)
@@ -41,7 +41,7 @@ def shape(connection: sa.Connection, schema: Schema) -> dict[str, object]:
     return found
 
 
-def at_step(path: Path, schema: Schema, step: str) -> dict[str, object]:
+def at_step(path: Path, schema: TableSchema, step: str) -> dict[str, object]:
     """The shape of tables that the steps made, in a new database at `path`."""
     Database(str(path), create=True).close()
     engine = sa.create_engine(f"sqlite:///{path}")
@@ -50,7 +50,7 @@ def at_step(path: Path, schema: Schema, step: str) -> dict[str, object]:
         return shape(connection, schema)
 
 
-def by_models(schema: Schema, metadata: sa.MetaData) -> dict[str, object]:
+def by_models(schema: TableSchema, metadata: sa.MetaData) -> dict[str, object]:
     """The shape of tables that the models make."""
     engine = sa.create_engine("sqlite://")
     with engine.begin() as connection:
@@ -66,7 +66,7 @@ def as_it_was(path: Path, script: Path) -> str:
     return str(path)
 
 
-def differences(connection: sa.Connection, schema: Schema, metadata: sa.MetaData) -> list[Any]:
+def differences(connection: sa.Connection, schema: TableSchema, metadata: sa.MetaData) -> list[Any]:
     """What alembic would change to make the tables what the models say."""
     context = MigrationContext.configure(
         connection,
@@ -78,10 +78,10 @@ def differences(connection: sa.Connection, schema: Schema, metadata: sa.MetaData
     return list(compare_metadata(context, metadata))
 
 
-def _is_of(table: object, schema: Schema) -> bool:
+def _is_of(table: object, schema: TableSchema) -> bool:
     return str(table).startswith(_prefix(schema)) and table != schema.version_table
 
 
-def _prefix(schema: Schema) -> str:
+def _prefix(schema: TableSchema) -> str:
     """Tables of one owner begin alike."""
     return schema.version_table.split("_")[0] + "_"

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from hanboot.boards.roles import FLASH_BYTES, ROLES
-from hanboot.boards.watchdog import Watchdog
+from hanboot.boards.watchdog import ProcessWatchdog
 from hanboot.errors import BadFile, HanbootError, NoDevice
 from hanboot.link.virtual import (
     LOCK_FILE,
@@ -291,7 +291,7 @@ class BoardProcess(ABC):
     # --- the loop
 
     def _run(self) -> None:
-        self._watchdog = Watchdog(self.flash, lambda: clock(self.state))
+        self._watchdog = ProcessWatchdog(self.flash, lambda: clock(self.state))
         while not self._stopping.is_set():
             self._start_process()
             self._relay()

@@ -48,7 +48,7 @@ RESET, WATCHDOG, POWER = "reset", "watchdog", "power"
 EXIT_CODES = {RESET: 64, WATCHDOG: 65}
 
 
-class Chip:
+class EmulatedChip:
     """One start of an emulated RP2040, from its reset to the next.
 
     Args:
@@ -203,7 +203,7 @@ def main() -> int:
     parser.add_argument("serial", type=bytes.fromhex)
     parser.add_argument("cause")
     arguments = parser.parse_args()
-    chip = Chip(arguments.flash, arguments.serial, arguments.cause, _write)
+    chip = EmulatedChip(arguments.flash, arguments.serial, arguments.cause, _write)
     os.set_blocking(0, False)
     with selectors.DefaultSelector() as selector:
         selector.register(0, selectors.EVENT_READ)

@@ -13,7 +13,7 @@ from hanboot.link.deadline import Clock, Deadline
 _BYTES = 2
 
 
-class Watchdog:
+class ProcessWatchdog:
     """Counts the seconds for the board's process, by the time that the process gets.
 
     Args:

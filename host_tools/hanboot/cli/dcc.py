@@ -110,11 +110,11 @@ def serve(
     """
     from hanboot.dcc import http_server, keys, schema
     from hanboot.dcc.devices import Devices
-    from hanboot.dcc.dispatch import Dispatcher
+    from hanboot.dcc.dispatch import TaskDispatcher
     from hanboot.dcc.hub_link import SocketHub
     from hanboot.dcc.service import Service
     from hanboot.duis.names import DOCUMENT_MAX_BYTES
-    from hanboot.duis.schema import Schema
+    from hanboot.duis.schema import DuisSchema
     from hanboot.http import listen as http
     from hanboot.registry.storage.database import Database
     from hanboot.registry.storage.store import Registry
@@ -125,7 +125,7 @@ def serve(
     listen = http.Listen(host, port, tls_certificate, tls_key, behind_proxy)
     listen.check()
     held = keys.load(keys_folder)
-    documents = Schema(schema_folder) if schema_folder else None
+    documents = DuisSchema(schema_folder) if schema_folder else None
     with Registry(Database(url)) as registry:
         schema.prepare(registry.database)
         window = datetime.timedelta(seconds=spread)
@@ -134,7 +134,7 @@ def serve(
         patience = datetime.timedelta(hours=silent_after)
         devices = Devices(registry.database, service, held, answer_after=patience)
         trying = datetime.timedelta(hours=give_up_after)
-        dispatcher = Dispatcher(registry.database, devices, SocketHub, give_up_after=trying)
+        dispatcher = TaskDispatcher(registry.database, devices, SocketHub, give_up_after=trying)
         server = http.open_server(listen, http_server.Application(service), DOCUMENT_MAX_BYTES)
         scheme = "https" if tls_certificate else "http"
         terminal.echo(f"{scheme}://{host}:{server.bind_addr[1]}")
@@ -334,7 +334,7 @@ def inbox(
     """
     from hanboot.dcc.inbox import Inbox
     from hanboot.duis.names import DOCUMENT_MAX_BYTES
-    from hanboot.duis.schema import Schema
+    from hanboot.duis.schema import DuisSchema
     from hanboot.http import listen as http
 
     try:
@@ -344,7 +344,7 @@ def inbox(
             f"cannot make {folder}", (error.strerror or str(error)).lower(), "check the name"
         ) from None
     host, port = http.parse_listen(address)
-    documents = Schema(schema_folder) if schema_folder else None
+    documents = DuisSchema(schema_folder) if schema_folder else None
     held = [certificate.load(path) for path in certificates]
     application = Inbox(folder, held, documents, terminal.echo)
     server = http.open_server(http.Listen(host, port), application, DOCUMENT_MAX_BYTES)
@@ -453,7 +453,7 @@ def party(
         schema.prepare(database)
         if eui:
             before = {one.eui: one for one in parties.parties(database)}.get(eui_text(eui))
-            entered = parties.Party(
+            entered = parties.ServiceParty(
                 eui_text(eui),
                 name or (before.name if before else eui_text(eui)),
                 SUPPLIER,

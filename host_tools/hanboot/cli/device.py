@@ -14,7 +14,7 @@ from hanboot.cli.gating import Gate, gate_options
 from hanboot.cli.output import Out, json_option, progress
 from hanboot.cli.refusals import find_way, refusals, verdict_json
 from hanboot.cli.settings import any_registry_option, port_option
-from hanboot.device.records import FirmwareId, Identity, Slot
+from hanboot.device.records import FirmwareId, Identity, SlotReport
 from hanboot.device.upgrade import stage
 from hanboot.explain.reasons import explain
 from hanboot.explain.verdicts import verdict_lines
@@ -30,7 +30,7 @@ def _device_command(command: _Command) -> _Command:
     return port_option(json_option(command))
 
 
-def _holds(slot: Slot) -> str:
+def _holds(slot: SlotReport) -> str:
     """What a slot holds, for people."""
     features = f", features {slot.feature_version}" if slot.feature_version else ""
     return _name(slot.firmware) + features
@@ -118,7 +118,7 @@ def identity_json(identity: Identity) -> dict[str, Any]:
     }
 
 
-def _firmware_json(slot: Slot) -> dict[str, Any] | None:
+def _firmware_json(slot: SlotReport) -> dict[str, Any] | None:
     if slot.firmware is None:
         return None
     return {**slot.firmware.as_json(), "feature_version": slot.feature_version}

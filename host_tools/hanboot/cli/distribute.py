@@ -149,7 +149,7 @@ def _each(
     report_file: Path | None,
     check_local: Callable[[str], None],
 ) -> Iterator[DistributionResult]:
-    def tell(report: reports.Report) -> None:
+    def tell(report: reports.FirmwareReport) -> None:
         if report_file:
             reports.append(report_file, [report])
 

@@ -94,7 +94,7 @@ def verify(
     out = Out(as_json)
     root = parsing.load(file)
     if schema_folder:
-        schema.Schema(schema_folder).check(root, file.name)
+        schema.DuisSchema(schema_folder).check(root, file.name)
     described = describe.describe(root)
     held = [certificate.load(path) for path in certificates]
     verified = signature.verify(root, held, date_argument(at_time))

@@ -16,7 +16,7 @@ from hanboot.cli.settings import passphrase_asker, passphrase_option
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.gbcs import codec, document, protection
 from hanboot.gbcs.codec import Decoded
-from hanboot.gbcs.protection import Report, Secret
+from hanboot.gbcs.protection import ProtectionReport, Secret
 from hanboot.trust import keys
 from hanboot.trust.smki import certificate
 
@@ -169,7 +169,7 @@ def verify(
         )
 
 
-def _report_pairs(decoded: Decoded, report: Report) -> list[tuple[str, str]]:
+def _report_pairs(decoded: Decoded, report: ProtectionReport) -> list[tuple[str, str]]:
     signer = f", by {report.signer.holder} ({report.signer.name})" if report.signer else ""
     return [
         ("message", f"{decoded.use_case.name} {codec.KINDS[decoded.message.kind]}"),

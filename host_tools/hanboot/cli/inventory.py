@@ -228,7 +228,7 @@ def report(port: str, report_file: Path, as_json: bool) -> None:
     with Device(port) as target:
         identity = target.identity()
     held = enrolment.from_identity(identity, now())
-    said = reports.Report(
+    said = reports.FirmwareReport(
         held.device_id,
         held.reported_at or now(),
         identity_model(identity),

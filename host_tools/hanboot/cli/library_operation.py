@@ -46,7 +46,7 @@ def migrate(url: str, as_json: bool) -> None:
 def open_library(url: str, images: str | None, key_file: Path | None) -> Library:
     """The library of a database; tables and key are made where there are none."""
     from hanboot.library.accounts.secrets import ServerKey
-    from hanboot.library.images import ImageStore
+    from hanboot.library.images import ImageArchive
     from hanboot.library.library import Library
     from hanboot.library.schema import prepare
     from hanboot.registry.storage.database import Database
@@ -58,7 +58,7 @@ def open_library(url: str, images: str | None, key_file: Path | None) -> Library
     return Library(
         registry=Registry(database),
         key=ServerKey(key_file or base / "library.key"),
-        images=ImageStore(images or str(base / "images")),
+        images=ImageArchive(images or str(base / "images")),
     )
 
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hanboot.cli.output import Out
-    from hanboot.registry.storage.migration import Schema
+    from hanboot.registry.storage.migration import TableSchema
 
 
-def migrate_tables(out: Out, url: str, name: str, schema: Schema) -> None:
+def migrate_tables(out: Out, url: str, name: str, schema: TableSchema) -> None:
     """Takes the missing steps of a registry and of the other tables in its database.
 
     Where there are no such tables, none are made.

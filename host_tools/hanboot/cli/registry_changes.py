@@ -22,8 +22,8 @@ from hanboot.cli.registry_options import (
 from hanboot.cli.settings import registry_option
 from hanboot.inventory import never_in_field
 from hanboot.registry.exchange import intake, mapping
-from hanboot.registry.exchange.faults import Fault
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.faults import CellFault
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.exchange.views import Role, shown_history
 from hanboot.registry.images import submission
 from hanboot.registry.storage import audit
@@ -72,9 +72,9 @@ def import_command(
     if sheet:
         layout = dataclasses.replace(columns.layout, sheet=sheet)
         columns = dataclasses.replace(columns, layout=layout)
-    faults: list[Fault] = []
+    faults: list[CellFault] = []
 
-    def on_fault(fault: Fault) -> None:
+    def on_fault(fault: CellFault) -> None:
         if as_json:
             faults.append(fault)
         else:
@@ -87,7 +87,7 @@ def import_command(
                 file,
                 _by_channel(attribution, "file"),
                 columns,
-                Rules(correct, existing),
+                ImportRules(correct, existing),
                 on_fault,
                 advance,
             )
@@ -127,7 +127,7 @@ def correct(
             submission.rows_from(texts),
             cpl_entry_id,
             _by_channel(attribution, "command line"),
-            rules=Rules(correct=True, existing=True),
+            rules=ImportRules(correct=True, existing=True),
             on_fault=lambda fault: out.note(f"{fault.heading}: {fault.cause}"),
         )
     out.document(vars(done))

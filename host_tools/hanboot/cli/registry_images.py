@@ -23,7 +23,7 @@ from hanboot.cli.settings import registry_option
 from hanboot.image import ota_file
 from hanboot.image.ota_file import Layout
 from hanboot.registry.exchange import mapping, sheets
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.exchange.table import Row, SheetLayout
 from hanboot.registry.images import submission
 from hanboot.registry.images.comparison import Comparison, ImageDiffers, refuse_differences
@@ -91,7 +91,7 @@ def submit(
                 image_file.name,
                 replace(attribution, channel=attribution.channel or "image"),
                 columns,
-                Rules(correct=correct),
+                ImportRules(correct=correct),
                 lambda fault: out.note(str(fault)),
             )
         except ImageDiffers as differs:

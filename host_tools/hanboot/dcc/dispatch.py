@@ -38,7 +38,7 @@ _LONGEST_RETRY_S = 900.0
 GIVE_UP_AFTER = datetime.timedelta(hours=48)
 
 
-class Hub(Protocol):
+class HubLink(Protocol):
     """A Communications Hub, as the service reaches it.
 
     `once` names what is handed over: after a kill it may be handed over again, and a hub does
@@ -60,7 +60,7 @@ class Hub(Protocol):
 
 
 #: Reaches the hub whose control socket is at a path.
-Connect = Callable[[str], Hub]
+Connect = Callable[[str], HubLink]
 
 
 def _wait_s(attempts: int) -> float:
@@ -81,7 +81,7 @@ def _layout(task: journal.Task) -> Layout:
     return "signed" if task.reference == "11.1" else "unsigned"
 
 
-class Dispatcher:
+class TaskDispatcher:
     """Works off what is due.
 
     Args:

@@ -17,7 +17,7 @@ from hanboot import files
 from hanboot.dcc.http_server import Problem, one_line, read_document, respond
 from hanboot.duis import parsing, signature
 from hanboot.duis.describe import describe
-from hanboot.duis.schema import Schema
+from hanboot.duis.schema import DuisSchema
 from hanboot.errors import BadFile, HanbootError
 from hanboot.trust.smki.certificate import Certificate
 
@@ -38,7 +38,7 @@ class Inbox:
         self,
         folder: Path,
         certificates: Sequence[Certificate],
-        schema: Schema | None = None,
+        schema: DuisSchema | None = None,
         on_document: Callable[[str], None] = lambda line: None,
     ) -> None:
         self._folder = folder

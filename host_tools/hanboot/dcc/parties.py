@@ -19,7 +19,7 @@ from hanboot.trust.smki.certificate import Certificate, describe, eui_text
 
 
 @dataclass(frozen=True)
-class Party:
+class ServiceParty:
     """A party. answers_url: where answers and alerts go, http or https."""
 
     eui: str
@@ -68,7 +68,7 @@ def check_url(url: str) -> None:
         )
 
 
-def add_party(database: Database, party: Party, certificates: Sequence[Certificate]) -> None:
+def add_party(database: Database, party: ServiceParty, certificates: Sequence[Certificate]) -> None:
     """Adds a party, or changes it; its certificates are added to those that it has.
 
     Raises:
@@ -171,16 +171,16 @@ def _add_certificates(connection: Connection, certificates: Sequence[Certificate
         connection.execute(sa.insert(CERTIFICATE).values(**key, holder=eui_text(one.eui), pem=pem))
 
 
-def find_party(connection: Connection, eui: str) -> Party | None:
+def find_party(connection: Connection, eui: str) -> ServiceParty | None:
     row = connection.execute(sa.select(PARTY).where(PARTY.c.eui == eui)).one_or_none()
-    return Party(**row._mapping) if row else None
+    return ServiceParty(**row._mapping) if row else None
 
 
-def parties(database: Database) -> list[Party]:
+def parties(database: Database) -> list[ServiceParty]:
     """All parties, by EUI-64."""
     with database.reading() as connection:
         rows = connection.execute(sa.select(PARTY).order_by(PARTY.c.eui))
-        return [Party(**row._mapping) for row in rows]
+        return [ServiceParty(**row._mapping) for row in rows]
 
 
 def certificates_of(connection: Connection, holder: str) -> list[Certificate]:

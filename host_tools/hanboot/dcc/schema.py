@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from hanboot.registry.storage.column_types import Hex, Octets
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.migration import Schema
+from hanboot.registry.storage.migration import TableSchema
 
 #: Of the service's own tables, which are made and changed independently of the registry's.
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     owner="the service",
     steps="hanboot.dcc:migrations",
     version_table="dcc_alembic_version",

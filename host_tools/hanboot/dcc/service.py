@@ -18,7 +18,7 @@ from sqlalchemy.engine import Connection
 
 from hanboot.dcc import commands, journal, screening
 from hanboot.dcc.keys import DspKeys
-from hanboot.dcc.parties import Party, certificates_of, find_assignments, find_party
+from hanboot.dcc.parties import ServiceParty, certificates_of, find_assignments, find_party
 from hanboot.dcc.refusals import RequestRefused
 from hanboot.duis import codes, parsing, precommand, responses, signature
 from hanboot.duis.building import Part
@@ -34,7 +34,7 @@ from hanboot.duis.describe import (
 from hanboot.duis.identifiers import RequestID
 from hanboot.duis.names import PRE_COMMAND, SCHEMA_VERSION, SERVICES, SIGNED_PRE_COMMAND, sr
 from hanboot.duis.parsing import Element, text_of
-from hanboot.duis.schema import Schema
+from hanboot.duis.schema import DuisSchema
 from hanboot.errors import BadFile, CheckFailed
 from hanboot.inventory.devices import DeviceRecord, find_devices, parse_device_id
 from hanboot.inventory.gate import permit
@@ -101,7 +101,7 @@ class Asked:
     request_id: RequestID
     reference: str
     variant: int
-    party: Party
+    party: ServiceParty
     stated_hash: bytes | None
     for_permit: bool = False
 
@@ -130,7 +130,7 @@ class Service:
         self,
         registry: Registry,
         keys: DspKeys,
-        documents: Schema | None = None,
+        documents: DuisSchema | None = None,
         clock: Clock = now,
         spread: datetime.timedelta = datetime.timedelta(),
         permit_valid: datetime.timedelta = PERMIT_VALID,

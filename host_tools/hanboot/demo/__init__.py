@@ -22,14 +22,14 @@ from pathlib import Path
 from hanboot import terminal
 from hanboot.boards import local
 from hanboot.demo import household, network, uncontrolled
-from hanboot.demo.bench import Bench, Keys, Releases, build
+from hanboot.demo.bench import Bench, KeyPairs, Releases, build
 from hanboot.demo.story import Story
 
 #: An act, with a new PPMID of its own.
-Act = Callable[[Story, Bench, Keys, Releases], None]
+Act = Callable[[Story, Bench, KeyPairs, Releases], None]
 
 
-def _play_inherited(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def _play_inherited(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     # imported late: it keeps a registry, which is an extra of its own
     try:
         from hanboot.demo import inherited
@@ -43,7 +43,7 @@ def _play_inherited(story: Story, bench: Bench, pairs: Keys, releases: Releases)
 
 
 def _play_chain(
-    story: Story, bench: Bench, pairs: Keys, releases: Releases, is_short: bool = False
+    story: Story, bench: Bench, pairs: KeyPairs, releases: Releases, is_short: bool = False
 ) -> None:
     # imported late: the services around a device are an extra of their own
     try:
@@ -135,9 +135,9 @@ def _chosen(kind: str, act: str) -> tuple[tuple[str, Act], ...]:
     return chosen
 
 
-def _desk(story: Story) -> tuple[Keys, Releases]:
+def _desk(story: Story) -> tuple[KeyPairs, Releases]:
     story.chapter("A manufacturer's desk")
-    pairs = Keys.generate()
+    pairs = KeyPairs.generate()
     kids = {key.public.kid for key in (pairs.manufacturer, pairs.supplier, pairs.stranger)}
     story.step(
         "keys made: manufacturer, supplier, and a stranger's",

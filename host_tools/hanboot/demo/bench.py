@@ -13,7 +13,7 @@ from hanboot.boards import local
 from hanboot.boards.process import BoardProcess
 from hanboot.boards.rp2040 import Rp2040Board
 from hanboot.device.client import Device
-from hanboot.device.provisioning import development_keys, provision
+from hanboot.device.provisioning import AnchorKey, development_keys, provision
 from hanboot.device.records import Verdict
 from hanboot.device.refusal import DeviceRefused
 from hanboot.device.upgrade import stage, upgrade
@@ -37,16 +37,20 @@ _USED_MOST = 0.50
 
 
 @dataclasses.dataclass
-class Keys:
-    """The demo's key pairs; a stranger has one, too."""
+class KeyPairs:
+    """Key pairs of all who sign; a stranger has one, too."""
 
     manufacturer: PrivateKey
     supplier: PrivateKey
     stranger: PrivateKey
 
     @classmethod
-    def generate(cls) -> Keys:
+    def generate(cls) -> KeyPairs:
         return cls(keys.generate(), keys.generate(), keys.generate())
+
+    def anchors(self) -> list[AnchorKey]:
+        """What a device is provisioned with that trusts them, but for the stranger."""
+        return development_keys(self.manufacturer.public, self.supplier.public)
 
 
 class Releases(NamedTuple):
@@ -136,9 +140,9 @@ class Bench:
         running = version_text(confirmed.file_version)
         return confirmed.image_hash == image.image_hash, f"running {running}"
 
-    def provision(self, pairs: Keys) -> bool:
+    def provision(self, pairs: KeyPairs) -> bool:
         """Writes the trust anchors; whether the device has them then."""
-        provision(self.device, development_keys(pairs.manufacturer.public, pairs.supplier.public))
+        provision(self.device, pairs.anchors())
         return self.device.identity().provisioned
 
     def credit(self, line: str) -> tuple[bool, str]:

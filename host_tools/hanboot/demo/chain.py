@@ -10,7 +10,7 @@ from typing import Any
 from hanboot.delivery import options
 from hanboot.delivery.delivery import Delivery, header_for
 from hanboot.delivery.options import Sources
-from hanboot.demo.bench import Bench, Keys, Releases, build
+from hanboot.demo.bench import Bench, KeyPairs, Releases, build
 from hanboot.demo.parties import BROKER, Chain, device_id
 from hanboot.demo.story import Story
 from hanboot.duis import precommand, requests
@@ -37,7 +37,7 @@ _ROW = {
 }
 
 
-def play_short(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def play_short(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     """The PPMID's part: delivered, refused by the device, led the right way."""
     story.chapter("The chain, its short form: manufacturer, supplier, DSP, hub, PPMID, and back")
     chain = Chain(pairs.manufacturer.public, bench)
@@ -49,7 +49,7 @@ def play_short(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> N
     story.tell("ACT=chain plays all of it, with a load switch, its signature and its activation")
 
 
-def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def play(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     story.chapter("The chain: manufacturer, supplier, DSP, hub, household, and back")
     # a home may have been played before, with a load switch of its own
     switch = Bench(bench.board.state.with_name("chain-load-switch"), "virtual", "hcalcs")
@@ -64,7 +64,7 @@ def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
 
 
 def _play(
-    story: Story, chain: Chain, benches: tuple[Bench, Bench], pairs: Keys, releases: Releases
+    story: Story, chain: Chain, benches: tuple[Bench, Bench], pairs: KeyPairs, releases: Releases
 ) -> None:
     bench, switch = benches
     hcalcs = device_id(switch)
@@ -95,7 +95,9 @@ def _begin(story: Story, chain: Chain, devices: list[tuple[Bench, Image]]) -> No
     story.step(f"{names}, commissioned", play)
 
 
-def _play_ppmid(story: Story, chain: Chain, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def _play_ppmid(
+    story: Story, chain: Chain, bench: Bench, pairs: KeyPairs, releases: Releases
+) -> None:
     ppmid = chain.devices[0]
     right, wrong = (
         _delivered(story, chain, image, pairs.manufacturer, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build
+from hanboot.demo.bench import TOP_UP, Bench, KeyPairs, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device.refusal import DeviceRefused
 from hanboot.device.upgrade import stage, start
@@ -16,7 +16,7 @@ from hanbootloader.image import ota, writer
 _REFUSED_WITHIN = 4096
 
 
-def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def play(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     v100, v110, v200, v210 = releases
     story.chapter("A household with a PPMID")
     _first_day(story, bench, pairs, v100)
@@ -26,7 +26,7 @@ def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
     _bad_days(story, bench, v200, v210)
 
 
-def _first_day(story: Story, bench: Bench, pairs: Keys, v100: Image) -> None:
+def _first_day(story: Story, bench: Bench, pairs: KeyPairs, v100: Image) -> None:
     story.step(
         "provisioned: the device now trusts these two keys and no others",
         lambda: (bench.provision(pairs), ""),
@@ -78,7 +78,7 @@ def _header_swapped(image: Image, other: Image) -> bytes:
 
 
 def _tampered(
-    story: Story, bench: Bench, pairs: Keys, v110: Image, v200: Image, v210: Image
+    story: Story, bench: Bench, pairs: KeyPairs, v110: Image, v200: Image, v210: Image
 ) -> None:
     story.chapter("Images that are not what they say")
     cases = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases
+from hanboot.demo.bench import TOP_UP, Bench, KeyPairs, Releases
 from hanboot.demo.story import Story
 from hanboot.image.ota_file import Image
 from hanboot.inventory import gate, pending
@@ -34,7 +34,7 @@ _ROW = {
 }
 
 
-def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def play(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     story.chapter("Another supplier inherits a PPMID, at a version that it never sent")
     _inherit(story, bench, pairs, releases)
     with (
@@ -58,7 +58,7 @@ def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
         _after(story, bench, registry, inventory, device, releases)
 
 
-def _inherit(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def _inherit(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     def before() -> tuple[bool, str]:
         is_there, running = bench.provision(pairs), bench.upgrade(releases.v100)[1]
         has_credit, balance = bench.credit(f"top-up {TOP_UP}")

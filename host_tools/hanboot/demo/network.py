@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hanboot.demo.bench import Bench, Keys, Releases, build
+from hanboot.demo.bench import Bench, KeyPairs, Releases, build
 from hanboot.demo.story import Story
 from hanboot.device import network
 from hanboot.device.provisioning import AnchorKey, provision
@@ -56,7 +56,7 @@ class _Party:
 class Home:
     """Two devices and a hub, and the keys of who commands them."""
 
-    def __init__(self, bench: Bench, pairs: Keys) -> None:
+    def __init__(self, bench: Bench, pairs: KeyPairs) -> None:
         state = bench.board.state
         self.pairs = pairs
         self.broker = keys.generate()
@@ -160,7 +160,7 @@ def _is_signed(party: _Party, message: Decoded | None) -> bool:
     return party.signing.is_signature(octets, bytes(message.message.signature or b""))
 
 
-def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def play(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     story.chapter("A home: a PPMID and a load switch on one hub")
     switch_100 = _signed("1.0.0", pairs)
     switch_110 = _signed("1.1.0", pairs, (switch_100,))
@@ -190,7 +190,7 @@ def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
             bench.reconnect()
 
 
-def _signed(folder: str, pairs: Keys, follows: tuple[Image, ...] = ()) -> Image:
+def _signed(folder: str, pairs: KeyPairs, follows: tuple[Image, ...] = ()) -> Image:
     built = build(folder, pairs.manufacturer, follows, "hcalcs")
     return ota_file.load(sign.sign(built, pairs.supplier))
 

@@ -18,7 +18,7 @@ from typing import Any
 from hanboot.dcc import keys as dcc_keys
 from hanboot.dcc import parties, schema
 from hanboot.dcc.devices import Devices
-from hanboot.dcc.dispatch import Dispatcher
+from hanboot.dcc.dispatch import TaskDispatcher
 from hanboot.dcc.inbox import Inbox
 from hanboot.dcc.service import Service
 from hanboot.demo.bench import Bench
@@ -46,7 +46,7 @@ from hanboot.registry.storage.store import Registry
 from hanboot.trust import keys
 from hanboot.trust.keys import PrivateKey, PublicKey
 from hanboot.trust.smki import certificate, lab
-from hanboot.trust.smki.authority import Authority
+from hanboot.trust.smki.authority import CertificateAuthority
 from hanboot.trust.smki.certificate import Certificate, eui_text, parse_eui
 from hanbootloader.trust import cell
 
@@ -111,7 +111,7 @@ class Chain:
         self._service = Service(self.registry, held, None)
         devices = Devices(self.registry.database, self._service, held)
         hub = _HubOfTheHome(self.home)
-        self._dispatcher = Dispatcher(self.registry.database, devices, lambda path: hub)
+        self._dispatcher = TaskDispatcher(self.registry.database, devices, lambda path: hub)
 
     def close(self) -> None:
         self.home.close()
@@ -131,7 +131,7 @@ class Chain:
     def _prepare(self, bench: Bench, manufacturer: PublicKey) -> None:
         """Certificates and keys for a device, and its trust anchors."""
         serial = bench.device.identity().serial
-        authority = Authority("Z3", lab.ROOT, None, _yesterday())
+        authority = CertificateAuthority("Z3", lab.ROOT, None, _yesterday())
         for suffix, issued in (
             ("ds", authority.device(serial, "signature")),
             ("ka", authority.device(serial, "agreement")),
@@ -173,7 +173,7 @@ class Chain:
         self._listener = threading.Thread(target=self._server.serve, daemon=True)
         self._listener.start()
         url = f"http://127.0.0.1:{self._server.bind_addr[1]}/"
-        party = parties.Party(SUPPLIER, "supplier", certificate.SUPPLIER, url)
+        party = parties.ServiceParty(SUPPLIER, "supplier", certificate.SUPPLIER, url)
         held = [self.certificate(f"supplier-{end}") for end in ("ds", "ka", "xml")]
         parties.add_party(self.registry.database, party, held)
         parties.trust(self.registry.database, [self.certificate("hub-ds")])

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from hanboot.demo.bench import TOP_UP, Bench, Keys, Releases, build, pounds
+from hanboot.demo.bench import TOP_UP, Bench, KeyPairs, Releases, build, pounds
 from hanboot.demo.story import Story
 
 
-def play(story: Story, bench: Bench, pairs: Keys, releases: Releases) -> None:
+def play(story: Story, bench: Bench, pairs: KeyPairs, releases: Releases) -> None:
     v100 = releases.v100
     story.chapter("What the control prevents: another PPMID, its 2.0.0 built to follow 1.0.0")
     wrong = build("2.0.0", pairs.manufacturer, (v100,), predecessors=())

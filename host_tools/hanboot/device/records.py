@@ -118,7 +118,7 @@ class FirmwareId:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Slot:
+class SlotReport:
     """What a slot holds.
 
     Attributes:
@@ -166,25 +166,25 @@ class Identity:
     provisioned: bool
     started: int
     attempts: int
-    slots: tuple[Slot, ...]
+    slots: tuple[SlotReport, ...]
     tier: Tier = Tier.PRODUCT
     role: Role | None = None
     versions: dict[str, str] = field(default_factory=dict)
     line_bytes: int = 0
     line_pause_ms: int = 0
 
-    def slot(self, state: SlotState | str) -> Slot | None:
+    def slot(self, state: SlotState | str) -> SlotReport | None:
         """The first slot in `state`."""
         return next((slot for slot in self.slots if slot.state == state), None)
 
-    def slot_with(self, image_hash: bytes) -> Slot | None:
+    def slot_with(self, image_hash: bytes) -> SlotReport | None:
         """The slot that holds the image with this Manufacturer Image Hash."""
         return next(
             (s for s in self.slots if s.firmware and s.firmware.image_hash == image_hash), None
         )
 
     @property
-    def running(self) -> Slot | None:
+    def running(self) -> SlotReport | None:
         return self.slots[self.started] if self.started >= 0 else None
 
     @property
@@ -229,8 +229,8 @@ class Verdict:
     accepts: tuple[FirmwareId, ...] = ()
     accepts_total: int = 0
     kind: EventKind | None = None
-    offered_model: Model | None = None
-    device_model: Model | None = None
+    offered_model: HardwareModel | None = None
+    device_model: HardwareModel | None = None
 
     def as_json(self) -> dict[str, Any]:
         texts = explain(self.reason)
@@ -250,7 +250,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class HardwareModel:
     """What an image must fit, or is made for.
 
     Attributes:
@@ -399,23 +399,23 @@ def _kind(reply: Reply) -> EventKind:
         return EventKind.OTHER
 
 
-def _offered_model(reply: Reply) -> Model | None:
+def _offered_model(reply: Reply) -> HardwareModel | None:
     offered = reply.map_or_none("offered")
     if offered is None or not offered.has("hardware"):
         return None
-    return Model(
+    return HardwareModel(
         manufacturer_code=offered.uint("manufacturer_code", 0xFFFF),
         image_type=offered.uint("image_type", 0xFFFF),
         hardware=offered.uint_pair("hardware", 0xFFFF),
     )
 
 
-def _device_model(reply: Reply) -> Model | None:
+def _device_model(reply: Reply) -> HardwareModel | None:
     device = reply.map_or_none("device") if reply.has("device") else None
     if device is None:
         return None
     hardware = device.uint("hardware_version", 0xFFFF)
-    return Model(
+    return HardwareModel(
         manufacturer_code=device.uint("manufacturer_code", 0xFFFF),
         image_type=device.uint("image_type", 0xFFFF),
         hardware=(hardware, hardware),
@@ -467,12 +467,12 @@ def _parse_cell(reply: Reply) -> AnchorCell:
     )
 
 
-def _parse_slot(reply: Reply) -> Slot:
+def _parse_slot(reply: Reply) -> SlotReport:
     state = reply.choice("state", SlotState)
     if state is SlotState.EMPTY:
-        return Slot(state=state)
+        return SlotReport(state=state)
     has_features = reply.has("feature_version")
-    return Slot(
+    return SlotReport(
         state=state,
         firmware=_parse_firmware(reply),
         image_bytes=reply.uint("bytes"),

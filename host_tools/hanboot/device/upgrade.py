@@ -26,7 +26,7 @@ class UpgradeOutcome(enum.StrEnum):
     NOT_ACTIVATED = "not activated"
 
 
-class Target(Protocol):
+class UpgradeTarget(Protocol):
     """What an upgrade asks of a device; `hanboot.device.client.Device` is one."""
 
     def identity(self) -> Identity: ...
@@ -62,7 +62,7 @@ class Watcher:
         """It runs, and its own self-test has passed."""
 
 
-def stage(device: Target, octets: bytes, progress: Progress = no_progress) -> Verdict:
+def stage(device: UpgradeTarget, octets: bytes, progress: Progress = no_progress) -> Verdict:
     """Sends an image and waits for the verdict.
 
     Raises:
@@ -73,7 +73,7 @@ def stage(device: Target, octets: bytes, progress: Progress = no_progress) -> Ve
     return device.wait_verified()
 
 
-def start(device: Target, image_hash: bytes) -> Identity:
+def start(device: UpgradeTarget, image_hash: bytes) -> Identity:
     """Starts the staged image and waits until it has confirmed itself.
 
     Raises:
@@ -86,7 +86,7 @@ def start(device: Target, image_hash: bytes) -> Identity:
     return device.wait_outcome(image_hash)
 
 
-def upgrade(device: Target, octets: bytes, progress: Progress = no_progress) -> Identity:
+def upgrade(device: UpgradeTarget, octets: bytes, progress: Progress = no_progress) -> Identity:
     """One image from upload to confirmation: what the device is then.
 
     Raises:
@@ -96,7 +96,7 @@ def upgrade(device: Target, octets: bytes, progress: Progress = no_progress) -> 
     return start(device, _hash_of(stage(device, octets, progress)))
 
 
-def follow(device: Target, path: Sequence[Step], watcher: Watcher) -> list[FirmwareId]:
+def follow(device: UpgradeTarget, path: Sequence[Step], watcher: Watcher) -> list[FirmwareId]:
     """Takes a device along a path of images: what it confirmed, in order.
 
     Raises:

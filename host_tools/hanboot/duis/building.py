@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from lxml import etree
 
 from hanboot.duis.identifiers import RequestID
-from hanboot.duis.names import SCHEMA_VERSION, SR, Service, sr
+from hanboot.duis.names import SCHEMA_VERSION, SR, FirmwareService, sr
 from hanboot.duis.parsing import Element
 from hanboot.trust.smki.certificate import eui_text
 
@@ -20,7 +20,7 @@ from hanboot.trust.smki.certificate import eui_text
 Part = tuple[str, str | Sequence["Part"]]
 
 
-def request(service: Service, request_id: RequestID, variant: int, body: Part) -> Element:
+def request(service: FirmwareService, request_id: RequestID, variant: int, body: Part) -> Element:
     """A Service Request without a signature."""
     header = [
         ("RequestID", str(request_id)),

@@ -30,7 +30,7 @@ DCC_ONLY = 8
 
 
 @dataclass(frozen=True)
-class Service:
+class FirmwareService:
     """A Service Request of the firmware services.
 
     Attributes:
@@ -47,11 +47,11 @@ class Service:
 
 
 SERVICES = {
-    "8.2": Service("8.2", "ReadInventory", (DCC_ONLY,), "Read Inventory"),
-    "11.1": Service("11.1", "UpdateFirmware", (DCC_ONLY,), "Update Firmware"),
-    "11.2": Service("11.2", "ReadFirmwareVersion", SEND, "Read Firmware Version"),
-    "11.3": Service("11.3", "ActivateFirmware", (PRE_COMMAND,), "Activate Firmware"),
-    "11.4": Service("11.4", "UpdatePPMIDFirmware", (DCC_ONLY,), "Update PPMID Firmware"),
+    "8.2": FirmwareService("8.2", "ReadInventory", (DCC_ONLY,), "Read Inventory"),
+    "11.1": FirmwareService("11.1", "UpdateFirmware", (DCC_ONLY,), "Update Firmware"),
+    "11.2": FirmwareService("11.2", "ReadFirmwareVersion", SEND, "Read Firmware Version"),
+    "11.3": FirmwareService("11.3", "ActivateFirmware", (PRE_COMMAND,), "Activate Firmware"),
+    "11.4": FirmwareService("11.4", "UpdatePPMIDFirmware", (DCC_ONLY,), "Update PPMID Firmware"),
 }
 
 

@@ -16,7 +16,7 @@ from hanboot.duis.parsing import Element
 from hanboot.errors import BadFile
 
 
-class Schema:
+class DuisSchema:
     """The schema of DUIS in a folder.
 
     Args:

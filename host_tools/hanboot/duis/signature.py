@@ -75,7 +75,7 @@ _FORM: Form = (
 
 
 @dataclass
-class Verified:
+class VerifiedSignature:
     """A signature that is right.
 
     Attributes:
@@ -157,7 +157,7 @@ def _having_a_form() -> Iterator[None]:
 
 def verify(
     root: Element, certificates: Sequence[Certificate], at: datetime.datetime | None
-) -> Verified:
+) -> VerifiedSignature:
     """Checks the signature of a document and takes it out.
 
     Args:
@@ -182,7 +182,7 @@ def verify(
     detach(root, signature)
     if _document_digest(root) != digest_value:
         raise _refused("the document was changed after it was signed: its digest is another")
-    verified = Verified(signer)
+    verified = VerifiedSignature(signer)
     _check_policy(root, verified)
     _check_validity(verified, at)
     return verified
@@ -228,7 +228,7 @@ def _normal(name: str) -> str:
     return re.sub(r",\s+", ",", name)
 
 
-def _check_policy(root: Element, verified: Verified) -> None:
+def _check_policy(root: Element, verified: VerifiedSignature) -> None:
     """Whether this signer may sign this document."""
     signer = verified.signer
     if "signature" not in signer.usages:
@@ -260,7 +260,7 @@ class NotValidThen(CheckFailed):
     """The signature is right, and its certificate is not valid at the time."""
 
 
-def _check_validity(verified: Verified, at: datetime.datetime | None) -> None:
+def _check_validity(verified: VerifiedSignature, at: datetime.datetime | None) -> None:
     signer = verified.signer
     instant = at or datetime.datetime.now(datetime.UTC)
     if signer.is_valid_at(instant):

@@ -28,7 +28,7 @@ class Secret:
 
 
 @dataclass
-class Report:
+class ProtectionReport:
     """What was checked of a message.
 
     Attributes:
@@ -51,7 +51,7 @@ def verify(
     certificates: Sequence[Certificate],
     secret: Secret | None,
     at: datetime.datetime | None,
-) -> Report:
+) -> ProtectionReport:
     """Checks a message as its recipient would.
 
     Args:
@@ -60,7 +60,7 @@ def verify(
         secret: for the MAC; None leaves it unchecked, which is reported.
         at: when certificates must be valid; None: now, and it is only a warning if they are not.
     """
-    report = Report()
+    report = ProtectionReport()
     _check_form(decoded, report)
     if decoded.is_signed:
         _check_signature(decoded, certificates, at, report)
@@ -72,7 +72,7 @@ def verify(
     return report
 
 
-def _check_form(decoded: Decoded, report: Report) -> None:
+def _check_form(decoded: Decoded, report: ProtectionReport) -> None:
     if decoded.form == "final":
         return
     if decoded.is_signed and decoded.form.startswith("signed pre-command"):
@@ -85,7 +85,7 @@ def _check_signature(
     decoded: Decoded,
     certificates: Sequence[Certificate],
     at: datetime.datetime | None,
-    report: Report,
+    report: ProtectionReport,
 ) -> None:
     originator = decoded.message.originator
     held = [one for one in certificates if one.eui == originator]
@@ -113,7 +113,7 @@ def _check_signature(
     _check_validity(found, at, report)
 
 
-def _check_role(decoded: Decoded, signer: Certificate, report: Report) -> None:
+def _check_role(decoded: Decoded, signer: Certificate, report: ProtectionReport) -> None:
     is_command = decoded.message.kind == message.COMMAND
     if is_command and signer.role != SUPPLIER:
         what = role_text(signer.role) if signer.role is not None else "a device"
@@ -124,7 +124,9 @@ def _check_role(decoded: Decoded, signer: Certificate, report: Report) -> None:
         )
 
 
-def _check_validity(certificate: Certificate, at: datetime.datetime | None, report: Report) -> None:
+def _check_validity(
+    certificate: Certificate, at: datetime.datetime | None, report: ProtectionReport
+) -> None:
     instant = at or datetime.datetime.now(datetime.UTC)
     if certificate.is_valid_at(instant):
         return
@@ -136,7 +138,10 @@ def _check_validity(certificate: Certificate, at: datetime.datetime | None, repo
 
 
 def _check_mac(
-    decoded: Decoded, certificates: Sequence[Certificate], secret: Secret | None, report: Report
+    decoded: Decoded,
+    certificates: Sequence[Certificate],
+    secret: Secret | None,
+    report: ProtectionReport,
 ) -> None:
     if secret is None:
         report.mac = "not checked"
@@ -185,7 +190,7 @@ def _secrets(sent: Message, certificates: Sequence[Certificate], secret: Secret)
     return [secret.key.agree(one.key) for one in peers]
 
 
-def _check_counter(decoded: Decoded, report: Report) -> None:
+def _check_counter(decoded: Decoded, report: ProtectionReport) -> None:
     # every published CS06 command carries its counter twice
     counter = decoded.values.get("counter")
     if decoded.message.kind == message.COMMAND and counter not in (None, decoded.message.counter):

@@ -13,7 +13,7 @@ from typing import Protocol
 from hanboot.device.client import Device
 from hanboot.errors import HanbootError, LinkError
 from hanboot.hub.air import Air, Weather
-from hanboot.hub.hub import Frame, Hub
+from hanboot.hub.hub import Hub, OutgoingFrame
 from hanboot.link.smp import SmpRefusal
 from hanbootloader.han.radio import BROADCAST
 from hanbootloader.link.groups import tunnel
@@ -25,7 +25,7 @@ _LOST_S = 1.0  # until a device that is away is tried again
 _PER_EXCHANGE = 3  # frames to a device at once: its buffer holds a few
 
 
-class Exchange(Protocol):
+class FrameExchange(Protocol):
     """Reaches one device."""
 
     def __call__(self, frames: list[bytes]) -> list[bytes]:
@@ -53,7 +53,7 @@ class Attachment:
         hub: Hub,
         lock: threading.RLock,
         eui: bytes,
-        exchange: Exchange,
+        exchange: FrameExchange,
         weather: Weather,
         seed: int,
         sleep_s: float = 0.0,
@@ -62,7 +62,7 @@ class Attachment:
         self._lock = lock
         self.eui = eui
         self._exchange = exchange
-        self.down: Air[Frame] = Air(weather, seed)
+        self.down: Air[OutgoingFrame] = Air(weather, seed)
         self.up: Air[tuple[int, bytes]] = Air(weather, seed + 1)
         self._sleep_s = sleep_s
         self._awake_until = 0.0
@@ -85,7 +85,7 @@ class Attachment:
         is_awake = now < self._awake_until or not self.down.is_empty or not self.up.is_empty
         return _IDLE_S if is_awake or not self._sleep_s else self._sleep_s
 
-    def _carry(self, frames: list[Frame], now: float) -> bool:
+    def _carry(self, frames: list[OutgoingFrame], now: float) -> bool:
         flowed = bool(frames)
         own = self._hub.settings.eui
         packed = [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from hanboot.hub import transfer_alert
-from hanboot.hub.ota import DeviceState, Offer, OtaServer, Pacing, Phase, TransferEnd
+from hanboot.hub.ota import DeviceProgress, Offer, OtaServer, Pacing, Phase, TransferEnd
 from hanboot.hub.post import Mailbox
 from hanboot.trust.keys import PrivateKey
 from hanbootloader.han import ota_cluster, zcl
@@ -27,7 +27,7 @@ _MASTER = 0x01  # ZCL8 10.2.2.2.2: this clock is the network's
 
 
 @dataclass(frozen=True)
-class Frame:
+class OutgoingFrame:
     """A ZCL frame on its way to a device."""
 
     cluster: int
@@ -84,8 +84,8 @@ class Hub:
         self._on_message = on_message
         self._sequence = 0
         self._counter = 0
-        self._out: dict[bytes, list[Frame]] = defaultdict(list)
-        self.devices: dict[bytes, DeviceState] = {}
+        self._out: dict[bytes, list[OutgoingFrame]] = defaultdict(list)
+        self.devices: dict[bytes, DeviceProgress] = {}
         self.mail: dict[bytes, Mailbox] = defaultdict(Mailbox)
         #: versions that were reported, (device, version), in order; also where none are kept
         self.reports: list[tuple[bytes, int]] = []
@@ -98,8 +98,8 @@ class Hub:
 
     # --- what people ask for
 
-    def device(self, eui: bytes) -> DeviceState:
-        return self.devices.setdefault(eui, DeviceState(eui))
+    def device(self, eui: bytes) -> DeviceProgress:
+        return self.devices.setdefault(eui, DeviceProgress(eui))
 
     def offer(self, eui: bytes, offer: Offer) -> None:
         """Holds an image for a device, and notifies it."""
@@ -124,7 +124,7 @@ class Hub:
 
     # --- frames
 
-    def outgoing(self, eui: bytes) -> list[Frame]:
+    def outgoing(self, eui: bytes) -> list[OutgoingFrame]:
         """The frames for a device, which are due or waiting; they are taken from the hub."""
         now = self._clock()
         values = self._ota.notification(self.device(eui), now)
@@ -132,7 +132,7 @@ class Hub:
             self._send(eui, ota_cluster.IMAGE_NOTIFY, values)
         letter = self.mail[eui].due(self._next_sequence(), now)
         if letter is not None:
-            self._out[eui].append(Frame(zcl.TUNNELING_CLUSTER, letter.encode()))
+            self._out[eui].append(OutgoingFrame(zcl.TUNNELING_CLUSTER, letter.encode()))
         frames, self._out[eui] = self._out[eui], []
         return frames
 
@@ -158,7 +158,7 @@ class Hub:
         except zcl.Malformed as malformed:
             self._refuse(eui, cluster, frame, malformed.status)
 
-    def _global(self, device: DeviceState, cluster: int, frame: zcl.Frame) -> None:
+    def _global(self, device: DeviceProgress, cluster: int, frame: zcl.Frame) -> None:
         if frame.command == zcl.READ_ATTRIBUTES and cluster == zcl.TIME_CLUSTER:
             self._tell_time(device.eui, frame)
         elif frame.command == zcl.READ_ATTRIBUTES_RESPONSE and cluster == zcl.OTA_CLUSTER:
@@ -172,7 +172,7 @@ class Hub:
                 device.phase, device.notify_at = Phase.REFUSED, None
                 self._transfer_ended(device, TransferEnd.FILE_TRANSFER_FAILURE)
 
-    def _ota_command(self, device: DeviceState, frame: zcl.Frame) -> None:
+    def _ota_command(self, device: DeviceProgress, frame: zcl.Frame) -> None:
         if ota_cluster.is_from_server(frame.command):
             raise zcl.Malformed(zcl.UNSUP_COMMAND)
         values = ota_cluster.parse(frame.command, frame.payload)
@@ -194,7 +194,7 @@ class Hub:
         if device.phase == Phase.REFUSED and before[0] != Phase.REFUSED:
             self._ask_why(device, values["manufacturer"])  # type: ignore[arg-type]
 
-    def _message(self, device: DeviceState, frame: zcl.Frame) -> None:
+    def _message(self, device: DeviceProgress, frame: zcl.Frame) -> None:
         message = self.mail[device.eui].take(frame.payload)
         if not frame.no_default:
             self._refuse(device.eui, zcl.TUNNELING_CLUSTER, frame, zcl.SUCCESS)
@@ -213,9 +213,9 @@ class Hub:
             records.append((attribute, kind, value))
         payload = zcl.encode_read_response(records)
         answer = zcl.Frame(True, True, frame.sequence, zcl.READ_ATTRIBUTES_RESPONSE, payload)
-        self._out[eui].append(Frame(zcl.TIME_CLUSTER, answer.encode()))
+        self._out[eui].append(OutgoingFrame(zcl.TIME_CLUSTER, answer.encode()))
 
-    def _ask_why(self, device: DeviceState, manufacturer: int) -> None:
+    def _ask_why(self, device: DeviceProgress, manufacturer: int) -> None:
         payload = zcl.encode_read((LAST_REASON, ACCEPTS_VERSION))
         question = zcl.Frame(
             True,
@@ -225,9 +225,9 @@ class Hub:
             payload,
             manufacturer=manufacturer,
         )
-        self._out[device.eui].append(Frame(zcl.OTA_CLUSTER, question.encode()))
+        self._out[device.eui].append(OutgoingFrame(zcl.OTA_CLUSTER, question.encode()))
 
-    def _read(self, device: DeviceState, frame: zcl.Frame) -> None:
+    def _read(self, device: DeviceProgress, frame: zcl.Frame) -> None:
         if frame.manufacturer is None:
             return
         values = zcl.parse_read_response(frame.payload)
@@ -258,15 +258,15 @@ class Hub:
             command,
             ota_cluster.encode(command, values),
         )
-        self._out[eui].append(Frame(zcl.OTA_CLUSTER, frame.encode(), is_broadcast))
+        self._out[eui].append(OutgoingFrame(zcl.OTA_CLUSTER, frame.encode(), is_broadcast))
 
     def _refuse(self, eui: bytes, cluster: int, frame: zcl.Frame, status: int) -> None:
         if frame.is_global and frame.command == zcl.DEFAULT_RESPONSE:
             return
         answer = zcl.default_response(frame, status).encode()
-        self._out[eui].append(Frame(cluster, answer))
+        self._out[eui].append(OutgoingFrame(cluster, answer))
 
-    def _transfer_ended(self, device: DeviceState, how: TransferEnd) -> None:
+    def _transfer_ended(self, device: DeviceProgress, how: TransferEnd) -> None:
         settings = self.settings
         self._counter = max(self._counter + 1, int(self._unix() * 1000))
         alert = transfer_alert.make(

@@ -54,7 +54,7 @@ class Offer:
 
 
 @dataclass
-class DeviceState:
+class DeviceProgress:
     """What the hub knows of a device.
 
     Attributes:
@@ -119,13 +119,13 @@ class OtaServer:
         self,
         pacing: Pacing,
         utc: Callable[[], int],
-        on_end: Callable[[DeviceState, TransferEnd], None],
+        on_end: Callable[[DeviceProgress, TransferEnd], None],
     ) -> None:
         self._pacing = pacing
         self._utc = utc
         self._on_end = on_end
 
-    def offer(self, device: DeviceState, offer: Offer, now: float) -> None:
+    def offer(self, device: DeviceProgress, offer: Offer, now: float) -> None:
         """Holds an image for a device; it is notified until it asks."""
         if device.offer is not None and device.phase in (Phase.OFFERED, Phase.DOWNLOADING):
             self._end(device, TransferEnd.IMAGE_DISCARDED)
@@ -135,14 +135,14 @@ class OtaServer:
         device.reason = device.accepts_version = None
         device.notify_at, device.notify_s = now, _NOTIFY_S
 
-    def discard(self, device: DeviceState) -> None:
+    def discard(self, device: DeviceProgress) -> None:
         """Drops the image held for a device."""
         if device.offer is not None:
             self._end(device, TransferEnd.IMAGE_DISCARDED)
             device.phase = Phase.DISCARDED
         device.offer, device.notify_at = None, None
 
-    def notification(self, device: DeviceState, now: float) -> dict[str, object] | None:
+    def notification(self, device: DeviceProgress, now: float) -> dict[str, object] | None:
         """Values of the Image Notify that is due, repeated ever more seldom; None if none is."""
         if device.offer is None or device.notify_at is None or now < device.notify_at:
             return None
@@ -163,7 +163,7 @@ class OtaServer:
 
     def handle(
         self,
-        device: DeviceState,
+        device: DeviceProgress,
         command: int,
         values: dict[str, int],
         now: float,
@@ -181,7 +181,9 @@ class OtaServer:
         else:
             refuse(zcl.UNSUP_COMMAND)
 
-    def _query(self, device: DeviceState, values: dict[str, int], now: float, reply: Reply) -> None:
+    def _query(
+        self, device: DeviceProgress, values: dict[str, int], now: float, reply: Reply
+    ) -> None:
         device.version = values["version"]
         device.hardware_version = values.get("hardware_version", device.hardware_version)
         device.queried_at = now
@@ -196,7 +198,7 @@ class OtaServer:
         values = {"status": zcl.SUCCESS, **_identity(image), "image_size": len(image.octets)}  # type: ignore[dict-item]
         reply(ota_cluster.QUERY_NEXT_IMAGE_RESPONSE, values)  # type: ignore[arg-type]
 
-    def _image_for(self, device: DeviceState, values: dict[str, int]) -> Image | None:
+    def _image_for(self, device: DeviceProgress, values: dict[str, int]) -> Image | None:
         offer = device.offer
         if offer is None or not _is_of(values, offer.image):
             return None
@@ -219,7 +221,7 @@ class OtaServer:
 
     def _block(
         self,
-        device: DeviceState,
+        device: DeviceProgress,
         values: dict[str, int],
         now: float,
         reply: Reply,
@@ -266,7 +268,7 @@ class OtaServer:
         )
 
     def _upgrade_end(
-        self, device: DeviceState, values: dict[str, int], reply: Reply, refuse: Refuse
+        self, device: DeviceProgress, values: dict[str, int], reply: Reply, refuse: Refuse
     ) -> None:
         offer = device.offer
         is_offered = (
@@ -301,7 +303,7 @@ class OtaServer:
             "upgrade_time": WAIT_FOR_ACTIVATION if in_s is None else now + in_s,
         }
 
-    def _failed(self, device: DeviceState, status: int) -> None:
+    def _failed(self, device: DeviceProgress, status: int) -> None:
         if status == zcl.INVALID_IMAGE:
             if device.phase != Phase.REFUSED:
                 device.phase = Phase.REFUSED
@@ -312,7 +314,7 @@ class OtaServer:
         device.aborts += 1
         device.phase = Phase.OFFERED
 
-    def _end(self, device: DeviceState, how: TransferEnd) -> None:
+    def _end(self, device: DeviceProgress, how: TransferEnd) -> None:
         device.ended.append(how)
         self._on_end(device, how)
 

@@ -15,9 +15,9 @@ from hanboot.explain.reasons import Reason
 from hanboot.explain.versions import version_text
 from hanboot.gbcs import codec, document
 from hanboot.hub.air import Weather
-from hanboot.hub.attachment import Attachment, Exchange
+from hanboot.hub.attachment import Attachment, FrameExchange
 from hanboot.hub.hub import Hub, Settings
-from hanboot.hub.ota import DeviceState, Offer, Phase
+from hanboot.hub.ota import DeviceProgress, Offer, Phase
 from hanboot.image import ota_file
 from hanboot.trust.smki.certificate import eui_text, parse_eui
 
@@ -63,7 +63,7 @@ class HubService:
     def attach(
         self,
         eui: bytes,
-        exchange: Exchange,
+        exchange: FrameExchange,
         sleep_s: float = 0.0,
         model: dict[str, int] | None = None,
     ) -> None:
@@ -198,7 +198,7 @@ class HubService:
             "devices": [self._device_status(device) for device in self.hub.devices.values()],
         }
 
-    def _device_status(self, device: DeviceState) -> dict[str, Any]:
+    def _device_status(self, device: DeviceProgress) -> dict[str, Any]:
         attachment = self._attached.get(device.eui)
         offer, now = device.offer, time.monotonic()
         mail = self.hub.mail[device.eui]
@@ -233,13 +233,13 @@ def _frames(attachment: Attachment | None) -> dict[str, int]:
     return {"sent": down.sent + up.sent, "lost": down.lost + up.lost}
 
 
-def _reason(device: DeviceState) -> dict[str, Any] | None:
+def _reason(device: DeviceProgress) -> dict[str, Any] | None:
     if not device.reason:
         return None
     return {"code": device.reason, "name": Reason(device.reason).label}
 
 
-def phase_text(device: DeviceState) -> str:
+def phase_text(device: DeviceProgress) -> str:
     """What a person reads of how far an offer is."""
     offer = device.offer
     name = version_text(offer.image.header.file_version) if offer else ""

@@ -17,7 +17,7 @@ from hanboot.explain.versions import version_text
 from hanboot.image import sources
 from hanboot.image.application import ENTRY
 from hanboot.image.ota_file import Image
-from hanboot.toml_file import Table
+from hanboot.toml_file import TomlTable
 from hanbootloader import policy, reasons
 from hanbootloader.image import manifest, writer
 from hanbootloader.image.manifest import KIND_ROMFS, Manifest
@@ -179,7 +179,7 @@ def load(path: Path, resolve: Resolve = as_stated) -> Release:
     return release
 
 
-def _named(entry: Table, place: str) -> PredecessorReference:
+def _named(entry: TomlTable, place: str) -> PredecessorReference:
     entry_id = entry.text("cpl_entry_id", None)
     is_stated = entry_id is None or "file_version" in entry
     named = PredecessorReference(
@@ -193,7 +193,7 @@ def _named(entry: Table, place: str) -> PredecessorReference:
     return named
 
 
-def _sources(application: Table) -> tuple[Path, ...]:
+def _sources(application: TomlTable) -> tuple[Path, ...]:
     folders = tuple(application.file.parent / source for source in application.texts("sources"))
     entry = application.text("entry")
     application.end()

@@ -13,7 +13,7 @@ from typing import Any
 from hanboot.device.client import Progress, no_progress
 from hanboot.device.records import FirmwareId, Identity
 from hanboot.device.refusal import DeviceRefused
-from hanboot.device.upgrade import Target, upgrade
+from hanboot.device.upgrade import UpgradeTarget, upgrade
 from hanboot.errors import HanbootError
 from hanboot.explain.reasons import explain
 from hanboot.explain.versions import device_type_text
@@ -21,7 +21,7 @@ from hanboot.image.ota_file import Image
 from hanboot.inventory import gate
 from hanboot.inventory.devices import Distribution, Inventory, device_id
 from hanboot.inventory.gate import GateRefused, ListedEntry
-from hanboot.inventory.reports import Report
+from hanboot.inventory.reports import FirmwareReport
 from hanboot.registry.pathways.remedy import way_to_refused
 from hanboot.registry.storage.history import now
 from hanboot.registry.storage.store import Registry
@@ -68,11 +68,11 @@ class DistributionResult:
 
 
 def distribute(
-    target: Target,
+    target: UpgradeTarget,
     image: Image,
     listed: list[ListedEntry],
     inventory: Inventory | None,
-    on_report: Callable[[Report], None] = lambda report: None,
+    on_report: Callable[[FirmwareReport], None] = lambda report: None,
     check_local: Callable[[str], None] = lambda device: None,
     progress: Progress = no_progress,
     clock: Callable[[], str] = now,
@@ -125,7 +125,7 @@ def distribute(
         return DistributionResult(record("failed", error), before, None, error)
     made = record("activated")
     on_report(
-        Report(
+        FirmwareReport(
             number,
             made.at,
             model,
@@ -138,7 +138,9 @@ def distribute(
     return DistributionResult(made, before, _firmware(confirmed), None)
 
 
-def _with_way(refused: DeviceRefused, target: Target, inventory: Inventory | None) -> DeviceRefused:
+def _with_way(
+    refused: DeviceRefused, target: UpgradeTarget, inventory: Inventory | None
+) -> DeviceRefused:
     """The refusal with the way that the registry knows, if it knows one."""
     if inventory is None:
         return refused

@@ -15,7 +15,7 @@ from hanboot.inventory.devices import STATES, DeviceRecord, Inventory, device_id
 from hanboot.registry.entry import DEVICE_TYPES, device_model
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.columns import Columns, cell_of, read_columns
-from hanboot.registry.exchange.faults import Fault, Faults
+from hanboot.registry.exchange.faults import CellFault, Faults
 from hanboot.registry.exchange.mapping import ColumnMapping, fold
 from hanboot.registry.exchange.rows import unusable
 from hanboot.registry.exchange.table import Row, address
@@ -123,7 +123,7 @@ def add_file(
     inventory: Inventory,
     path: Path,
     mapping: ColumnMapping | None = None,
-    on_fault: Callable[[Fault], None] = lambda fault: None,
+    on_fault: Callable[[CellFault], None] = lambda fault: None,
     progress: Progress = lambda done, total: None,
 ) -> Added:
     """Adds the devices in a CSV or XLSX file, all or none.
@@ -175,5 +175,5 @@ def _device(
                 values[field.name] = parse_version(text, values.get("device_type"))
         except BadValue as bad:
             is_faulty = True
-            faults.add(Fault(row.number, address(row.number, at), field.heading, str(bad)))
+            faults.add(CellFault(row.number, address(row.number, at), field.heading, str(bad)))
     return None if is_faulty else DeviceRecord(**values)

@@ -44,7 +44,7 @@ _LINE_MAX = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
-class Report:
+class FirmwareReport:
     """One device's word on its firmware. at: UTC, as in 2026-01-31T03:12:45Z."""
 
     device_id: str
@@ -68,9 +68,9 @@ def due_text(device_id: str) -> str:
     return f"{minutes // 60:02}:{minutes % 60:02}:{second:02}"
 
 
-def merge(reports: Iterable[Report]) -> list[Report]:
+def merge(reports: Iterable[FirmwareReport]) -> list[FirmwareReport]:
     """The last report of each device, by device ID."""
-    last: dict[str, Report] = {}
+    last: dict[str, FirmwareReport] = {}
     for report in reports:
         before = last.get(report.device_id)
         if before is None or report.at >= before.at:
@@ -78,7 +78,7 @@ def merge(reports: Iterable[Report]) -> list[Report]:
     return [last[device] for device in sorted(last)]
 
 
-def batches(reports: Iterable[Report]) -> Iterator[str]:
+def batches(reports: Iterable[FirmwareReport]) -> Iterator[str]:
     """Reports as lines of JSON, one for each firmware."""
     groups: dict[tuple[Any, ...], dict[str, str]] = {}
     for report in merge(reports):
@@ -104,7 +104,7 @@ def batches(reports: Iterable[Report]) -> Iterator[str]:
         )
 
 
-def append(path: Path, reports: Sequence[Report]) -> None:
+def append(path: Path, reports: Sequence[FirmwareReport]) -> None:
     """Adds reports to a file of batches, safely on disk when it returns.
 
     Raises:
@@ -123,7 +123,7 @@ def append(path: Path, reports: Sequence[Report]) -> None:
         ) from None
 
 
-def read(path: Path) -> Iterator[Report]:
+def read(path: Path) -> Iterator[FirmwareReport]:
     """The reports in a file of batches.
 
     Raises:
@@ -140,7 +140,7 @@ def read(path: Path) -> Iterator[Report]:
         ) from None
 
 
-def _parse(path: Path, number: int, line: bytes) -> Iterator[Report]:
+def _parse(path: Path, number: int, line: bytes) -> Iterator[FirmwareReport]:
     try:
         batch = json.loads(line)
         code, device_model = batch["model"].split(" ")
@@ -158,7 +158,7 @@ def _parse(path: Path, number: int, line: bytes) -> Iterator[Report]:
     except HanbootError as error:
         raise _malformed(path, number, error.what) from None
     for device, at in devices:
-        yield Report(device, at, model, device_type, version, digest, how)
+        yield FirmwareReport(device, at, model, device_type, version, digest, how)
 
 
 def _malformed(path: Path, number: int, why: str) -> BadFile:
@@ -188,7 +188,7 @@ class Merged:
     unknown: tuple[str, ...]
 
 
-def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
+def merge_into(inventory: Inventory, reports: Iterable[FirmwareReport]) -> Merged:
     """Takes over the last word of each device; all or nothing.
 
     A local update changes what the inventory holds, if local updates are allowed and the firmware
@@ -197,7 +197,7 @@ def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
     """
     counted: Counter[str] = Counter()
 
-    def counting() -> Iterator[Report]:
+    def counting() -> Iterator[FirmwareReport]:
         for report in reports:
             counted["reports"] += 1
             yield report
@@ -247,7 +247,7 @@ def merge_into(inventory: Inventory, reports: Iterable[Report]) -> Merged:
     )
 
 
-def _is_known(device: DeviceRecord, report: Report) -> bool:
+def _is_known(device: DeviceRecord, report: FirmwareReport) -> bool:
     """Whether the device said so before, or something else later."""
     if device.reported_at is None or device.reported_at < report.at:
         return False
@@ -260,7 +260,7 @@ def _is_known(device: DeviceRecord, report: Report) -> bool:
     return not is_new
 
 
-def _is_same(device: DeviceRecord, report: Report) -> bool:
+def _is_same(device: DeviceRecord, report: FirmwareReport) -> bool:
     after = dataclasses.replace(
         device, reported_version=report.firmware_version, reported_hash=report.image_hash
     )
@@ -268,7 +268,7 @@ def _is_same(device: DeviceRecord, report: Report) -> bool:
 
 
 def _listed(
-    connection: Connection, reports: Sequence[Report]
+    connection: Connection, reports: Sequence[FirmwareReport]
 ) -> set[tuple[Model, int, bytes | None]]:
     """The firmwares of local updates that the CPL knows."""
     digests = {r.image_hash for r in reports if r.how == "local" and r.image_hash}
@@ -278,7 +278,7 @@ def _listed(
     return {(Model(code, model), version, digest) for code, model, version, digest in rows}
 
 
-def _row(report: Report) -> dict[str, Any]:
+def _row(report: FirmwareReport) -> dict[str, Any]:
     return {
         "device": report.device_id,
         "version": report.firmware_version,

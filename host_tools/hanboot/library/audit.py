@@ -38,7 +38,7 @@ NOBODY = Actor(user="", party="")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class AuditEntry:
     """One row. detail: what else is worth knowing, as texts by name."""
 
     number: int
@@ -81,7 +81,7 @@ def _digest(before: bytes, values: list[object]) -> bytes:
 
 def records(
     connection: Connection, *, after: int = 0, limit: int | None = None
-) -> Iterator[Record]:
+) -> Iterator[AuditEntry]:
     """Rows with a number above `after`, oldest first."""
     query = sa.select(_AUDIT).where(_AUDIT.c.number > after).order_by(_AUDIT.c.number)
     if limit is not None:
@@ -92,7 +92,7 @@ def records(
 
 def latest(
     connection: Connection, *, text: str = "", before: int | None = None, limit: int
-) -> list[Record]:
+) -> list[AuditEntry]:
     """Rows, newest first.
 
     Args:
@@ -114,8 +114,8 @@ def latest(
     return [_record(row) for row in connection.execute(query)]
 
 
-def _record(row: Any) -> Record:
-    return Record(
+def _record(row: Any) -> AuditEntry:
+    return AuditEntry(
         number=row.number,
         at=row.at,
         actor=Actor(user=row.user, party=row.party),

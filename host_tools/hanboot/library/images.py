@@ -30,7 +30,7 @@ class Stored:
     size_bytes: int
 
 
-class ImageStore:
+class ImageArchive:
     """Keeps OTA Upgrade Images.
 
     Args:

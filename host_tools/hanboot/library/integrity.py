@@ -18,7 +18,7 @@ from hanboot.library.schema import LibraryEntryRow, StoredImageRow, UserRow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class IntegrityReport:
     """What was found. faults: one line each, with what to do; none: the library is whole."""
 
     entries: int
@@ -28,7 +28,7 @@ class Report:
     faults: tuple[str, ...]
 
 
-def check(library: Library) -> Report:
+def check(library: Library) -> IntegrityReport:
     """Reads every image, second-factor secret and row of the audit log."""
     faults: list[str] = []
     with library.registry.database.reading() as connection:
@@ -45,7 +45,7 @@ def check(library: Library) -> Report:
     for row in images:
         faults += _of_image(library, row.digest, row.size_bytes)
     faults += _of_secrets(library, secrets)
-    return Report(
+    return IntegrityReport(
         entries=entries,
         images=len(images),
         users=len(secrets),

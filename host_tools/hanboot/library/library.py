@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from hanboot.library.accounts.secrets import ServerKey
 from hanboot.library.clock import Clock, utc_now
-from hanboot.library.images import ImageStore
+from hanboot.library.images import ImageArchive
 from hanboot.registry.storage.store import Registry
 
 
@@ -23,5 +23,5 @@ class Library:
 
     registry: Registry
     key: ServerKey
-    images: ImageStore
+    images: ImageArchive
     clock: Clock = field(default=utc_now)

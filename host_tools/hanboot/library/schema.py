@@ -17,10 +17,10 @@ from hanboot.library.permissions import PartyKind
 from hanboot.registry.fields import TEXT_MAX
 from hanboot.registry.storage.column_types import Hex, Octets
 from hanboot.registry.storage.database import Database
-from hanboot.registry.storage.migration import Schema
+from hanboot.registry.storage.migration import TableSchema
 
 #: Of the library's own tables, which are made and changed independently of the registry's.
-SCHEMA = Schema(
+SCHEMA = TableSchema(
     owner="the library",
     steps="hanboot.library:migrations",
     version_table="library_alembic_version",
@@ -36,7 +36,7 @@ STATES = ("submitted", "authorised", "reviewed", "listed", "rejected", "withdraw
 _TIME = String(32)
 
 
-class Base(DeclarativeBase):
+class LibraryTable(DeclarativeBase):
     """The library's tables."""
 
 
@@ -58,7 +58,7 @@ def _in_order(name: str, *limits: str) -> Index:
 # --- who
 
 
-class PartyRow(Base):
+class PartyRow(LibraryTable):
     """A party of the Smart Energy Code."""
 
     __tablename__ = "library_party"
@@ -70,7 +70,7 @@ class PartyRow(Base):
     created_at: Mapped[str] = mapped_column(_TIME)
 
 
-class UserRow(Base):
+class UserRow(LibraryTable):
     """A person of a party. totp_secret: encrypted; totp_step: last time step that was accepted."""
 
     __tablename__ = "library_user"
@@ -88,7 +88,7 @@ class UserRow(Base):
     created_at: Mapped[str] = mapped_column(_TIME)
 
 
-class RecoveryCodeRow(Base):
+class RecoveryCodeRow(LibraryTable):
     """A code that stands for the second factor, once."""
 
     __tablename__ = "library_recovery_code"
@@ -98,7 +98,7 @@ class RecoveryCodeRow(Base):
     used_at: Mapped[str | None] = mapped_column(_TIME)
 
 
-class InvitationRow(Base):
+class InvitationRow(LibraryTable):
     """A link that makes a user, or sets a password anew, once. user: whose, for a recovery."""
 
     __tablename__ = "library_invitation"
@@ -112,7 +112,7 @@ class InvitationRow(Base):
     used_at: Mapped[str | None] = mapped_column(_TIME)
 
 
-class SessionRow(Base):
+class SessionRow(LibraryTable):
     """A browser's session. data: as the framework's serialiser writes it."""
 
     __tablename__ = "library_session"
@@ -126,7 +126,7 @@ class SessionRow(Base):
     expires_at: Mapped[str] = mapped_column(_TIME, index=True)
 
 
-class TokenRow(Base):
+class TokenRow(LibraryTable):
     """A token of the API. scope: read, or write, which includes read."""
 
     __tablename__ = "library_token"
@@ -140,7 +140,7 @@ class TokenRow(Base):
     used_at: Mapped[str | None] = mapped_column(_TIME)
 
 
-class AttemptRow(Base):
+class AttemptRow(LibraryTable):
     """Failed log-ins of an address or an account in a window of time, counted before hashing."""
 
     __tablename__ = "library_attempt"
@@ -153,7 +153,7 @@ class AttemptRow(Base):
 # --- what
 
 
-class StoredImageRow(Base):
+class StoredImageRow(LibraryTable):
     """A file in the object store, by the SHA-256 of all of its bytes."""
 
     __tablename__ = "library_image"
@@ -164,7 +164,7 @@ class StoredImageRow(Base):
     stored_at: Mapped[str] = mapped_column(_TIME)
 
 
-class LibraryEntryRow(Base):
+class LibraryEntryRow(LibraryTable):
     """A firmware in the library.
 
     cpl_entry_id: of its CPL entry, if it has one; no foreign key, both exist independently.
@@ -215,7 +215,7 @@ class LibraryEntryRow(Base):
     changed_at: Mapped[str] = mapped_column(_TIME, index=True)
 
 
-class DecisionRow(Base):
+class DecisionRow(LibraryTable):
     """A step of a submission: who authorised, endorsed, reviewed or rejected which revision."""
 
     __tablename__ = "library_decision"
@@ -229,7 +229,7 @@ class DecisionRow(Base):
     at: Mapped[str] = mapped_column(_TIME)
 
 
-class AcknowledgementRow(Base):
+class AcknowledgementRow(LibraryTable):
     """That a user has read an entry's notes, defects and procedure, before the download."""
 
     __tablename__ = "library_acknowledgement"
@@ -240,7 +240,7 @@ class AcknowledgementRow(Base):
     at: Mapped[str] = mapped_column(_TIME)
 
 
-class ExtraFieldRow(Base):
+class ExtraFieldRow(LibraryTable):
     """A field that an administrator added to entries."""
 
     __tablename__ = "library_extra_field"
@@ -254,7 +254,7 @@ class ExtraFieldRow(Base):
 # --- evidence: only ever added to
 
 
-class AuditRow(Base):
+class AuditRow(LibraryTable):
     """Who saw, took or changed what. digest: SHA-256 over the digest before and this row."""
 
     __tablename__ = "library_audit"

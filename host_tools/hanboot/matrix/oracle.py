@@ -44,7 +44,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Rules:
+class ManifestRules:
     """What a manifest says, beside what the OTA Header must repeat."""
 
     predecessors: tuple[tuple[int, bytes | None], ...]
@@ -54,7 +54,7 @@ class Rules:
 
 
 @dataclass(frozen=True)
-class Offer:
+class OfferedImage:
     """An image that can be read, and what was found of its octets.
 
     Attributes:
@@ -68,7 +68,7 @@ class Offer:
 
     model: tuple[int, int, int, tuple[int, int]]
     signed_model: tuple[int, int, int, tuple[int, int]] | None
-    rules: Rules | None
+    rules: ManifestRules | None
     image_bytes: int
     image_hash: bytes
     envelope: bytes | None = None
@@ -79,7 +79,7 @@ class Offer:
     supplier_signature: bool | None = None
 
 
-def verdict(state: State, offer: Offer) -> str:
+def verdict(state: State, offer: OfferedImage) -> str:
     """Name of the reason that a device in `state` must give."""
     # 5: the header does not tell whether the last 66 octets are a trailer
     trailer = 0 if offer.supplier_signature is None else _TRAILER_BYTES
@@ -111,7 +111,7 @@ def verdict(state: State, offer: Offer) -> str:
     )
 
 
-def _pathway_by_envelope(state: State, offer: Offer, rules: Rules) -> str:
+def _pathway_by_envelope(state: State, offer: OfferedImage, rules: ManifestRules) -> str:
     runs = state.confirmed
     if runs and _is_same(runs, offer):
         return "" if runs.damaged else "already-running"
@@ -121,14 +121,14 @@ def _pathway_by_envelope(state: State, offer: Offer, rules: Rules) -> str:
     return _order(state, rules)
 
 
-def _is_same(runs: Confirmed, offer: Offer) -> bool:
+def _is_same(runs: Confirmed, offer: OfferedImage) -> bool:
     """What is signed alike is the same image, whatever became of its octets on the way."""
     if runs.envelope is None:
         return runs.image_hash == offer.image_hash
     return runs.envelope == offer.envelope
 
 
-def _pathway_by_hash(state: State, offer: Offer, rules: Rules) -> str:
+def _pathway_by_hash(state: State, offer: OfferedImage, rules: ManifestRules) -> str:
     runs = state.confirmed
     if runs and runs.image_hash == offer.image_hash:
         # 'Going back': a damaged image is taken once more
@@ -136,7 +136,7 @@ def _pathway_by_hash(state: State, offer: Offer, rules: Rules) -> str:
     return _order(state, rules)
 
 
-def _order(state: State, rules: Rules) -> str:
+def _order(state: State, rules: ManifestRules) -> str:
     runs = state.confirmed
     if (runs.file_version if runs else 0) < rules.minimum_base_version:
         return "below-minimum-base"
@@ -147,14 +147,14 @@ def _order(state: State, rules: Rules) -> str:
     return ""
 
 
-def _is_named(runs: Confirmed, rules: Rules) -> bool:
+def _is_named(runs: Confirmed, rules: ManifestRules) -> bool:
     return any(
         version == runs.file_version and digest in (None, runs.image_hash)
         for version, digest in rules.predecessors
     )
 
 
-def _signature(offer: Offer) -> str:
+def _signature(offer: OfferedImage) -> str:
     # 15
     if not offer.signer_known:
         return "unknown-signer"
@@ -163,7 +163,7 @@ def _signature(offer: Offer) -> str:
     return ""
 
 
-def _contents(state: State, offer: Offer) -> str:
+def _contents(state: State, offer: OfferedImage) -> str:
     # 18
     if not offer.padding_is_zero:
         return "padding"
@@ -177,7 +177,7 @@ def _contents(state: State, offer: Offer) -> str:
     return ""
 
 
-def confirm(state: State, offer: Offer) -> State:
+def confirm(state: State, offer: OfferedImage) -> State:
     """The device after the image was confirmed: its counter has risen to the image's."""
     assert offer.rules is not None
     return replace(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from hanboot.image.ota_file import Image
 from hanboot.image.sign import manufacturer_to_sign
-from hanboot.matrix.oracle import Offer, Rules
+from hanboot.matrix.oracle import ManifestRules, OfferedImage
 from hanboot.trust.keys import PublicKey
 from hanbootloader.image import writer
 
@@ -19,22 +19,22 @@ class Trust:
     manufacturer: PublicKey
     supplier: PublicKey | None = None
 
-    def offer(self, image: Image) -> Offer:
+    def offer(self, image: Image) -> OfferedImage:
         """The image as the oracle wants it."""
         return read_offer(image, self.manufacturer, self.supplier)
 
 
-def read_offer(image: Image, manufacturer: PublicKey, supplier: PublicKey | None) -> Offer:
+def read_offer(image: Image, manufacturer: PublicKey, supplier: PublicKey | None) -> OfferedImage:
     """What is to be known of `image` by a device that holds these trust anchors."""
     header, manifest, envelope = image.header, image.manifest, image.envelope
     model = (header.manufacturer_code, header.image_type, header.file_version, header.hardware)
     octets = image.manufacturer_image
     if manifest is None or envelope is None:
-        return Offer(model, None, None, len(octets), image.image_hash)
+        return OfferedImage(model, None, None, len(octets), image.image_hash)
     signature = bytes(envelope.signature)
     front = len(writer.encode_envelope(envelope.kid, bytes(envelope.content), signature))
     start = len(octets) - manifest.payload_bytes
-    return Offer(
+    return OfferedImage(
         model,
         (
             manifest.manufacturer_code,
@@ -42,7 +42,7 @@ def read_offer(image: Image, manufacturer: PublicKey, supplier: PublicKey | None
             manifest.file_version,
             manifest.hardware,
         ),
-        Rules(
+        ManifestRules(
             tuple((version, digest) for version, digest, _ in manifest.predecessors),
             manifest.minimum_base_version,
             manifest.security_counter,

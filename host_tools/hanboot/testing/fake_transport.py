@@ -15,7 +15,7 @@ Fields = dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class SentRequest:
     """What the host asked. operation: `smp.READ` or `smp.WRITE`."""
 
     operation: int
@@ -26,7 +26,7 @@ class Request:
 
 
 #: Octets of an answer as they come on the line; None where nothing comes.
-Answer = Callable[[Request], "bytes | None"]
+Answer = Callable[[SentRequest], "bytes | None"]
 
 
 class FakeClock:
@@ -61,7 +61,7 @@ class FakeTransport(Transport):
     def __init__(self, answer: Answer, clock: FakeClock | None = None) -> None:
         self.answer = answer
         self.clock = clock or FakeClock()
-        self.requests: list[Request] = []
+        self.requests: list[SentRequest] = []
         self.sent = b""
         self.opened = 0
         self.closed = 0
@@ -102,7 +102,7 @@ class FakeTransport(Transport):
             assert header is not None
             fields = cbor.decode(message[smp.HEADER_BYTES :], False)
             assert isinstance(fields, dict)
-            request = Request(
+            request = SentRequest(
                 operation=header.operation,
                 group=header.group,
                 command=header.command,
@@ -119,7 +119,7 @@ class FakeTransport(Transport):
         self._arriving.append(octets)
 
 
-def reply(request: Request, fields: Fields, **other: int) -> bytes:
+def reply(request: SentRequest, fields: Fields, **other: int) -> bytes:
     """The octets of a reply to `request`; `other` changes sequence, group, command, operation."""
     return frame.encode(
         smp.encode(

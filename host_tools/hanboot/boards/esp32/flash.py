@@ -18,7 +18,7 @@ from hanboot.boards.esp32 import image, table
 from hanboot.boards.esp32.chips import APP_AT, PARTITIONS, TABLE_AT, Chip
 from hanboot.boards.esp32.esptool import Esptool, Piece
 from hanboot.boards.esp32.image import Micropython
-from hanboot.boards.esp32.table import Table
+from hanboot.boards.esp32.table import PartitionTable
 from hanboot.boards.prompt import Failed, Prompt
 from hanboot.boards.same_board import check_same, eui64
 from hanboot.device.client import Device
@@ -43,7 +43,7 @@ class Content:
     """What is to be on the board."""
 
     micropython: Micropython
-    table: Table
+    table: PartitionTable
 
     @property
     def pieces(self) -> list[Piece]:

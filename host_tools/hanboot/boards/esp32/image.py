@@ -15,7 +15,7 @@ from pathlib import Path
 from hanboot import files
 from hanboot.boards.esp32 import chips, table
 from hanboot.boards.esp32.chips import APP_AT, TABLE_AT, Chip
-from hanboot.boards.esp32.table import Table
+from hanboot.boards.esp32.table import PartitionTable
 from hanboot.errors import BadFile
 
 _HEADER = struct.Struct("<BBBBI4xHBHH4xB")
@@ -44,7 +44,7 @@ class Micropython:
     path: Path
     chip: Chip
     version: str
-    table: Table
+    table: PartitionTable
     bootloader: bytes
     app: bytes
 

@@ -46,7 +46,7 @@ _UNITS = {"": 1, "k": 1024, "m": 1024 * 1024}
 
 
 @dataclass(frozen=True)
-class Partition:
+class PartitionRow:
     """One row. type, subtype: numbers as the bytes hold them; offset, size: bytes."""
 
     label: str
@@ -66,12 +66,12 @@ class Partition:
 
 
 @dataclass(frozen=True)
-class Table:
+class PartitionTable:
     """The rows of a table that keeps the rules."""
 
-    partitions: tuple[Partition, ...]
+    partitions: tuple[PartitionRow, ...]
 
-    def get(self, label: str) -> Partition | None:
+    def get(self, label: str) -> PartitionRow | None:
         return next((row for row in self.partitions if row.label == label), None)
 
     @property
@@ -96,40 +96,40 @@ class Table:
         return (rows + _MD5_MAGIC + hashlib.md5(rows).digest()).ljust(TABLE_BYTES, b"\xff")
 
 
-def load(path: Path) -> Table:
+def load(path: Path) -> PartitionTable:
     """Reads a table from a CSV file, and checks its rules.
 
     Raises:
         BadFile: a row cannot be read, or the chip's bootloader or MicroPython would not take it.
     """
     text = files.read(path).decode("utf-8", "replace")
-    rows: list[tuple[int, Partition]] = []
+    rows: list[tuple[int, PartitionRow]] = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
             fields = [field.strip() for field in next(csv.reader([line]))]
             rows.append((number, _row(path, number, fields)))
     _check(path, rows)
-    return Table(tuple(row for _, row in rows))
+    return PartitionTable(tuple(row for _, row in rows))
 
 
-def decode(octets: bytes) -> Table | None:
+def decode(octets: bytes) -> PartitionTable | None:
     """The table in the bytes at 0x8000; None where there is none, or a damaged one."""
-    rows: list[Partition] = []
+    rows: list[PartitionRow] = []
     for at in range(0, len(octets) - _ROW.size + 1, _ROW.size):
         magic, kind, subtype, offset, size, label, flags = _ROW.unpack_from(octets, at)
         if magic != _ROW_MAGIC:
             end = octets[at : at + _ROW.size]
             is_whole = end == _MD5_MAGIC + hashlib.md5(octets[:at]).digest()
-            return Table(tuple(rows)) if rows and is_whole else None
+            return PartitionTable(tuple(rows)) if rows and is_whole else None
         text = label.rstrip(b"\0").decode("ascii", "replace")
-        rows.append(Partition(text, kind, subtype, offset, size, flags))
+        rows.append(PartitionRow(text, kind, subtype, offset, size, flags))
     return None
 
 
 # --- a row
 
 
-def _row(path: Path, number: int, fields: list[str]) -> Partition:
+def _row(path: Path, number: int, fields: list[str]) -> PartitionRow:
     if not 5 <= len(fields) <= 6:
         raise _bad(path, number, f"it has {len(fields)} fields: name, type, subtype, offset, size")
     label, kind, subtype, offset, size = fields[:5]
@@ -142,7 +142,7 @@ def _row(path: Path, number: int, fields: list[str]) -> Partition:
         flags |= _FLAGS[flag]
     type_number = _number(path, number, "type", kind, TYPES)
     names = SUBTYPES.get(kind, {})
-    return Partition(
+    return PartitionRow(
         label,
         type_number,
         _number(path, number, "subtype", subtype, names),
@@ -175,7 +175,7 @@ def _bytes(path: Path, number: int, what: str, text: str) -> int:
 # --- the rules
 
 
-def _check(path: Path, rows: list[tuple[int, Partition]]) -> None:
+def _check(path: Path, rows: list[tuple[int, PartitionRow]]) -> None:
     if not rows:
         raise _bad(path, 1, "it has no row")
     end, before = TABLE_AT + SECTOR_BYTES, "the partition table itself"

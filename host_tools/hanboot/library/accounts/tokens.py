@@ -33,7 +33,7 @@ class TokenScope(enum.StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Token:
+class IssuedToken:
     """A token as its user sees it later: without the token. handle: names it in the list."""
 
     handle: str
@@ -139,7 +139,7 @@ def mark_used(connection: Connection, token: str, now: datetime.datetime) -> Non
     )
 
 
-def tokens_of(connection: Connection, user: User) -> list[Token]:
+def tokens_of(connection: Connection, user: User) -> list[IssuedToken]:
     """A user's tokens, oldest first."""
     query = (
         sa.select(TokenRow.__table__)
@@ -147,7 +147,7 @@ def tokens_of(connection: Connection, user: User) -> list[Token]:
         .order_by(TokenRow.created_at, TokenRow.digest)
     )
     return [
-        Token(
+        IssuedToken(
             handle=row.digest.hex()[:16],
             name=row.name,
             scope=TokenScope(row.scope),

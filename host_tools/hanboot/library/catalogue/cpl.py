@@ -13,8 +13,8 @@ from hanboot.library.library import Library
 from hanboot.library.permissions import Action
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
-from hanboot.registry.exchange.faults import Fault
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.faults import CellFault
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.fields import BY_NAME, SSC_NAMES, STORED, other_fields_text
 from hanboot.registry.images.submission import rows_from
 from hanboot.registry.storage.entries import find_entries
@@ -71,14 +71,14 @@ def enter(library: Library, user: User, number: int) -> None:
         texts["other_fields"] = other_fields_text(entry.extra)
     if not library.registry.find([entry.cpl_entry_id]):
         texts |= {"status": "Active", "listed_on": today, "status_since": today}
-    faults: list[Fault] = []
+    faults: list[CellFault] = []
     try:
         intake.import_rows(
             library.registry,
             rows_from(texts),
             f"entry {number}",
             Attribution(user.email, f"entry {number} of the library", "library"),
-            rules=Rules(correct=True),
+            rules=ImportRules(correct=True),
             on_fault=faults.append,
             finish=lambda writer, ids: audit.add(
                 writer.connection, user.actor, "enter on CPL", ids[0], {"entry": str(number)}

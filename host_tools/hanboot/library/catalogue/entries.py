@@ -351,7 +351,7 @@ def newest_of_model(connection: Connection, user: User, model: Model) -> Page:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Decision:
+class DecisionRecord:
     """A step of a submission, by whom, on which revision."""
 
     step: str
@@ -362,7 +362,7 @@ class Decision:
     at: str
 
 
-def decisions(connection: Connection, number: int) -> list[Decision]:
+def decisions(connection: Connection, number: int) -> list[DecisionRecord]:
     """What was decided about an entry, oldest first."""
     query = (
         sa.select(
@@ -378,7 +378,7 @@ def decisions(connection: Connection, number: int) -> list[Decision]:
         .where(DecisionRow.entry == number)
         .order_by(DecisionRow.number)
     )
-    return [Decision(**row._mapping) for row in connection.execute(query)]
+    return [DecisionRecord(**row._mapping) for row in connection.execute(query)]
 
 
 def parse_fields(texts: dict[str, str]) -> dict[str, Any]:

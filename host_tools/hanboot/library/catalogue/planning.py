@@ -21,7 +21,7 @@ from hanboot.registry.storage.schema import DEVICE, SSC
 
 
 @dataclass(frozen=True, kw_only=True)
-class Step:
+class InstallStep:
     """One firmware to install.
 
     Attributes:
@@ -35,11 +35,11 @@ class Step:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class PlanAnswer:
     """A path, or why there is none; `refusal` is None where there is a path."""
 
     start: str
-    steps: Sequence[Step]
+    steps: Sequence[InstallStep]
     refusal: NoPlan | None
 
 
@@ -51,7 +51,7 @@ def what_next(
     version: str,
     image_hash: str = "",
     to: str = LATEST,
-) -> Answer:
+) -> PlanAnswer:
     """The safe path of a device, by what it runs.
 
     Args:
@@ -68,11 +68,11 @@ def what_next(
     state = DeviceState(model, None, (number, digest), 0, text)
     planned = plan_for_device(library.registry, state, to)
     if isinstance(planned, NoPlan):
-        return Answer(start=text, steps=_steps(library, user, planned.nearest), refusal=planned)
-    return Answer(start=text, steps=_steps(library, user, planned.steps), refusal=None)
+        return PlanAnswer(start=text, steps=_steps(library, user, planned.nearest), refusal=planned)
+    return PlanAnswer(start=text, steps=_steps(library, user, planned.steps), refusal=None)
 
 
-def _steps(library: Library, user: User, planned: Sequence[Entry]) -> list[Step]:
+def _steps(library: Library, user: User, planned: Sequence[Entry]) -> list[InstallStep]:
     """The library's entries of all steps, by one question."""
     if not planned:
         return []
@@ -85,7 +85,7 @@ def _steps(library: Library, user: User, planned: Sequence[Entry]) -> list[Step]
     for entry in planned:
         in_library = held.get((entry.model, entry.image_hash))
         acknowledged = in_library is not None and in_library.number in read
-        steps.append(Step(entry=entry, held=in_library, acknowledged=acknowledged))
+        steps.append(InstallStep(entry=entry, held=in_library, acknowledged=acknowledged))
     return steps
 
 

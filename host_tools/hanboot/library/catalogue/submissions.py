@@ -37,6 +37,7 @@ from hanboot.registry.pathways.graph import Pathways
 from hanboot.registry.storage import never_in_field
 from hanboot.registry.storage.entries import entries_of, find_entries
 from hanboot.registry.storage.history import Attribution
+from hanboot.registry.storage.store import RollBack
 
 #: Texts of notes: a page or two, not a book.
 NOTE_MAX = 20_000
@@ -191,15 +192,11 @@ def _compared(library: Library, entry: Entry, image: Image | None, never_in_fiel
         )
 
 
-class _RollBack(Exception):
-    pass
-
-
 def _compare_as_if_listed(library: Library, entry: Entry, image: Image) -> comparison.Comparison:
     """Image and entry as they would stand in the registry, in a change that is not kept."""
     compared: list[comparison.Comparison] = []
     with (
-        contextlib.suppress(_RollBack),
+        contextlib.suppress(RollBack),
         library.registry.changing(Attribution("library", "a check")) as writer,
     ):
         before = find_entries(writer.connection, [entry.cpl_entry_id]).get(entry.cpl_entry_id)
@@ -208,7 +205,7 @@ def _compare_as_if_listed(library: Library, entry: Entry, image: Image) -> compa
         else:
             writer.correct(before, entry)
         compared.append(comparison.compare(writer.connection, image, entry))
-        raise _RollBack
+        raise RollBack
     return compared[0]
 
 

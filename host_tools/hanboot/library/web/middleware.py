@@ -92,7 +92,7 @@ def security_headers(handle: Handler) -> Handler:
 def explained(handle: Handler) -> Handler:
     """Makes a page of an error that has words."""
 
-    class Middleware:
+    class ErrorPages:
         def __call__(self, request: HttpRequest) -> HttpResponseBase:
             return handle(request)
 
@@ -107,13 +107,13 @@ def explained(handle: Handler) -> Handler:
                 response.headers["Retry-After"] = str(error.retry_after_s)
             return response
 
-    return Middleware()
+    return ErrorPages()
 
 
 def signed_in(handle: Handler) -> Handler:
     """Finds who asks, and refuses who may not, before the view runs."""
 
-    class Middleware:
+    class SignIn:
         def __call__(self, request: HttpRequest) -> HttpResponseBase:
             try:
                 request.user = _user(request)  # type: ignore[assignment]
@@ -153,7 +153,7 @@ def signed_in(handle: Handler) -> Handler:
                     return pages.error(request, refused.lines, 403)
             return None
 
-    return Middleware()
+    return SignIn()
 
 
 def _user(request: HttpRequest) -> User | None:

@@ -9,7 +9,7 @@ from hanboot.errors import BadFile
 
 
 @dataclass(frozen=True)
-class Fault:
+class CellFault:
     """Something wrong in a file. cell: such as "C7"."""
 
     row: int
@@ -25,15 +25,15 @@ class Fault:
 class Faults:
     """Passes faults on as they are found, and keeps the first."""
 
-    def __init__(self, on_fault: Callable[[Fault], None]) -> None:
+    def __init__(self, on_fault: Callable[[CellFault], None]) -> None:
         self._on_fault = on_fault
-        self._first: Fault | None = None
+        self._first: CellFault | None = None
         self._count = 0
 
     def __bool__(self) -> bool:
         return self._first is not None
 
-    def add(self, fault: Fault) -> None:
+    def add(self, fault: CellFault) -> None:
         self._on_fault(fault)
         self._first = self._first or fault
         self._count += 1

@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import sheets
 from hanboot.registry.exchange.columns import Columns, cell_of, read_columns
-from hanboot.registry.exchange.faults import Fault, Faults
+from hanboot.registry.exchange.faults import CellFault, Faults
 from hanboot.registry.exchange.mapping import ColumnMapping
-from hanboot.registry.exchange.rows import RowReader, Rules
+from hanboot.registry.exchange.rows import ImportRules, RowReader
 from hanboot.registry.exchange.table import Row
 from hanboot.registry.progress import Progress
 from hanboot.registry.storage.history import Attribution
@@ -50,8 +50,8 @@ def import_file(
     path: Path,
     attribution: Attribution,
     mapping: ColumnMapping | None = None,
-    rules: Rules | None = None,
-    on_fault: Callable[[Fault], None] = lambda fault: None,
+    rules: ImportRules | None = None,
+    on_fault: Callable[[CellFault], None] = lambda fault: None,
     progress: Progress = lambda done, total: None,
 ) -> Imported:
     """Imports a CSV or XLSX file.
@@ -76,8 +76,8 @@ def import_rows(
     name: str,
     attribution: Attribution,
     mapping: ColumnMapping | None = None,
-    rules: Rules | None = None,
-    on_fault: Callable[[Fault], None] = lambda fault: None,
+    rules: ImportRules | None = None,
+    on_fault: Callable[[CellFault], None] = lambda fault: None,
     finish: Callable[[Writer, list[str]], None] | None = None,
 ) -> Imported:
     """Imports rows, the first of which holds the headings; `name` is of the file, for messages.
@@ -90,7 +90,7 @@ def import_rows(
     with registry.changing(
         dataclasses.replace(attribution, source=attribution.source or name)
     ) as writer:
-        intake = _Intake(writer, mapping or ColumnMapping(), rules or Rules(), faults)
+        intake = _Intake(writer, mapping or ColumnMapping(), rules or ImportRules(), faults)
         columns = read_columns(name, next(rows, None), intake.mapping)
         ids: list[str] = []
         for batch in _batches(rows):
@@ -120,7 +120,7 @@ class _Intake:
     """One import under way."""
 
     def __init__(
-        self, writer: Writer, mapping: ColumnMapping, rules: Rules, faults: Faults
+        self, writer: Writer, mapping: ColumnMapping, rules: ImportRules, faults: Faults
     ) -> None:
         self._writer = writer
         self._connection = writer.connection
@@ -228,5 +228,5 @@ class _Intake:
                 place = f" in row {other.row_number}" if other.row_number else " in the registry"
                 text = cause.format(other=f"{other.cpl_entry_id}{place}")
                 self._faults.add(
-                    Fault(row.row_number, f"row {row.row_number}", row.cpl_entry_id, text)
+                    CellFault(row.row_number, f"row {row.row_number}", row.cpl_entry_id, text)
                 )

@@ -52,7 +52,7 @@ from pathlib import Path
 from hanboot import toml_file
 from hanboot.registry.exchange.table import SheetLayout
 from hanboot.registry.fields import FIELDS
-from hanboot.toml_file import Table
+from hanboot.toml_file import TomlTable
 
 
 @dataclass(frozen=True)
@@ -184,21 +184,21 @@ def load(file: Path, ours: Mapping[str, str | None] = _OURS) -> ColumnMapping:
     )
 
 
-def _field(table: Table, names: Collection[str]) -> str:
+def _field(table: TomlTable, names: Collection[str]) -> str:
     name = table.text("field") or ""
     if name not in names:
         raise table.wrong("field", f"must be one of {', '.join(names)}", name)
     return name
 
 
-def _values(column: Table) -> Iterator[tuple[str, str | None]]:
+def _values(column: TomlTable) -> Iterator[tuple[str, str | None]]:
     for pair in column.tables("value"):
         theirs = fold(pair.text("theirs") or "")
         yield theirs, None if pair.flag("not_stated", False) else pair.text("ours")
         pair.end()
 
 
-def _extractions(column: Table, heading: str, names: Collection[str]) -> Iterator[Extraction]:
+def _extractions(column: TomlTable, heading: str, names: Collection[str]) -> Iterator[Extraction]:
     for table in column.tables("extract"):
         name, pattern = _field(table, names), table.text("pattern") or ""
         try:
@@ -208,7 +208,7 @@ def _extractions(column: Table, heading: str, names: Collection[str]) -> Iterato
         table.end()
 
 
-def _skip(rule: Table) -> SkipRule:
+def _skip(rule: TomlTable) -> SkipRule:
     heading = fold(rule.text("heading") or "")
     is_empty = rule.flag("empty", False)
     values = frozenset(map(fold, rule.texts("values"))) if "values" in rule else frozenset()

@@ -11,7 +11,7 @@ from typing import Any
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import new_entries
 from hanboot.registry.exchange.columns import Columns, cell_of
-from hanboot.registry.exchange.faults import Fault, Faults
+from hanboot.registry.exchange.faults import CellFault, Faults
 from hanboot.registry.exchange.mapping import ColumnMapping
 from hanboot.registry.exchange.table import ErrorValue, Formula, NotText, Row, address
 from hanboot.registry.fields import (
@@ -36,7 +36,7 @@ _SHORT_CODES = {"manufacturer_code": 4, "device_model": 8}
 
 
 @dataclass(frozen=True)
-class Rules:
+class ImportRules:
     """What an import may do.
 
     Attributes:
@@ -111,7 +111,7 @@ class RowReader:
 
     def _add(self, cell: str, heading: str, cause: str) -> None:
         self._is_faulty = True
-        self._faults.add(Fault(self._row.number, cell, heading, cause))
+        self._faults.add(CellFault(self._row.number, cell, heading, cause))
 
     def _parse(self, column: Field, cell: str) -> None:
         name = column.name
@@ -184,7 +184,7 @@ class RowReader:
 
     # --- the entry
 
-    def entry(self, rules: Rules) -> Entry | None:
+    def entry(self, rules: ImportRules) -> Entry | None:
         """The entry, what the file does not say taken from `before`; None if it is faulty."""
         before, values = self.before, dict(self.parsed)
         for column in _REQUIRED:
@@ -258,7 +258,7 @@ class RowReader:
                 "hardware version",
             )
 
-    def _check(self, after: Entry, rules: Rules) -> None:
+    def _check(self, after: Entry, rules: ImportRules) -> None:
         if after.cpl_entry_id in (after.predecessors or ()):
             self.fault("predecessors", "the entry names itself")
         if why := new_entries.wrong_band(self.before, after, rules.existing):
@@ -271,7 +271,7 @@ class RowReader:
             if listed and day and day < listed:
                 self.fault(name, f"{day} is before the entry was listed, {listed}")
 
-    def may_change(self, before: Entry, after: Entry, rules: Rules) -> bool:
+    def may_change(self, before: Entry, after: Entry, rules: ImportRules) -> bool:
         """Whether the change is allowed: filling in what was empty is, the rest is a correction."""
         if rules.correct:
             return True

@@ -12,17 +12,17 @@ from hanboot.errors import CheckFailed, WrongUsage
 from hanboot.image.ota_file import Image
 from hanboot.registry.entry import Entry
 from hanboot.registry.exchange import intake
-from hanboot.registry.exchange.faults import Fault
+from hanboot.registry.exchange.faults import CellFault
 from hanboot.registry.exchange.intake import Imported
 from hanboot.registry.exchange.mapping import ColumnMapping
-from hanboot.registry.exchange.rows import Rules
+from hanboot.registry.exchange.rows import ImportRules
 from hanboot.registry.exchange.table import Row
 from hanboot.registry.fields import BY_NAME, FIELDS
 from hanboot.registry.images.comparison import Comparison, compare, refuse_differences
 from hanboot.registry.storage.entries import find_entries, read_entries
 from hanboot.registry.storage.history import Attribution
 from hanboot.registry.storage.schema import ENTRY
-from hanboot.registry.storage.store import Registry
+from hanboot.registry.storage.store import Registry, RollBack
 from hanboot.registry.storage.writer import Writer
 from hanbootloader.image.manifest import Manifest
 
@@ -36,8 +36,8 @@ def submit(
     source: str,
     attribution: Attribution,
     mapping: ColumnMapping | None = None,
-    rules: Rules | None = None,
-    on_fault: Callable[[Fault], None] = lambda fault: None,
+    rules: ImportRules | None = None,
+    on_fault: Callable[[CellFault], None] = lambda fault: None,
 ) -> tuple[Imported, list[Comparison]]:
     """Enters an image with its rows; what a row leaves out is taken from the image.
 
@@ -87,7 +87,7 @@ def check_rows(
     rows: Iterator[Row],
     source: str,
     mapping: ColumnMapping | None = None,
-    on_fault: Callable[[Fault], None] = lambda fault: None,
+    on_fault: Callable[[CellFault], None] = lambda fault: None,
 ) -> list[Comparison]:
     """Compares an image with rows that are yet to be submitted; changes nothing.
 
@@ -100,21 +100,17 @@ def check_rows(
         for entry in find_entries(writer.connection, ids).values():
             compared.append(compare(writer.connection, image, entry))
         # leaves the transaction, so that nothing stays
-        raise _RollBack
+        raise RollBack
 
     stream = _completed(registry, image, rows, mapping or ColumnMapping())
     # it is the image that is in question, not whether the row is complete
-    rules = Rules(correct=True, existing=True)
-    with contextlib.suppress(_RollBack):
+    rules = ImportRules(correct=True, existing=True)
+    with contextlib.suppress(RollBack):
         attribution = Attribution("check-image", "nothing is kept")
         intake.import_rows(
             registry, stream, source, attribution, mapping, rules, on_fault, compare_only
         )
     return compared
-
-
-class _RollBack(Exception):
-    pass
 
 
 def _held(connection: sa.Connection, image: Image) -> list[Entry]:

@@ -39,7 +39,7 @@ class Lane:
 
 
 @dataclass(frozen=True)
-class Line:
+class DiagramRow:
     """One row: the entry, and what is to be said about it in a word or two."""
 
     entry: Entry
@@ -52,7 +52,7 @@ class Drawing:
     """What a diagram shows, whatever it is drawn with."""
 
     title: str
-    lines: tuple[Line, ...]
+    lines: tuple[DiagramRow, ...]
     lanes: tuple[Lane, ...]
 
     @property
@@ -108,7 +108,7 @@ _WORDS = {
 }
 
 
-def _line(pathways: Pathways, entry: Entry, findings: list[Finding]) -> Line:
+def _line(pathways: Pathways, entry: Entry, findings: list[Finding]) -> DiagramRow:
     codes = {f.code for f in findings if entry.cpl_entry_id == f.rows[0]}
     codes |= {
         f.code
@@ -143,7 +143,7 @@ def _line(pathways: Pathways, entry: Entry, findings: list[Finding]) -> Line:
         kind = "unproved"
     else:
         kind = "plain"
-    return Line(entry, tuple(remarks), kind)
+    return DiagramRow(entry, tuple(remarks), kind)
 
 
 # --- plain text

@@ -22,7 +22,7 @@ from hanboot.registry.storage.database_errors import (
     may_be_kept,
     not_known_whether,
 )
-from hanboot.registry.storage.migration import Schema
+from hanboot.registry.storage.migration import TableSchema
 from hanboot.registry.storage.schema import REVISION
 
 #: How long a writer waits for others: several are usual, and an import of a whole CPL takes its
@@ -40,7 +40,7 @@ _WRITER_LOCK = 0x68616E62_72656769
 _WRITING = "hanboot_writing"
 
 #: The registry's own tables.
-REGISTRY = Schema(
+REGISTRY = TableSchema(
     owner="",
     steps="hanboot.registry.storage:migrations",
     version_table="alembic_version",
@@ -74,7 +74,7 @@ class Database:
             )
         self._engine = _engine(self._url)
         # whose tables must be at this version for anything to be written
-        self._schemas: tuple[Schema, ...] = ()
+        self._schemas: tuple[TableSchema, ...] = ()
         was_there = self._path is None or self._path.exists()
         try:
             with self.explained():
@@ -170,7 +170,7 @@ class Database:
 
     # --- the schema
 
-    def add_tables(self, schema: Schema, upgrade: bool = False) -> str | None:
+    def add_tables(self, schema: TableSchema, upgrade: bool = False) -> str | None:
         """Makes the tables of another owner in the same database, where there are none.
 
         Args:
@@ -209,7 +209,7 @@ class Database:
         self.found_at = self._bring_up(REGISTRY, create, upgrade)
         self._schemas = (REGISTRY,)
 
-    def _bring_up(self, schema: Schema, create: bool, upgrade: bool) -> str | None:
+    def _bring_up(self, schema: TableSchema, create: bool, upgrade: bool) -> str | None:
         """Takes the steps that are missing; the step that the tables were found at."""
         with self.reading() as connection:
             found = schema.found(connection)
@@ -235,7 +235,7 @@ class Database:
             raise explain(self.name, error) from error
 
 
-def _may_be_taken(schema: Schema, found: str | None, create: bool, upgrade: bool) -> bool:
+def _may_be_taken(schema: TableSchema, found: str | None, create: bool, upgrade: bool) -> bool:
     """Whether steps are to be taken from the one that was found; None: there are no tables."""
     if found is None:
         return create

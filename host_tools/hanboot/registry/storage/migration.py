@@ -25,7 +25,7 @@ class OtherSchema(BadFile):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Schema:
+class TableSchema:
     """The tables of one owner, as this hanboot works with them.
 
     Attributes:

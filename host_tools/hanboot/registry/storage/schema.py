@@ -32,7 +32,7 @@ from hanboot.registry.storage.column_types import Hex, Octets
 REVISION = "0004"
 
 
-class Base(DeclarativeBase):
+class RegistryTable(DeclarativeBase):
     metadata = MetaData(
         naming_convention={
             "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -52,7 +52,7 @@ def _among(column: str, values: tuple[str, ...]) -> CheckConstraint:
 # --- the registry
 
 
-class EntryRow(Base):
+class EntryRow(RegistryTable):
     """One `Entry`, less its predecessors and what is for the SSC alone."""
 
     __tablename__ = "entry"
@@ -98,7 +98,7 @@ class EntryRow(Base):
     other_fields: Mapped[str | None] = mapped_column(Text)
 
 
-class SscRow(Base):
+class SscRow(RegistryTable):
     """What of an entry is for the Security Sub-Committee alone; see `ssc`."""
 
     __tablename__ = "ssc"
@@ -110,7 +110,7 @@ class SscRow(Base):
     zigbee_certificate: Mapped[str | None] = mapped_column(String(TEXT_MAX))
 
 
-class PredecessorRow(Base):
+class PredecessorRow(RegistryTable):
     """A CPL Entry ID that an entry names; the registry may lack it, `check` finds that."""
 
     __tablename__ = "predecessor"
@@ -122,7 +122,7 @@ class PredecessorRow(Base):
     predecessor_id: Mapped[str] = mapped_column(String(64), index=True)
 
 
-class SettingRow(Base):
+class SettingRow(RegistryTable):
     """A switch of the registry's owner, e.g. local updates."""
 
     __tablename__ = "setting"
@@ -131,7 +131,7 @@ class SettingRow(Base):
     value: Mapped[str] = mapped_column(Text)
 
 
-class ImportedRow(Base):
+class ImportedRow(RegistryTable):
     """Which row of the file an entry came from, while an import runs."""
 
     __tablename__ = "imported"
@@ -143,7 +143,7 @@ class ImportedRow(Base):
 # --- history: only ever added to
 
 
-class ChangeSetRow(Base):
+class ChangeSetRow(RegistryTable):
     """What one person changed at one time, for one reason.
 
     digest: SHA-256 over the digest before and everything that is in this one, so that history
@@ -163,7 +163,7 @@ class ChangeSetRow(Base):
     digest: Mapped[bytes] = mapped_column(Octets(32))
 
 
-class ChangeRow(Base):
+class ChangeRow(RegistryTable):
     """One entry (or setting) in a change set, as JSON of field texts before and after."""
 
     __tablename__ = "change"
@@ -176,7 +176,7 @@ class ChangeRow(Base):
     after: Mapped[str] = mapped_column(Text)
 
 
-class NeverInFieldRow(Base):
+class NeverInFieldRow(RegistryTable):
     """A statement that no device ever ran an entry's firmware; void once one reports it."""
 
     __tablename__ = "never_in_field"
@@ -192,7 +192,7 @@ class NeverInFieldRow(Base):
 # --- the inventory
 
 
-class DeviceRow(Base):
+class DeviceRow(RegistryTable):
     """A device of the Smart Metering Inventory.
 
     firmware_version, image_hash: what the inventory holds; reported_*: what the device last said.
@@ -225,7 +225,7 @@ class DeviceRow(Base):
     reported_at: Mapped[str | None] = mapped_column(String(32))
 
 
-class DistributionRow(Base):
+class DistributionRow(RegistryTable):
     """One image that went, or was to go, to one device, and what came of it.
 
     command: that sent it. override: change set with which its sender lifted a ban.
@@ -251,7 +251,7 @@ class DistributionRow(Base):
 # --- the same as plain tables, for questions and changes in bulk
 
 
-def _table(model: type[Base]) -> Table:
+def _table(model: type[RegistryTable]) -> Table:
     table = model.__table__
     assert isinstance(table, Table)
     return table

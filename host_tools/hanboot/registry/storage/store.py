@@ -28,6 +28,10 @@ from hanboot.registry.storage.writer import Writer, stated_texts
 from hanboot.trust.keys import PublicKey
 
 
+class RollBack(Exception):
+    """Raised in the body of `Registry.changing`, and suppressed around it: nothing is kept."""
+
+
 class Registry:
     """A registry in a database.
 

@@ -48,7 +48,7 @@ class Issued:
     private_key: bytes
 
 
-class Authority:
+class CertificateAuthority:
     """A certification authority.
 
     Args:
@@ -59,7 +59,7 @@ class Authority:
     """
 
     def __init__(
-        self, name: str, role: int, issuer: Authority | None, start: datetime.datetime
+        self, name: str, role: int, issuer: CertificateAuthority | None, start: datetime.datetime
     ) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name(

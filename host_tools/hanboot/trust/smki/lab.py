@@ -13,14 +13,14 @@ from typing import Literal
 
 from hanboot import files
 from hanboot.trust.keys import DEVELOPMENT
-from hanboot.trust.smki.authority import Authority, Issued
+from hanboot.trust.smki.authority import CertificateAuthority, Issued
 from hanboot.trust.smki.certificate import BROKER, DSP_XML, SUPPLIER, USER_XML
 
 ROOT, ISSUING = 0x00, 0x07
 
 
 @dataclass(frozen=True)
-class Party:
+class LabParty:
     """Who gets certificates: name of the files, role (None for a device), EUI-64."""
 
     name: str
@@ -34,19 +34,19 @@ def _eui(number: int) -> bytes:
 
 #: Identifiers like those of published test certificates, so that both sorts look alike.
 PARTIES = (
-    Party("supplier", SUPPLIER, _eui(0x90B3D51F30010000)),
-    Party("other-supplier", SUPPLIER, _eui(0x90B3D51F30020000)),
-    Party("broker", BROKER, _eui(0x90B3D51F30000002)),
-    Party("ppmid", None, _eui(0x00DB1234567890A4)),
-    Party("ihd", None, _eui(0x00DB1234567890A5)),
-    Party("hcalcs", None, _eui(0x00DB1234567890A6)),
-    Party("esme", None, _eui(0x00DB1234567890A0)),
-    Party("hub", None, _eui(0x00DB1234567890A1)),
+    LabParty("supplier", SUPPLIER, _eui(0x90B3D51F30010000)),
+    LabParty("other-supplier", SUPPLIER, _eui(0x90B3D51F30020000)),
+    LabParty("broker", BROKER, _eui(0x90B3D51F30000002)),
+    LabParty("ppmid", None, _eui(0x00DB1234567890A4)),
+    LabParty("ihd", None, _eui(0x00DB1234567890A5)),
+    LabParty("hcalcs", None, _eui(0x00DB1234567890A6)),
+    LabParty("esme", None, _eui(0x00DB1234567890A0)),
+    LabParty("hub", None, _eui(0x00DB1234567890A1)),
 )
 XML_SIGNERS = (
-    Party("supplier-xml", USER_XML, PARTIES[0].eui),
-    Party("other-supplier-xml", USER_XML, PARTIES[1].eui),
-    Party("dsp-xml", DSP_XML, PARTIES[2].eui),
+    LabParty("supplier-xml", USER_XML, PARTIES[0].eui),
+    LabParty("other-supplier-xml", USER_XML, PARTIES[1].eui),
+    LabParty("dsp-xml", DSP_XML, PARTIES[2].eui),
 )
 _USAGES: tuple[tuple[str, Literal["signature", "agreement"]], ...] = (
     ("ds", "signature"),
@@ -74,10 +74,10 @@ def new(folder: Path, start: datetime.datetime | None = None) -> list[Path]:
 
 
 def _issue(start: datetime.datetime) -> Iterator[tuple[str, Issued]]:
-    root = Authority("ZA", ROOT, None, start)
-    issuing = Authority("Z1", ISSUING, root, start)
+    root = CertificateAuthority("ZA", ROOT, None, start)
+    issuing = CertificateAuthority("Z1", ISSUING, root, start)
     # devices have an issuing authority of their own
-    of_devices = Authority("Z2", ISSUING, root, start)
+    of_devices = CertificateAuthority("Z2", ISSUING, root, start)
     yield "root", root.issued
     yield "issuing", issuing.issued
     yield "issuing-devices", of_devices.issued

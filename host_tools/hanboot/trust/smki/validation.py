@@ -21,7 +21,7 @@ _LONGEST_CHAIN = 3
 
 
 @dataclass(frozen=True)
-class Finding:
+class CertificateCheck:
     """One check of a certificate.
 
     Attributes:
@@ -57,7 +57,7 @@ def check(
     expected: Expected,
     trusted: Sequence[Certificate],
     between: Sequence[Certificate] = (),
-) -> list[Finding]:
+) -> list[CertificateCheck]:
     """Every check, in order; those that fail too.
 
     Args:
@@ -72,7 +72,7 @@ def check(
     ]
     if expected.usage:
         findings.append(
-            Finding(
+            CertificateCheck(
                 "usage",
                 expected.usage in certificate.usages,
                 f"its key is for {_joined(sorted(certificate.usages))}",
@@ -80,11 +80,13 @@ def check(
         )
     if expected.roles:
         findings.append(
-            Finding("role", certificate.role in expected.roles, role_text(certificate.role))
+            CertificateCheck(
+                "role", certificate.role in expected.roles, role_text(certificate.role)
+            )
         )
     if expected.policies:
         findings.append(
-            Finding(
+            CertificateCheck(
                 "policy",
                 bool(set(certificate.policies) & set(expected.policies)),
                 _joined(certificate.policies),
@@ -93,7 +95,7 @@ def check(
     return findings
 
 
-def require(findings: Iterable[Finding], name: str) -> None:
+def require(findings: Iterable[CertificateCheck], name: str) -> None:
     """Raises `CheckFailed` for the first check that failed."""
     for finding in findings:
         if not finding.passed:
@@ -113,8 +115,8 @@ def validity_text(certificate: Certificate, at: datetime.datetime) -> str:
     return f"is valid from {certificate.not_before:%Y-%m-%d} to {certificate.not_after:%Y-%m-%d}"
 
 
-def _validity(certificate: Certificate, at: datetime.datetime) -> Finding:
-    return Finding("validity", certificate.is_valid_at(at), validity_text(certificate, at))
+def _validity(certificate: Certificate, at: datetime.datetime) -> CertificateCheck:
+    return CertificateCheck("validity", certificate.is_valid_at(at), validity_text(certificate, at))
 
 
 def _check_chain(
@@ -122,13 +124,13 @@ def _check_chain(
     at: datetime.datetime,
     trusted: Sequence[Certificate],
     between: Sequence[Certificate],
-) -> Finding:
+) -> CertificateCheck:
     links = [certificate]
     while len(links) <= _LONGEST_CHAIN:
         last = links[-1]
         if any(last.x509 == one.x509 for one in trusted):
             how = "pinned" if len(links) == 1 else "by " + _joined([one.name for one in links[1:]])
-            return Finding("chain", True, how)
+            return CertificateCheck("chain", True, how)
         issuer = next(
             (
                 one
@@ -138,11 +140,11 @@ def _check_chain(
             None,
         )
         if issuer is None:
-            return Finding("chain", False, _why_no_issuer(last))
+            return CertificateCheck("chain", False, _why_no_issuer(last))
         if not issuer.is_valid_at(at):
-            return Finding("chain", False, f"{issuer.name} {validity_text(issuer, at)}")
+            return CertificateCheck("chain", False, f"{issuer.name} {validity_text(issuer, at)}")
         links.append(issuer)
-    return Finding("chain", False, f"it is longer than {_LONGEST_CHAIN} certificates")
+    return CertificateCheck("chain", False, f"it is longer than {_LONGEST_CHAIN} certificates")
 
 
 def _issued(issuer: Certificate, certificate: Certificate, below: int) -> bool:

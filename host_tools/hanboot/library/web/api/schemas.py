@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from hanboot.library.accounts.tokens import DAYS_MAX, TokenScope
 from hanboot.library.accounts.users import User
 from hanboot.library.catalogue import planning, submissions
-from hanboot.library.catalogue.entries import Decision, LibraryEntry
+from hanboot.library.catalogue.entries import DecisionRecord, LibraryEntry
 from hanboot.library.permissions import Action, PartyKind
 from hanboot.registry.entry import Entry, Model
 from hanboot.registry.fields import TEXT_MAX
@@ -73,7 +73,7 @@ class DecisionOut(Schema):
     at: str
 
     @classmethod
-    def of(cls, decision: Decision) -> DecisionOut:
+    def of(cls, decision: DecisionRecord) -> DecisionOut:
         return cls(**vars(decision))
 
 
@@ -210,7 +210,7 @@ class PlanOut(Schema):
     why_not: Error | None
 
     @classmethod
-    def of(cls, answer: planning.Answer) -> PlanOut:
+    def of(cls, answer: planning.PlanAnswer) -> PlanOut:
         refusal = answer.refusal
         return cls(
             found=refusal is None,

@@ -69,7 +69,7 @@ def plan(request: HttpRequest) -> HttpResponseBase:
     return pages.render(request, "plan.html", values, status)
 
 
-def _steps(request: HttpRequest, found: Sequence[planning.Step]) -> list[dict[str, object]]:
+def _steps(request: HttpRequest, found: Sequence[planning.InstallStep]) -> list[dict[str, object]]:
     """Steps with whether the image of each can be had, and was acknowledged."""
     user = pages.user_of(request)
     reading.record(pages.library(), user, [step.held for step in found if step.held is not None])
