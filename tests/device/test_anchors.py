@@ -1,14 +1,13 @@
-# Trust anchor cells: written once at provisioning, afterwards only with a held key's signature,
-# and there as a whole or not at all.
+# Trust anchors: what is written, updated, and survives a cut of power.
 
 import unittest
 
 import cells
 import images
+from anchors_rig import SECTORS, AnchorsTest, held_by
 from outcome import refusal_of
 from ramboard import PowerCut, RamFlash
 
-from hanbootloader.device import AnchorMemory
 from hanbootloader.reasons import (
     ACCEPTED,
     ANCHOR_MALFORMED,
@@ -17,148 +16,20 @@ from hanbootloader.reasons import (
     ANCHORS_LOCKED,
     FLASH_FAULT,
 )
-from hanbootloader.store.backup import Backup
-from hanbootloader.store.journal import Journal
-from hanbootloader.store.ledger import Ledger
-from hanbootloader.trust import anchors, p256
 from hanbootloader.trust import cell as cell_format
-from hanbootloader.trust.anchors import TABLE_ROWS, Anchors
+from hanbootloader.trust import p256
+from hanbootloader.trust.anchors import TABLE_ROWS
 from hanbootloader.trust.cell import (
     ACCESS_CONTROL_BROKER,
     KEY_AGREEMENT,
     MANUFACTURER,
     SUPPLIER,
-    Cell,
 )
-from hanbootloader.trust.kid import kid_of
 from nor import SECTOR_BYTES
-
-SECTORS = 16
-
-
-# What is held: role -> (kid, sequence)
-def held_by(held):
-    return {cell.role: (cell.kid, cell.sequence) for cell in held.cells()}
 
 
 def verified(cell, digest, signature):
     return cells.finish(cell.verify_steps(digest, signature))
-
-
-class KidTest(unittest.TestCase):
-    def test_known(self):
-        # the key of the worked example in the documentation of formats
-        key = bytes.fromhex(
-            "D0A87A8789055CCBDBE567EA2930C44E7E2A8ED3091467B4AD123DCCB9560588"
-            "CE8B3D41B9C77B45AF51C74AE0BA94B044F4BC4B9B6D15115FA9D2C124B464D0"
-        )
-        self.assertEqual(kid_of(key), bytes.fromhex("43CBB28D0C41EDD1"))
-
-
-class CellTest(unittest.TestCase):
-    def test_fields(self):
-        cell = Cell(
-            cells.head(
-                "manufacturer",
-                flags=0,
-                sequence=0xFFFFFFFF,
-                label=b"ACME PPMID",
-                scope=(0x1234, 5),
-                entity=b"\x01\x02\x03\x04\x05\x06\x07\x08",
-            )
-        )
-        self.assertEqual((cell.role, cell.flags, cell.is_development), (MANUFACTURER, 0, False))
-        self.assertEqual(cell.kid, images.kid("manufacturer"))
-        self.assertEqual(cell.key, images.key("manufacturer"))
-        self.assertEqual((cell.sequence, cell.scope), (0xFFFFFFFF, (0x1234, 5)))
-        self.assertEqual(cell.entity, b"\x01\x02\x03\x04\x05\x06\x07\x08")
-        self.assertEqual(cell.label.rstrip(b"\0"), b"ACME PPMID")
-        self.assertTrue(Cell(cells.head("supplier")).is_development)
-
-    # any byte that is not what it was: the digest at the end tells
-    def test_every_byte(self):
-        head = cells.head("manufacturer")
-        self.assertEqual(len(head), cell_format.HEAD_BYTES)
-        for at in range(len(head)):
-            changed = bytearray(head)
-            changed[at] ^= 0x10
-            expected = 0 if at < 4 else 4 if at == 4 else 144
-            self.assertEqual(refusal_of(Cell, changed), (ANCHOR_MALFORMED, expected))
-
-    def test_length(self):
-        head = cells.head("manufacturer")
-        for octets in (b"", head[:-1], head + b"\0"):
-            self.assertEqual(refusal_of(Cell, octets), (ANCHOR_MALFORMED, 0))
-
-    def test_boundary_values(self):
-        for fields, offset in (
-            ({"role": 0}, 5),
-            ({"role": 1}, 5),
-            ({"role": 3}, 5),
-            ({"role": 126}, 5),
-            ({"role": 128}, 5),
-            ({"role": SUPPLIER, "usage": KEY_AGREEMENT}, None),
-            ({"role": ACCESS_CONTROL_BROKER, "usage": KEY_AGREEMENT}, None),
-            ({"role": ACCESS_CONTROL_BROKER}, None),
-            # an envelope is signed, and nothing is agreed with its maker
-            ({"usage": KEY_AGREEMENT}, 5),
-            ({"usage": 1}, 5),
-            ({"usage": 255}, 5),
-            ({"flags": 2}, 7),
-            ({"flags": 255}, 7),
-            ({"flags": 0}, None),
-            ({"sequence": 0}, None),
-        ):
-            refusal = refusal_of(Cell, cells.head("manufacturer", **fields))
-            expected = (ACCEPTED, -1) if offset is None else (ANCHOR_MALFORMED, offset)
-            self.assertEqual((fields, refusal), (fields, expected))
-
-    # bytes that a later format may use: what is not understood is not taken
-    def test_bytes_without_a_meaning(self):
-        for at in (120, 143):
-            head = bytearray(cells.head("manufacturer")[:144])
-            head[at] = 1
-            octets = bytes(head) + images.sha256(head)
-            self.assertEqual(refusal_of(Cell, octets), (ANCHOR_MALFORMED, 120))
-
-    # what an older device was given about the key is not taken, the key is
-    def test_old_format(self):
-        cell = Cell(cells.old_head("manufacturer", kid=b"whatever", sequence=7))
-        self.assertEqual((cell.kid, cell.sequence), (images.kid("manufacturer"), 7))
-        self.assertEqual(cell.label.rstrip(b"\0"), b"old")
-
-    # over every byte of head and table
-    def test_fingerprint(self):
-        cell = Cell(cells.head("manufacturer"))
-        self.assertEqual(cell.fingerprint(), images.sha256(cell.head))
-        cell.table = memoryview(b"table")
-        self.assertEqual(cell.fingerprint(), images.sha256(cell.head + b"table"))
-
-
-class AnchorsTest(unittest.TestCase):
-    def setUp(self):
-        self.flash = RamFlash(SECTORS)
-        self.held = self.opened()
-
-    def opened(self, sectors=SECTORS):
-        return cells.opened(self.flash.region(0, sectors))
-
-    def put(self, name, signature=None, **more):
-        return cells.put_into(self.held, cells.head(name, **more), signature)
-
-    def refusal(self, name, signature=None, **more):
-        return refusal_of(cells.put_into, self.held, cells.head(name, **more), signature)
-
-    def provision(self):
-        self.put("supplier")
-        self.put("manufacturer")
-
-    def check_holds(self, *names):
-        expected = {
-            cells.ROLES[name]: (images.kid(name), cells.SEQUENCES.get(name, 1)) for name in names
-        }
-        self.assertEqual(held_by(self.held), expected)
-        self.assertEqual(held_by(self.opened()), expected)
 
 
 class ProvisioningTest(AnchorsTest):
@@ -492,192 +363,6 @@ class UpdateTest(AnchorsTest):
         for _ in range(3):
             refusal_of(cells.put_into, self.held, head, signature)
         self.assertEqual(self.flash.operations, operations)
-
-
-# What power left of a head is made to stay as it was read.
-class SealTest(AnchorsTest):
-    def test_whole_head(self):
-        self.put("supplier")
-        self.assertEqual(self.flash.cells[255], 0)
-        # as if power had failed before the seal
-        self.flash.cells[255] = 0xFF
-        # the same bytes once more, and then the seal
-        operations = self.flash.operations
-        self.held = self.opened()
-        self.assertEqual(self.flash.operations, operations + 2)
-        self.check_holds("supplier")
-        self.assertEqual(self.flash.cells[255], 0)
-
-    def test_torn_head(self):
-        self.put("supplier")
-        self.flash.cells[255] = 0xFF
-        self.flash.cells[100] ^= 1
-        self.held = self.opened()
-        self.assertEqual(self.flash.cells[254], 0)
-        # whatever it reads as later
-        self.flash.cells[100] ^= 1
-        self.check_holds()
-
-    # what was given up is in doubt no more: the next wrong read there is one start's word again
-    def test_nothing_is_left_in_doubt(self):
-        self.put("supplier")
-        self.flash.cells[255] = 0xFF
-        self.flash.cells[100] ^= 1
-        self.held = self.opened()
-        self.assertEqual(self.flash.cells[254], 0)
-        self.assertEqual(self.doubts(), [])
-
-    # A sector that begins no cell is not looked at, whatever is in it: it is part of a place.
-    def test_tables_are_no_heads(self):
-        for role, usage in ((SUPPLIER, 0), (SUPPLIER, KEY_AGREEMENT), (MANUFACTURER, 0)):
-            self.put("stranger", role=role, usage=usage)
-        # the third's table is where a cell of format 1 may have begun
-        self.assertTrue(self.flash.cells[5 * SECTOR_BYTES] != 0xFF)
-        self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + 5] = b"HBAC\x01"
-        operations = self.flash.operations
-        self.held = self.opened()
-        self.assertEqual((self.flash.operations, self.doubts()), (operations, []))
-        for cell in self.held.cells():
-            self.assertEqual(cell.table is None, cell.usage == 0 and cell.role == SUPPLIER)
-
-    def doubts(self):
-        return self.held._memory._backup.doubts._noted
-
-    # of a sealed head the void byte says nothing: it was never programmed
-    def test_sealed_head_is_not_void(self):
-        self.put("supplier")
-        self.flash.cells[254] = 0xFE
-        self.held = self.opened()
-        self.check_holds("supplier")
-
-    # a head that was sealed and does not check any more is left alone
-    def test_sealed_head(self):
-        self.put("supplier")
-        self.flash.cells[100] ^= 1
-        operations = self.flash.operations
-        self.held = self.opened()
-        self.check_holds()
-        self.assertEqual(self.flash.operations, operations)
-        self.flash.cells[100] ^= 1
-        self.held = self.opened()
-        self.check_holds("supplier")
-
-
-# Cells of format 1, as a device of the state before holds them.
-class MigrationTest(AnchorsTest):
-    def setUp(self):
-        AnchorsTest.setUp(self)
-        region = self.flash.region(0, SECTORS)
-        for sector, head in (
-            (0, cells.old_head("supplier", sequence=3)),
-            (5, cells.old_head("manufacturer")),
-        ):
-            region.program(sector * SECTOR_BYTES, head)
-            region.program(sector * SECTOR_BYTES + 255, b"\0")
-            # a table of the sender's making, into the next sector
-            region.program(sector * SECTOR_BYTES + 256, b"\x5a" * 4032)
-        self.held = self.opened()
-
-    def test_counts_before(self):
-        self.assertEqual(
-            held_by(self.held),
-            {SUPPLIER: (images.kid("supplier"), 3), MANUFACTURER: (images.kid("manufacturer"), 1)},
-        )
-        for cell in self.held.cells():
-            self.assertIsNone(cell.table)
-
-    # Format 1 had room for a table as long as the sender liked: what lies where a table of today
-    # would, with the digest of one, is not taken for the device's own.
-    def test_table_of_the_senders(self):
-        # as many rows as the device's own: a mutation run has fewer
-        table = b"\x5a" * p256.table_bytes(anchors.TABLE_ROWS)
-        octets = table + images.sha256(images.key("supplier") + table)
-        self.flash.cells[SECTOR_BYTES : SECTOR_BYTES + len(octets)] = octets
-        self.assertIsNone(self.opened().cell(SUPPLIER).table)
-
-    # a head counts where its format has it, and nowhere else
-    def test_place_of_another_format(self):
-        for sector, head in ((5, cells.head("supplier")), (2, cells.old_head("supplier"))):
-            self.flash = RamFlash(SECTORS)
-            self.flash.region(0, SECTORS).program(sector * SECTOR_BYTES, head)
-            self.assertEqual(held_by(self.opened()), {})
-
-    # of two alike the first counts, in this format, too
-    def test_both_are_there(self):
-        self.flash = RamFlash(SECTORS)
-        first = cells.old_head("supplier")
-        for sector, head in ((0, first), (5, cells.old_head("supplier", label=b"another"))):
-            self.flash.region(0, SECTORS).program(sector * SECTOR_BYTES, head)
-        self.assertEqual(self.opened().cell(SUPPLIER).head, first)
-
-    # A key that is none verifies nothing, in either format: its cell is left as it is.
-    def test_key_that_is_none(self):
-        self.flash = RamFlash(SECTORS)
-        head = bytearray(cells.old_head("supplier")[:144])
-        head[79] ^= 1
-        octets = bytes(head) + images.sha256(head)
-        self.flash.region(0, SECTORS).program(0, octets + bytes(80))
-        self.held = self.opened()
-        operations = self.flash.operations
-        for _ in self.held.migrate_steps():
-            pass
-        self.assertTrue(self.held.cell(SUPPLIER).is_old)
-        self.assertEqual(self.flash.operations, operations)
-
-    # Something is in doubt, and this start writes nothing: no cell anew, no seal.
-    def test_in_doubt(self):
-        self.flash.cells[5 * SECTOR_BYTES + 100] ^= 1
-        backup = Backup(RamFlash(2).region(0, 2))
-        memory = AnchorMemory(Ledger(Journal(RamFlash(2).region(0, 2)), backup), backup)
-        region = self.flash.region(0, SECTORS)
-        held = Anchors(region, memory)
-        self.assertTrue(memory.is_in_doubt())
-        self.flash.cells[255] = 0xFF
-        operations = self.flash.operations
-        for again in (held, Anchors(region, memory)):
-            for _ in again.migrate_steps():
-                pass
-            self.assertEqual(held_by(again), {SUPPLIER: (images.kid("supplier"), 3)})
-        self.assertEqual(self.flash.operations, operations)
-
-    def test_migrates(self):
-        before = held_by(self.held)
-        for _ in self.held.migrate_steps():
-            pass
-        for held in (self.held, self.opened()):
-            self.assertEqual(held_by(held), before)
-            # the old cell is of the key that counts
-            self.assertIsNone(held.former(images.kid("manufacturer")))
-            for cell in held.cells():
-                self.assertFalse(cell.is_old)
-                self.assertTrue(cell.table is not None)
-        operations = self.flash.operations
-        for _ in self.held.migrate_steps():
-            pass
-        self.assertEqual(self.flash.operations, operations)
-
-    def test_power_cut(self):
-        before, octets = held_by(self.held), bytes(self.flash.cells)
-        operation, is_done = 0, False
-        while not is_done:
-            for cut_bytes in (0, 100, 4000):
-                self.flash = RamFlash(SECTORS)
-                self.flash.cells[:] = octets
-                self.flash.cut_at, self.flash.cut_bytes = operation, cut_bytes
-                try:
-                    for _ in self.opened().migrate_steps():
-                        pass
-                    is_done = True
-                except PowerCut:
-                    self.flash.cut_at = -1
-                self.held = self.opened()
-                self.assertEqual(held_by(self.held), before)
-                for _ in self.held.migrate_steps():
-                    pass
-                self.assertEqual(held_by(self.opened()), before)
-                self.assertFalse(any([cell.is_old for cell in self.opened().cells()]))
-            operation += 1
-        self.assertTrue(operation > 40)
 
 
 class PowerCutTest(AnchorsTest):

@@ -7,8 +7,8 @@ import unittest
 
 import images
 from cells import finish
+from console_rig import HAN, TUNNEL, WRITE, Line
 from ramboard import Board
-from test_console import HAN, TUNNEL, WRITE, Line
 
 from hanbootloader import policy
 from hanbootloader.han import ota_cluster, tunneling, zcl

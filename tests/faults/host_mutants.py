@@ -32,7 +32,11 @@ FILES = (
 )
 TESTS = (
     "tests/host/test_link.py",
-    "tests/host/test_device_client.py",
+    "tests/host/test_device_questions.py",
+    "tests/host/test_device_resets.py",
+    "tests/host/test_device_upload.py",
+    "tests/host/test_device_verdict.py",
+    "tests/host/test_upgrade_paths.py",
     "tests/host/test_replies.py",
 )
 
