@@ -14,6 +14,8 @@ from hypothesis import settings
 if TYPE_CHECKING:
     from postgres_cluster import Cluster
 
+    from hanboot.demo.bench import KeyPairs
+
 ROOT = Path(__file__).parent.parent
 
 # as the MicroPython that runs tests/device finds them (host/test_on_micropython.py)
@@ -59,6 +61,15 @@ def pytest_make_parametrize_id(val: object) -> str | None:
     What a compressor or a signature makes is another in each process, and unreadable in a name.
     """
     return f"{len(val)}-octets" if isinstance(val, bytes) else None
+
+
+@pytest.fixture(scope="session")
+def pairs() -> KeyPairs:
+    """Key pairs of a manufacturer, a supplier and a stranger."""
+    # imported late: most tests need none
+    from hanboot.demo.bench import KeyPairs
+
+    return KeyPairs.generate()
 
 
 @pytest.fixture(scope="session")

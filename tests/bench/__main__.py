@@ -35,6 +35,7 @@ for folder in ("tests/support", "tests/device", "boards/virtual"):
 
 import bench_chip  # noqa: E402
 import bench_network  # noqa: E402
+from progress_line import say  # noqa: E402
 
 OUT = ROOT / "build"
 
@@ -84,7 +85,7 @@ def _run(name: str) -> dict[str, float]:
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         figures = MEASUREMENTS[name](Path(folder))
-    _say(f"{name}, {time.monotonic() - began:.0f} s: {_short(figures)}")
+    say(f"{name}, {time.monotonic() - began:.0f} s: {_short(figures)}")
     return figures
 
 
@@ -101,7 +102,7 @@ def chip(names: Sequence[str]) -> None:
     found = {"frozen_bytes": float(size["frozen_bytes"])}
     if "network" in names:
         found |= bench_network.prepare()
-    _say(f"measuring an emulated RP2040: {', '.join(names)}")
+    say(f"measuring an emulated RP2040: {', '.join(names)}")
     result = OUT / "bench.json"
     found = (json.loads(result.read_text()) if result.exists() else {}) | found
     with multiprocessing.get_context("fork").Pool(2) as pool:
@@ -150,10 +151,6 @@ def _number(value: float, unit: str = "") -> str:
 
 def _short(figures: dict[str, float]) -> str:
     return ", ".join(f"{name} {_number(value)}" for name, value in figures.items())
-
-
-def _say(text: str) -> None:
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 def main(arguments: list[str]) -> int:

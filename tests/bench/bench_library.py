@@ -31,6 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests" / "support"))
 
 from postgres_cluster import Cluster, find_programs  # noqa: E402
+from progress_line import say  # noqa: E402
 
 from hanboot.http.listen import Listen, open_server  # noqa: E402
 from hanboot.library import demo, server  # noqa: E402
@@ -242,7 +243,7 @@ def measure(folder: Path, url: str, entries: int, images: int, requests: int) ->
     library = open_library(folder, url)
     fill(library, entries, images)
     library.registry.database.close()
-    _say(f"{entries} entries and {images} images made in {time.monotonic() - began:.0f} s")
+    say(f"{entries} entries and {images} images made in {time.monotonic() - began:.0f} s")
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(folder, url, theirs), daemon=True)
@@ -258,13 +259,13 @@ def measure(folder: Path, url: str, entries: int, images: int, requests: int) ->
             found[name] = read(port, sessions, paths, requests)
             ratio = found[name]["p95_ms"] / found["empty page"]["p95_ms"]
             found[name]["ratio"] = ratio
-            _say(
+            say(
                 f"{name}: p95 {found[name]['p95_ms']:.0f} ms, {found[name]['per_s']:.0f} a second, "
                 f"{ratio:.2f} x the empty page" + ("" if ratio <= BUDGET else "  NOT MET")
             )
         found["memory after, MB"] = memory_mb(process.pid or 0)
         found["memory at most, MB"] = memory_mb(process.pid or 0, "VmHWM")
-        _say(
+        say(
             f"memory of the server: {found['memory before, MB']:.0f} MB before, "
             f"{found['memory after, MB']:.0f} after, {found['memory at most, MB']:.0f} at most"
         )
@@ -274,16 +275,12 @@ def measure(folder: Path, url: str, entries: int, images: int, requests: int) ->
     return found
 
 
-def _say(text: str) -> None:
-    print(f"bench: {text}", file=sys.stderr, flush=True)
-
-
 def places(folder: Path) -> Iterator[tuple[str, str, Callable[[], None]]]:
     """Name, URL and what ends it, of each kind of database that is there."""
     yield "sqlite", str(folder / "sqlite.db"), lambda: None
     programs = find_programs()
     if programs is None:
-        _say("PostgreSQL is left out: it is not here; make setup-witnesses")
+        say("PostgreSQL is left out: it is not here; make setup-witnesses")
         return
     cluster = Cluster(programs)
     yield "postgresql", cluster.new_database(), cluster.stop
@@ -299,7 +296,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         for name, url, end in places(Path(folder)):
             try:
-                _say(f"{name}, {READERS} readers at once")
+                say(f"{name}, {READERS} readers at once")
                 found[name] = measure(Path(folder) / name, url, entries, images, given.requests)
             finally:
                 end()

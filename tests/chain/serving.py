@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import signal
 import subprocess
 import tempfile
+from urllib.parse import urlsplit
 
 from command_line import command
 from rig import wait_for
@@ -57,3 +59,15 @@ def serving(dsp, *more):
 
 def until(check, what):
     wait_for(check, what, 60.0, look_s=0.05)
+
+
+def post(url, path, octets, kind="application/xml"):
+    """Sends a document to a running service; status and body of the answer."""
+    parts = urlsplit(url)
+    line = http.client.HTTPConnection(parts.hostname, parts.port)
+    try:
+        line.request("POST", path, octets, {"Content-Type": kind})
+        answer = line.getresponse()
+        return answer.status, answer.read()
+    finally:
+        line.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import http.client
 import random
 import socket
 import threading
@@ -19,7 +18,7 @@ from lxml import etree
 from mutants import Mutants, check
 from mutants import send as send_here
 from rig import wait_for
-from serving import Process, serving
+from serving import Process, post, serving
 
 from hanboot.dcc import parties
 from hanboot.dcc.http_server import PATHS, PERMIT_PATH, Application
@@ -182,30 +181,17 @@ def expired(dsp: Dsp, folder: Path) -> bytes:
 # --- over HTTP
 
 
-def post(
-    process: Process, path: str, octets: bytes, kind: str = "application/xml"
-) -> tuple[int, bytes]:
-    parts = urlsplit(process.url)
-    line = http.client.HTTPConnection(parts.hostname or "", parts.port)
-    try:
-        line.request("POST", path, octets, {"Content-Type": kind})
-        answer = line.getresponse()
-        return answer.status, answer.read()
-    finally:
-        line.close()
-
-
 @pytest.mark.parametrize("name", BAD)
 def test_bad_documents(service: tuple[Process, Dsp], name: str) -> None:
     process, dsp = service
     make, code = BAD[name]
     octets = make(dsp)
     before = rows(dsp)
-    status, body = post(process, D, octets)
+    status, body = post(process.url, D, octets)
     assert check(dsp, str(status), body) == (code or "400"), body[:300]
     assert rows(dsp) == before
     # and the next one is served
-    status, body = post(process, D, signed(dsp, ppmid_request(dsp)))
+    status, body = post(process.url, D, signed(dsp, ppmid_request(dsp)))
     assert dsp.read(body)["response_code"] == "I0"
 
 
@@ -215,7 +201,7 @@ def test_an_expired_certificate_has_its_own_word(
     process, dsp = service
     octets = expired(dsp, expired_certificate)
     before = rows(dsp)
-    _, body = post(process, D, octets)
+    _, body = post(process.url, D, octets)
     answer = dsp.read(body)
     assert answer["response_code"] == "E3"
     assert "expired" in answer["response"]
@@ -259,7 +245,7 @@ def test_of_another_type(service: tuple[Process, Dsp]) -> None:
     process, dsp = service
     document = signed(dsp, ppmid_request(dsp))
     for kind in ("text/plain", "multipart/form-data; boundary=a", "application/json", "a" * 5000):
-        status, body = post(process, D, document, kind)
+        status, body = post(process.url, D, document, kind)
         assert (status, body.count(b"\n")) == (415, 1)
 
 
@@ -281,7 +267,7 @@ def test_nothing_is_fetched(service: tuple[Process, Dsp]) -> None:
             f'<?xml-stylesheet href="{url}"?><a/>'.encode(),
             f'<a xmlns:i="http://www.w3.org/2001/XInclude"><i:include href="{url}"/></a>'.encode(),
         ):
-            post(process, D, octets)
+            post(process.url, D, octets)
         with pytest.raises(TimeoutError):
             place.accept()
 
@@ -343,7 +329,7 @@ def test_many_at_once_all_get_their_answer(service: tuple[Process, Dsp]) -> None
     found = []
 
     def ask(octets: bytes) -> None:
-        found.append(post(process, D, octets)[0])
+        found.append(post(process.url, D, octets)[0])
 
     threads = [threading.Thread(target=ask, args=(octets,)) for octets in documents]
     for thread in threads:

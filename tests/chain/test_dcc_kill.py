@@ -12,12 +12,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
 from dsp import BROKER, HCALCS, PPMID, SUPPLIER, Dsp, ppmid_alert
-from serving import Process, serving, until
+from serving import Process, post, serving, until
 
 from hanboot.dcc import parties
 from hanboot.dcc.inbox import Inbox
@@ -112,16 +111,11 @@ def serve_hub(tmp_path: Path) -> Iterator[Callable[[Hub], str]]:
         server.close()
 
 
-def post(url: str, path: str, octets: bytes) -> bytes:
-    parts = urlsplit(url)
-    line = http.client.HTTPConnection(parts.hostname or "", parts.port)
-    try:
-        line.request("POST", path, octets, {"Content-Type": "application/xml"})
-        answer = line.getresponse()
-        assert answer.status == 200
-        return answer.read()
-    finally:
-        line.close()
+def taken(url: str, path: str, octets: bytes) -> bytes:
+    """The answer to a document that is taken."""
+    status, answer = post(url, path, octets)
+    assert status == 200
+    return bytes(answer)
 
 
 def count(dsp: Dsp, *conditions: Any, table: sa.Table = TASK) -> int:
@@ -142,13 +136,13 @@ def test_killed_in_the_middle_of_a_distribution(dsp: Dsp, serve_hub: Callable[[H
     asked = requests.update_ppmid_firmware(dsp.request_id(BROKER), dsp.ppmid_image, devices)
     octets = dsp.signed(asked)
     with serving(dsp) as killer.process:
-        answer = post(killer.process.url, D, octets)
+        answer = taken(killer.process.url, D, octets)
         assert dsp.read(answer)["response_code"] == "I0"
         killer.killed.wait()
     assert sum(len(hub.given) for hub in hubs) == KILLED_AT
     with serving(dsp) as again:
         # the supplier did not know either: the same answer, and nothing more to do
-        assert post(again.url, D, octets) == answer
+        assert taken(again.url, D, octets) == answer
         until(lambda: count(dsp, TASK.c.state == "passed") == DEVICES, "all images passed on")
     given = Counter(device for hub in hubs for _, device in hub.given)
     assert given == dict.fromkeys(map(eui_text, devices), 1)
@@ -165,14 +159,14 @@ def test_killed_while_a_command_goes_out(dsp: Dsp, serve_hub: Callable[[Hub], st
     move(dsp, HCALCS, serve_hub(hub))
     first = requests.activate_firmware(dsp.request_id(HCALCS), dsp.signed_image.image_hash)
     with serving(dsp) as killer.process:
-        answer = post(killer.process.url, T, dsp.signed(first))
+        answer = taken(killer.process.url, T, dsp.signed(first))
         command = precommand.compare(first, parsing.parse(answer))
         second = dsp.signed(precommand.sign(first, command, 5, dsp.key("supplier-ds")))
-        acknowledged = post(killer.process.url, S, second)
+        acknowledged = taken(killer.process.url, S, second)
         assert dsp.read(acknowledged)["response_code"] == "I99"
         killer.killed.wait()
     with serving(dsp) as again:
-        assert post(again.url, S, second) == acknowledged
+        assert taken(again.url, S, second) == acknowledged
         until(
             lambda: count(dsp, TASK.c.command.is_not(None), TASK.c.state == "passed") == 1,
             "the command passed on",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 
+import dcc_steps
 import pytest
 import sqlalchemy as sa
 from dcc_steps import transferred
@@ -35,10 +36,7 @@ def dsp(tmp_path, pki):
 
 
 def distribute(dsp, *devices):
-    asked = requests.update_ppmid_firmware(
-        dsp.request_id(BROKER), dsp.ppmid_image, [parse_eui(device) for device in devices]
-    )
-    assert dsp.ask(asked)["response_code"] == "I0"
+    assert dcc_steps.distribute(dsp, *devices)["response_code"] == "I0"
     dsp.dispatcher.work()
 
 

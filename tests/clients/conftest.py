@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from command_line import RunningBoard
+from device_fixtures import *  # noqa: F403
 from rig import COUNTING, ReleaseImages, States
 
-from hanboot.demo.bench import KeyPairs
 from hanboot.image.ota_file import Image
 
 HERE = Path(__file__).parent
@@ -23,16 +23,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker("clients")
-
-
-@pytest.fixture(scope="session")
-def firmware(tmp_path_factory: pytest.TempPathFactory) -> ReleaseImages:
-    return ReleaseImages(KeyPairs.generate(), tmp_path_factory.mktemp("images"))
-
-
-@pytest.fixture(scope="session")
-def states(firmware: ReleaseImages, tmp_path_factory: pytest.TempPathFactory) -> States:
-    return States(tmp_path_factory.mktemp("devices"), firmware)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@
 
 import hashlib
 
+from power_cut import PowerCut
+
 from nor import PAGE_BYTES, SECTOR_BYTES, NorFlash, Partition
 
 PROGRAM_KINDS = (
@@ -54,11 +56,6 @@ _SECTOR = (1 << 8 * SECTOR_BYTES) - 1  # every bit of a sector
 _ALL = (1 << 8 * PAGE_BYTES) - 1
 # how many eighths of the unstable cells of a page read as after the operation: one is drawn
 _SHARES = {"old": (0, 0, 0, 1, 8), "half": (0, 4, 8), "new": (0, 7, 8, 8, 8)}
-
-
-# Power is gone: raised in place of the rest of the operation. No handler may catch it.
-class PowerCut(BaseException):
-    pass
 
 
 class Dice:

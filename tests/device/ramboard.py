@@ -2,6 +2,7 @@
 # byte strings.
 
 import images
+from power_cut import PowerCut
 
 from hanbootloader import board, boot, policy
 from hanbootloader.store.flash import Region
@@ -19,11 +20,6 @@ MAP = {
     "han": (34, 4),
 }
 SECTORS = 38
-
-
-# Power is gone: raised in place of the operation, or of the rest of it.
-class PowerCut(BaseException):
-    pass
 
 
 class RamFlash(NorFlash):

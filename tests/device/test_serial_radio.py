@@ -7,26 +7,13 @@ from binascii import unhexlify
 
 sys.path.append(__file__[: -len("tests/device/test_serial_radio.py")] + "boards/common")
 
+from ramboard import Console
+
 from serial_radio import SerialRadio
 
 OWN = unhexlify("00db1234567890a4")
 HUB = unhexlify("00db1234567890a1")
 ZCL = unhexlify("190000" + "0064")
-
-
-class Port:
-    def __init__(self):
-        self.incoming = b""
-        self.written = b""
-
-    def readinto(self, buffer):
-        count = min(len(buffer), len(self.incoming))
-        buffer[:count] = self.incoming[:count]
-        self.incoming = self.incoming[count:]
-        return count
-
-    def write(self, octets):
-        self.written += octets
 
 
 def mt(text):
@@ -45,7 +32,7 @@ def incoming(address, frame, broadcast=0):
 
 class SerialRadioTest(unittest.TestCase):
     def setUp(self):
-        self.port = Port()
+        self.port = Console()
         self.radio = SerialRadio(self.port, OWN, HUB)
 
     def receive(self):
@@ -54,7 +41,7 @@ class SerialRadioTest(unittest.TestCase):
 
     def test_send(self):
         self.assertTrue(self.radio.send(HUB, 0x0019, ZCL))
-        self.assertEqual(self.port.written, mt("2401 0000 01 01 1900 01 10 1e 05 1900000064"))
+        self.assertEqual(self.port.outgoing, mt("2401 0000 01 01 1900 01 10 1e 05 1900000064"))
         # to whom there is no known way: as lost
         self.assertFalse(self.radio.send(OWN, 0x0019, ZCL))
         self.assertFalse(self.radio.send(HUB, 0x0019, bytes(251)))
@@ -62,7 +49,7 @@ class SerialRadioTest(unittest.TestCase):
     # no hub is known: the coordinator is asked
     def test_to_whoever(self):
         self.assertTrue(self.radio.send(b"\xff" * 8, 0x0019, ZCL))
-        self.assertEqual(self.port.written[4:6], b"\0\0")
+        self.assertEqual(self.port.outgoing[4:6], b"\0\0")
 
     def test_receive(self):
         self.port.incoming = incoming("0000", ZCL)
@@ -76,7 +63,7 @@ class SerialRadioTest(unittest.TestCase):
         other = unhexlify("00db1234567890bb")
         self.port.incoming = incoming("3412", ZCL)
         self.assertEqual(self.receive(), None)
-        self.assertEqual(self.port.written, mt("2741 3412"))
+        self.assertEqual(self.port.outgoing, mt("2741 3412"))
         self.port.incoming = mt("6741 bb9078563412db00")
         self.assertEqual(self.receive(), (other, 0x0019, False, ZCL))
         self.port.incoming = incoming("3412", ZCL)

@@ -12,7 +12,7 @@ import pytest
 from bootsel_disk import Disk, play_product
 from bootsel_disk import firmware as make_firmware
 from command_line import assert_error, hanboot
-from rig import TOP_UP, Bench, ReleaseImages, is_topped_up, wait_for
+from rig import TOP_UP, Bench, ReleaseImages, is_topped_up
 from stock_board import StockBoard
 
 from hanboot.boards import bootsel, flashing, prompt, stock
@@ -58,17 +58,6 @@ def _type(board: StockBoard, code: str) -> None:
         there.run(code)
 
 
-def _ask(board: StockBoard, line: str) -> float:
-    """Types `line`; the credit that the application answers."""
-    texts: list[str] = []
-    with Device(board.port, texts.append) as device:
-        device.smp.type_line(line)
-        answered = wait_for(
-            lambda: device.smp.texts(0.1) or [t for t in texts if t.startswith("Balance")], "credit"
-        )
-    return float(answered[0].split()[1])
-
-
 def test_from_a_bare_board_to_a_refused_upgrade(bare: StockBoard, firmware: ReleaseImages) -> None:
     port = ("--port", bare.port)
     ran = hanboot("board", "deploy", *port)
@@ -85,10 +74,10 @@ def test_from_a_bare_board_to_a_refused_upgrade(bare: StockBoard, firmware: Rele
     assert hanboot("upgrade", *port, v100).code == 0
     refused = hanboot("upgrade", *port, v200)
     assert_error(refused, 1, "not-a-predecessor", "install 01010000")
-    assert is_topped_up(_ask(bare, f"top-up {TOP_UP}"))
+    assert is_topped_up(bare.credit(f"top-up {TOP_UP}"))
     ran = hanboot("upgrade", *port, v110, v200)
     assert ran.code == 0, ran.err
-    assert is_topped_up(_ask(bare, "balance"))
+    assert is_topped_up(bare.credit("balance"))
     with Device(bare.port) as device:
         assert [event.kind for event in device.history()] == ["confirmed"] * 3
 

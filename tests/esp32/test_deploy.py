@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from command_line import assert_error, hanboot
-from rig import TOP_UP, ReleaseImages, is_topped_up, wait_for
+from rig import TOP_UP, ReleaseImages, is_topped_up
 from stock_board import StockBoard, stock_flash
 
 from hanboot.boards.esp32.model import blank_flash
@@ -47,17 +47,6 @@ def deployed(deployed_flash: Path, flash: Path) -> Iterator[StockBoard]:
         yield board
 
 
-def _ask(board: StockBoard, line: str) -> float:
-    """Types `line`; the credit that the application answers."""
-    texts: list[str] = []
-    with Device(board.port, texts.append) as device:
-        device.smp.type_line(line)
-        answered = wait_for(
-            lambda: device.smp.texts(0.1) or [t for t in texts if t.startswith("Balance")], "credit"
-        )
-    return float(answered[0].split()[1])
-
-
 def test_upgrades_in_partitions(deployed: StockBoard, firmware: ReleaseImages) -> None:
     port = ("--port", deployed.port)
     status = hanboot("status", *port, "--json").document
@@ -66,10 +55,10 @@ def test_upgrades_in_partitions(deployed: StockBoard, firmware: ReleaseImages) -
     v100, v110, v200 = firmware.files("ppmid/1.0.0", "ppmid/1.1.0", "ppmid/2.0.0")
     assert hanboot("upgrade", *port, v100).code == 0
     assert_error(hanboot("upgrade", *port, v200), 1, "not-a-predecessor", "install 01010000")
-    assert is_topped_up(_ask(deployed, f"top-up {TOP_UP}"))
+    assert is_topped_up(deployed.credit(f"top-up {TOP_UP}"))
     ran = hanboot("upgrade", *port, v110, v200)
     assert ran.code == 0, ran.err
-    assert is_topped_up(_ask(deployed, "balance"))
+    assert is_topped_up(deployed.credit("balance"))
 
     # one that hangs: three starts, each ended by the watchdog, and the release before it is back
     resets = len(deployed.resets)
@@ -78,7 +67,7 @@ def test_upgrades_in_partitions(deployed: StockBoard, firmware: ReleaseImages) -
     assert ran.code == 1, ran.err
     assert ran.document["reason"]["name"] == "trial-hung"
     assert deployed.resets[resets:].count("watchdog") == 3
-    assert is_topped_up(_ask(deployed, "balance"))
+    assert is_topped_up(deployed.credit("balance"))
 
     # deployed once more, it is the device that it was; as another role it is another one
     ran = hanboot("board", "deploy", *port, "--json")

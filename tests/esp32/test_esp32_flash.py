@@ -31,13 +31,6 @@ TABLE = table.load(PARTITIONS).encode()
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "micropython.bin"
-    path.write_bytes(esp_images.micropython(ESP32))
-    return path
-
-
-@pytest.fixture
 def loader(monkeypatch: pytest.MonkeyPatch) -> Iterator[RomLoader]:
     """Which never starts what is written."""
     monkeypatch.setattr(flash, "_BACK_S", 0.1)

@@ -18,13 +18,6 @@ ESP32 = chips.by_name("esp32")
 STOCK_IMAGE = ROOT / ".toolchain" / "esp32" / "ESP32_GENERIC-1.25.0.bin"
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "micropython.bin"
-    path.write_bytes(esp_images.micropython(ESP32))
-    return path
-
-
 @pytest.mark.parametrize("chip", chips.CHIPS, ids=lambda chip: chip.name)
 def test_every_chip_has_its_own_offset(chip: Chip, file: Path) -> None:
     file.write_bytes(esp_images.micropython(chip))

@@ -16,6 +16,7 @@ import images
 import signatures
 from faultboard import MAPS, FaultBoard
 from nor_faults import ERASE_KINDS, PROGRAM_KINDS, PowerCut, parse_faults
+from rules import Violation, must
 
 from hanbootloader import start
 from hanbootloader.reasons import TRIAL_NOT_STARTED
@@ -28,15 +29,6 @@ _DATA_AT = _MAP["data"][0] * SECTOR_BYTES
 _OCTETS = b"kept " * 100
 _DRAWS = 3
 _STARTS = 6
-
-
-class Violation(Exception):
-    pass
-
-
-def must(holds, what):
-    if not holds:
-        raise Violation(what)
 
 
 # One start of the board, as far as the data region.

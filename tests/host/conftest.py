@@ -17,11 +17,6 @@ from hanboot.image.build import build_image
 from hanboot.image.ota_file import Image
 
 
-@pytest.fixture(scope="session")
-def pairs() -> KeyPairs:
-    return KeyPairs.generate()
-
-
 @pytest.fixture
 def release_file(tmp_path: Path) -> Path:
     return make_release(tmp_path / "release")

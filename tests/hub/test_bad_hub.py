@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from home import V1, V11, Home, Household, build, drain
+from cells import finish
+from home import V1, V11, Home, Household, build
 from ramboard import PowerCut
 
 from hanboot.hub.hub import OutgoingFrame
@@ -13,11 +14,6 @@ from hanbootloader.han import key_making, ota_cluster, zcl
 from hanbootloader.store import ledger
 
 HOUR, DAY = 3600, 86_400
-
-
-@pytest.fixture
-def home(monkeypatch) -> Home:
-    return Home(monkeypatch)
 
 
 def ready(home: Home, payload_bytes: int = 3000) -> tuple[Household, bytes]:
@@ -304,12 +300,12 @@ class TestKeys:
     def test_made(self, home: Home) -> None:
         device = self.blank(home)
         keys = device.network.stores.keys
-        drain(key_making.make_steps(device, keys, bytes(32)))
+        finish(key_making.make_steps(device, keys, bytes(32)))
         publics = [keys.public(usage) for usage in key_making.USAGES]
         assert len({*publics}) == 2
         # once
         with pytest.raises(reasons.Refused) as refused:
-            drain(key_making.make_steps(device, keys, bytes(32)))
+            finish(key_making.make_steps(device, keys, bytes(32)))
         assert refused.value.reason == reasons.KEYS_LOCKED
 
     def test_both_or_none(self, home: Home) -> None:
@@ -326,7 +322,7 @@ class TestKeys:
         keys = device.network.stores.keys
         left = (b"\1" * 32, b"\2" * 64)
         keys.keep(key_making.USAGES[0], *left)
-        drain(key_making.make_steps(device, keys, bytes(32)))
+        finish(key_making.make_steps(device, keys, bytes(32)))
         publics = [keys.public(usage) for usage in key_making.USAGES]
         assert None not in publics
         assert left[1] not in publics
@@ -339,7 +335,7 @@ class TestKeys:
             key_making.write_steps(device, keys, [b"\1" * 32, b"\2" * 32]),
         ):
             with pytest.raises(reasons.Refused) as refused:
-                drain(steps)
+                finish(steps)
             assert refused.value.reason == reasons.KEYS_LOCKED
 
     @pytest.mark.parametrize(
@@ -362,9 +358,9 @@ class TestKeys:
 
         device = self.blank(home)
         keys = device.network.stores.keys
-        drain(key_making.make_steps(device, keys, bytes(32)))
+        finish(key_making.make_steps(device, keys, bytes(32)))
         for usage in key_making.USAGES:
-            octets = drain(key_making.certificate_request_steps(device, keys, usage))
+            octets = finish(key_making.certificate_request_steps(device, keys, usage))
             request = x509.load_der_x509_csr(octets)
             assert request.is_signature_valid
             point = request.public_key().public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)

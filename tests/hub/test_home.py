@@ -16,11 +16,6 @@ from hanbootloader.han import ota_cluster, zcl
 HOUR, DAY = 3600, 86_400
 
 
-@pytest.fixture
-def home(monkeypatch) -> Home:
-    return Home(monkeypatch)
-
-
 def decoded(home: Home, eui: bytes) -> list[codec.Decoded]:
     """The messages of a device, in the order of their arrival."""
     return [codec.decode(octets) for sender, octets in home.messages if sender == eui]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cells import finish
 from home import SUPPLIER_EUI, V1, V11, V12, Home, Household, build
 
 from hanboot.gbcs import codec
@@ -14,11 +15,6 @@ from hanbootloader.han.gbcs.message import COMMAND, Message
 from hanbootloader.image.cbor import encode as cbor_encode
 
 HOUR, DAY = 3600, 86_400
-
-
-@pytest.fixture
-def home(monkeypatch) -> Home:
-    return Home(monkeypatch)
 
 
 def received(home: Home, **more) -> tuple[Household, Image]:
@@ -428,9 +424,7 @@ def test_keys_are_not_in_any_reply(home: Home) -> None:
                 try:
                     reply = read(Request(READ, fields))
                     if not isinstance(reply, dict):
-                        from home import drain
-
-                        reply = drain(reply)
+                        reply = finish(reply)
                 except Exception:
                     continue
                 replies += cbor_encode(reply)

@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 from types import SimpleNamespace
 
-import pytest
 from home import V1, V2, V11, Home, Household, build
 from zigpy.ota.image import OTAImageHeader
 from zigpy.ota.manager import OTAManager
@@ -127,11 +126,6 @@ async def serve(home: Home, device: Household, image: Image) -> foundation.Statu
         device.work()
         home.ms += 20
     return status
-
-
-@pytest.fixture
-def home(monkeypatch) -> Home:
-    return Home(monkeypatch)
 
 
 def test_upgrade(home: Home) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyotp
 import pytest
-from device_fixtures import firmware, pairs, ppmid, states  # noqa: F401
+from device_fixtures import firmware, ppmid, states  # noqa: F401
 from library_browser import Browser, SteppedClock
 from library_programs import Program
 from library_service import Filled, Service, serving

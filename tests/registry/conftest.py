@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
-from device_fixtures import firmware, pairs, ppmid, states  # noqa: F401
+from device_fixtures import firmware, ppmid, states  # noqa: F401
 from registries import WHY, WORKED
 
 from hanboot import cli

@@ -16,11 +16,6 @@ from hanboot.image.ota_file import Image
 
 
 @pytest.fixture(scope="session")
-def pairs() -> KeyPairs:
-    return KeyPairs.generate()
-
-
-@pytest.fixture(scope="session")
 def firmware(pairs: KeyPairs, tmp_path_factory: pytest.TempPathFactory) -> ReleaseImages:
     return ReleaseImages(pairs, tmp_path_factory.mktemp("images"))
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import images
 import ramboard
-from cells import SCOPE
+from cells import SCOPE, finish
 
 from hanboot.hub.air import Air, Weather
 from hanboot.hub.hub import EPOCH_S, Hub, OutgoingFrame, Settings
@@ -194,7 +194,7 @@ class Household:
         offset = self.installer.begin(len(octets), None)
         while offset < len(octets):
             steps = self.installer.write_steps(offset, octets[offset : offset + 512])
-            offset = drain(steps)
+            offset = finish(steps)
         while self.installer.step():
             pass
         self.installer.activate(image.image_hash)
@@ -204,14 +204,6 @@ class Household:
     def version(self) -> int:
         running = self.device.running()
         return running.file_version if running else 0
-
-
-def drain(steps):
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return end.value
 
 
 class Home:

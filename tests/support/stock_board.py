@@ -14,11 +14,14 @@ import tty
 from collections.abc import Callable
 from pathlib import Path
 
+from rig import wait_for
+
 from hanboot.boards import device_code, prompt
 from hanboot.boards.esp32 import table
 from hanboot.boards.esp32.chips import TABLE_AT
 from hanboot.boards.esp32.model import FLASH_BYTES, MODEL
 from hanboot.boards.watchdog import ProcessWatchdog
+from hanboot.device.client import Device
 from hanboot.link.deadline import Clock
 from hanboot.link.process_clock import ProcessClock
 
@@ -108,6 +111,17 @@ class StockBoard:
 
     def _process_clock(self) -> Clock:
         return ProcessClock(lambda: self._process and self._process.pid)
+
+    def credit(self, line: str) -> float:
+        """Types `line`; the credit that the application answers, in pounds."""
+        texts: list[str] = []
+        with Device(self.port, texts.append) as device:
+            device.smp.type_line(line)
+            answered = wait_for(
+                lambda: device.smp.texts(0.1) or [t for t in texts if t.startswith("Balance")],
+                "credit",
+            )
+        return float(answered[0].split()[1])
 
     def unplug(self) -> None:
         """Now: the port is gone."""
