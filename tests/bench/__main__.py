@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -89,8 +90,17 @@ def _run(name: str) -> dict[str, float]:
     return figures
 
 
-def chip(names: Sequence[str]) -> None:
-    """Measures the emulated RP2040 and writes build/bench.json.
+def _try(name: str) -> dict[str, float] | None:
+    """None if it failed: the others are measured all the same."""
+    try:
+        return _run(name)
+    except Exception:
+        say(f"{name} failed\n{traceback.format_exc()}")
+        return None
+
+
+def chip(names: Sequence[str]) -> int:
+    """Measures the emulated RP2040 and writes build/bench.json; returns how much failed.
 
     Args:
         names: of `MEASUREMENTS`; the other figures stay as an earlier run left them.
@@ -105,11 +115,16 @@ def chip(names: Sequence[str]) -> None:
     say(f"measuring an emulated RP2040: {', '.join(names)}")
     result = OUT / "bench.json"
     found = (json.loads(result.read_text()) if result.exists() else {}) | found
+    failed = 0
     with multiprocessing.get_context("fork").Pool(2) as pool:
-        for figures in pool.imap_unordered(_run, names):
+        for figures in pool.imap_unordered(_try, names):
+            if figures is None:
+                failed += 1
+                continue
             found |= figures
             result.write_text(json.dumps(found, indent=2) + "\n")
     _show(found)
+    return failed
 
 
 #: Benches that are scripts of their own.
@@ -159,12 +174,13 @@ def main(arguments: list[str]) -> int:
         print(f"{' '.join(arguments)} is no part to measure", file=sys.stderr)
         print((__doc__ or "").partition("\n\n")[2], file=sys.stderr)
         return 2
+    failed = 0
     if part not in _APART:
-        chip([name for name in MEASUREMENTS if not names or name in names])
+        failed = chip([name for name in MEASUREMENTS if not names or name in names])
     for name in _APART:
         if part in ("all", name):
             apart(name)
-    return 0
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

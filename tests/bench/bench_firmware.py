@@ -1,5 +1,5 @@
 """Builds firmware that is only measured: the product's modules, or those of development firmware,
-with another main.py and a C module beside them."""
+with another main.py and C modules beside them."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def build(uf2: Path) -> None:
     where = ["--board-dir", str(_BOARD), "--build", str(uf2.parent)]
     what = ["--manifest", str(_HERE / _MANIFESTS[uf2]), "-D", f"USER_C_MODULES={_HERE}"]
     if uf2 == NETWORK_UF2:
-        what += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT"]
+        what += ["-D", "MICROPY_BOARD_VARIANT=DEVELOPMENT", "-D", "BENCH_NETWORK=1"]
     subprocess.run([*toolchain, *where, *what], check=True, stdout=subprocess.DEVNULL)
 
 

@@ -74,6 +74,9 @@ class ChipBoard:
         rate: octets per millisecond that its console takes and gives; None is as USB does.
         supply: asked at each operation of the flash, as `rp2040_chip.Chip` asks it.
         held: what flash holds besides the image, by its offset.
+
+    Raises:
+        ValueError: what it holds begins where the image has not ended.
     """
 
     def __init__(
@@ -88,7 +91,10 @@ class ChipBoard:
         for address, octets in uf2.load_rp2040(image, len(cells)).blocks:
             start = address - uf2.RP2040_FLASH_ADDRESS
             cells[start : start + len(octets)] = octets
+        image_end = len(cells.rstrip(_ERASED))
         for start, octets in (held or {}).items():
+            if start < image_end:
+                raise ValueError(f"{image} reaches up to {image_end:#x}, beyond {start:#x}")
             cells[start : start + len(octets)] = octets
         flash.write_bytes(cells)
         self.flash = flash
