@@ -88,7 +88,7 @@ test: lint setup-rp2 ## Lint, then every test, those on an emulated RP2040 too
 test-rp2040: setup-rp2 ## Tests of the firmware on an emulated RP2040 alone
 	@$(PYTEST) -m 'not long' tests/rp2040
 
-test-long: setup-rp2 ## What takes long on an emulated RP2040: all Wycheproof vectors, stock MicroPython, 230 predecessors, short lives, a board of your own
+test-long: setup-rp2 ## What takes long on an emulated RP2040: all Wycheproof vectors, stock MicroPython, 230 predecessors, short lives, a board of your own, a repeated build
 	@$(PYTEST) -m long tests/rp2040
 
 test-wycheproof: test-long

@@ -88,6 +88,7 @@ def test_the_bootloader_fits_its_budget(firmware: Path) -> None:
     assert report["frozen_bytes"] <= _FROZEN_BYTES
 
 
+@pytest.mark.long  # a whole build
 def test_same_inputs_same_octets(firmware: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, str(BUILD), "--out", str(tmp_path)], check=True)
     assert (tmp_path / firmware.name).read_bytes() == firmware.read_bytes()
