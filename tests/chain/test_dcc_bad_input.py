@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 import published
 import pytest
 import sqlalchemy as sa
+from changed_documents import Mutants, check
+from changed_documents import send as send_here
 from dsp import BROKER, HCALCS, IHD, PPMID, SUPPLIER, Dsp
 from lxml import etree
-from mutants import Mutants, check
-from mutants import send as send_here
 from rig import wait_for
 from serving import Process, post, serving
 

@@ -1,6 +1,6 @@
 """Documents that were changed at random: their octets, or their tree, signed again or not.
 
-    python tests/chain/mutants.py SECONDS [SEED]
+    python tests/chain/changed_documents.py SECONDS [SEED]
 
 sends such documents to a service in this process for so long, and prints what it answers.
 """
