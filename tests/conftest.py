@@ -72,6 +72,17 @@ def pairs() -> KeyPairs:
     return KeyPairs.generate()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """What a test printed and logged goes from process to process as UTF-8: a lone surrogate in it
+    would end the whole run."""
+    report = yield
+    report.sections = [
+        (name, text.encode("utf-8", "backslashreplace").decode()) for name, text in report.sections
+    ]
+    return report
+
+
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
     """A PostgreSQL server; a missing one is a skip, or in CI a failure."""

@@ -144,7 +144,7 @@ def test_it_holds_up_no_other_hub(dsp, tmp_path, octets):
     assert len(dsp.after_delivery()) == 1
 
 
-def say_hostile_words(dsp, monkeypatch):
+def say_hostile_words(dsp, monkeypatch, caplog):
     """What is in the way of a task and of a document, in the words of a hub and of a server."""
     words = "a\0b\ud800c\x1b[2J" + "x" * 100_000
 
@@ -174,15 +174,19 @@ def say_hostile_words(dsp, monkeypatch):
         dsp.dispatcher.work()
     sent = Inventory(dsp.registry.database).distributions(PPMID)
     assert ("failed", why) in [(one.outcome, one.detail) for one in sent]
+    logged = [line for line in caplog.messages if "xxx" in line]
+    assert any("was given up" in line for line in logged)
+    assert any("wait for another try" in line for line in logged)
+    assert all("\ud800" not in line and len(line) < 700 for line in logged)
 
 
-def test_hostile_words(dsp, monkeypatch):
-    say_hostile_words(dsp, monkeypatch)
+def test_hostile_words(dsp, monkeypatch, caplog):
+    say_hostile_words(dsp, monkeypatch, caplog)
 
 
-def test_hostile_words_on_postgresql(cluster, tmp_path, pki, monkeypatch):
+def test_hostile_words_on_postgresql(cluster, tmp_path, pki, monkeypatch, caplog):
     dsp = Dsp(tmp_path, pki, cluster.new_database())
-    say_hostile_words(dsp, monkeypatch)
+    say_hostile_words(dsp, monkeypatch, caplog)
     dsp.close()
 
 

@@ -177,7 +177,7 @@ class TaskDispatcher:
                 if isinstance(error, NoDevice) and path:
                     away[path] = error.what
                 if task.attempts == 0:
-                    obstacles.append(f"{task.device_id}: {error.what}")
+                    obstacles.append(f"{task.device_id}: {journal.kept(error.what)}")
                 self._postpone(task, path, error.what)
         # a hub that gets an image twice holds it once, so these are written down together
         self._devices.deliveries.succeeded(passed)
@@ -195,7 +195,9 @@ class TaskDispatcher:
 
     def _postpone(self, task: journal.Task, path: str, why: str) -> None:
         if task.attempts + 1 >= self._attempts_most:
-            _log.warning("task %d for %s was given up: %s", task.number, task.device_id, why)
+            _log.warning(
+                "task %d for %s was given up: %s", task.number, task.device_id, journal.kept(why)
+            )
             self._devices.deliveries.failed(task, path, why)
             return
         with self._database.writing() as connection:
@@ -229,10 +231,14 @@ class TaskDispatcher:
             except HanbootError as error:
                 if time.monotonic() - began > _STUCK_S:
                     # it takes a connection and does not answer: others wait as long as it is asked
-                    _log.warning("the hub at %s is left alone for a while: %s", path, error)
+                    _log.warning(
+                        "the hub at %s is left alone for a while: %s",
+                        path,
+                        journal.kept(str(error)),
+                    )
                     self._stuck_until[path] = self._clock() + _LEFT_ALONE
                 else:
-                    _log.debug("%s: %s", path, error)
+                    _log.debug("%s: %s", path, journal.kept(str(error)))
                 continue
             if len(heard) >= _HEARD_AT_ONCE:
                 self._devices.take_all(heard)
@@ -249,7 +255,7 @@ class TaskDispatcher:
         try:
             versions = self._connect(path).versions()
         except HanbootError as error:
-            _log.debug("%s: %s", path, error)
+            _log.debug("%s: %s", path, journal.kept(str(error)))
             return
         self._asked_on[path] = moment.date()
         self._devices.take_versions(path, versions)
@@ -273,7 +279,11 @@ class TaskDispatcher:
             except Undelivered as error:
                 behind.add(one.party)
                 if one.attempts == 0:
-                    _log.warning("documents for %s wait for another try: %s", one.party, error)
+                    _log.warning(
+                        "documents for %s wait for another try: %s",
+                        one.party,
+                        journal.kept(str(error)),
+                    )
                 with self._database.writing() as connection:
                     journal.postpone_outgoing(
                         connection, one, self._later(one.attempts), str(error)
