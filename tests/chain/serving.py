@@ -34,8 +34,9 @@ class Process:
         """Ends it as Ctrl-C does; returns what stood on stderr."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-        self.process.communicate()
+        # once: what was killed within `serving` is stopped again at its end
         if not self._err.closed:
+            self.process.communicate()
             self._err.seek(0)
             self._text = self._err.read()
             self._err.close()
