@@ -187,8 +187,7 @@ def run(board) -> None:  # type: ignore[no-untyped-def]
     # a confirmed application that hangs must leave a way in for its successor; one that hung on
     # trial is dealt with
     needs_grace = board.hung and device.ledger.find(ledger.TRIAL) < 0
-    # a start that is over at once must not count as one of a trial's
-    chosen = None if device.doubts.needs_restart else choose(device)
+    chosen = choose(device)
     if device.doubts.needs_restart:
         board.reset()
         return

@@ -517,6 +517,46 @@ class DoubtTest(BootTest):
         self.board.flash.cells[at] ^= 1
         self.assertEqual(self.once(), V1_1)
 
+    # The one before is read wrong in the very start that gives the confirmed one up.
+    def test_previous_image(self):
+        flows.install(self.board, "1.1.0")
+        self.damage(1, -1)
+        self.assertEqual(self.once(), "restart")
+        at = MAP["slot0"][0] * 4096 + 300
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), "restart")
+        self.board.flash.cells[at] ^= 1
+        self.assertEqual(self.once(), V1_0)
+        slots = flows.slots(self.board.device())
+        self.assertEqual(slots, [(V1_0, CONFIRMED), (0, EMPTY)])
+        self.check_no_notes()
+
+    # What was acted upon is in doubt no longer.
+    def test_notes_end(self):
+        self.make_pending("1.1.0")
+        self.damage(1, -1)
+        self.assertEqual((self.once(), self.once()), ("restart", V1_0))
+        self.assertEqual(flows.slots(self.board.device())[1], (V1_1, REVERTED))
+        self.check_no_notes()
+        self.damage(0, -1)
+        self.assertEqual((self.once(), self.once()), ("restart", None))
+        self.assertEqual(flows.slots(self.board.device())[0], (V1_0, DAMAGED))
+        self.check_no_notes()
+
+    def check_no_notes(self):
+        self.assertEqual(self.board.device().doubts._noted, [])
+
+    # Nothing is in doubt because the verifier is at fault: the link is served at once.
+    def test_verifier_fault(self):
+        passes = p256.self_test
+        p256.self_test = lambda: False
+        try:
+            self.assertIsNone(self.once())
+        finally:
+            p256.self_test = passes
+        self.check_no_notes()
+        self.assertEqual(self.once(), V1_0)
+
     # What was noted of an image is no word on the next one in its slot.
     def test_next_image_in_the_slot(self):
         flows.install(self.board, "1.1.0")

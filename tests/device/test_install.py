@@ -173,6 +173,15 @@ class RefusedTest(InstallTest):
             held = self.device.ledger.held()
             self.assertEqual(held, -1 if reason else 1)
 
+    # a file that is refused when it is announced is not called by the name of the one before
+    def test_refused_before_its_header(self):
+        octets = images.ota_image("1.1.0")
+        self.installer.begin(len(octets), None)
+        self.write(0, octets[:512])
+        self.device.started = self.device.ledger.free_slot()
+        self.assertEqual(reason_of(self.installer.begin, len(octets), None), TRIAL_RUNNING)
+        self.assertEqual(self.device.ledger.verdict().offered_version, 0)
+
     # the same version with another hash is another firmware
     def test_by_hash(self):
         for running, reason in (("1.1.0", ACCEPTED), ("1.1.0 rebuilt", NOT_A_PREDECESSOR)):

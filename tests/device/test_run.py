@@ -4,6 +4,7 @@ import unittest
 
 import flows
 from images import V1_0, V1_1, V1_2
+from ramboard import MAP
 
 import hanbootloader
 from hanbootloader import boot
@@ -48,6 +49,32 @@ class RunTest(unittest.TestCase):
         flows.activate(self.board, "1.2.0")
         self.assertEqual(self.run_board(), [(0, V1_2, False), "reset"])
         self.assertEqual(self.run_board(hung=True), [(0, V1_2, False), "reset"])
+
+    # what is in doubt starts nothing, and asks for another start: the image on trial, the confirmed
+    # one, and the journal, of which nothing is acted upon then
+    def test_in_doubt(self):
+        flows.activate(self.board, "1.1.0")
+        octets = bytes(self.board.flash.cells)
+        for place, at in (("slot1", 300), ("slot0", 300), ("journal", 4)):
+            if place == "slot0":
+                # the one on trial has had its starts
+                for _ in range(3):
+                    self.run_board(hung=True)
+                self.assertEqual(self.run_board(hung=True), [(0, V1_0, False), "reset"])
+            self.board.flash.cells[MAP[place][0] * 4096 + at] ^= 1
+            self.assertEqual((place, self.run_board()), (place, ["reset"]))
+            self.board.flash.cells[:] = octets
+
+    # the image on trial in doubt is no reason to look at the confirmed one, and a journal in doubt
+    # none to look at any
+    def test_nothing_is_chosen_in_doubt(self):
+        flows.activate(self.board, "1.1.0")
+        journal = MAP["journal"][0] * 4096
+        newest = max([at for at in range(4096) if self.board.flash.cells[journal + at] != 0xFF])
+        for place, at in (("slot1", 300), ("journal", newest - 30)):
+            self.board.flash.cells[MAP[place][0] * 4096 + at] ^= 1
+            self.assertIsNone(boot.choose(boot.open_device(self.board)))
+            self.board.flash.cells[MAP[place][0] * 4096 + at] ^= 1
 
 
 # In place of bootloader/start.py.
