@@ -65,16 +65,23 @@ class RunTest(unittest.TestCase):
             self.assertEqual((place, self.run_board()), (place, ["reset"]))
             self.board.flash.cells[:] = octets
 
-    # the image on trial in doubt is no reason to look at the confirmed one, and a journal in doubt
-    # none to look at any
+    # An image on trial in doubt is no reason to look at the confirmed one. With the newest record
+    # of the journal in doubt, which counted a start, nothing is looked at, and nothing written.
     def test_nothing_is_chosen_in_doubt(self):
         flows.activate(self.board, "1.1.0")
+        self.run_board()
         journal = MAP["journal"][0] * 4096
         newest = max([at for at in range(4096) if self.board.flash.cells[journal + at] != 0xFF])
-        for place, at in (("slot1", 300), ("journal", newest - 30)):
-            self.board.flash.cells[MAP[place][0] * 4096 + at] ^= 1
-            self.assertIsNone(boot.choose(boot.open_device(self.board)))
-            self.board.flash.cells[MAP[place][0] * 4096 + at] ^= 1
+        for at in (MAP["slot1"][0] * 4096 + 300, journal + newest - 30):
+            self.board.flash.cells[at] ^= 1
+            device = boot.open_device(self.board)
+            is_known, operations = device.doubts.needs_restart, self.board.flash.operations
+            self.assertIsNone(boot.choose(device))
+            self.assertTrue(device.doubts.needs_restart)
+            if is_known:
+                self.assertEqual(self.board.flash.operations, operations)
+            self.board.flash.cells[at] ^= 1
+        self.assertTrue(is_known)
 
 
 # In place of bootloader/start.py.
