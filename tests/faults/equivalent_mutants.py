@@ -8,6 +8,15 @@ EQUIVALENT: dict[tuple[str, str, str, str], str] = {
     ("verify.py", "AnchorKeys.manufacturer_steps", "cell is not None", "left out"): (
         "for mypy: signer_known is true of a cell alone"
     ),
+    ("verify.py", "image_steps", "confirmed_hash is not None", "removed"): (
+        "no hash is None: the signer is unknown in the end as it was in the beginning"
+    ),
+    ("verify.py", "image_steps", "former is not None", "removed"): (
+        "a digest that is not compared with anything"
+    ),
+    ("install.py", "_FreeSlot.write", "start < self._held_bytes", "moved 0"): (
+        "at the end of what is held, none of the piece is passed over"
+    ),
     ("install.py", "Installer._stage", "wanted is not None", "removed"): (
         "to activate None, while nothing is being verified, is to wish for nothing"
     ),
