@@ -526,6 +526,9 @@ class DoubtTest(BootTest):
         self.board.flash.cells[at] ^= 1
         self.assertEqual(self.once(), "restart")
         self.board.flash.cells[at] ^= 1
+        # a start in doubt changes nothing
+        slots = flows.slots(self.board.device())
+        self.assertEqual(slots, [(V1_0, PREVIOUS), (V1_1, CONFIRMED)])
         self.assertEqual(self.once(), V1_0)
         slots = flows.slots(self.board.device())
         self.assertEqual(slots, [(V1_0, CONFIRMED), (0, EMPTY)])

@@ -155,6 +155,20 @@ class AcceptedTest(InstallTest):
         self.installer.erase()
         self.check_slots((0, ledger.EMPTY), (V1_1, ledger.CONFIRMED))
 
+    # What is held is known by the name of its file, and what arrives once its header is there.
+    def test_what_it_is_called(self):
+        octets = images.ota_image("1.1.0")
+        self.installer.begin(len(octets), b"a")
+        self.assertIsNone(self.installer.arriving())
+        self.write(0, memoryview(octets)[:512])
+        self.assertEqual(self.installer.name, b"a")
+        self.installer.drop()
+        self.assertEqual((self.installer.name, self.installer.state), (None, IDLE))
+        flows.send(self.installer, octets, sha=b"b")
+        flows.verify(self.installer)
+        self.assertTrue(self.installer.is_staged(b"b"))
+        self.assertFalse(self.installer.is_staged(b"a"))
+
 
 class RefusedTest(InstallTest):
     # (release offered, supplier, reason)
