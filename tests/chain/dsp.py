@@ -44,6 +44,19 @@ COMMS_HUB = "00-DB-12-34-56-78-90-A1"
 DEVICES = {PPMID: "PPMID", HCALCS: "HCALCS", ESME: "ESME", IHD: "IHD"}
 
 
+def hcalcs_response(sent: message.Message, payload: dict[str, object]) -> dict[str, object]:
+    """CS06, by which an HCALCS answers the supplier's command."""
+    return {
+        "use_case": "CS06",
+        "kind": "response",
+        "originator": HCALCS,
+        "recipient": SUPPLIER,
+        "counter": sent.counter,
+        "date_time": "07df0101ff000000008000ff",
+        "payload": payload,
+    }
+
+
 def ppmid_alert(code: int, version: str, counter: int = 1) -> dict[str, object]:
     """CS09, by which a PPMID reports how an activation ended. code: 0 for success."""
     return {

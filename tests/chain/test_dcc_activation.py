@@ -12,6 +12,7 @@ from dsp import (
     NEW,
     OLD,
     SUPPLIER,
+    hcalcs_response,
 )
 
 from hanboot.dcc import commands
@@ -20,18 +21,6 @@ from hanboot.duis import codes, parsing, precommand, requests
 from hanboot.duis.describe import command_of
 from hanboot.duis.identifiers import RequestID
 from hanboot.errors import BadFile
-
-
-def response_to(dsp, sent, payload):
-    return {
-        "use_case": "CS06",
-        "kind": "response",
-        "originator": HCALCS,
-        "recipient": SUPPLIER,
-        "counter": sent.counter,
-        "date_time": "07df0101ff000000008000ff",
-        "payload": payload,
-    }
 
 
 def test_activation(dsp):
@@ -43,7 +32,7 @@ def test_activation(dsp):
     sent = dsp.takes("hcalcs", dsp.hub.commands[0][1])
     signer = dsp.certificate("supplier-ds")
     assert signer.key.is_signature(sent.signed_octets(), bytes(sent.signature))
-    dsp.says("hcalcs", response_to(dsp, sent, {"response_code": 0, "version": "02000000"}))
+    dsp.says("hcalcs", hcalcs_response(sent, {"response_code": 0, "version": "02000000"}))
     dsp.dispatcher.work()
     (_, reported) = dsp.after_delivery()[0]
     assert reported["response_code"] == "I0"
@@ -59,7 +48,7 @@ def test_future_dated_activation(dsp):
     dsp.ask(second)
     dsp.dispatcher.work()
     sent = dsp.takes("hcalcs", dsp.hub.commands[0][1])
-    dsp.says("hcalcs", response_to(dsp, sent, {}))
+    dsp.says("hcalcs", hcalcs_response(sent, {}))
     dsp.says(
         "hcalcs",
         {

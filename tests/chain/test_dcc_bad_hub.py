@@ -90,31 +90,20 @@ def test_no_hub(tmp_path, name):
                 ask()
 
 
-@pytest.mark.parametrize("result", NO_RESULT)
-def test_no_messages(tmp_path, result):
+@pytest.mark.parametrize(
+    ("result", "ask"),
+    [
+        *((result, SocketHub.messages) for result in NO_RESULT),
+        *((result, lambda hub: hub.offer(PPMID, b"", "unsigned", "once")) for result in NO_OFFER),
+        *((result, SocketHub.versions) for result in NO_STATUS),
+    ],
+)
+def test_an_answer_of_another_shape(tmp_path, result, ask):
     with (
         answering(tmp_path, f'{{"result": {result}}}'.encode()) as path,
         pytest.raises(NoDevice, match="is no hub"),
     ):
-        SocketHub(path).messages()
-
-
-@pytest.mark.parametrize("result", NO_OFFER)
-def test_no_offer(tmp_path, result):
-    with (
-        answering(tmp_path, f'{{"result": {result}}}'.encode()) as path,
-        pytest.raises(NoDevice, match="is no hub"),
-    ):
-        SocketHub(path).offer(PPMID, b"", "unsigned", "once")
-
-
-@pytest.mark.parametrize("result", NO_STATUS)
-def test_no_versions(tmp_path, result):
-    with (
-        answering(tmp_path, f'{{"result": {result}}}'.encode()) as path,
-        pytest.raises(NoDevice, match="is no hub"),
-    ):
-        SocketHub(path).versions()
+        ask(SocketHub(path))
 
 
 def test_what_a_hub_reports_is_its_error(tmp_path):

@@ -10,7 +10,19 @@ import dcc_steps
 import pytest
 import sqlalchemy as sa
 from dcc_steps import transferred
-from dsp import BROKER, HCALCS, HUB, IHD, NEW, OLD, PPMID, SUPPLIER, Dsp, ppmid_alert
+from dsp import (
+    BROKER,
+    HCALCS,
+    HUB,
+    IHD,
+    NEW,
+    OLD,
+    PPMID,
+    SUPPLIER,
+    Dsp,
+    hcalcs_response,
+    ppmid_alert,
+)
 
 from hanboot.dcc import smi
 from hanboot.dcc.schema import TASK
@@ -90,18 +102,7 @@ def says_version(dsp, device, name, version):
 
 
 def answers(dsp, sent, payload):
-    dsp.says(
-        "hcalcs",
-        {
-            "use_case": "CS06",
-            "kind": "response",
-            "originator": HCALCS,
-            "recipient": SUPPLIER,
-            "counter": sent.counter,
-            "date_time": "07df0101ff000000008000ff",
-            "payload": payload,
-        },
-    )
+    dsp.says("hcalcs", hcalcs_response(sent, payload))
     dsp.dispatcher.work()
 
 
